@@ -1,0 +1,1 @@
+namespace Flywheel.Cli; internal static class Program { private static void Main() { } }

@@ -1,0 +1,206 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Flywheel.Model;
+
+/// <summary>
+/// The shape of a decoder in the Qwen3 layout: RMSNorm, rotary positions, grouped-query attention, SwiGLU; Llama and
+/// Qwen2 are variants of it. Read from and written to Hugging Face's <c>config.json</c>.
+/// </summary>
+public sealed record ModelConfig
+{
+    /// <summary><c>qwen3</c>, <c>llama</c> or <c>qwen2</c> (Hugging Face's model_type).</summary>
+    public string ModelType { get; init; } = "qwen3";
+
+    /// <summary>Width of the residual stream, C.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>Width of the SwiGLU branch.</summary>
+    public required int IntermediateSize { get; init; }
+
+    public required int NumLayers { get; init; }
+
+    /// <summary>Query heads, H.</summary>
+    public required int NumHeads { get; init; }
+
+    /// <summary>Key/value heads; divides <see cref="NumHeads"/>.</summary>
+    public required int NumKvHeads { get; init; }
+
+    /// <summary>Width of one head, D; H x D need not equal the hidden size.</summary>
+    public required int HeadDim { get; init; }
+
+    /// <summary>Vocabulary size, V.</summary>
+    public required int VocabSize { get; init; }
+
+    /// <summary>Longest sequence in tokens.</summary>
+    public required int MaxPositions { get; init; }
+
+    public float RmsNormEps { get; init; } = 1e-6f;
+
+    public float RopeTheta { get; init; } = 10_000f;
+
+    /// <summary>The output matrix is the embedding.</summary>
+    public bool TieEmbeddings { get; init; } = true;
+
+    /// <summary>Token that starts a text, if the model was trained with one.</summary>
+    public int? BosTokenId { get; init; }
+
+    /// <summary>Tokens that end a generation.</summary>
+    public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>RMSNorm on every query and key head (Qwen3).</summary>
+    public bool HasQkNorm => ModelType == "qwen3";
+
+    /// <summary>Bias on the q, k and v projections (Qwen2).</summary>
+    public bool HasQkvBias => ModelType == "qwen2";
+
+    /// <summary>Weights, counted once when tied.</summary>
+    public long NumParameters
+    {
+        get
+        {
+            long attention = (long)HiddenSize * HeadDim * (2 * NumHeads + 2 * NumKvHeads)
+                + (HasQkNorm ? 2 * HeadDim : 0) + (HasQkvBias ? HeadDim * (NumHeads + 2 * NumKvHeads) : 0);
+            long feedForward = 3L * HiddenSize * IntermediateSize;
+            long embedding = (long)VocabSize * HiddenSize * (TieEmbeddings ? 1 : 2);
+            return embedding + HiddenSize + NumLayers * (attention + feedForward + 2L * HiddenSize);
+        }
+    }
+
+    /// <summary>Names and shapes of every tensor, in Hugging Face's naming, in a fixed order.</summary>
+    public IEnumerable<(string Name, long[] Shape)> Tensors()
+    {
+        yield return ("model.embed_tokens.weight", [VocabSize, HiddenSize]);
+        for (int layer = 0; layer < NumLayers; layer++)
+        {
+            string prefix = $"model.layers.{layer}.";
+            yield return (prefix + "input_layernorm.weight", [HiddenSize]);
+            foreach ((string name, int heads) in new[] { ("q", NumHeads), ("k", NumKvHeads), ("v", NumKvHeads) })
+            {
+                yield return ($"{prefix}self_attn.{name}_proj.weight", [heads * HeadDim, HiddenSize]);
+                if (HasQkvBias) yield return ($"{prefix}self_attn.{name}_proj.bias", [heads * HeadDim]);
+                if (HasQkNorm && name != "v") yield return ($"{prefix}self_attn.{name}_norm.weight", [HeadDim]);
+            }
+            yield return (prefix + "self_attn.o_proj.weight", [HiddenSize, NumHeads * HeadDim]);
+            yield return (prefix + "post_attention_layernorm.weight", [HiddenSize]);
+            yield return (prefix + "mlp.gate_proj.weight", [IntermediateSize, HiddenSize]);
+            yield return (prefix + "mlp.up_proj.weight", [IntermediateSize, HiddenSize]);
+            yield return (prefix + "mlp.down_proj.weight", [HiddenSize, IntermediateSize]);
+        }
+        yield return ("model.norm.weight", [HiddenSize]);
+        if (!TieEmbeddings) yield return ("lm_head.weight", [VocabSize, HiddenSize]);
+    }
+
+    /// <exception cref="FlywheelException">A field is missing, of the wrong type, or not supported; it is named.</exception>
+    public static ModelConfig Load(string path)
+    {
+        JsonObject json;
+        try
+        {
+            json = JsonNode.Parse(File.ReadAllText(path)) as JsonObject
+                ?? throw new FlywheelException($"{path}: expected a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
+        }
+
+        T Get<T>(string field, T? fallback = default, bool required = true) where T : notnull
+        {
+            if (json[field] is not { } node)
+                return required ? throw new FlywheelException($"{path}: field '{field}' is missing") : fallback!;
+            try
+            {
+                return node.GetValue<T>();
+            }
+            catch (Exception e) when (e is InvalidOperationException or FormatException)
+            {
+                throw new FlywheelException($"{path}: field '{field}' is {node.ToJsonString()}, expected a {typeof(T).Name}", e);
+            }
+        }
+
+        string type = Get<string>("model_type");
+        if (type is not ("qwen3" or "llama" or "qwen2"))
+            throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are qwen3, llama, qwen2");
+        if (json["rope_scaling"] is JsonObject scaling)
+            throw new FlywheelException($"{path}: rope_scaling {scaling.ToJsonString()} is not supported, expected null");
+        int hidden = Get<int>("hidden_size"), heads = Get<int>("num_attention_heads");
+        var config = new ModelConfig
+        {
+            ModelType = type,
+            HiddenSize = hidden,
+            IntermediateSize = Get<int>("intermediate_size"),
+            NumLayers = Get<int>("num_hidden_layers"),
+            NumHeads = heads,
+            NumKvHeads = Get("num_key_value_heads", heads, required: false),
+            HeadDim = Get("head_dim", heads > 0 ? hidden / heads : 0, required: false),
+            VocabSize = Get<int>("vocab_size"),
+            MaxPositions = Get<int>("max_position_embeddings"),
+            RmsNormEps = Get("rms_norm_eps", 1e-6f, required: false),
+            RopeTheta = Get("rope_theta", 10_000f, required: false),
+            TieEmbeddings = Get("tie_word_embeddings", false, required: false),
+            BosTokenId = json["bos_token_id"] is JsonValue bos ? bos.GetValue<int>() : null,
+            EosTokenIds = json["eos_token_id"] switch
+            {
+                JsonArray many => [.. many.Select(id => id!.GetValue<int>())],
+                JsonValue one => [one.GetValue<int>()],
+                _ => [],
+            },
+        };
+        config.Validate(path);
+        return config;
+    }
+
+    /// <exception cref="FlywheelException">A size is not positive or sizes do not fit each other.</exception>
+    public void Validate(string source)
+    {
+        void Positive(string name, int value)
+        {
+            if (value <= 0) throw new FlywheelException($"{source}: {name} is {value}, expected a positive number");
+        }
+        Positive("hidden_size", HiddenSize);
+        Positive("intermediate_size", IntermediateSize);
+        Positive("num_hidden_layers", NumLayers);
+        Positive("num_attention_heads", NumHeads);
+        Positive("num_key_value_heads", NumKvHeads);
+        Positive("head_dim", HeadDim);
+        Positive("vocab_size", VocabSize);
+        Positive("max_position_embeddings", MaxPositions);
+        if (NumHeads % NumKvHeads != 0)
+            throw new FlywheelException($"{source}: num_attention_heads {NumHeads} is no multiple of num_key_value_heads {NumKvHeads}");
+        if (HeadDim % 2 != 0)
+            throw new FlywheelException($"{source}: head_dim {HeadDim} is odd, expected an even number");
+    }
+
+    /// <summary>Writes the config.json that transformers and llama.cpp's converter read.</summary>
+    public void Save(string path, string dtype = "float32")
+    {
+        string architecture = ModelType switch { "qwen3" => "Qwen3", "qwen2" => "Qwen2", _ => "Llama" } + "ForCausalLM";
+        var json = new JsonObject
+        {
+            ["architectures"] = new JsonArray(architecture),
+            ["attention_bias"] = HasQkvBias,
+            ["attention_dropout"] = 0.0,
+            ["bos_token_id"] = BosTokenId,
+            ["eos_token_id"] = EosTokenIds.Count == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
+            ["head_dim"] = HeadDim,
+            ["hidden_act"] = "silu",
+            ["hidden_size"] = HiddenSize,
+            ["initializer_range"] = 0.02,
+            ["intermediate_size"] = IntermediateSize,
+            ["max_position_embeddings"] = MaxPositions,
+            ["model_type"] = ModelType,
+            ["num_attention_heads"] = NumHeads,
+            ["num_hidden_layers"] = NumLayers,
+            ["num_key_value_heads"] = NumKvHeads,
+            ["rms_norm_eps"] = RmsNormEps,
+            ["rope_scaling"] = null,
+            ["rope_theta"] = RopeTheta,
+            ["tie_word_embeddings"] = TieEmbeddings,
+            ["torch_dtype"] = dtype,
+            ["use_cache"] = true,
+            ["vocab_size"] = VocabSize,
+        };
+        AtomicFile.WriteText(path, json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+    }
+}

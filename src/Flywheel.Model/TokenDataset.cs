@@ -1,0 +1,203 @@
+// A tokenised dataset on disk, the seam between data and training. A folder of
+//   tokens.bin     all documents' token ids one after another, uint16 or uint32 little-endian
+//   targets.bin    one byte a token: 1 where the token is to be learnt (the assistant's), 0 where it is context
+//   documents.bin  int64 offsets into tokens, one a document and one past the end
+//   dataset.json   DatasetManifest
+// Documents are whole and never padded: the trainer packs them into micro-batches by (seed, step). In a dataset of
+// pairs, documents 2i and 2i+1 are the preferred and the rejected answer to the same prompt.
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace Flywheel.Model;
+
+/// <summary>What a tokenised dataset is and where it came from.</summary>
+public sealed record DatasetManifest
+{
+    /// <summary>Hash of tokens, targets and offsets: the dataset's name.</summary>
+    public string Hash { get; init; } = "";
+
+    public required string TokenizerHash { get; init; }
+
+    public required int VocabSize { get; init; }
+
+    public bool Pairs { get; init; }
+
+    public long NumDocuments { get; init; }
+
+    public long NumTokens { get; init; }
+
+    public long NumTargets { get; init; }
+
+    public int BytesPerToken { get; init; }
+
+    /// <summary>Free facts for the reader: sources, counts, reasons for drops.</summary>
+    public IReadOnlyDictionary<string, string> Facts { get; init; } = new Dictionary<string, string>();
+}
+
+/// <summary>Reads a tokenised dataset through a memory mapping.</summary>
+public sealed class TokenDataset : IDisposable
+{
+    private readonly MemoryMappedFile _tokensFile, _targetsFile;
+    private readonly MemoryMappedViewAccessor _tokens, _targets;
+    private readonly long[] _offsets;
+
+    private TokenDataset(string path, DatasetManifest manifest)
+    {
+        Path = path;
+        Manifest = manifest;
+        _offsets = new long[manifest.NumDocuments + 1];
+        using (FileStream stream = File.OpenRead(System.IO.Path.Combine(path, "documents.bin"))) stream.ReadExactly(MemoryMarshal.AsBytes(_offsets.AsSpan()));
+        _tokensFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "tokens.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _targetsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "targets.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _tokens = _tokensFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        _targets = _targetsFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+    }
+
+    public string Path { get; }
+
+    public DatasetManifest Manifest { get; }
+
+    public long NumDocuments => Manifest.NumDocuments;
+
+    /// <exception cref="FlywheelException">A part is missing or its size does not fit the manifest.</exception>
+    public static TokenDataset Open(string path)
+    {
+        string manifestPath = System.IO.Path.Combine(path, "dataset.json");
+        if (!File.Exists(manifestPath)) throw new FlywheelException($"{path}: no dataset.json; expected a tokenised dataset");
+        DatasetManifest manifest;
+        try
+        {
+            manifest = JsonSerializer.Deserialize<DatasetManifest>(File.ReadAllText(manifestPath), JsonText.Compact)
+                ?? throw new FlywheelException($"{manifestPath}: is null, expected a dataset manifest");
+        }
+        catch (JsonException e)
+        {
+            throw new FlywheelException($"{manifestPath}: {e.Message}", e);
+        }
+        if (manifest.NumDocuments == 0) throw new FlywheelException($"{path}: the dataset is empty");
+        foreach ((string name, long expected) in new[] { ("tokens.bin", manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", (manifest.NumDocuments + 1) * 8) })
+        {
+            var file = new FileInfo(System.IO.Path.Combine(path, name));
+            if (!file.Exists || file.Length != expected)
+                throw new FlywheelException($"{file.FullName}: {(file.Exists ? $"has {file.Length} bytes" : "is missing")}, expected {expected} bytes");
+        }
+        return new TokenDataset(path, manifest);
+    }
+
+    /// <summary>Number of tokens of a document.</summary>
+    public int Length(long document) => (int)(_offsets[document + 1] - _offsets[document]);
+
+    /// <summary>Copies token ids of a document from position <paramref name="start"/>.</summary>
+    public void ReadTokens(long document, int start, Span<long> destination)
+    {
+        ulong first = (ulong)(_offsets[document] + start);
+        if (start + destination.Length > Length(document)) throw new ArgumentOutOfRangeException(nameof(destination));
+        if (Manifest.BytesPerToken == 2)
+        {
+            ushort[] narrow = new ushort[destination.Length];
+            _tokens.SafeMemoryMappedViewHandle.ReadSpan(first * 2, narrow.AsSpan());
+            for (int i = 0; i < narrow.Length; i++) destination[i] = narrow[i];
+        }
+        else
+        {
+            uint[] wide = new uint[destination.Length];
+            _tokens.SafeMemoryMappedViewHandle.ReadSpan(first * 4, wide.AsSpan());
+            for (int i = 0; i < wide.Length; i++) destination[i] = wide[i];
+        }
+    }
+
+    /// <summary>Copies the target marks (1: learn this token) of a document from position <paramref name="start"/>.</summary>
+    public void ReadTargets(long document, int start, Span<byte> destination)
+    {
+        if (start + destination.Length > Length(document)) throw new ArgumentOutOfRangeException(nameof(destination));
+        _targets.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_offsets[document] + start), destination);
+    }
+
+    public void Dispose()
+    {
+        _tokens.Dispose();
+        _targets.Dispose();
+        _tokensFile.Dispose();
+        _targetsFile.Dispose();
+    }
+}
+
+/// <summary>Writes a tokenised dataset; <see cref="Complete"/> names the folder by its content.</summary>
+public sealed class TokenDatasetWriter : IDisposable
+{
+    private readonly string _parent, _temporary;
+    private readonly DatasetManifest _template;
+    private readonly int _bytesPerToken;
+    private readonly FileStream _tokens, _targets;
+    private readonly List<long> _offsets = [0];
+    private long _numTargets;
+
+    /// <param name="parent">Folder of datasets; the new one appears in it under its hash.</param>
+    /// <param name="template">Tokenizer, vocabulary size, kind and facts; counts and hash are filled in.</param>
+    public TokenDatasetWriter(string parent, DatasetManifest template)
+    {
+        _parent = parent;
+        _template = template;
+        _bytesPerToken = template.VocabSize <= 1 << 16 ? 2 : 4;
+        _temporary = System.IO.Path.Combine(parent, $"writing-{Guid.NewGuid():N}.tmp");
+        Directory.CreateDirectory(_temporary);
+        _tokens = new FileStream(System.IO.Path.Combine(_temporary, "tokens.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        _targets = new FileStream(System.IO.Path.Combine(_temporary, "targets.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+    }
+
+    /// <param name="tokens">At least two ids: the first token is never predicted.</param>
+    /// <param name="targets">1 where the token is to be learnt; the same length.</param>
+    public void Add(ReadOnlySpan<int> tokens, ReadOnlySpan<byte> targets)
+    {
+        if (tokens.Length < 2 || tokens.Length != targets.Length) throw new ArgumentException($"{tokens.Length} tokens with {targets.Length} targets");
+        Span<byte> bytes = stackalloc byte[4];
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            if ((uint)tokens[i] >= (uint)_template.VocabSize) throw new ArgumentException($"token {tokens[i]} is outside the vocabulary of {_template.VocabSize}");
+            BitConverter.TryWriteBytes(bytes, tokens[i]);
+            _tokens.Write(bytes[.._bytesPerToken]);
+            _numTargets += targets[i];
+        }
+        _targets.Write(targets);
+        _offsets.Add(_offsets[^1] + tokens.Length);
+    }
+
+    /// <summary>Closes the files, writes the manifest and gives the folder its name.</summary>
+    /// <exception cref="FlywheelException">No document was added.</exception>
+    public string Complete()
+    {
+        if (_offsets.Count == 1) throw new FlywheelException("the dataset is empty: no document was kept");
+        _tokens.Dispose();
+        _targets.Dispose();
+        File.WriteAllBytes(System.IO.Path.Combine(_temporary, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{_template.TokenizerHash} {_template.Pairs} {_bytesPerToken}\n"));
+        foreach (string name in new[] { "documents.bin", "targets.bin", "tokens.bin" })
+        {
+            using FileStream stream = File.OpenRead(System.IO.Path.Combine(_temporary, name));
+            hash.AppendData(SHA256.HashData(stream));
+        }
+        DatasetManifest manifest = _template with
+        {
+            Hash = Convert.ToHexStringLower(hash.GetHashAndReset()),
+            NumDocuments = _offsets.Count - 1,
+            NumTokens = _offsets[^1],
+            NumTargets = _numTargets,
+            BytesPerToken = _bytesPerToken,
+        };
+        AtomicFile.WriteText(System.IO.Path.Combine(_temporary, "dataset.json"), JsonSerializer.Serialize(manifest, JsonText.Indented));
+        string path = System.IO.Path.Combine(_parent, manifest.Hash[..16]);
+        if (Directory.Exists(path)) Directory.Delete(_temporary, recursive: true);
+        else Directory.Move(_temporary, path);
+        return path;
+    }
+
+    public void Dispose()
+    {
+        _tokens.Dispose();
+        _targets.Dispose();
+        if (Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
+    }
+}
