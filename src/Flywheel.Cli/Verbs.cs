@@ -1,0 +1,9 @@
+using System.CommandLine;
+
+namespace Flywheel.Cli;
+
+/// <summary>Every verb of the command line, in the order in which a person meets them.</summary>
+internal static class Verbs
+{
+    public static IEnumerable<Command> All => [];
+}
