@@ -1,7 +1,28 @@
 using System.CommandLine;
 using Flywheel.Cli;
+using Flywheel.Model;
+using Spectre.Console;
 
-// One file a verb; this list is the table of contents of `flywheel help`.
-var root = new RootCommand("Own your model loop: train, serve, learn from people, prove it is better, release, repeat.");
+var root = new RootCommand("Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.");
 foreach (Command verb in Verbs.All) root.Add(verb);
-return await root.Parse(args is ["help"] ? ["--help"] : args).InvokeAsync();
+
+// Ctrl-C and SIGTERM cancel the verb's token; a verb then ends what it does cleanly within the time limit.
+var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+IAnsiConsole errors = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+try
+{
+    string[] line = args switch { [] or ["help"] => ["--help"], ["help", var verb, ..] => [verb, "--help"], _ => args };
+    ParseResult parsed = root.Parse(line);
+    int code = await parsed.InvokeAsync(invocation);
+    return parsed.Errors.Count > 0 ? ExitCodes.UserError : code;
+}
+catch (FlywheelException e)
+{
+    errors.MarkupLineInterpolated($"[red]error:[/] {e.Message}");
+    return ExitCodes.UserError;
+}
+catch (OperationCanceledException)
+{
+    errors.MarkupLine("[yellow]stopped[/]");
+    return ExitCodes.Cancelled;
+}
