@@ -1,0 +1,75 @@
+using System.Text.Json;
+
+namespace Flywheel.Model;
+
+/// <summary>
+/// The server that runs on a home. It holds a lock on the home as long as it lives (the operating system drops it even
+/// after kill -9) and leaves its address there, so that <c>turn</c> and <c>demo</c> find it.
+/// </summary>
+public sealed record RunningServer(int Pid, string Url)
+{
+    /// <summary>The server of this home that answers requests now, or null.</summary>
+    public static RunningServer? Find(FlywheelHome home)
+    {
+        string file = AddressFile(home);
+        if (!File.Exists(file)) return null;
+        using (FileStream? free = TryLock(home, FileAccess.Read, FileShare.Read))
+            if (free is not null) return null; // the address is what a killed server left behind
+        try
+        {
+            return JsonSerializer.Deserialize<RunningServer>(File.ReadAllText(file), JsonText.Compact);
+        }
+        catch (FileNotFoundException)
+        {
+            return null; // it ended this moment
+        }
+    }
+
+    /// <summary>Takes the home for this process until the claim is disposed.</summary>
+    /// <exception cref="FlywheelException">Another server has it.</exception>
+    public static Claim ClaimHome(FlywheelHome home)
+    {
+        Directory.CreateDirectory(home.Path);
+        // A `Find` elsewhere holds the lock for microseconds, hence the second and third try.
+        for (int attempt = 0; attempt < 3; attempt++)
+        {
+            if (TryLock(home, FileAccess.ReadWrite, FileShare.None) is { } held) return new Claim(home, held);
+            Thread.Sleep(20);
+        }
+        string where = Find(home) is { } other ? $" at {other.Url} (process {other.Pid})" : "";
+        throw new FlywheelException($"a server already runs on {home.Path}{where}; stop it, or give this one its own home with FLYWHEEL_HOME");
+    }
+
+    /// <summary>The right to serve a home.</summary>
+    public sealed class Claim : IDisposable
+    {
+        private readonly FlywheelHome home;
+        private readonly FileStream held;
+
+        internal Claim(FlywheelHome home, FileStream held) => (this.home, this.held) = (home, held);
+
+        /// <summary>Says that requests are answered at this address from now on.</summary>
+        public void Publish(string url) =>
+            AtomicFile.WriteText(AddressFile(home), JsonSerializer.Serialize(new RunningServer(Environment.ProcessId, url), JsonText.Compact) + "\n");
+
+        public void Dispose()
+        {
+            File.Delete(AddressFile(home));
+            held.Dispose();
+        }
+    }
+
+    private static string AddressFile(FlywheelHome home) => Path.Combine(home.Path, "server.json");
+
+    private static FileStream? TryLock(FlywheelHome home, FileAccess access, FileShare share)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(home.Path, "server.lock"), FileMode.OpenOrCreate, access, share);
+        }
+        catch (IOException)
+        {
+            return null; // held
+        }
+    }
+}
