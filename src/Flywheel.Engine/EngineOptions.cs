@@ -1,0 +1,27 @@
+namespace Flywheel.Engine;
+
+public enum WeightFormat
+{
+    /// <summary>Exact; four bytes a weight.</summary>
+    Fp32,
+
+    /// <summary>Blocks of 32 weights in int8 with an fp16 scale: 8.5 bits a weight, activations rounded the same way.</summary>
+    Int8,
+}
+
+public sealed record EngineOptions
+{
+    public WeightFormat Weights { get; init; } = WeightFormat.Int8;
+
+    /// <summary>Kernel threads; 0 takes the number of cores.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Sequences that decode in one step; further requests wait in a queue.</summary>
+    public int MaxBatch { get; init; } = 32;
+
+    /// <summary>Requests that may wait; one more is refused.</summary>
+    public int MaxQueue { get; init; } = 256;
+}
+
+/// <summary>The waiting line is full; HTTP answers 429.</summary>
+public sealed class QueueFullException(string message) : Exception(message);

@@ -1,0 +1,129 @@
+using Flywheel.Engine.Kernels;
+using Flywheel.Engine.Weights;
+using Flywheel.Model;
+
+namespace Flywheel.Engine;
+
+/// <summary>
+/// A model in memory and the thread that runs it. Requests are batched step by step; each one's result does not depend on
+/// the others.
+/// </summary>
+public sealed class InferenceEngine : IAsyncDisposable
+{
+    private readonly ModelFolder? _model;
+    private readonly ModelConfig _config;
+    private readonly Tokenizer? _tokenizer;
+    private readonly EngineOptions _options;
+
+    private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, EngineLoop loop)
+    {
+        (_model, _config, _tokenizer, _options, Loop) = (model, config, tokenizer, options, loop);
+    }
+
+    public ModelFolder Model => _model ?? throw new InvalidOperationException("this engine was loaded from bare weights");
+
+    internal EngineLoop Loop { get; }
+
+    /// <exception cref="FlywheelException">The weights are missing, malformed or do not fit in memory.</exception>
+    public static InferenceEngine Load(ModelFolder model, EngineOptions? options = null)
+    {
+        using SafetensorsFile file = model.OpenWeights();
+        return Load(file, model.Config, model.Tokenizer, options ?? new(), model);
+    }
+
+    /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
+    internal static InferenceEngine Load(SafetensorsFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    {
+        if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
+        if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
+        if (options.MaxQueue < 0) throw new FlywheelException($"max_queue is {options.MaxQueue}, expected at least 0");
+        KernelTable table = KernelTable.Select(kernels ?? Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable));
+        int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
+        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        long needed = (long)(config.NumParameters * (options.Weights == WeightFormat.Fp32 ? 4 : 1 + 2.0 / KernelTable.Block));
+        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
+        var arena = new NativeArena();
+        try
+        {
+            DecoderWeights weights = DecoderWeights.Load(arena, config, file, options.Weights);
+            return new InferenceEngine(model, config, tokenizer, options, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
+        }
+        catch (OutOfMemoryException e)
+        {
+            arena.Dispose();
+            throw new FlywheelException($"{file.Path}: the model does not fit in memory", e);
+        }
+        catch
+        {
+            arena.Dispose();
+            throw;
+        }
+    }
+
+    /// <exception cref="FlywheelException">The prompt is empty or does not leave room for one token.</exception>
+    /// <exception cref="QueueFullException">Too many wait.</exception>
+    public GenerationStream Submit(GenerationRequest request, CancellationToken cancellation = default)
+    {
+        CheckTokens(request.PromptTokens);
+        int room = (int)Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens) - request.PromptTokens.Length;
+        if (room < 1) throw new FlywheelException($"the prompt has {request.PromptTokens.Length} tokens; the model's longest text is {room + request.PromptTokens.Length} tokens and one must be left for the answer");
+        if (request.MaxTokens < 1) throw new FlywheelException($"max_tokens is {request.MaxTokens}, expected at least 1");
+        if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
+        if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
+        request.Sampler.Validate(_config.VocabSize);
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Loop.Cancel);
+        Add(sequence, cancellation);
+        return sequence.Stream;
+    }
+
+    /// <summary>
+    /// Log-probabilities of each token of a text given those before it: the first is 0. For evaluation and tests.
+    /// </summary>
+    public Task<float[]> ScoreAsync(int[] tokens, CancellationToken cancellation = default)
+    {
+        CheckText(tokens);
+        var sequence = new ScoreSequence(tokens);
+        Add(sequence, cancellation);
+        return sequence.Result;
+    }
+
+    /// <summary>Logits after the last of <paramref name="tokens"/>, [V]. For tests.</summary>
+    public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default)
+    {
+        CheckText(tokens);
+        var sequence = new LogitsSequence(tokens);
+        Add(sequence, cancellation);
+        return sequence.Result;
+    }
+
+    /// <summary>Lets running generations end, refuses new ones, then frees the memory.</summary>
+    public ValueTask DisposeAsync() => Loop.DisposeAsync();
+
+    private void Add(Sequence sequence, CancellationToken cancellation)
+    {
+        if (!Loop.TryAdd(sequence, maxLive: _options.MaxBatch + _options.MaxQueue))
+            throw new QueueFullException($"{_options.MaxBatch} generations run and {_options.MaxQueue} wait; try again later");
+        if (cancellation.CanBeCanceled) sequence.CancelWith(cancellation.Register(() => Loop.Cancel(sequence)));
+    }
+
+    private void CheckText(int[] tokens)
+    {
+        CheckTokens(tokens);
+        if (tokens.Length > _config.MaxPositions || KvPool.PagesFor(tokens.Length) > Loop.MaxPages)
+            throw new FlywheelException($"the text has {tokens.Length} tokens, the model's longest is {Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens)}");
+    }
+
+    private void CheckTokens(int[] tokens)
+    {
+        if (tokens.Length == 0) throw new FlywheelException("the prompt is empty, expected at least one token");
+        foreach (int token in tokens)
+            if (token < 0 || token >= _config.VocabSize) throw new FlywheelException($"the prompt holds token {token}, expected ids from 0 to {_config.VocabSize - 1}");
+    }
+
+    /// <summary>Room for a full batch of longest texts, but at most half of the memory that the weights leave.</summary>
+    private static long MaxPages(ModelConfig config, DecoderShape shape, EngineOptions options, long free)
+    {
+        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = sizeof(float) * new KvPool(shape, 0).PageFloats;
+        return Math.Max(1, Math.Min(options.MaxBatch * perSequence, free / 2 / pageBytes));
+    }
+}

@@ -1,0 +1,120 @@
+// Shapes: rows = tokens of the step; K = inputs of a matrix; a panel = neighbouring outputs stored interleaved.
+using System.Runtime.Intrinsics.X86;
+using Flywheel.Model;
+
+namespace Flywheel.Engine.Kernels;
+
+/// <summary>Inputs of a matrix product, quantised: blocks of 32 values in int8 with one scale.</summary>
+internal unsafe struct Int8Rows
+{
+    /// <summary>[rows, K]</summary>
+    public sbyte* Values;
+
+    /// <summary>[rows, K / 32]</summary>
+    public float* Scales;
+}
+
+/// <summary>
+/// Attention of several query lines (heads of one group, at one or more positions of one sequence) over the pages of
+/// one key/value head.
+/// </summary>
+internal unsafe struct AttentionJob
+{
+    /// <summary>Tokens in a page of the cache.</summary>
+    public const int PageTokens = 32;
+
+    /// <summary>
+    /// Tokens after which partial results are combined. A property of the position alone, so that the order of
+    /// additions does not depend on how the work was cut.
+    /// </summary>
+    public const int SpanTokens = 256;
+
+    /// <summary>Start of every page of the sequence.</summary>
+    public float** Pages;
+
+    /// <summary>From a page's start to this head's keys, stored [D, PageTokens].</summary>
+    public long KeyOffset;
+
+    /// <summary>From a page's start to this head's values, stored [PageTokens, D].</summary>
+    public long ValueOffset;
+
+    /// <summary>D, a multiple of 8.</summary>
+    public int HeadDim;
+
+    public int NumLines;
+
+    /// <summary>[NumLines] of [D].</summary>
+    public float** Queries;
+
+    /// <summary>[NumLines] of [D].</summary>
+    public float** Outputs;
+
+    /// <summary>How many positions each line may see.</summary>
+    public int* Limits;
+
+    public float Scale;
+
+    /// <summary>Scratch, [NumLines, SpanTokens].</summary>
+    public float* Scores;
+}
+
+/// <summary>
+/// One implementation of every inner loop. All give the same bits wherever fused multiply-add is in hardware: the order
+/// of additions is part of each kernel's definition (see <see cref="ScalarKernels"/>).
+/// </summary>
+internal sealed unsafe class KernelTable
+{
+    /// <summary>Outputs in a panel of fp32 weights.</summary>
+    public const int Fp32Panel = 16;
+
+    /// <summary>Outputs in a panel of int8 weights.</summary>
+    public const int Int8Panel = 8;
+
+    /// <summary>Values that share a scale.</summary>
+    public const int Block = 32;
+
+    /// <summary>Names the table to use; for tests and for finding a faulty kernel.</summary>
+    public const string EnvironmentVariable = "FLYWHEEL_KERNELS";
+
+    public required string Name { get; init; }
+
+    public required bool IsSupported { get; init; }
+
+    /// <summary>(panel [K, 16], K, x [rows, ldx], ldx, rows, y [rows, ldy], ldy, add to y)</summary>
+    public required delegate*<float*, int, float*, long, int, float*, long, bool, void> MultiplyFp32 { get; init; }
+
+    /// <summary>(panel [K / 4, 8, 4], scales [K / 32, 8] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
+    public required delegate*<sbyte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt8 { get; init; }
+
+    /// <summary>(x [n], n, values [n], scales [n / 32])</summary>
+    public required delegate*<float*, int, sbyte*, float*, void> Quantize { get; init; }
+
+    /// <summary>(x [n], weight [n], y [n], n, count that the mean divides by, epsilon)</summary>
+    public required delegate*<float*, float*, float*, int, int, float, void> RmsNorm { get; init; }
+
+    /// <summary>(gate [n], up [n], y [n], n): y = silu(gate) * up</summary>
+    public required delegate*<float*, float*, float*, int, void> SwiGlu { get; init; }
+
+    public required delegate*<AttentionJob*, void> Attend { get; init; }
+
+    /// <summary>(x [n], n, result [2]): the largest value and the sum of exp(x - largest)</summary>
+    public required delegate*<float*, int, float*, void> LogSumExp { get; init; }
+
+    /// <summary>(x [n], y [n], n, largest, factor): y = exp((x - largest) * factor)</summary>
+    public required delegate*<float*, float*, int, float, float, void> Exponentials { get; init; }
+
+    /// <summary>Fastest first.</summary>
+    public static IReadOnlyList<KernelTable> All { get; } = [Avx2Kernels.Table, VectorKernels.Table, ScalarKernels.Table];
+
+    /// <summary>The fastest that this machine runs, or the one named by the environment.</summary>
+    /// <exception cref="FlywheelException">The environment names a table that is unknown or does not run here.</exception>
+    public static KernelTable Select(string? name)
+    {
+        if (string.IsNullOrEmpty(name)) return All.First(table => table.IsSupported);
+        return All.FirstOrDefault(table => table.Name == name && table.IsSupported)
+            ?? throw new FlywheelException($"{EnvironmentVariable} is '{name}', expected one of {string.Join(", ", All.Where(table => table.IsSupported).Select(table => table.Name))}");
+    }
+
+    /// <summary>Whether results are the same bits in every table.</summary>
+    public static bool IsExact => Fma.IsSupported || System.Runtime.Intrinsics.Arm.AdvSimd.IsSupported;
+}

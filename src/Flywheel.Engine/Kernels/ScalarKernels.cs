@@ -1,0 +1,166 @@
+namespace Flywheel.Engine.Kernels;
+
+/// <summary>
+/// Every kernel as a plain loop: the definition that the others are tested against. Sums that vector kernels keep in
+/// eight lanes are kept in eight variables here, in the same order.
+/// </summary>
+internal static unsafe class ScalarKernels
+{
+    private const int Lanes = 8;
+
+    public static KernelTable Table { get; } = new()
+    {
+        Name = "scalar",
+        IsSupported = true,
+        MultiplyFp32 = &MultiplyFp32,
+        MultiplyInt8 = &MultiplyInt8,
+        Quantize = &Quantize,
+        RmsNorm = &RmsNorm,
+        SwiGlu = &SwiGlu,
+        Attend = &Attend,
+        LogSumExp = &LogSumExp,
+        Exponentials = &Exponentials,
+    };
+
+    /// <summary>One chain of fused multiply-adds an output, in the order of k.</summary>
+    public static void MultiplyFp32(float* panel, int k, float* x, long ldx, int rows, float* y, long ldy, bool add)
+    {
+        for (int row = 0; row < rows; row++)
+            for (int output = 0; output < KernelTable.Fp32Panel; output++)
+            {
+                float sum = 0;
+                for (int i = 0; i < k; i++) sum = MathF.FusedMultiplyAdd(x[row * ldx + i], panel[(long)i * KernelTable.Fp32Panel + output], sum);
+                Store(y + row * ldy + output, sum, add);
+            }
+    }
+
+    /// <summary>Exact integers within a block of 32; one fused multiply-add a block, in order.</summary>
+    public static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
+    {
+        for (int row = 0; row < rows; row++)
+            for (int output = 0; output < KernelTable.Int8Panel; output++)
+            {
+                float sum = 0;
+                for (int block = 0; block < blocks; block++)
+                {
+                    int dot = 0;
+                    for (int i = 0; i < KernelTable.Block; i++)
+                    {
+                        long k = (long)block * KernelTable.Block + i;
+                        dot += panel[k / 4 * 4 * KernelTable.Int8Panel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
+                    }
+                    float scale = (float)scales[(long)block * KernelTable.Int8Panel + output] * x->Scales[(long)row * blocks + block];
+                    sum = MathF.FusedMultiplyAdd(dot, scale, sum);
+                }
+                Store(y + row * ldy + output, sum, add);
+            }
+    }
+
+    public static void Quantize(float* x, int n, sbyte* values, float* scales)
+    {
+        for (int start = 0; start < n; start += KernelTable.Block)
+        {
+            float largest = 0;
+            for (int i = 0; i < KernelTable.Block; i++) largest = MathF.Max(largest, MathF.Abs(x[start + i]));
+            scales[start / KernelTable.Block] = largest / 127f;
+            // The reciprocal of a value below 2^-121 would overflow; such a block is silence.
+            float inverse = largest > 1e-36f ? 127f / largest : 0;
+            for (int i = 0; i < KernelTable.Block; i++) values[start + i] = (sbyte)MathF.Round(x[start + i] * inverse);
+        }
+    }
+
+    public static void RmsNorm(float* x, float* weight, float* y, int n, int count, float epsilon)
+    {
+        float* sums = stackalloc float[Lanes];
+        for (int lane = 0; lane < Lanes; lane++) sums[lane] = 0;
+        for (int i = 0; i < n; i++) sums[i % Lanes] = MathF.FusedMultiplyAdd(x[i], x[i], sums[i % Lanes]);
+        float inverse = 1 / MathF.Sqrt(SumLanes(sums) / count + epsilon);
+        for (int i = 0; i < n; i++) y[i] = x[i] * inverse * weight[i];
+    }
+
+    public static void SwiGlu(float* gate, float* up, float* y, int n)
+    {
+        for (int i = 0; i < n; i++) y[i] = gate[i] / (1 + Exp(-gate[i])) * up[i];
+    }
+
+    public static void Attend(AttentionJob* job)
+    {
+        const int page = AttentionJob.PageTokens, span = AttentionJob.SpanTokens;
+        int d = job->HeadDim;
+        float* sums = stackalloc float[Lanes];
+        for (int line = 0; line < job->NumLines; line++)
+        {
+            float* output = job->Outputs[line];
+            float largest = float.NegativeInfinity, total = 0;
+            for (int i = 0; i < d; i++) output[i] = 0;
+            for (int start = 0; start < job->Limits[line]; start += span)
+            {
+                int count = Math.Min(span, job->Limits[line] - start);
+                float* scores = job->Scores;
+                float best = largest;
+                for (int j = 0; j < count; j++)
+                {
+                    float* keys = job->Pages[(start + j) / page] + job->KeyOffset + j % page;
+                    float dot = 0;
+                    for (int i = 0; i < d; i++) dot = MathF.FusedMultiplyAdd(job->Queries[line][i], keys[i * page], dot);
+                    scores[j] = dot * job->Scale;
+                    best = MathF.Max(best, scores[j]);
+                }
+                float correction = Exp(largest - best);
+                largest = best;
+                for (int lane = 0; lane < Lanes; lane++) sums[lane] = 0;
+                for (int j = 0; j < count; j++) sums[j % Lanes] += scores[j] = Exp(scores[j] - best);
+                total = MathF.FusedMultiplyAdd(total, correction, SumLanes(sums));
+                for (int i = 0; i < d; i++)
+                {
+                    float sum = output[i] * correction;
+                    for (int j = 0; j < count; j++)
+                        sum = MathF.FusedMultiplyAdd(scores[j], (job->Pages[(start + j) / page] + job->ValueOffset)[j % page * d + i], sum);
+                    output[i] = sum;
+                }
+            }
+            float inverse = 1 / total;
+            for (int i = 0; i < d; i++) output[i] *= inverse;
+        }
+    }
+
+    public static void LogSumExp(float* x, int n, float* result)
+    {
+        float* sums = stackalloc float[Lanes];
+        for (int lane = 0; lane < Lanes; lane++) sums[lane] = 0;
+        float largest = float.NegativeInfinity;
+        for (int i = 0; i < n; i++) largest = MathF.Max(largest, x[i]);
+        for (int i = 0; i < n; i++) sums[i % Lanes] += Exp(x[i] - largest);
+        result[0] = largest;
+        result[1] = SumLanes(sums);
+    }
+
+    public static void Exponentials(float* x, float* y, int n, float largest, float factor)
+    {
+        for (int i = 0; i < n; i++) y[i] = Exp((x[i] - largest) * factor);
+    }
+
+    /// <summary>
+    /// exp after Cephes' expf (S. Moshier): within 2 ulp from -87 to 88, 0 below, and the same bits in every table.
+    /// </summary>
+    public static float Exp(float x)
+    {
+        if (x < -87f) return 0;
+        x = MathF.Min(x, 88f);
+        float n = MathF.Round(x * 1.44269504f);
+        float r = MathF.FusedMultiplyAdd(n, -0.693359375f, x);
+        r = MathF.FusedMultiplyAdd(n, 2.12194440e-4f, r);
+        float p = MathF.FusedMultiplyAdd(1.9875691500e-4f, r, 1.3981999507e-3f);
+        p = MathF.FusedMultiplyAdd(p, r, 8.3334519073e-3f);
+        p = MathF.FusedMultiplyAdd(p, r, 4.1665795894e-2f);
+        p = MathF.FusedMultiplyAdd(p, r, 1.6666665459e-1f);
+        p = MathF.FusedMultiplyAdd(p, r, 5.0000001201e-1f);
+        p = MathF.FusedMultiplyAdd(p, r * r, r + 1);
+        return p * BitConverter.Int32BitsToSingle((int)n + 127 << 23);
+    }
+
+    /// <summary>Adds eight lanes pairwise, as halving a vector does.</summary>
+    private static float SumLanes(float* s) => s[0] + s[4] + (s[2] + s[6]) + (s[1] + s[5] + (s[3] + s[7]));
+
+    private static void Store(float* y, float value, bool add) => *y = add ? *y + value : value;
+}

@@ -1,0 +1,56 @@
+using Flywheel.Model;
+
+namespace Flywheel.Engine;
+
+/// <summary>How the next token is chosen. Applied in order: penalties and bias, temperature, top-k, top-p, min-p, draw.</summary>
+public sealed record SamplerOptions
+{
+    /// <summary>0 is greedy.</summary>
+    public float Temperature { get; init; } = 1;
+
+    /// <summary>Keep the k most likely; 0 keeps all.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>Keep the smallest set with this probability mass; 1 keeps all.</summary>
+    public float TopP { get; init; } = 1;
+
+    /// <summary>Keep tokens at least this fraction as likely as the best; 0 keeps all.</summary>
+    public float MinP { get; init; }
+
+    /// <summary>Divides positive and multiplies negative logits of tokens seen in prompt or answer; 1 does nothing.</summary>
+    public float RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Subtracted once from logits of tokens of the answer.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Subtracted from logits of tokens of the answer, times their count.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Added to logits.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>The same seed, prompt and model give the same answer, whatever else is in the batch.</summary>
+    public ulong Seed { get; init; }
+
+    /// <exception cref="FlywheelException">A value is out of its range; it is named.</exception>
+    internal void Validate(int vocabSize)
+    {
+        Require(float.IsFinite(Temperature) && Temperature >= 0, "temperature", Temperature, "a number of at least 0");
+        Require(TopK >= 0, "top_k", TopK, "a number of at least 0");
+        Require(TopP is > 0 and <= 1, "top_p", TopP, "a number above 0 and up to 1");
+        Require(MinP is >= 0 and <= 1, "min_p", MinP, "a number from 0 to 1");
+        Require(float.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, "repetition_penalty", RepetitionPenalty, "a number above 0");
+        Require(float.IsFinite(PresencePenalty), "presence_penalty", PresencePenalty, "a finite number");
+        Require(float.IsFinite(FrequencyPenalty), "frequency_penalty", FrequencyPenalty, "a finite number");
+        foreach ((int id, float bias) in LogitBias ?? new Dictionary<int, float>())
+        {
+            Require(id >= 0 && id < vocabSize, "logit_bias", id, $"token ids from 0 to {vocabSize - 1}");
+            Require(!float.IsNaN(bias) && bias < float.PositiveInfinity, "logit_bias", bias, "numbers below infinity");
+        }
+
+        static void Require<T>(bool holds, string name, T value, string expected)
+        {
+            if (!holds) throw new FlywheelException($"{name} is {value}, expected {expected}");
+        }
+    }
+}
