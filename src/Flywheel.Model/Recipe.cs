@@ -74,7 +74,10 @@ public sealed record SourceRecipe
     /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer.</summary>
     public string As { get; init; } = "text";
 
-    /// <summary>Times that the source is seen in one epoch.</summary>
+    /// <summary>For packages: only those with this debtag, such as <c>role::program</c>.</summary>
+    public string? Tag { get; init; }
+
+    /// <summary>Times that the source is seen in one epoch; as copy, each time with other facts in the brief.</summary>
     public int Repeat { get; init; } = 1;
 
     /// <summary>Keep at most so many items; 0 keeps all.</summary>

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using Flywheel.Data;
+using Flywheel.Model;
+using Spectre.Console;
+
+namespace Flywheel.Cli;
+
+/// <summary><c>flywheel data RECIPE</c>: what a recipe's sources give, and what was dropped and why.</summary>
+internal static class DataCommand
+{
+    public static Command Create()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
+        var sample = new Option<int>("--sample") { Description = "Print this many random training examples" };
+        var seed = new Option<int>("--seed") { Description = "Of the random choice", DefaultValueFactory = _ => 1 };
+        var refresh = new Option<bool>("--refresh") { Description = "Fetch again what was fetched before" };
+        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: flywheel data recipes/starter.yaml --sample 5") { recipe, sample, seed, refresh };
+        command.SetAction(parse => Run(parse.GetValue(recipe)!, parse.GetValue(sample), parse.GetValue(seed), parse.GetValue(refresh)));
+        return command;
+    }
+
+    private static void Run(string path, int sample, int seed, bool refresh)
+    {
+        Recipe recipe = RecipeFile.Load(path);
+        var home = new FlywheelHome();
+        DataCollection collection = DataCollection.Collect(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!, home, Say, refresh);
+        // Tokens are counted with a tokenizer of the recipe's own; one that starts from a model is counted when it runs.
+        if (recipe.Tokenizer is { } tokenizer && recipe.Model is { } shape)
+        {
+            Say($"learning {tokenizer.Vocab} tokens");
+            BuiltData built = DatasetBuilder.Tokenise(collection, recipe, home, Tokenizer.Train(collection.Texts(), tokenizer.Vocab), shape.Context, Say);
+            Say($"train {built.TrainPath}");
+            Say($"validation {built.ValidationPath ?? "none"}");
+        }
+        foreach (SourceReport source in collection.Report.Sources) AnsiConsole.Write(Describe(source));
+        if (collection.Report.Splits.Count > 0) AnsiConsole.Write(Describe(collection.Report.Splits));
+        Example[] examples = [.. collection.Items(Split.Train).SelectMany(item => item.Examples)];
+        var random = new Random(seed);
+        for (int i = 0; i < sample; i++) Console.WriteLine("\n---\n" + string.Join("\n\n>>> ", examples[random.Next(examples.Length)].Texts));
+    }
+
+    private static void Say(string line) => Console.Error.WriteLine(line);
+
+    private static Table Describe(SourceReport source)
+    {
+        Table table = new Table().Title(Markup.Escape($"{source.Name}: kept {source.Kept:N0} of {source.Read:N0} items as {source.Examples:N0} examples"))
+            .Caption(Markup.Escape(source.Origin)).AddColumns("dropped", "count", "example");
+        foreach ((string reason, Drop drop) in source.Drops.OrderByDescending(drop => drop.Value.Count))
+            table.AddRow(Markup.Escape(reason), $"{drop.Count:N0}", Markup.Escape(drop.Example));
+        return table;
+    }
+
+    private static Table Describe(IReadOnlyDictionary<string, SplitReport> splits)
+    {
+        Table table = new Table().AddColumns("split", "documents", "tokens", "learnt", "characters a token", "5 %", "50 %", "95 %", "longest");
+        foreach ((string name, SplitReport split) in splits)
+            table.AddRow(name, $"{split.Documents:N0}", $"{split.Tokens:N0}", $"{split.Targets:N0}", $"{split.CharsPerToken:F2}", $"{split.Length05}", $"{split.Length50}", $"{split.Length95}", $"{split.LengthMax}");
+        return table;
+    }
+}

@@ -1,0 +1,148 @@
+using Flywheel.Model;
+
+namespace Flywheel.Data;
+
+/// <summary>All items of a recipe: read, cleaned, exact duplicates gone, rendered, split. Not yet tokens.</summary>
+public sealed class DataCollection
+{
+    private readonly List<(SourceItem Item, Split Split, SourceReport Report)> _items = [];
+
+    private DataCollection() { }
+
+    public DataReport Report { get; } = new();
+
+    public IEnumerable<SourceItem> Items(Split split) => _items.Where(entry => entry.Split == split).Select(entry => entry.Item);
+
+    /// <summary>A split's items with the report of the source that each came from.</summary>
+    internal IEnumerable<(SourceItem Item, SourceReport Report)> Entries(Split split) =>
+        _items.Where(entry => entry.Split == split).Select(entry => (entry.Item, entry.Report));
+
+    /// <summary>The training side's texts, to learn a tokenizer from.</summary>
+    public IEnumerable<string> Texts() => Items(Split.Train).SelectMany(item => item.Examples).SelectMany(example => example.Texts);
+
+    /// <param name="recipe">Its data and seed.</param>
+    /// <param name="folder">Where the recipe's relative paths start.</param>
+    /// <param name="home">Fetched sources live here.</param>
+    /// <param name="progress">Told what is being done, a short phrase at a time.</param>
+    /// <param name="refresh">Fetch again what is fetched already.</param>
+    /// <exception cref="FlywheelException">A source is unknown, missing, invalid or empty.</exception>
+    public static DataCollection Collect(Recipe recipe, string folder, FlywheelHome home, Action<string>? progress = null, bool refresh = false)
+    {
+        if (recipe.Data.Count == 0) throw new FlywheelException($"recipe '{recipe.Name}': field 'data' is empty, expected at least one source");
+        var collection = new DataCollection();
+        var catalogues = new Catalogues(new Lazy<AptIndex>(() => AptIndex.Open(home, refresh, progress)));
+        Dictionary<string, ProductCleaner> cleaners = new() { ["text"] = new(programsOnly: false), ["copy"] = new(programsOnly: true) };
+        HashSet<ulong> seen = [];
+        for (int i = 0; i < recipe.Data.Count; i++)
+        {
+            SourceRecipe source = recipe.Data[i];
+            string field = $"recipe '{recipe.Name}': data[{i}]";
+            if (source.Repeat < 1) throw new FlywheelException($"{field}.repeat is {source.Repeat}, expected 1 or more");
+            if (source.Limit < 0) throw new FlywheelException($"{field}.limit is {source.Limit}, expected 0 (all) or more");
+            progress?.Invoke($"reading {source.Source}");
+            string File() => Path.Combine(folder, source.Path ?? throw new FlywheelException($"{field}.path is missing, expected a file or folder for source '{source.Source}'"));
+            switch (source.Source)
+            {
+                case "appstream" or "packages":
+                    if (!cleaners.TryGetValue(source.As, out ProductCleaner? cleaner)) throw new FlywheelException($"{field}.as is '{source.As}', expected text or copy");
+                    SourceReport products = collection.Begin($"{source.Source} as {source.As}", catalogues.Origin);
+                    IEnumerable<Product> read = source.Source == "appstream" ? catalogues.AppStream : catalogues.Packages(source.Tag);
+                    collection.Add(Products(read, source, recipe.Seed, cleaner, products), source, products, seen);
+                    break;
+                case "jsonl" or "text":
+                    string path = File();
+                    collection.Add(source.Source == "text" ? TextSource.Read(path) : JsonlSource.Read(path), source, collection.Begin(source.Source, path), seen);
+                    break;
+                case "dataset":
+                    string train = Path.Combine(File(), "train.jsonl"), validation = Path.Combine(File(), "validation.jsonl");
+                    IEnumerable<SourceItem> curated = JsonlSource.Read(train, Split.Train);
+                    if (Path.Exists(validation)) curated = curated.Concat(JsonlSource.Read(validation, Split.Validation));
+                    collection.Add(curated, source, collection.Begin("dataset", File()), seen);
+                    break;
+                default:
+                    throw new FlywheelException($"{field}.source is '{source.Source}', expected appstream, packages, jsonl, text or dataset{Names.DidYouMean(source.Source, ["appstream", "packages", "jsonl", "text", "dataset"])}");
+            }
+        }
+        if (!collection.Items(Split.Train).Any()) throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
+        return collection;
+    }
+
+    private SourceReport Begin(string name, string origin)
+    {
+        var report = new SourceReport(name, origin);
+        Report.Sources.Add(report);
+        return report;
+    }
+
+    private static IEnumerable<SourceItem> Products(IEnumerable<Product> products, SourceRecipe source, int seed, ProductCleaner cleaner, SourceReport report)
+    {
+        foreach (Product raw in products)
+        {
+            if (cleaner.Clean(raw, report) is not { } product) continue;
+            // Held-out items are asked about once; training repeats with other facts each time.
+            int variants = StableHash.SplitOf(product.Group) == Split.Validation ? 1 : source.Repeat;
+            IReadOnlyList<Example> examples = source.As == "copy" ? CopyRenderer.Render(product, variants, seed)
+                : TextRenderer.Render(product) is { } text ? [.. Enumerable.Repeat(text, variants)]
+                : [];
+            if (examples.Count == 0) report.Dropped("item: too little text", product.Id);
+            yield return new SourceItem(product.Id, product.Group, examples, product.Licence);
+        }
+    }
+
+    private void Add(IEnumerable<SourceItem> items, SourceRecipe source, SourceReport report, HashSet<ulong> seen)
+    {
+        bool repeats = source.Source is not ("appstream" or "packages"); // these repeat as they render
+        foreach (SourceItem item in items)
+        {
+            if (source.Limit > 0 && report.Kept == source.Limit) break;
+            report.Read++;
+            if (item.Examples.Count == 0) continue;
+            if (item.Examples.All(example => !example.Texts.Any(text => text.Length > 0)))
+            {
+                report.Dropped("item: empty", item.Id);
+                continue;
+            }
+            string key = string.Join('\n', item.Examples[0].Texts.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
+            if (!seen.Add(StableHash.Of(key)))
+            {
+                report.Dropped("item: exact duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");
+                continue;
+            }
+            Split split = item.Split ?? StableHash.SplitOf(item.Group);
+            SourceItem kept = repeats && split == Split.Train && source.Repeat > 1
+                ? item with { Examples = [.. Enumerable.Repeat(item.Examples, source.Repeat).SelectMany(examples => examples)] }
+                : item;
+            report.Kept++;
+            report.Examples += kept.Examples.Count;
+            _items.Add((kept, split, report));
+        }
+        if (report.Read == 0) throw new FlywheelException($"{report.Origin}: holds no item");
+    }
+
+    /// <summary>Debian's catalogues, each read at most once for a collection.</summary>
+    private sealed class Catalogues(Lazy<AptIndex> apt)
+    {
+        private IReadOnlyList<Product>? _appStream;
+        private readonly Dictionary<string, IReadOnlyList<Product>> _packages = [];
+
+        public string Origin => $"Debian {apt.Value.Stamp.Version} ({apt.Value.Stamp.Codename}), index of {apt.Value.Stamp.Date}; sha256 {string.Join(", ", apt.Value.Stamp.Sha256.Select(file => $"{file.Key} {file.Value[..12]}"))}";
+
+        public IReadOnlyList<Product> AppStream
+        {
+            get
+            {
+                if (_appStream is not null) return _appStream;
+                using StreamReader packages = apt.Value.Packages(), components = apt.Value.Components();
+                Dictionary<string, string> families = PackageCatalog.Families(packages);
+                return _appStream = [.. AppStreamCatalog.Read(components, "DEP-11 catalogue", package => families.GetValueOrDefault(package, package))];
+            }
+        }
+
+        public IReadOnlyList<Product> Packages(string? tag)
+        {
+            if (_packages.TryGetValue(tag ?? "", out IReadOnlyList<Product>? products)) return products;
+            using StreamReader packages = apt.Value.Packages(), translations = apt.Value.Translations();
+            return _packages[tag ?? ""] = PackageCatalog.Read(packages, translations, tag);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+
+namespace Flywheel.Data;
+
+/// <summary>
+/// JSON lines as OpenAI's fine-tuning takes them: conversations, <c>{"messages": [...]}</c>, or preference pairs,
+/// <c>{"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}</c>. Further fields
+/// are lineage; of them <c>id</c> names the item, <c>group</c> keeps items in one split and <c>licence</c> is kept.
+/// </summary>
+public static class JsonlSource
+{
+    /// <param name="path">The file.</param>
+    /// <param name="split">Of every line; null leaves it to the group's hash.</param>
+    /// <exception cref="FlywheelException">A line is not JSON or has the wrong fields: names file, line and field.</exception>
+    public static IEnumerable<SourceItem> Read(string path, Split? split = null)
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected JSON lines");
+        int number = 0;
+        foreach (string line in File.ReadLines(path))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line)) continue;
+            SourceItem item;
+            try
+            {
+                item = Parse(line, $"jsonl:{Path.GetFileName(path)}:{number}") with { Split = split };
+            }
+            catch (FlywheelException e)
+            {
+                throw new FlywheelException($"{path}:{number}: {e.Message}", e);
+            }
+            yield return item;
+        }
+    }
+
+    /// <param name="line">One JSON object.</param>
+    /// <param name="id">Where the line has none.</param>
+    public static SourceItem Parse(string line, string id)
+    {
+        JsonNode? node;
+        try
+        {
+            node = JsonNode.Parse(line);
+        }
+        catch (JsonException e)
+        {
+            throw new FlywheelException($"not valid JSON: {e.Message}", e);
+        }
+        if (node is not JsonObject row) throw new FlywheelException("is not a JSON object, expected {\"messages\": [...]} or a preference pair");
+        try
+        {
+            Example example = row.ContainsKey("messages") ? new ConversationExample(WithAnswer(Messages(row, "messages")))
+                : row.ContainsKey("preferred_output") || row.ContainsKey("non_preferred_output") ? Pair(row)
+                : throw new FlywheelException($"has the fields {string.Join(", ", row.Select(field => field.Key))}, expected messages, or input with preferred_output and non_preferred_output");
+            Conversation asked = example is PairExample pair ? pair.Preferred : ((ConversationExample)example).Conversation;
+            // Answers to one prompt stay together.
+            string group = Text(row, "group") ?? "prompt:" + string.Join('\n', asked.Messages.TakeWhile(message => message.Role != Role.Assistant).Select(message => message.Text));
+            return new SourceItem(Text(row, "id") ?? id, group, [example], Text(row, "licence") ?? "");
+        }
+        catch (ArgumentException e)
+        {
+            throw new FlywheelException($"not valid JSON: {e.Message}", e); // a field twice, found when the object is first read
+        }
+    }
+
+    private static PairExample Pair(JsonObject row)
+    {
+        if (row["input"] is not JsonObject input) throw new FlywheelException("field 'input' is missing, expected {\"messages\": [...]}");
+        IReadOnlyList<Message> prompt = Messages(input, "messages", "input.").Messages;
+        Conversation Answered(string field) => WithAnswer(new Conversation([.. prompt, .. Messages(row, field).Messages]), field);
+        return new PairExample(Answered("preferred_output"), Answered("non_preferred_output"));
+    }
+
+    private static Conversation Messages(JsonObject row, string field, string within = "") =>
+        row[field] is JsonArray messages
+            ? Conversation.FromJson(messages)
+            : throw new FlywheelException($"field '{within}{field}' is {(row.ContainsKey(field) ? "no array" : "missing")}, expected an array of messages");
+
+    private static Conversation WithAnswer(Conversation conversation, string field = "messages") =>
+        conversation.Messages[^1] is { Role: Role.Assistant, Text.Length: > 0 }
+            ? conversation
+            : throw new FlywheelException($"field '{field}' ends with {(conversation.Messages[^1].Role == Role.Assistant ? "an empty answer" : $"a message of the {conversation.Messages[^1].Role.ToString().ToLowerInvariant()}")}, expected the assistant's answer");
+
+    private static string? Text(JsonObject row, string field) => row[field] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+}
