@@ -56,6 +56,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>Sequences that wait or run.</summary>
     public int NumLive => Volatile.Read(ref _numLive);
 
+    /// <summary>Kernel threads that are not parked, the engine's own excluded.</summary>
+    public int NumAwake => _team.NumAwake;
+
     public long MaxPages => _pool.MaxPages;
 
     /// <summary>Bytes that the engine's thread has allocated in steps, without handing tokens over; for the allocation gate.</summary>

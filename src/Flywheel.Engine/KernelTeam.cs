@@ -32,6 +32,9 @@ internal sealed class KernelTeam : IDisposable
 
     public int Size { get; }
 
+    /// <summary>Members, without the caller, that are not parked.</summary>
+    public int NumAwake => _parking.Skip(1).Count(place => !place.IsAsleep);
+
     /// <summary>Runs the program on all members; returns when all have ended.</summary>
     public void Run()
     {
@@ -121,6 +124,8 @@ internal sealed class KernelTeam : IDisposable
     {
         private readonly SemaphoreSlim _signal = new(0);
         private int _asleep;
+
+        public bool IsAsleep => Volatile.Read(ref _asleep) == 1;
 
         public void Announce() => Interlocked.Exchange(ref _asleep, 1);
 

@@ -160,7 +160,7 @@ internal sealed unsafe class ScoreSequence(int[] tokens) : Sequence(tokens, 0)
     {
         float* summary = stackalloc float[2];
         reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
-        _logprobs[position + 1] = logits[Prompt[position + 1]] - summary[0] - MathF.Log(summary[1]);
+        _logprobs[position + 1] = logits[Prompt[position + 1]] - (summary[0] + MathF.Log(summary[1]));
     }
 
     public override bool Publish() => !IsPrefilling && _result.TrySetResult(_logprobs);

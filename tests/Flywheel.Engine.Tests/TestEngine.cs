@@ -33,7 +33,7 @@ internal static class TestEngine
         {
             float[] values = new float[tensor.Shape.Aggregate(1L, (a, b) => a * b)];
             bool norm = tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal);
-            double scale = tensor.Name.Contains("embed") ? 1 : tensor.Shape.Length == 1 ? 0.2 : 1 / Math.Sqrt(tensor.Shape[1]);
+            double scale = tensor.Name.Contains("embed") ? 0.4 : tensor.Shape.Length == 1 ? 0.2 : 1 / Math.Sqrt(tensor.Shape[1]);
             for (int i = 0; i < values.Length; i++) values[i] = (float)((norm ? 1 : 0) + scale * Normal(random));
             SafetensorsWriter.WriteFloats(stream, values, dtype);
         })))]);

@@ -1,0 +1,231 @@
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Engine.Tests;
+
+public class EngineTests
+{
+    public static TheoryData<string, bool, WeightFormat> Variants => new()
+    {
+        { "qwen3", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Int8 },
+    };
+
+    // Alone, one after the other, against all at once in a small batch, submitted at random times, some cancelled.
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public async Task Generations_AnyBatch_SameTokensAndSameBits(string type, bool tied, WeightFormat format)
+    {
+        ModelConfig config = TestEngine.Config(type, tied);
+        await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 2, Weights = format, MaxBatch = 5 });
+        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, Weights = format, MaxBatch = 1 });
+        var random = new Random(7);
+        GenerationRequest[] requests = [.. Enumerable.Range(0, 14).Select(i => new GenerationRequest
+        {
+            PromptTokens = [.. Enumerable.Range(0, i % 4 == 0 ? random.Next(130, 400) : random.Next(1, 20)).Select(_ => random.Next(config.VocabSize))],
+            MaxTokens = random.Next(1, 40),
+            TopLogprobs = i % 3,
+            Sampler = new() { Temperature = i % 5 == 0 ? 0 : 1, TopP = i % 2 == 0 ? 1 : 0.9f, Seed = (ulong)i, RepetitionPenalty = i % 4 == 1 ? 1.2f : 1 },
+        })];
+        var alone = new List<List<SampledToken>>();
+        foreach (GenerationRequest request in requests) alone.Add(await single.Submit(request).Tokens.ToListAsync());
+        for (int round = 0; round < 2; round++)
+        {
+            var running = new List<(int, Task<List<SampledToken>>)>();
+            foreach (int i in Enumerable.Range(0, requests.Length).OrderBy(_ => random.Next()))
+            {
+                running.Add((i, engine.Submit(requests[i]).Tokens.ToListAsync().AsTask()));
+                if (random.Next(3) == 0)
+                {
+                    using var cancel = new CancellationTokenSource();
+                    GenerationStream stream = engine.Submit(requests[random.Next(requests.Length)], cancel.Token);
+                    await cancel.CancelAsync();
+                    await stream.Tokens.ToListAsync();
+                }
+                if (random.Next(2) == 0) await running[random.Next(running.Count)].Item2;
+            }
+            foreach ((int i, Task<List<SampledToken>> task) in running) AssertSame(alone[i], await task);
+        }
+    }
+
+    [Fact]
+    public async Task Logits_LongPrompt_EqualThoseOfDecodingStepByStep()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Int8, Threads = 2 });
+        int[] prompt = [.. Enumerable.Range(0, 290).Select(i => i * 7 % 261)];
+        List<SampledToken> answer = await engine.Submit(new() { PromptTokens = prompt, MaxTokens = 30, Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
+        float[] scores = await engine.ScoreAsync([.. prompt, .. answer.Select(token => token.Id)]);
+        Assert.Equal(answer.Select(token => token.Logprob), scores[prompt.Length..]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public async Task Logits_EveryKernelTable_Equal(string kernels)
+    {
+        int[] prompt = [.. Enumerable.Range(0, 50)];
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        {
+            await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 2 }, kernels: kernels);
+            await using InferenceEngine scalar = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 1 }, kernels: "scalar");
+            float[] a = await engine.LogitsAsync(prompt), b = await scalar.LogitsAsync(prompt);
+            if (Engine.Kernels.KernelTable.IsExact) Assert.Equal(b, a);
+            else Assert.True(TestEngine.Divergence(a, b) < 1e-3);
+        }
+    }
+
+    public static TheoryData<string> Kernels => [.. TestEngine.Kernels];
+
+    [Fact]
+    public async Task Int8_RandomModel_CloseToFp32()
+    {
+        await using InferenceEngine exact = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Fp32, Threads = 1 });
+        await using InferenceEngine rounded = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Int8, Threads = 1 });
+        int[] prompt = [.. Enumerable.Range(0, 40)];
+        double divergence = TestEngine.Divergence(await exact.LogitsAsync(prompt), await rounded.LogitsAsync(prompt));
+        Assert.True(divergence < 0.02, $"KL {divergence:G3}");
+    }
+
+    [Fact]
+    public async Task Submit_HalfPrecisionWeights_Run()
+    {
+        using var folder = new TempFolder();
+        TestEngine.WriteWeights(folder["model.safetensors"], TestEngine.Config(), 3, DType.BF16);
+        using SafetensorsFile file = SafetensorsFile.Open(folder["model.safetensors"]);
+        await using InferenceEngine engine = InferenceEngine.Load(file, TestEngine.Config(), null, new EngineOptions { Threads = 1 });
+        Assert.All(await engine.LogitsAsync([1, 2, 3]), logit => Assert.True(float.IsFinite(logit)));
+    }
+
+    [Fact]
+    public async Task Submit_EndToken_IsLastAndReasonIsStop()
+    {
+        ModelConfig config = TestEngine.Config();
+        await using InferenceEngine probe = TestEngine.Open(config);
+        List<SampledToken> tokens = await probe.Submit(Greedy([1, 2, 3], 20)).Tokens.ToListAsync();
+        int end = tokens[6].Id;
+        await using InferenceEngine engine = TestEngine.Open(config with { EosTokenIds = [end] });
+        GenerationStream stream = engine.Submit(Greedy([1, 2, 3], 20));
+        Assert.Equal(tokens.Select(token => token.Id).TakeWhile(id => id != end).Append(end), (await stream.Tokens.ToListAsync()).Select(token => token.Id));
+        Assert.Equal(FinishReason.Stop, stream.FinishReason);
+    }
+
+    [Fact]
+    public async Task Submit_TopLogprobs_AreTheBestOfTheModel()
+    {
+        await using InferenceEngine engine = TestEngine.Open();
+        SampledToken token = (await engine.Submit(Greedy([4, 5], 1) with { TopLogprobs = 5 }).Tokens.ToListAsync()).Single();
+        float[] logits = await engine.LogitsAsync([4, 5]);
+        double normalizer = TestEngine.LogSumExp(logits);
+        var best = logits.Select((logit, id) => (id, logit - normalizer)).OrderByDescending(entry => entry.Item2).Take(5).ToList();
+        Assert.Equal(best.Select(entry => entry.id), token.Top.Select(top => top.Id));
+        for (int i = 0; i < 5; i++) Assert.Equal(best[i].Item2, token.Top[i].Logprob, 1e-4);
+    }
+
+    [Fact]
+    public async Task Submit_PromptTooLong_NamesTheLengths()
+    {
+        await using InferenceEngine engine = TestEngine.Open();
+        var error = Assert.Throws<FlywheelException>(() => engine.Submit(Greedy(new int[700], 1)));
+        Assert.Contains("700 tokens", error.Message);
+        Assert.Throws<FlywheelException>(() => engine.Submit(Greedy([], 1)));
+        Assert.Contains("261", Assert.Throws<FlywheelException>(() => engine.Submit(Greedy([261], 1))).Message);
+    }
+
+    [Theory]
+    [InlineData("temperature", -1f)]
+    [InlineData("top_p", 0f)]
+    [InlineData("min_p", 2f)]
+    [InlineData("repetition_penalty", 0f)]
+    public async Task Submit_OptionOutOfRange_NamesIt(string name, float value)
+    {
+        await using InferenceEngine engine = TestEngine.Open();
+        var options = new SamplerOptions();
+        options = name switch { "temperature" => options with { Temperature = value }, "top_p" => options with { TopP = value }, "min_p" => options with { MinP = value }, _ => options with { RepetitionPenalty = value } };
+        var error = Assert.Throws<FlywheelException>(() => engine.Submit(new() { PromptTokens = [1], MaxTokens = 1, Sampler = options }));
+        Assert.StartsWith($"{name} is {value}", error.Message);
+    }
+
+    [Fact]
+    public async Task Submit_AnswerReachesLongestText_EndsWithLength()
+    {
+        await using InferenceEngine engine = TestEngine.Open();
+        GenerationStream stream = engine.Submit(Greedy(new int[690], 100));
+        Assert.Equal(10, (await stream.Tokens.ToListAsync()).Count);
+        Assert.Equal(FinishReason.Length, stream.FinishReason);
+    }
+
+    [Fact]
+    public async Task Submit_MoreThanQueue_RefusedThenAcceptedAgain()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { MaxBatch = 1, MaxQueue = 2, Threads = 1 });
+        using var cancel = new CancellationTokenSource();
+        GenerationStream[] streams = [.. Enumerable.Range(0, 3).Select(_ => engine.Submit(Greedy([1], 600), cancel.Token))];
+        Assert.Throws<QueueFullException>(() => engine.Submit(Greedy([1], 1)));
+        await cancel.CancelAsync();
+        foreach (GenerationStream stream in streams)
+        {
+            await stream.Tokens.ToListAsync();
+            Assert.Equal(FinishReason.Cancelled, stream.FinishReason);
+        }
+        Assert.Single(await engine.Submit(Greedy([1], 1)).Tokens.ToListAsync());
+    }
+
+    [Fact]
+    public async Task Tokens_LeftEarly_FreesThePlace()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { MaxBatch = 1, MaxQueue = 0, Threads = 1 });
+        await foreach (SampledToken token in engine.Submit(Greedy([1], 600)).Tokens) break;
+        while (engine.Loop.NumLive > 0) await Task.Yield();
+        Assert.Single(await engine.Submit(Greedy([1], 1)).Tokens.ToListAsync());
+    }
+
+    [Fact]
+    public async Task Dispose_WhileStreaming_EndsRunningAndRefusesNew()
+    {
+        InferenceEngine engine = TestEngine.Open(options: new EngineOptions { MaxBatch = 2, Threads = 2 });
+        GenerationStream[] streams = [.. Enumerable.Range(0, 4).Select(i => engine.Submit(Greedy([i], 50)))];
+        ValueTask ended = engine.DisposeAsync();
+        Assert.Throws<ObjectDisposedException>(() => engine.Submit(Greedy([1], 1)));
+        foreach (GenerationStream stream in streams) Assert.Equal(50, (await stream.Tokens.ToListAsync()).Count);
+        await ended;
+        await engine.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Steps_AfterWarmUp_AllocateNothing()
+    {
+        await using InferenceEngine engine = TestEngine.Open();
+        GenerationRequest request = Greedy([1, 2, 3], 200) with { Sampler = new() { TopP = 0.9f, TopK = 40, MinP = 0.01f } };
+        await engine.Submit(request).Tokens.ToListAsync();
+        long before = engine.Loop.StepAllocatedBytes;
+        await engine.Submit(request).Tokens.ToListAsync();
+        Assert.Equal(0, engine.Loop.StepAllocatedBytes - before);
+    }
+
+    [Fact]
+    public async Task Idle_AfterWork_UsesNoProcessor()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 3 });
+        await engine.Submit(Greedy([1], 5)).Tokens.ToListAsync();
+        for (int i = 0; i < 500 && engine.Loop.NumAwake > 0; i++) await Task.Delay(10);
+        Assert.Equal(0, engine.Loop.NumAwake);
+    }
+
+    [Fact]
+    public void Load_TruncatedOrWrongWeights_NamesTheFault()
+    {
+        using var folder = new TempFolder();
+        string path = folder["model.safetensors"];
+        TestEngine.WriteWeights(path, TestEngine.Config(), 1);
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+            Assert.Contains("expected [262", Assert.Throws<FlywheelException>(() => InferenceEngine.Load(file, TestEngine.Config() with { VocabSize = 262 }, null, new())).Message);
+    }
+
+    private static GenerationRequest Greedy(int[] prompt, int count) => new() { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } };
+
+    private static void AssertSame(List<SampledToken> expected, List<SampledToken> actual)
+    {
+        Assert.Equal(expected.Select(token => token.Id), actual.Select(token => token.Id));
+        Assert.Equal(expected.Select(token => token.Logprob), actual.Select(token => token.Logprob));
+        Assert.Equal(expected.Select(token => token.SamplerLogprob), actual.Select(token => token.SamplerLogprob));
+        Assert.Equal(expected.SelectMany(token => token.Top), actual.SelectMany(token => token.Top));
+    }
+}

@@ -1,0 +1,224 @@
+using CsCheck;
+using Flywheel.Engine.Kernels;
+using Flywheel.Engine.Weights;
+
+namespace Flywheel.Engine.Tests;
+
+/// <summary>
+/// Every kernel table against the scalar loops, bit for bit where multiply-add is fused in hardware, over random shapes.
+/// </summary>
+public unsafe class KernelTests
+{
+    public static TheoryData<string> Tables => [.. TestEngine.Kernels];
+
+    private static readonly Gen<(int Rows, int Columns, int Count, int Seed)> Shapes =
+        Gen.Select(Gen.Int[1, 70], Gen.Int[1, 130], Gen.Int[1, 13], Gen.Int[0, 1_000_000]);
+
+    [Theory]
+    [MemberData(nameof(Tables))]
+    public void Multiply_AnyShape_EqualsScalarAndDoesNotDependOnOtherRows(string name)
+    {
+        KernelTable kernels = KernelTable.Select(name);
+        Shapes.Sample((rows, columns, count, seed) =>
+        {
+            foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+            {
+                using var arena = new NativeArena();
+                var random = new Random(seed);
+                float[][] weights = [.. Enumerable.Range(0, rows).Select(_ => Values(random, columns))];
+                var matrix = new Matrix(arena, format, rows, columns, (row, values) => weights[row].CopyTo(values));
+                float[][] x = [.. Enumerable.Range(0, count).Select(_ => Values(random, columns))];
+                float[] together = Product(kernels, arena, matrix, x, random.Next(2) == 0);
+                float[] scalar = Product(KernelTable.Select("scalar"), arena, matrix, x, together[^1] != 0);
+                for (int row = 0; row < count; row++)
+                {
+                    float[] alone = Product(kernels, arena, matrix, [x[row]], together[^1] != 0);
+                    for (int output = 0; output < rows; output++)
+                    {
+                        float value = together[row * matrix.NumRows + output];
+                        Assert.Equal(alone[output], value);
+                        AssertSame(scalar[row * matrix.NumRows + output], value, 1e-4f);
+                    }
+                }
+            }
+        }, iter: 60);
+    }
+
+    [Fact]
+    public void MultiplyInt8_ExtremeWeights_DoesNotSaturate()
+    {
+        foreach (string name in TestEngine.Kernels)
+        {
+            using var arena = new NativeArena();
+            float[] weights = [.. Enumerable.Range(0, 64).Select(i => i % 3 == 0 ? -1f : 1f)], x = [.. weights];
+            var matrix = new Matrix(arena, WeightFormat.Int8, 16, 64, (_, values) => weights.CopyTo(values));
+            float[] y = Product(KernelTable.Select(name), arena, matrix, [x, x, x, x, x], add: false);
+            for (int row = 0; row < 5; row++)
+                for (int output = 0; output < 16; output++) Assert.Equal(64, y[row * 16 + output], 0.05);
+        }
+    }
+
+    [Fact]
+    public void Int8_RandomWeights_ErrorIsThatOfRounding()
+    {
+        using var arena = new NativeArena();
+        var random = new Random(5);
+        const int columns = 512, rows = 64;
+        float[][] weights = [.. Enumerable.Range(0, rows).Select(_ => Values(random, columns))];
+        float[] x = Values(random, columns);
+        var matrix = new Matrix(arena, WeightFormat.Int8, rows, columns, (row, values) => weights[row].CopyTo(values));
+        float[] y = Product(KernelTable.Select(null), arena, matrix, [x], add: false);
+        double error = 0, size = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            double exact = weights[row].Zip(x, (a, b) => (double)a * b).Sum();
+            error += (y[row] - exact) * (y[row] - exact);
+            size += exact * exact;
+            float* unpacked = arena.Allocate<float>(columns);
+            matrix.ReadRow(row, unpacked);
+            for (int k = 0; k < columns; k++) Assert.Equal(weights[row][k], unpacked[k], 0.03);
+        }
+        Assert.True(Math.Sqrt(error / size) < 0.012, $"relative error {Math.Sqrt(error / size):G3}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Tables))]
+    public void Elementwise_AnyLength_EqualsScalar(string name)
+    {
+        KernelTable kernels = KernelTable.Select(name), scalar = KernelTable.Select("scalar");
+        Gen.Select(Gen.Int[1, 40], Gen.Int[0, 1_000_000]).Sample((blocks, seed) =>
+        {
+            using var arena = new NativeArena();
+            var random = new Random(seed);
+            int n = blocks * 32, odd = n - random.Next(32);
+            float* x = Copy(arena, Values(random, n, 3)), w = Copy(arena, Values(random, n));
+            float* a = arena.Allocate<float>(n), b = arena.Allocate<float>(n);
+            kernels.RmsNorm(x, w, a, n, odd, 1e-6f);
+            scalar.RmsNorm(x, w, b, n, odd, 1e-6f);
+            AssertSame(b, a, n);
+            kernels.SwiGlu(x, w, a, n);
+            scalar.SwiGlu(x, w, b, n);
+            AssertSame(b, a, n);
+            kernels.LogSumExp(x, odd, a);
+            scalar.LogSumExp(x, odd, b);
+            AssertSame(b, a, 2);
+            kernels.Exponentials(x, a, odd, 2, 7);
+            scalar.Exponentials(x, b, odd, 2, 7);
+            AssertSame(b, a, odd);
+            sbyte* q = arena.Allocate<sbyte>(n), r = arena.Allocate<sbyte>(n);
+            kernels.Quantize(x, n, q, a);
+            scalar.Quantize(x, n, r, b);
+            AssertSame(b, a, blocks);
+            Assert.True(new Span<sbyte>(q, n).SequenceEqual(new Span<sbyte>(r, n)), "quantised values differ");
+        }, iter: 100);
+    }
+
+    [Theory]
+    [MemberData(nameof(Tables))]
+    public void Attend_AnyContextAndGroup_EqualsScalarAndDoesNotDependOnOtherLines(string name)
+    {
+        KernelTable kernels = KernelTable.Select(name);
+        Gen.Select(Gen.Int[1, 7], Gen.Int[1, 5], Gen.Int[1, 600], Gen.Int[1, 9], Gen.Int[0, 1_000_000]).Sample((eighths, group, start, rows, seed) =>
+        {
+            using var arena = new NativeArena();
+            float[] together = Attention(kernels, arena, eighths * 8, group, start, 0, rows, seed);
+            float[] scalar = Attention(KernelTable.Select("scalar"), arena, eighths * 8, group, start, 0, rows, seed);
+            int width = group * eighths * 8;
+            for (int row = 0; row < rows; row++)
+            {
+                float[] alone = Attention(kernels, arena, eighths * 8, group, start, row, row + 1, seed);
+                for (int i = 0; i < width; i++)
+                {
+                    Assert.Equal(alone[i], together[row * width + i]);
+                    AssertSame(scalar[row * width + i], together[row * width + i], 1e-5f);
+                }
+            }
+        }, iter: 40);
+    }
+
+    [Fact]
+    public void Exp_WholeRange_Within2Ulp()
+    {
+        for (double x = -87; x < 88; x += 0.00371)
+        {
+            float exact = (float)Math.Exp((float)x);
+            Assert.InRange(ScalarKernels.Exp((float)x), exact - 2 * (exact - MathF.BitDecrement(exact)), exact + 2 * (MathF.BitIncrement(exact) - exact));
+        }
+        Assert.Equal(0, ScalarKernels.Exp(float.NegativeInfinity));
+        Assert.Equal(1, ScalarKernels.Exp(0));
+    }
+
+    [Fact]
+    public void Select_UnknownName_NamesTheChoices()
+    {
+        var error = Assert.Throws<Model.FlywheelException>(() => KernelTable.Select("sse9"));
+        Assert.Contains("sse9", error.Message);
+        Assert.Contains("scalar", error.Message);
+    }
+
+    /// <summary>[count, padded rows], computed in two halves as two threads would.</summary>
+    private static float[] Product(KernelTable kernels, NativeArena arena, Matrix matrix, float[][] x, bool add)
+    {
+        int k = matrix.NumColumns, n = matrix.NumRows;
+        float* floats = arena.Allocate<float>((long)x.Length * k), y = arena.Allocate<float>((long)x.Length * n);
+        var input = new StepInput { Floats = floats, Quantized = new() { Values = arena.Allocate<sbyte>((long)x.Length * k), Scales = arena.Allocate<float>((long)x.Length * k / 32) } };
+        for (int row = 0; row < x.Length; row++) x[row].CopyTo(new Span<float>(floats + (long)row * k, k));
+        kernels.Quantize(floats, x.Length * k, input.Quantized.Values, input.Quantized.Scales);
+        if (add) new Span<float>(y, x.Length * n).Fill(0.25f);
+        int half = n / 32 * 16;
+        matrix.Multiply(kernels, input, x.Length, y, n, add, 0, half);
+        matrix.Multiply(kernels, input, x.Length, y, n, add, half, n);
+        float[] result = new float[x.Length * n + 1];
+        new Span<float>(y, x.Length * n).CopyTo(result);
+        result[^1] = add ? 1 : 0;
+        return result;
+    }
+
+    /// <summary>[rows, group, D]: rows <paramref name="from"/> to <paramref name="to"/> after <paramref name="start"/> earlier positions.</summary>
+    private static float[] Attention(KernelTable kernels, NativeArena arena, int d, int group, int start, int from, int to, int seed)
+    {
+        const int page = AttentionJob.PageTokens;
+        var random = new Random(seed);
+        int positions = start + 16, lines = (to - from) * group;
+        float** pages = (float**)arena.Allocate<nint>(positions / page + 1);
+        for (int p = 0; p <= positions / page; p++) pages[p] = Copy(arena, Values(random, 2 * d * page));
+        float[] query = Values(random, 16 * group * d);
+        float* q = Copy(arena, query), output = arena.Allocate<float>(lines * d);
+        float** queries = (float**)arena.Allocate<nint>(lines), outputs = (float**)arena.Allocate<nint>(lines);
+        int* limits = arena.Allocate<int>(lines);
+        for (int line = 0; line < lines; line++)
+        {
+            queries[line] = q + (from * group + line) * d;
+            outputs[line] = output + line * d;
+            limits[line] = start + from + line / group + 1;
+        }
+        var job = new AttentionJob { Pages = pages, ValueOffset = d * page, HeadDim = d, NumLines = lines, Queries = queries, Outputs = outputs, Limits = limits, Scale = 1 / MathF.Sqrt(d), Scores = arena.Allocate<float>(lines * AttentionJob.SpanTokens) };
+        kernels.Attend(&job);
+        return new Span<float>(output, lines * d).ToArray();
+    }
+
+    private static float[] Values(Random random, int n, float scale = 1)
+    {
+        float[] values = new float[n];
+        for (int i = 0; i < n; i++) values[i] = scale * (float)TestEngine.Normal(random);
+        return values;
+    }
+
+    private static float* Copy(NativeArena arena, float[] values)
+    {
+        float* copy = arena.Allocate<float>(values.Length);
+        values.CopyTo(new Span<float>(copy, values.Length));
+        return copy;
+    }
+
+    private static void AssertSame(float* expected, float* actual, int n)
+    {
+        for (int i = 0; i < n; i++) AssertSame(expected[i], actual[i], 1e-5f);
+    }
+
+    private static void AssertSame(float expected, float actual, float tolerance)
+    {
+        if (KernelTable.IsExact) Assert.Equal(expected, actual);
+        else Assert.Equal(expected, actual, Math.Max(tolerance, tolerance * Math.Abs(expected)));
+    }
+}
