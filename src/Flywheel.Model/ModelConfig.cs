@@ -59,8 +59,8 @@ public sealed record ModelConfig
     {
         get
         {
-            long attention = (long)HiddenSize * HeadDim * (2 * NumHeads + 2 * NumKvHeads)
-                + (HasQkNorm ? 2 * HeadDim : 0) + (HasQkvBias ? HeadDim * (NumHeads + 2 * NumKvHeads) : 0);
+            long attention = 2L * HiddenSize * HeadDim * ((long)NumHeads + NumKvHeads)
+                + (HasQkNorm ? 2L * HeadDim : 0) + (HasQkvBias ? HeadDim * (NumHeads + 2L * NumKvHeads) : 0);
             long feedForward = 3L * HiddenSize * IntermediateSize;
             long embedding = (long)VocabSize * HiddenSize * (TieEmbeddings ? 1 : 2);
             return embedding + HiddenSize + NumLayers * (attention + feedForward + 2L * HiddenSize);
@@ -77,11 +77,11 @@ public sealed record ModelConfig
             yield return (prefix + "input_layernorm.weight", [HiddenSize]);
             foreach ((string name, int heads) in new[] { ("q", NumHeads), ("k", NumKvHeads), ("v", NumKvHeads) })
             {
-                yield return ($"{prefix}self_attn.{name}_proj.weight", [heads * HeadDim, HiddenSize]);
-                if (HasQkvBias) yield return ($"{prefix}self_attn.{name}_proj.bias", [heads * HeadDim]);
+                yield return ($"{prefix}self_attn.{name}_proj.weight", [(long)heads * HeadDim, HiddenSize]);
+                if (HasQkvBias) yield return ($"{prefix}self_attn.{name}_proj.bias", [(long)heads * HeadDim]);
                 if (HasQkNorm && name != "v") yield return ($"{prefix}self_attn.{name}_norm.weight", [HeadDim]);
             }
-            yield return (prefix + "self_attn.o_proj.weight", [HiddenSize, NumHeads * HeadDim]);
+            yield return (prefix + "self_attn.o_proj.weight", [HiddenSize, (long)NumHeads * HeadDim]);
             yield return (prefix + "post_attention_layernorm.weight", [HiddenSize]);
             yield return (prefix + "mlp.gate_proj.weight", [IntermediateSize, HiddenSize]);
             yield return (prefix + "mlp.up_proj.weight", [IntermediateSize, HiddenSize]);
@@ -92,12 +92,17 @@ public sealed record ModelConfig
     }
 
     /// <exception cref="FlywheelException">A field is missing, of the wrong type, or not supported; it is named.</exception>
-    public static ModelConfig Load(string path)
+    public static ModelConfig Load(string path) =>
+        File.Exists(path) ? Parse(File.ReadAllText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
+
+    /// <param name="text">Content of config.json.</param>
+    /// <param name="path">Names the file in errors.</param>
+    internal static ModelConfig Parse(string text, string path)
     {
         JsonObject json;
         try
         {
-            json = JsonNode.Parse(File.ReadAllText(path)) as JsonObject
+            json = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
                 ?? throw new FlywheelException($"{path}: expected a JSON object");
         }
         catch (JsonException e)
@@ -109,21 +114,24 @@ public sealed record ModelConfig
         {
             if (json[field] is not { } node)
                 return required ? throw new FlywheelException($"{path}: field '{field}' is missing") : fallback!;
-            try
-            {
-                return node.GetValue<T>();
-            }
-            catch (Exception e) when (e is InvalidOperationException or FormatException)
-            {
-                throw new FlywheelException($"{path}: field '{field}' is {node.ToJsonString()}, expected a {typeof(T).Name}", e);
-            }
+            return node is JsonValue value && value.TryGetValue(out T? typed) ? typed : throw Wrong(field, node, typeof(T) == typeof(int) ? "a whole number" : typeof(T) == typeof(float) ? "a number" : typeof(T) == typeof(bool) ? "true or false" : "a text");
         }
+
+        int TokenId(string field, JsonNode? node) =>
+            node is JsonValue value && value.TryGetValue(out int id) ? id : throw Wrong(field, json[field]!, "a token id");
+
+        FlywheelException Wrong(string field, JsonNode node, string expected) => new($"{path}: field '{field}' is {node.ToJsonString()}, expected {expected}");
 
         string type = Get<string>("model_type");
         if (type is not ("qwen3" or "llama" or "qwen2"))
             throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are qwen3, llama, qwen2");
         if (json["rope_scaling"] is JsonObject scaling)
             throw new FlywheelException($"{path}: rope_scaling {scaling.ToJsonString()} is not supported, expected null");
+        if (Get("hidden_act", "silu", required: false) != "silu")
+            throw new FlywheelException($"{path}: hidden_act '{json["hidden_act"]}' is not supported, expected silu");
+        foreach (string bias in new[] { "attention_bias", "mlp_bias" })
+            if (type != "qwen2" && Get(bias, false, required: false))
+                throw new FlywheelException($"{path}: {bias} true is not supported for {type}, expected false");
         int hidden = Get<int>("hidden_size"), heads = Get<int>("num_attention_heads");
         var config = new ModelConfig
         {
@@ -139,12 +147,12 @@ public sealed record ModelConfig
             RmsNormEps = Get("rms_norm_eps", 1e-6f, required: false),
             RopeTheta = Get("rope_theta", 10_000f, required: false),
             TieEmbeddings = Get("tie_word_embeddings", false, required: false),
-            BosTokenId = json["bos_token_id"] is JsonValue bos ? bos.GetValue<int>() : null,
+            BosTokenId = json["bos_token_id"] is { } bos ? TokenId("bos_token_id", bos) : null,
             EosTokenIds = json["eos_token_id"] switch
             {
-                JsonArray many => [.. many.Select(id => id!.GetValue<int>())],
-                JsonValue one => [one.GetValue<int>()],
-                _ => [],
+                null => [],
+                JsonArray many => [.. many.Select(id => TokenId("eos_token_id", id))],
+                var one => [TokenId("eos_token_id", one)],
             },
         };
         config.Validate(path);
@@ -170,6 +178,11 @@ public sealed record ModelConfig
             throw new FlywheelException($"{source}: num_attention_heads {NumHeads} is no multiple of num_key_value_heads {NumKvHeads}");
         if (HeadDim % 2 != 0)
             throw new FlywheelException($"{source}: head_dim {HeadDim} is odd, expected an even number");
+        if (!(RmsNormEps > 0 && float.IsFinite(RmsNormEps))) throw new FlywheelException($"{source}: rms_norm_eps is {RmsNormEps}, expected a positive number");
+        if (!(RopeTheta > 0 && float.IsFinite(RopeTheta))) throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected a positive number");
+        if (BosTokenId is { } bos && (bos < 0 || bos >= VocabSize)) throw new FlywheelException($"{source}: bos_token_id is {bos}, expected an id below vocab_size {VocabSize}");
+        foreach (int eos in EosTokenIds)
+            if (eos < 0 || eos >= VocabSize) throw new FlywheelException($"{source}: eos_token_id is {eos}, expected an id below vocab_size {VocabSize}");
     }
 
     /// <summary>Writes the config.json that transformers and llama.cpp's converter read.</summary>

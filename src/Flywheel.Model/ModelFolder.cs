@@ -38,15 +38,13 @@ public sealed class ModelFolder
 
     private readonly Lazy<Tokenizer> _tokenizer;
 
-    private ModelFolder(string path, ModelConfig config)
+    private ModelFolder(string path, string hash, ModelConfig config, ModelManifest manifest, byte[] tokenizer)
     {
         Path = path;
+        Hash = hash;
         Config = config;
-        Hash = HashOf(path);
-        _tokenizer = new Lazy<Tokenizer>(() => Tokenizer.Load(System.IO.Path.Combine(path, TokenizerFile)));
-        string manifest = System.IO.Path.Combine(path, ManifestFile);
-        Manifest = File.Exists(manifest) ? ReadManifest(manifest) : new ModelManifest { Name = System.IO.Path.GetFileName(path), NumParameters = config.NumParameters };
-        Manifest = Manifest with { Hash = Hash };
+        Manifest = manifest;
+        _tokenizer = new Lazy<Tokenizer>(() => ParseTokenizer(tokenizer));
     }
 
     public string Path { get; }
@@ -58,106 +56,41 @@ public sealed class ModelFolder
 
     public ModelConfig Config { get; }
 
-    /// <summary>Read on first use, so that a model can be run on ids alone.</summary>
+    /// <summary>Parsed on first use, so that a model with a foreign tokenizer still runs on token ids.</summary>
+    /// <exception cref="FlywheelException">tokenizer.json is malformed or of another kind.</exception>
     public Tokenizer Tokenizer => _tokenizer.Value;
 
     public ModelManifest Manifest { get; }
 
-    /// <exception cref="FlywheelException">A file is missing or malformed, or a tensor is missing or of the wrong shape.</exception>
+    /// <exception cref="FlywheelException">
+    /// A file is missing or malformed, a tensor is missing, unknown, of the wrong shape or type, or the content is not
+    /// what flywheel.json says that it was.
+    /// </exception>
     public static ModelFolder Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
         if (!Directory.Exists(path)) throw new FlywheelException($"{path}: no such folder; expected a model folder");
-        foreach (string name in new[] { ConfigFile, WeightsFile, TokenizerFile })
-            if (!File.Exists(System.IO.Path.Combine(path, name))) throw new FlywheelException($"{path}: {name} is missing; a model folder holds {ConfigFile}, {WeightsFile} and {TokenizerFile}");
-        ModelConfig config = ModelConfig.Load(System.IO.Path.Combine(path, ConfigFile));
-        OpenWeights(path, config).Dispose();
-        return new ModelFolder(path, config);
+        byte[] configBytes = ReadFile(ConfigFile), tokenizer = ReadFile(TokenizerFile);
+        ModelConfig config = ModelConfig.Parse(Encoding.UTF8.GetString(configBytes), System.IO.Path.Combine(path, ConfigFile));
+        string weights = System.IO.Path.Combine(path, WeightsFile);
+        using (SafetensorsFile file = SafetensorsFile.Open(weights)) CheckTensors(file, config);
+        string hash = ContentHash(configBytes, tokenizer, weights);
+        return new ModelFolder(path, hash, config, ReadManifest(path, hash, config), tokenizer);
+
+        byte[] ReadFile(string name)
+        {
+            string file = System.IO.Path.Combine(path, name);
+            return File.Exists(file) ? File.ReadAllBytes(file) : throw new FlywheelException($"{file}: no such file; expected a model folder with {ConfigFile}, {WeightsFile} and {TokenizerFile}");
+        }
     }
 
     /// <summary>Opens the weights; the caller disposes. Every tensor has been checked against the config.</summary>
-    public SafetensorsFile OpenWeights() => OpenWeights(Path, Config);
-
-    /// <summary>
-    /// Writes a model under <paramref name="parent"/>, in a folder named by its short hash, whole or not at all.
-    /// </summary>
-    /// <param name="parent">Folder of models.</param>
-    /// <param name="config">Shape; its vocabulary may be larger than the tokenizer's, not smaller.</param>
-    /// <param name="tokenizer">Saved with the model.</param>
-    /// <param name="dtype">F32 or BF16.</param>
-    /// <param name="readTensor">fp32 values of a tensor by Hugging Face name, in the order of <see cref="ModelConfig.Tensors"/>.</param>
-    /// <param name="manifest">Origin; hash and size are filled in.</param>
-    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, DType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
+    public SafetensorsFile OpenWeights()
     {
-        config.Validate("config.json");
-        if (tokenizer.VocabSize > config.VocabSize) throw new FlywheelException($"the tokenizer has {tokenizer.VocabSize} ids, the model's vocabulary only {config.VocabSize}");
-        Directory.CreateDirectory(parent);
-        string temporary = System.IO.Path.Combine(parent, $"writing-{Guid.NewGuid():N}.tmp");
-        Directory.CreateDirectory(temporary);
+        SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(Path, WeightsFile));
         try
         {
-            config.Save(System.IO.Path.Combine(temporary, ConfigFile), dtype == DType.BF16 ? "bfloat16" : "float32");
-            tokenizer.Save(System.IO.Path.Combine(temporary, TokenizerFile));
-            SafetensorsWriter.Write(System.IO.Path.Combine(temporary, WeightsFile),
-                [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, (Action<Stream>)(stream => SafetensorsWriter.WriteFloats(stream, readTensor(tensor.Name), dtype))))],
-                new Dictionary<string, string> { ["format"] = "pt" });
-            WriteCompanions(temporary, config, tokenizer);
-            manifest = manifest with { Hash = HashOf(temporary), NumParameters = config.NumParameters };
-            AtomicFile.WriteText(System.IO.Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, JsonText.Indented) + "\n");
-            string path = System.IO.Path.Combine(parent, manifest.Hash[..12]);
-            if (!Directory.Exists(path)) Directory.Move(temporary, path); // else: the same content is already there
-            return Open(path);
-        }
-        finally
-        {
-            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        }
-    }
-
-    /// <summary>The files that other programs ask for beside config, weights and tokenizer.</summary>
-    private static void WriteCompanions(string path, ModelConfig config, Tokenizer tokenizer)
-    {
-        string? TextOf(int? id) => tokenizer.SpecialTokens.FirstOrDefault(pair => pair.Value == id).Key;
-        string? end = config.EosTokenIds.Count > 0 ? TextOf(config.EosTokenIds[0]) : null;
-        Write("tokenizer_config.json", new JsonObject
-        {
-            ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["add_bos_token"] = false,
-            ["bos_token"] = TextOf(config.BosTokenId),
-            ["eos_token"] = end,
-            ["pad_token"] = TextOf(tokenizer.SpecialTokens.GetValueOrDefault(Tokenizer.EndOfText)),
-            ["clean_up_tokenization_spaces"] = false,
-            ["model_max_length"] = config.MaxPositions,
-            ["chat_template"] = ChatTemplate.Jinja,
-        });
-        Write("special_tokens_map.json", new JsonObject { ["eos_token"] = end, ["additional_special_tokens"] = new JsonArray([.. tokenizer.SpecialTokens.OrderBy(pair => pair.Value).Select(pair => JsonValue.Create(pair.Key))]) });
-        Write("generation_config.json", new JsonObject
-        {
-            ["eos_token_id"] = new JsonArray([.. config.EosTokenIds.Select(id => JsonValue.Create(id))]),
-            ["do_sample"] = true,
-            ["temperature"] = 0.8,
-            ["top_p"] = 0.95,
-        });
-        AtomicFile.WriteText(System.IO.Path.Combine(path, "chat_template.jinja"), ChatTemplate.Jinja);
-
-        void Write(string name, JsonObject json) => AtomicFile.WriteText(System.IO.Path.Combine(path, name), json.ToJsonString(JsonText.Indented) + "\n");
-    }
-
-    private static SafetensorsFile OpenWeights(string path, ModelConfig config)
-    {
-        SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(path, WeightsFile));
-        try
-        {
-            var expected = new HashSet<string>(StringComparer.Ordinal);
-            foreach ((string name, long[] shape) in config.Tensors())
-            {
-                TensorInfo tensor = weights.Require(name, shape);
-                if (tensor.DType is not (DType.F32 or DType.F16 or DType.BF16)) throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.DType}, expected F32, F16 or BF16");
-                expected.Add(name);
-            }
-            // A tied output matrix may be stored twice; anything else unknown means that we would run a different model.
-            string? unknown = weights.Tensors.Keys.FirstOrDefault(name => !expected.Contains(name) && name != "lm_head.weight");
-            if (unknown is not null) throw new FlywheelException($"{weights.Path}: tensor '{unknown}' is not part of a {config.ModelType} model");
+            CheckTensors(weights, Config); // again: the file may have changed since
             return weights;
         }
         catch
@@ -167,27 +100,118 @@ public sealed class ModelFolder
         }
     }
 
-    /// <summary>One hash over the hashes of config, tokenizer and weights, by name.</summary>
-    private static string HashOf(string path)
+    /// <summary>
+    /// Writes a model under <paramref name="parent"/>, in a folder named by its short hash, whole or not at all. If it is
+    /// already there, that one is returned.
+    /// </summary>
+    /// <param name="parent">Folder of models.</param>
+    /// <param name="config">Has room for every id of the tokenizer.</param>
+    /// <param name="tokenizer">Its vocabulary belongs to the embedding's rows.</param>
+    /// <param name="dtype">F32 or BF16.</param>
+    /// <param name="readTensor">fp32 values of a tensor by Hugging Face name, in the order of <see cref="ModelConfig.Tensors"/>.</param>
+    /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
+    /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
+    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, DType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
     {
-        var lines = new StringBuilder();
-        foreach (string name in new[] { ConfigFile, TokenizerFile, WeightsFile })
+        config.Validate("model config");
+        CheckVocabulary("tokenizer", tokenizer, config);
+        string path = AtomicFile.WriteFolder(parent, folder =>
         {
-            using FileStream stream = File.OpenRead(System.IO.Path.Combine(path, name));
-            lines.Append(name).Append(' ').Append(Convert.ToHexStringLower(SHA256.HashData(stream))).Append('\n');
-        }
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(lines.ToString())));
+            string File(string name) => System.IO.Path.Combine(folder, name);
+            config.Save(File(ConfigFile), dtype == DType.F32 ? "float32" : "bfloat16");
+            tokenizer.Save(File(TokenizerFile));
+            SafetensorsWriter.Write(File(WeightsFile), [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))],
+                new Dictionary<string, string> { ["format"] = "pt" }); // transformers refuses a file without it
+            WriteCompanions(folder, config, tokenizer);
+            string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), File(WeightsFile));
+            ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
+            AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
+            return hash[..12];
+        });
+        return Open(path);
+
+        Action<Stream> WriteTensor(string name, long[] shape) => stream =>
+        {
+            float[] values = readTensor(name);
+            long expected = shape.Aggregate(1L, (product, size) => product * size);
+            if (values.Length != expected) throw new ArgumentException($"tensor '{name}' has {values.Length} values, its shape [{string.Join(", ", shape)}] needs {expected}", nameof(readTensor));
+            if (!Array.TrueForAll(values, float.IsFinite)) throw new FlywheelException($"tensor '{name}' has a value that is not finite: the training has diverged, no model is written");
+            SafetensorsWriter.WriteFloats(stream, values, dtype);
+        };
     }
 
-    private static ModelManifest ReadManifest(string path)
+    private static void CheckTensors(SafetensorsFile weights, ModelConfig config)
     {
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach ((string name, long[] shape) in config.Tensors())
+        {
+            TensorInfo tensor = weights.Require(name, shape);
+            if (tensor.DType is not (DType.F32 or DType.F16 or DType.BF16))
+                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.DType}, expected F32, F16 or BF16");
+            known.Add(name);
+        }
+        string[] unknown = [.. weights.Tensors.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
+        if (unknown.Length > 0)
+            throw new FlywheelException($"{weights.Path}: {unknown.Length} tensors do not belong to a {config.ModelType} model of {config.NumLayers} layers, the first is '{unknown[0]}'");
+    }
+
+    private Tokenizer ParseTokenizer(byte[] json)
+    {
+        string path = System.IO.Path.Combine(Path, TokenizerFile);
+        Tokenizer tokenizer = Tokenizer.Parse(json, path);
+        CheckVocabulary(path, tokenizer, Config);
+        return tokenizer;
+    }
+
+    private static void CheckVocabulary(string source, Tokenizer tokenizer, ModelConfig config)
+    {
+        if (tokenizer.VocabSize > config.VocabSize)
+            throw new FlywheelException($"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
+    }
+
+    private static string ContentHash(byte[] config, byte[] tokenizer, string weightsPath)
+    {
+        using FileStream weights = File.OpenRead(weightsPath);
+        string parts = $"config {Convert.ToHexStringLower(SHA256.HashData(config))}\ntokenizer {Convert.ToHexStringLower(SHA256.HashData(tokenizer))}\nweights {Convert.ToHexStringLower(SHA256.HashData(weights))}\n";
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(parts)));
+    }
+
+    /// <summary>A model from elsewhere has no flywheel.json; it is called by its folder's name.</summary>
+    private static ModelManifest ReadManifest(string path, string hash, ModelConfig config)
+    {
+        string file = System.IO.Path.Combine(path, ManifestFile);
+        if (!File.Exists(file)) return new ModelManifest { Hash = hash, Name = System.IO.Path.GetFileName(path), NumParameters = config.NumParameters };
         try
         {
-            return JsonSerializer.Deserialize<ModelManifest>(File.ReadAllText(path), JsonText.Compact) ?? throw new FlywheelException($"{path}: is null, expected a manifest");
+            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(file), JsonText.Compact) ?? throw new FlywheelException($"{file}: is null, expected an object");
+            return manifest.Hash == hash ? manifest : throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
         }
         catch (JsonException e)
         {
-            throw new FlywheelException($"{path}: not a manifest: {e.Message}", e);
+            throw new FlywheelException($"{file}: {e.Message}", e);
         }
+    }
+
+    /// <summary>What other software wants beside config, weights and tokenizer.</summary>
+    private static void WriteCompanions(string folder, ModelConfig config, Tokenizer tokenizer)
+    {
+        var end = new JsonArray([.. config.EosTokenIds.Select(id => JsonValue.Create(id))]);
+        Write("generation_config.json", new JsonObject { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = end, ["do_sample"] = true });
+
+        var tokens = new JsonObject();
+        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) tokens["eos_token"] = Tokenizer.MessageEnd;
+        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.EndOfText)) tokens["pad_token"] = Tokenizer.EndOfText;
+        Write("special_tokens_map.json", tokens);
+
+        JsonObject settings = tokens.DeepClone().AsObject();
+        settings["add_prefix_space"] = false;
+        settings["clean_up_tokenization_spaces"] = false;
+        settings["model_max_length"] = config.MaxPositions;
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast";
+        Write("tokenizer_config.json", settings);
+
+        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart)) AtomicFile.WriteText(System.IO.Path.Combine(folder, "chat_template.jinja"), ChatTemplate.Jinja);
+
+        void Write(string name, JsonObject json) => AtomicFile.WriteText(System.IO.Path.Combine(folder, name), json.ToJsonString(JsonText.Indented) + "\n");
     }
 }
