@@ -1,0 +1,181 @@
+namespace Flywheel.Loop;
+
+/// <summary>A model that this home knows: where it lies and what it came from.</summary>
+public sealed class ModelRow
+{
+    /// <summary>SHA-256 of its content.</summary>
+    public required string Hash { get; init; }
+
+    public string Name { get; init; } = "";
+
+    /// <summary>Folder, relative to the home.</summary>
+    public required string Path { get; set; }
+
+    /// <summary>Hash of the model that it was trained from.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>Name of the run that made it.</summary>
+    public string? Run { get; init; }
+
+    /// <summary>Hash of the curated dataset that it was trained on; null when it did not come from a turn.</summary>
+    public string? Dataset { get; init; }
+
+    public DateTimeOffset Created { get; init; }
+
+    public long NumParameters { get; init; }
+
+    public string ShortHash => Hash[..12];
+}
+
+/// <summary>One execution of a recipe inside a turn.</summary>
+public sealed class RunRow
+{
+    /// <summary>Name of its folder under runs/.</summary>
+    public required string Name { get; init; }
+
+    public required Guid TurnId { get; init; }
+
+    /// <summary>Hash of the curated dataset.</summary>
+    public required string Dataset { get; init; }
+
+    /// <summary>Hash of the model that it started from.</summary>
+    public required string Base { get; init; }
+
+    /// <summary>Hash of the model that it made, once it has.</summary>
+    public string? Model { get; set; }
+
+    public DateTimeOffset Created { get; init; }
+}
+
+/// <summary>A curated dataset: examples from people's feedback, named by content.</summary>
+public sealed class DatasetRow
+{
+    public required string Hash { get; init; }
+
+    /// <summary>The turn that first made it.</summary>
+    public required Guid TurnId { get; init; }
+
+    public int NumTrain { get; init; }
+
+    public int NumHeldOut { get; init; }
+
+    public DateTimeOffset Created { get; init; }
+}
+
+/// <summary>
+/// A row that curation made, or the reason why it made none. Each feedback that a turn looked at belongs to at least one.
+/// </summary>
+public sealed class ExampleRow
+{
+    public long Id { get; init; }
+
+    public required Guid TurnId { get; init; }
+
+    /// <summary>SHA-256 of the content (kind, prompt, answers): equal examples are one.</summary>
+    public required string Hash { get; init; }
+
+    public required ExampleKind Kind { get; init; }
+
+    public required Split Split { get; init; }
+
+    public required string User { get; init; }
+
+    /// <summary>The generation that was kept or edited (or, of a drop, the one concerned).</summary>
+    public required Guid GenerationId { get; init; }
+
+    /// <summary>Of a pair: the generation whose text lost.</summary>
+    public Guid? RejectedId { get; init; }
+
+    /// <summary>Null for an example that is in the dataset.</summary>
+    public string? DropReason { get; init; }
+
+    /// <summary>The feedback that it comes from.</summary>
+    public IList<ExampleFeedback> Sources { get; init; } = [];
+}
+
+public enum ExampleKind { Supervised, Preference }
+
+public enum Split { Train, HeldOut }
+
+public sealed class ExampleFeedback
+{
+    public long ExampleId { get; init; }
+
+    public required Guid FeedbackId { get; init; }
+}
+
+/// <summary>A verdict of the gate on one measure.</summary>
+public sealed class EvaluationRow
+{
+    public long Id { get; init; }
+
+    public required Guid TurnId { get; init; }
+
+    public required string Champion { get; init; }
+
+    public required string Candidate { get; init; }
+
+    public required string Rule { get; init; }
+
+    public double ChampionValue { get; init; }
+
+    public double CandidateValue { get; init; }
+
+    /// <summary>Improvement (positive is better), with its 95% interval.</summary>
+    public double Observed { get; init; }
+
+    public double Low { get; init; }
+
+    public double High { get; init; }
+
+    public double Threshold { get; init; }
+
+    public bool Passed { get; init; }
+}
+
+/// <summary>From this moment a model was the champion. The last row says what the next start serves.</summary>
+public sealed class ReleaseRow
+{
+    public long Id { get; init; }
+
+    public required DateTimeOffset Time { get; init; }
+
+    public required string ModelHash { get; init; }
+
+    /// <summary>The turn that promoted it; null when a person did.</summary>
+    public Guid? TurnId { get; init; }
+
+    public required string Reason { get; init; }
+}
+
+/// <summary>One revolution: curate, train, gate, promote. Each step that is done is in its row, so that a killed turn goes on.</summary>
+public sealed class TurnRow
+{
+    public required Guid Id { get; init; }
+
+    /// <summary>1, 2, 3, ...</summary>
+    public required int Number { get; init; }
+
+    public required DateTimeOffset Started { get; init; }
+
+    public DateTimeOffset? Ended { get; set; }
+
+    public TurnState State { get; set; }
+
+    /// <summary>Hash of the model that it started from.</summary>
+    public required string Champion { get; init; }
+
+    /// <summary>Feedback up to this sequence was looked at.</summary>
+    public long FeedbackThrough { get; set; }
+
+    /// <summary>Hash of the curated dataset.</summary>
+    public string? Dataset { get; set; }
+
+    /// <summary>Hash of the model that it trained.</summary>
+    public string? Candidate { get; set; }
+
+    /// <summary>Why it was promoted or rejected.</summary>
+    public string? Reason { get; set; }
+}
+
+public enum TurnState { Curating, Training, Evaluating, Promoting, Promoted, Rejected }

@@ -1,0 +1,175 @@
+using Flywheel.Model;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop;
+
+/// <summary>
+/// The record of a home: what was served, what people did about it, and the models that came of it. Many callers and
+/// several processes may use it at once.
+/// </summary>
+public sealed class FlywheelStore : IAsyncDisposable
+{
+    private readonly DbContextOptions<FlywheelDb> options;
+    private readonly RecordWriter writer;
+    private readonly TimeProvider time;
+
+    private FlywheelStore(FlywheelHome home, DbContextOptions<FlywheelDb> options, TimeProvider time)
+    {
+        (Home, this.options, this.time) = (home, options, time);
+        writer = new RecordWriter(options);
+    }
+
+    public FlywheelHome Home { get; }
+
+    /// <summary>Opens the home's database, made or brought up to date if needed.</summary>
+    /// <exception cref="FlywheelException">The file is no database of ours, is of a newer Flywheel, or cannot be written.</exception>
+    public static async Task<FlywheelStore> OpenAsync(FlywheelHome home, TimeProvider? time = null, CancellationToken cancellation = default)
+    {
+        try
+        {
+            Directory.CreateDirectory(home.Path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FlywheelException($"cannot make the home {home.Path}: {e.Message}", e);
+        }
+        DbContextOptions<FlywheelDb> options = Schema.Options(home.Database);
+        await using (var db = new FlywheelDb(options)) await Schema.PrepareAsync(db, home.Database, cancellation);
+        return new FlywheelStore(home, options, time ?? TimeProvider.System);
+    }
+
+    /// <summary>The tables, for queries and for the steps of a turn; the caller disposes.</summary>
+    public FlywheelDb Tables() => new(options);
+
+    /// <summary>Completes when the generation is on disk.</summary>
+    public Task RecordAsync(Generation generation, CancellationToken cancellation = default)
+    {
+        GenerationPayload payload = generation.Payload ?? throw new ArgumentException("a generation is recorded with its payload", nameof(generation));
+        if (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length)
+            throw new ArgumentException($"{payload.Tokens.Length} tokens with {payload.Logprobs.Length} log-probabilities and {payload.SamplerLogprobs.Length} of the sampler", nameof(generation));
+        return writer.WriteAsync(generation, cancellation);
+    }
+
+    /// <summary>Completes when the feedback is on disk. The same idempotency key gives the same id and stores nothing.</summary>
+    public Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        return writer.WriteAsync(new Feedback
+        {
+            Id = Guid.CreateVersion7(now),
+            Time = now,
+            GenerationId = input.GenerationId,
+            Metric = input.Metric,
+            Value = input.Value,
+            User = input.User,
+            Tags = input.Tags,
+            IdempotencyKey = input.IdempotencyKey,
+        }, cancellation);
+    }
+
+    /// <summary>A generation with its payload, or null.</summary>
+    public async Task<Generation?> FindGenerationAsync(Guid id, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Generations.AsNoTracking().Include(row => row.Payload).SingleOrDefaultAsync(row => row.Id == id, cancellation);
+    }
+
+    /// <summary>The latest generations with their payloads, newest first.</summary>
+    public async Task<IReadOnlyList<Generation>> RecentGenerationsAsync(int count, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Generations.AsNoTracking().Include(row => row.Payload).OrderByDescending(row => row.Time).ThenByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
+    }
+
+    /// <summary>All feedback about a generation, in the order in which it came.</summary>
+    public async Task<IReadOnlyList<Feedback>> FeedbackAsync(Guid generationId, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Feedback.AsNoTracking().Where(row => row.GenerationId == generationId).OrderBy(row => row.Sequence).ToListAsync(cancellation);
+    }
+
+    /// <summary>Makes a model folder known. Where it was known already, its path is brought up to date.</summary>
+    /// <param name="curatedDataset">Hash of the turn's dataset that it was trained on, if any.</param>
+    public async Task RegisterModelAsync(ModelFolder model, string? curatedDataset = null, CancellationToken cancellation = default)
+    {
+        string path = Path.GetRelativePath(Home.Path, Path.GetFullPath(model.Path));
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (await db.Models.SingleOrDefaultAsync(row => row.Hash == model.Hash, cancellation) is { } known) known.Path = path;
+        else
+            db.Models.Add(new ModelRow
+            {
+                Hash = model.Hash,
+                Name = model.Manifest.Name,
+                Path = path,
+                Parent = model.Manifest.Parent,
+                Run = model.Manifest.Run,
+                Dataset = curatedDataset,
+                Created = model.Manifest.Created,
+                NumParameters = model.Config.NumParameters,
+            });
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>A known model by its hash, the beginning of its hash (at least 6 digits) or its name; the newest of several with that name.</summary>
+    public async Task<ModelRow?> FindModelAsync(string hashOrName, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        string prefix = hashOrName.Length >= 6 && hashOrName.All(char.IsAsciiHexDigit) ? hashOrName.ToLowerInvariant() : "none";
+        return await db.Models.AsNoTracking().Where(row => row.Hash.StartsWith(prefix) || row.Name == hashOrName)
+            .OrderByDescending(row => row.Created).FirstOrDefaultAsync(cancellation);
+    }
+
+    /// <summary>Every known model, newest first.</summary>
+    public async Task<IReadOnlyList<ModelRow>> ModelsAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Models.AsNoTracking().OrderByDescending(row => row.Created).ToListAsync(cancellation);
+    }
+
+    /// <summary>Full path of a known model's folder.</summary>
+    public string FolderOf(ModelRow model) => Path.GetFullPath(model.Path, Home.Path);
+
+    /// <summary>The model that was released last: what a server serves, now and at the next start. Null in a new home.</summary>
+    public async Task<ModelRow?> ChampionAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        string? hash = await db.Releases.OrderByDescending(row => row.Id).Select(row => row.ModelHash).FirstOrDefaultAsync(cancellation);
+        return hash is null ? null : await db.Models.AsNoTracking().SingleAsync(row => row.Hash == hash, cancellation);
+    }
+
+    /// <summary>Makes a registered model the champion. Completes when that is on disk; a running server is not told.</summary>
+    /// <exception cref="FlywheelException">The model is not registered.</exception>
+    public async Task ReleaseAsync(string modelHash, string reason, Guid? turn = null, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (!await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation)) throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
+        string? champion = await db.Releases.OrderByDescending(row => row.Id).Select(row => row.ModelHash).FirstOrDefaultAsync(cancellation);
+        if (champion == modelHash) return;
+        db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason });
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>Every release, newest first.</summary>
+    public async Task<IReadOnlyList<ReleaseRow>> ReleasesAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Releases.AsNoTracking().OrderByDescending(row => row.Id).ToListAsync(cancellation);
+    }
+
+    /// <summary>How much is in the record.</summary>
+    public async Task<StoreCounts> CountAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return new(await db.Generations.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation), await db.Turns.CountAsync(cancellation));
+    }
+
+    /// <summary>Ends after everything that was handed in is on disk.</summary>
+    public ValueTask DisposeAsync() => writer.DisposeAsync();
+}
+
+/// <summary>How much is in the record.</summary>
+public sealed record StoreCounts(long Generations, long Feedback, int Turns);

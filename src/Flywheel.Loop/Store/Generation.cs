@@ -1,0 +1,79 @@
+using Flywheel.Engine;
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>
+/// One served response: who asked, which model answered, how it ended. What it was made of, down to each token's
+/// log-probability, is its <see cref="Payload"/>, kept in a table of its own so that queries stay small.
+/// </summary>
+public sealed class Generation
+{
+    /// <summary>UUID v7; made before the first token, so that a stream can carry it.</summary>
+    public required Guid Id { get; init; }
+
+    /// <summary>The request: all choices of one request share it.</summary>
+    public required Guid Group { get; init; }
+
+    /// <summary>Place among the choices of the request, from 0.</summary>
+    public int Choice { get; init; }
+
+    /// <summary>When the request arrived.</summary>
+    public required DateTimeOffset Time { get; init; }
+
+    /// <summary>The application that asked, such as <c>write</c> or <c>api</c>.</summary>
+    public string App { get; init; } = "";
+
+    /// <summary>The request's <c>user</c>; empty when it named none.</summary>
+    public string User { get; init; } = "";
+
+    /// <summary>Hash of the weights that answered.</summary>
+    public required string ModelHash { get; init; }
+
+    public required FinishReason FinishReason { get; init; }
+
+    public int NumPromptTokens { get; init; }
+
+    public int NumTokens { get; init; }
+
+    /// <summary>From arrival to the first token, milliseconds.</summary>
+    public double FirstTokenMs { get; init; }
+
+    /// <summary>From arrival to the last token, milliseconds.</summary>
+    public double LatencyMs { get; init; }
+
+    /// <summary>Null only when a query left it out.</summary>
+    public GenerationPayload? Payload { get; init; }
+}
+
+/// <summary>Exactly what went into the model and what came out of it.</summary>
+public sealed class GenerationPayload
+{
+    public Guid GenerationId { get; init; }
+
+    /// <summary>The request's messages; null for a plain completion, whose prompt is its tokens.</summary>
+    public Conversation? Conversation { get; init; }
+
+    /// <summary>The text that the person saw.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>Ids that went into the model.</summary>
+    public required int[] PromptTokens { get; init; }
+
+    /// <summary>Ids that were sampled, the end token included.</summary>
+    public required int[] Tokens { get; init; }
+
+    /// <summary>The model's log-probability of each sampled token (temperature 1, nothing cut).</summary>
+    public required float[] Logprobs { get; init; }
+
+    /// <summary>Log-probability of each sampled token in the distribution that it was drawn from.</summary>
+    public required float[] SamplerLogprobs { get; init; }
+
+    /// <summary>How tokens were drawn, seed included.</summary>
+    public required SamplerOptions Sampler { get; init; }
+
+    public int MaxTokens { get; init; }
+
+    /// <summary>Texts that would have ended the answer.</summary>
+    public IReadOnlyList<string> Stop { get; init; } = [];
+}

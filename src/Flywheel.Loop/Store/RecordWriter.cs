@@ -1,0 +1,123 @@
+using System.Threading.Channels;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop;
+
+/// <summary>
+/// The one writer of the request path. What arrives while a transaction is being synced goes into the next one together
+/// (group commit), so the price of a sync is shared; each caller is answered only after its own transaction is on disk.
+/// </summary>
+internal sealed class RecordWriter : IAsyncDisposable
+{
+    private const int MaxBatch = 256;
+
+    private readonly Channel<Entry> queue = Channel.CreateBounded<Entry>(4096);
+    private readonly DbContextOptions<FlywheelDb> options;
+    private readonly Task loop;
+
+    public RecordWriter(DbContextOptions<FlywheelDb> options)
+    {
+        this.options = options;
+        loop = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    public async Task WriteAsync(Generation generation, CancellationToken cancellation)
+    {
+        var entry = new Entry(generation, null);
+        await queue.Writer.WriteAsync(entry, cancellation);
+        await entry.Done.Task.WaitAsync(cancellation);
+    }
+
+    /// <returns>The id of the feedback, or of the earlier one with the same idempotency key.</returns>
+    public async Task<FeedbackReceipt> WriteAsync(Feedback feedback, CancellationToken cancellation)
+    {
+        var entry = new Entry(null, feedback);
+        await queue.Writer.WriteAsync(entry, cancellation);
+        return (await entry.Done.Task.WaitAsync(cancellation))!;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        queue.Writer.TryComplete();
+        await loop;
+    }
+
+    // SQLite is synchronous at heart, so the writer is one blocking thread.
+    private void Run()
+    {
+        var batch = new List<Entry>();
+        while (queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+        {
+            batch.Clear();
+            while (batch.Count < MaxBatch && queue.Reader.TryRead(out Entry? entry)) batch.Add(entry);
+            try
+            {
+                Commit(batch);
+            }
+            catch (Exception) when (batch.Count > 1)
+            {
+                // One bad row must not fail its neighbours: each alone, so that only its own caller hears of it.
+                foreach (Entry entry in batch) CommitAlone(entry);
+            }
+            catch (Exception e)
+            {
+                batch[0].Done.TrySetException(e);
+            }
+        }
+    }
+
+    private void CommitAlone(Entry entry)
+    {
+        try
+        {
+            Commit([entry]);
+        }
+        catch (Exception e)
+        {
+            entry.Done.TrySetException(e);
+        }
+    }
+
+    private void Commit(List<Entry> batch)
+    {
+        using var db = new FlywheelDb(options);
+        var receipts = new FeedbackReceipt?[batch.Count];
+        using (var transaction = db.Database.BeginTransaction()) // BEGIN IMMEDIATE: nobody else writes until it ends
+        {
+            db.Generations.AddRange(batch.Select(entry => entry.Generation).OfType<Generation>());
+            Dictionary<string, Guid> keys = Seen(db, batch);
+            HashSet<Guid> generations = Recorded(db, batch);
+            for (int i = 0; i < batch.Count; i++)
+            {
+                if (batch[i].Feedback is not { } feedback) continue;
+                Guid id = feedback.Id;
+                if (feedback.IdempotencyKey is not { } key || keys.TryAdd(key, id)) db.Feedback.Add(feedback);
+                else id = keys[key];
+                receipts[i] = new(id, Orphan: !generations.Contains(feedback.GenerationId));
+            }
+            db.SaveChanges();
+            transaction.Commit();
+        }
+        for (int i = 0; i < batch.Count; i++) batch[i].Done.TrySetResult(receipts[i]);
+    }
+
+    private static Dictionary<string, Guid> Seen(FlywheelDb db, List<Entry> batch)
+    {
+        List<string> keys = [.. batch.Select(entry => entry.Feedback?.IdempotencyKey).OfType<string>()];
+        if (keys.Count == 0) return [];
+        return db.Feedback.Where(row => keys.Contains(row.IdempotencyKey!)).ToDictionary(row => row.IdempotencyKey!, row => row.Id);
+    }
+
+    private static HashSet<Guid> Recorded(FlywheelDb db, List<Entry> batch)
+    {
+        List<Guid> ids = [.. batch.Select(entry => entry.Feedback?.GenerationId).OfType<Guid>()];
+        HashSet<Guid> recorded = ids.Count == 0 ? [] : [.. db.Generations.Where(row => ids.Contains(row.Id)).Select(row => row.Id)];
+        recorded.UnionWith(batch.Select(entry => entry.Generation?.Id).OfType<Guid>());
+        return recorded;
+    }
+
+    private sealed record Entry(Generation? Generation, Feedback? Feedback)
+    {
+        public TaskCompletionSource<FeedbackReceipt?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,54 @@
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Model;
+
+namespace Flywheel.Loop.Tests;
+
+/// <summary>Records as tests need them: everything that a test does not speak about has a plain value.</summary>
+internal static class Given
+{
+    public static readonly DateTimeOffset Monday = new(2026, 3, 2, 9, 0, 0, TimeSpan.Zero);
+
+    public static readonly string Champion = new('a', 64);
+
+    /// <summary>A clock that stands still.</summary>
+    public sealed class Clock(DateTimeOffset now) : TimeProvider
+    {
+        public DateTimeOffset Now { get; set; } = now;
+
+        public override DateTimeOffset GetUtcNow() => Now;
+    }
+
+    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1)
+    {
+        var random = new Random(seed);
+        int[] tokens = [.. Enumerable.Range(0, random.Next(1, 60)).Select(_ => random.Next(0, 70_000))];
+        return new()
+        {
+            Id = id ?? Guid.CreateVersion7(Monday),
+            Group = group ?? Guid.CreateVersion7(Monday),
+            Choice = choice,
+            Time = Monday,
+            App = "test",
+            User = user,
+            ModelHash = Champion,
+            FinishReason = FinishReason.Stop,
+            NumPromptTokens = 3,
+            NumTokens = tokens.Length,
+            FirstTokenMs = 12.5,
+            LatencyMs = 480.25,
+            Payload = new()
+            {
+                Conversation = new([Message.User(prompt)]),
+                Text = text,
+                PromptTokens = [1, 400, 65_000],
+                Tokens = tokens,
+                Logprobs = [.. tokens.Select(_ => -10 * random.NextSingle())],
+                SamplerLogprobs = [.. tokens.Select(_ => -10 * random.NextSingle())],
+                Sampler = new SamplerOptions { Temperature = 0.8f, TopP = 0.95f, Seed = (ulong)seed, LogitBias = new Dictionary<int, float> { [7] = -1.5f } },
+                MaxTokens = 200,
+                Stop = ["\n\n"],
+            },
+        };
+    }
+}

@@ -1,0 +1,196 @@
+using System.Text.Json.Nodes;
+using CsCheck;
+using Flywheel.Model;
+using Flywheel.Testing;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop.Tests;
+
+public sealed class StoreTests : IAsyncLifetime
+{
+    private readonly TempFolder folder = new();
+    private FlywheelStore store = null!;
+
+    private FlywheelHome Home => new(folder["home"]);
+
+    public async ValueTask InitializeAsync() => store = await FlywheelStore.OpenAsync(Home, new Given.Clock(Given.Monday));
+
+    public async ValueTask DisposeAsync()
+    {
+        await store.DisposeAsync();
+        SqliteConnection.ClearAllPools();
+        folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Record_ReadBack_IsEqualToTheBit()
+    {
+        Generation given = Given.Generation(seed: 42);
+        await store.RecordAsync(given);
+
+        Generation found = (await store.FindGenerationAsync(given.Id))!;
+
+        Assert.Equivalent(given, found, strict: true);
+        Assert.Equal(given.Payload!.Logprobs, found.Payload!.Logprobs);
+        Assert.Equal(given.Payload.Conversation, found.Payload.Conversation);
+    }
+
+    [Fact]
+    public async Task Record_SameIdTwice_FailsAloneAndItsNeighboursAreStored()
+    {
+        Generation first = Given.Generation();
+        await store.RecordAsync(first);
+        Generation[] others = [.. Enumerable.Range(0, 50).Select(i => Given.Generation(seed: i))];
+
+        Task[] writes = [.. others.Take(25).Select(row => store.RecordAsync(row)), store.RecordAsync(Given.Generation(id: first.Id)), .. others.Skip(25).Select(row => store.RecordAsync(row))];
+        await Assert.ThrowsAnyAsync<DbUpdateException>(() => writes[25]);
+        await Task.WhenAll(writes.Where((_, i) => i != 25));
+
+        Assert.Equal(51, (await store.CountAsync()).Generations);
+    }
+
+    [Fact]
+    public async Task AddFeedback_SameKeyManyTimesAtOnce_IsOneFeedback()
+    {
+        var input = new FeedbackInput(Guid.CreateVersion7(), Metrics.Keep, true, idempotencyKey: "click-1");
+
+        FeedbackReceipt[] receipts = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => store.AddFeedbackAsync(input)));
+        FeedbackReceipt later = await store.AddFeedbackAsync(input);
+
+        Assert.Single(receipts.Append(later).Select(receipt => receipt.Id).Distinct());
+        Assert.Equal(1, (await store.CountAsync()).Feedback);
+    }
+
+    [Fact]
+    public async Task AddFeedback_BeforeItsGeneration_IsKeptAndJoined()
+    {
+        Generation generation = Given.Generation();
+
+        FeedbackReceipt early = await store.AddFeedbackAsync(new(generation.Id, Metrics.Demonstration, "Draw."));
+        await store.RecordAsync(generation);
+        FeedbackReceipt late = await store.AddFeedbackAsync(new(generation.Id, Metrics.Rating, 0.5));
+
+        Assert.True(early.Orphan);
+        Assert.False(late.Orphan);
+        Assert.Equal([early.Id, late.Id], (await store.FeedbackAsync(generation.Id)).Select(row => row.Id));
+    }
+
+    [Theory]
+    [InlineData("""{"metric_name": "keep", "value": true}""", "inference_id")]
+    [InlineData("""{"inference_id": "17", "metric_name": "keep", "value": true}""", "'17'")]
+    [InlineData("""{"inference_id": 17, "metric_name": "keep", "value": true}""", "inference_id")]
+    [InlineData("""{"inference_id": "$", "metric_name": "kept", "value": true}""", "expected one of keep, discard")]
+    [InlineData("""{"inference_id": "$", "value": true}""", "metric_name")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep"}""", "value")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep", "value": false}""", "expected true")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep", "value": {"a": 1}}""", "expected true")]
+    [InlineData("""{"inference_id": "$", "metric_name": "demonstration", "value": " "}""", "not empty")]
+    [InlineData("""{"inference_id": "$", "metric_name": "demonstration", "value": 7}""", "not empty")]
+    [InlineData("""{"inference_id": "$", "metric_name": "rating", "value": 1.5}""", "0 to 1")]
+    [InlineData("""{"inference_id": "$", "metric_name": "rating", "value": "good"}""", "0 to 1")]
+    [InlineData("""{"inference_id": "$", "metric_name": "retract", "value": "good"}""", "feedback_id")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep", "value": true, "tags": {"a": 1}}""", "tags.a")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep", "value": true, "tags": "a"}""", "tags")]
+    [InlineData("""{"inference_id": "$", "metric_name": "keep", "value": true, "usr": "ann"}""", "'usr' is unknown")]
+    [InlineData("""{"inference_id": "00000000-0000-0000-0000-000000000000", "metric_name": "keep", "value": true}""", "empty")]
+    public void FeedbackInput_Bad_NamesTheFieldAndWhatWasExpected(string json, string said)
+    {
+        var body = (JsonObject)JsonNode.Parse(json.Replace("$", Guid.CreateVersion7().ToString()))!;
+
+        Assert.Contains(said, Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(body)).Message);
+    }
+
+    [Theory]
+    [InlineData("rating", "true", "1")]
+    [InlineData("rating", "0.25", "0.25")]
+    [InlineData("rating", "1", "1")]
+    [InlineData("keep", "true", "true")]
+    [InlineData("comment", "\"a \\u00e9 <b>\"", "\"a é <b>\"")]
+    public void FeedbackInput_Good_IsNormalised(string metric, string value, string stored) =>
+        Assert.Equal(stored, FeedbackInput.FromJson((JsonObject)JsonNode.Parse($$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "{{metric}}", "value": {{value}} }""")!).Value);
+
+    [Fact]
+    public void TokenBlob_AnyValues_RoundTrip()
+    {
+        Gen.Int.Array.Sample(ids => Assert.Equal(ids, TokenBlob.DecodeIds(TokenBlob.EncodeIds(ids))), seed: "0000KeXSOcQ3");
+        Gen.Float.Array.Sample(values => Assert.Equal(values.Select(BitConverter.SingleToInt32Bits), TokenBlob.DecodeFloats(TokenBlob.EncodeFloats(values)).Select(BitConverter.SingleToInt32Bits)), seed: "0000KeXSOcQ3");
+    }
+
+    [Fact]
+    public void TokenBlob_AnyBytes_DecodeOrSayWhyNot() => Gen.Byte.Array.Sample(bytes =>
+    {
+        try
+        {
+            Assert.True(TokenBlob.DecodeIds(bytes).Length <= bytes.Length);
+        }
+        catch (InvalidDataException)
+        {
+        }
+    }, seed: "0000KeXSOcQ3");
+
+    [Fact]
+    public async Task Open_Again_FindsEverything()
+    {
+        Generation generation = Given.Generation();
+        await store.RecordAsync(generation);
+        await store.DisposeAsync();
+
+        await using FlywheelStore again = await FlywheelStore.OpenAsync(Home);
+
+        Assert.NotNull(await again.FindGenerationAsync(generation.Id));
+    }
+
+    [Fact]
+    public async Task Open_ByNewerFlywheel_IsRefused()
+    {
+        await using (FlywheelDb db = store.Tables())
+            await db.Database.ExecuteSqlRawAsync("""INSERT INTO "__EFMigrationsHistory" VALUES ('29990101000000_Later', '99.0')""");
+
+        var refused = await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(Home));
+
+        Assert.Contains("newer Flywheel", refused.Message);
+        Assert.Contains("29990101000000_Later", refused.Message);
+    }
+
+    [Theory]
+    [InlineData("this is no database, it is a text file that is long enough to have a header", "not a readable SQLite database")]
+    [InlineData(null, "tables that Flywheel did not make")]
+    public async Task Open_ForeignFile_IsRefused(string? content, string said)
+    {
+        var home = new FlywheelHome(folder["other"]);
+        Directory.CreateDirectory(home.Path);
+        if (content is not null) await File.WriteAllTextAsync(home.Database, content);
+        else
+        {
+            using var connection = new SqliteConnection($"Data Source={home.Database}");
+            connection.Open();
+            using SqliteCommand command = connection.CreateCommand();
+            command.CommandText = "CREATE TABLE recipes (name TEXT)";
+            command.ExecuteNonQuery();
+        }
+
+        Assert.Contains(said, (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(home))).Message);
+    }
+
+    [Fact]
+    public async Task Open_ManyAtOnceOnANewHome_AllSucceed()
+    {
+        var home = new FlywheelHome(folder["crowd"]);
+
+        FlywheelStore[] stores = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => FlywheelStore.OpenAsync(home))));
+        await Task.WhenAll(stores.Select(each => each.RecordAsync(Given.Generation())));
+
+        Assert.Equal(8, (await stores[0].CountAsync()).Generations);
+        foreach (FlywheelStore each in stores) await each.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Open_Migrations_MatchTheModel()
+    {
+        await using FlywheelDb db = store.Tables();
+        Assert.False(db.Database.HasPendingModelChanges());
+        Assert.Equal("wal", await db.Database.SqlQueryRaw<string>("SELECT journal_mode AS Value FROM pragma_journal_mode").SingleAsync());
+        Assert.Equal(2, await db.Database.SqlQueryRaw<int>("SELECT synchronous AS Value FROM pragma_synchronous").SingleAsync());
+    }
+}
