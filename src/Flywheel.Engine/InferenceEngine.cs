@@ -34,6 +34,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
     internal static InferenceEngine Load(SafetensorsFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
     {
+        return Load(file.Path, arena => DecoderWeights.Load(arena, config, file, options.Weights), config, tokenizer, options, model, kernels);
+    }
+
+    /// <summary>From weights that <paramref name="load"/> packs into the engine's memory.</summary>
+    internal static InferenceEngine Load(string source, Func<NativeArena, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
         if (options.MaxQueue < 0) throw new FlywheelException($"max_queue is {options.MaxQueue}, expected at least 0");
@@ -41,17 +47,17 @@ public sealed class InferenceEngine : IAsyncDisposable
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         long needed = (long)(config.NumParameters * (options.Weights == WeightFormat.Fp32 ? 4 : 1 + 2.0 / KernelTable.Block));
-        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
+        if (needed > available) throw new FlywheelException($"{source}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
         var arena = new NativeArena();
         try
         {
-            DecoderWeights weights = DecoderWeights.Load(arena, config, file, options.Weights);
+            DecoderWeights weights = load(arena);
             return new InferenceEngine(model, config, tokenizer, options, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
         }
         catch (OutOfMemoryException e)
         {
             arena.Dispose();
-            throw new FlywheelException($"{file.Path}: the model does not fit in memory", e);
+            throw new FlywheelException($"{source}: the model does not fit in memory", e);
         }
         catch
         {

@@ -54,6 +54,9 @@ internal sealed unsafe class LayerWeights
     public required Matrix Down { get; init; }
 }
 
+/// <summary>Copies fp32 values of a tensor, from an element on. Called by several threads.</summary>
+internal delegate void TensorReader(string name, long start, Span<float> destination);
+
 /// <summary>All weights, packed for the kernels.</summary>
 internal sealed unsafe class DecoderWeights
 {
@@ -75,11 +78,16 @@ internal sealed unsafe class DecoderWeights
     /// <exception cref="FlywheelException">A tensor is missing or has another shape or type than expected.</exception>
     public static DecoderWeights Load(NativeArena arena, ModelConfig config, SafetensorsFile file, WeightFormat format)
     {
+        foreach ((string name, long[] size) in config.Tensors()) file.Require(name, size);
+        return Load(arena, config, (name, start, values) => file.ReadFloats(file.Tensors[name], start, values), format);
+    }
+
+    public static DecoderWeights Load(NativeArena arena, ModelConfig config, TensorReader read, WeightFormat format)
+    {
         var shape = new DecoderShape(config);
         int hidden = config.HiddenSize, d = config.HeadDim, heads = config.NumHeads, kvHeads = config.NumKvHeads;
-        foreach ((string name, long[] size) in config.Tensors()) file.Require(name, size);
 
-        Matrix Plain(string name) => new(arena, format, (int)file.Tensors[name].Shape[0], (int)file.Tensors[name].Shape[1], (row, values) => Row(name, row, values));
+        Matrix Plain(string name) => new(arena, format, config.VocabSize, hidden, (row, values) => Row(name, row, values));
 
         Matrix embedding = Plain("model.embed_tokens.weight");
         return new DecoderWeights
@@ -87,17 +95,16 @@ internal sealed unsafe class DecoderWeights
             Shape = shape,
             Embedding = embedding,
             Layers = [.. Enumerable.Range(0, config.NumLayers).Select(Layer)],
-            FinalNorm = Vector("model.norm.weight", shape.Hidden),
+            FinalNorm = Vector("model.norm.weight", hidden, shape.Hidden),
             Head = config.TieEmbeddings ? embedding : Plain("lm_head.weight"),
         };
 
         LayerWeights Layer(int index)
         {
             string prefix = $"model.layers.{index}.", attention = prefix + "self_attn.", mlp = prefix + "mlp.";
-            float[] wide = new float[heads * d];
             return new LayerWeights
             {
-                AttentionNorm = Vector(prefix + "input_layernorm.weight", shape.Hidden),
+                AttentionNorm = Vector(prefix + "input_layernorm.weight", hidden, shape.Hidden),
                 Qkv = new Matrix(arena, format, (heads + 2 * kvHeads) * shape.HeadDim, hidden, (row, values) =>
                 {
                     (string name, int source) = Projection(attention, row);
@@ -105,15 +112,16 @@ internal sealed unsafe class DecoderWeights
                     else Row(name + "_proj.weight", source, values);
                 }),
                 QkvBias = config.HasQkvBias ? Bias(attention) : null,
-                QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", shape.HeadDim) : null,
-                KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", shape.HeadDim) : null,
+                QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", d, shape.HeadDim) : null,
+                KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", d, shape.HeadDim) : null,
                 Output = new Matrix(arena, format, hidden, shape.QueryColumns, (row, values) =>
                 {
+                    float[] wide = new float[heads * d];
                     Row(attention + "o_proj.weight", row, wide);
                     values.Clear();
                     for (int head = 0; head < heads; head++) wide.AsSpan(head * d, d).CopyTo(values[(head * shape.HeadDim)..]);
                 }),
-                FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", shape.Hidden),
+                FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", hidden, shape.Hidden),
                 GateUp = new Matrix(arena, format, 2 * shape.FeedForward, hidden, (row, values) =>
                 {
                     int source = row / (2 * KernelTable.Block) * KernelTable.Block + row % KernelTable.Block;
@@ -140,23 +148,19 @@ internal sealed unsafe class DecoderWeights
             for (int row = 0; row < rows; row++)
             {
                 (string name, int source) = Projection(attention, row);
-                if (source >= 0) file.ReadFloats(file.Tensors[name + "_proj.bias"], source, new Span<float>(bias + row, 1));
+                if (source >= 0) read(name + "_proj.bias", source, new Span<float>(bias + row, 1));
             }
             return bias;
         }
 
-        float* Vector(string name, int padded)
+        float* Vector(string name, int count, int padded)
         {
-            TensorInfo tensor = file.Tensors[name];
             float* vector = arena.Allocate<float>(padded);
-            file.ReadFloats(tensor, 0, new Span<float>(vector, (int)tensor.NumElements));
+            read(name, 0, new Span<float>(vector, count));
             return vector;
         }
 
-        void Row(string name, int row, Span<float> values)
-        {
-            TensorInfo tensor = file.Tensors[name];
-            file.ReadFloats(tensor, row * tensor.Shape[1], values);
-        }
+        // A row of a tensor that is as wide as the destination.
+        void Row(string name, int row, Span<float> values) => read(name, (long)row * values.Length, values);
     }
 }

@@ -3,7 +3,7 @@ using Flywheel.Engine.Kernels;
 
 namespace Flywheel.Engine.Weights;
 
-/// <summary>Fills one row of a matrix, all of it; padding stays zero.</summary>
+/// <summary>Fills one row of a matrix, all of it. Called by several threads.</summary>
 internal delegate void RowReader(int row, Span<float> destination);
 
 /// <summary>
@@ -33,13 +33,16 @@ internal sealed unsafe class Matrix
             _bytes = arena.Allocate<sbyte>((long)NumRows * NumColumns);
             _scales = arena.Allocate<Half>((long)NumRows * NumColumns / KernelTable.Block);
         }
-        float[] buffer = new float[NumColumns];
-        for (int row = 0; row < rows; row++)
+        Parallel.For(0, NumRows / RowUnit, () => new float[NumColumns], (unit, _, buffer) =>
         {
-            read(row, buffer.AsSpan(0, columns));
-            if (format == WeightFormat.Fp32) PackFp32(row, buffer);
-            else PackInt8(row, buffer);
-        }
+            for (int row = unit * RowUnit; row < Math.Min(rows, (unit + 1) * RowUnit); row++)
+            {
+                read(row, buffer.AsSpan(0, columns));
+                if (format == WeightFormat.Fp32) PackFp32(row, buffer);
+                else PackInt8(row, buffer);
+            }
+            return buffer;
+        }, _ => { });
     }
 
     public WeightFormat Format { get; }

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using Flywheel.Engine;
+using Flywheel.Engine.Bench;
+using Flywheel.Model;
+using Spectre.Console;
+
+namespace Flywheel.Cli;
+
+/// <summary><c>flywheel bench engine</c>: tokens a second, and how much of the memory's bandwidth they use.</summary>
+internal static class BenchCommand
+{
+    public static Command Create()
+    {
+        var model = new Option<string?>("--model") { Description = "Model folder" };
+        var shape = new Option<string?>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", EngineBenchmark.Shapes.Keys)}" };
+        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Int8 };
+        var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
+        var runs = new Option<int>("--runs") { Description = "Alternating runs that the medians are of", DefaultValueFactory = _ => 5 };
+        var engine = new Command("engine", "Prefill and decode tokens/s of the engine against a plain memory read loop, medians.\nExample: flywheel bench engine --shape 135m") { model, shape, format, threads, runs };
+        engine.SetAction(async (parse, _) =>
+        {
+            if (parse.GetValue(runs) is < 1 and int count) throw new FlywheelException($"--runs is {count}, expected at least 1");
+            var options = new EngineOptions { Weights = parse.GetValue(format), Threads = parse.GetValue(threads) };
+            Print(parse.GetValue(model) is { } folder
+                ? await EngineBenchmark.RunModelAsync(ModelFolder.Open(folder), options, parse.GetValue(runs))
+                : await EngineBenchmark.RunShapeAsync(parse.GetValue(shape) ?? "135m", options, parse.GetValue(runs)));
+        });
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine };
+    }
+
+    private static void Print(EngineFigures figures)
+    {
+        Table table = new Table().Title(Markup.Escape($"{figures.Model}: {figures.WeightBytes / 1e6:N0} MB a step, {figures.Kernels} kernels, {figures.Threads} threads")).AddColumns("what", "figure");
+        table.AddRow($"prefill, {EngineBenchmark.PromptTokens} tokens", $"{figures.PrefillPerSecond:N0} tokens/s");
+        table.AddRow($"decode, {EngineBenchmark.AnswerTokens} tokens", $"{figures.DecodePerSecond:N1} tokens/s");
+        table.AddRow($"decode, {EngineBenchmark.BatchStreams} streams together", $"{figures.BatchDecodePerSecond:N1} tokens/s");
+        table.AddRow("plain read loop", $"{figures.ReadBytesPerSecond / 1e9:N1} GB/s");
+        table.AddRow("bandwidth used by decoding", $"{figures.BandwidthUsed:P0}");
+        AnsiConsole.Write(table);
+    }
+}
