@@ -27,12 +27,65 @@ public sealed record Recipe
     public IReadOnlyList<SourceRecipe> Data { get; init; } = [];
 
     public required TrainRecipe Train { get; init; }
+
+    /// <exception cref="FlywheelException">A value is out of range or fields contradict each other; the field is named.</exception>
+    public void Validate(string source) => Validate(_ => source);
+
+    /// <param name="where">Names the place of a field, such as file and line.</param>
+    internal void Validate(Func<string, string> where)
+    {
+        var check = new RecipeCheck(where);
+        check.That(Name.Length > 0 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && Name[0] != '.', "name", Name, "letters, digits, '-', '_' and '.', as it names a folder");
+        if (Base is null)
+        {
+            check.That(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
+            check.That(Model is not null, "model", "missing", "one, because there is no base");
+            check.That(Train.Objective != TrainRecipe.Preference, "base", "missing", "one, because preference training starts from a model");
+        }
+        else
+        {
+            check.That(Base.Length > 0, "base", Base, "a model folder, a model hash or a recipe");
+            check.That(Tokenizer is null, "tokenizer", "given", "none, because the base has one");
+            check.That(Model is null, "model", "given", "none, because the base has its shape");
+        }
+        check.That(Data.Count > 0, "data", "empty", "at least one source");
+        for (int i = 0; i < Data.Count; i++) Data[i].Validate(check, $"data[{i}]");
+        Tokenizer?.Validate(check);
+        Model?.Validate(check);
+        Train.Validate(check);
+    }
+}
+
+/// <summary>Says what is wrong with a recipe, and where.</summary>
+/// <param name="where">Names the place of a field, such as file and line.</param>
+internal sealed class RecipeCheck(Func<string, string> where)
+{
+    public void That(bool holds, string field, object value, string expected)
+    {
+        if (!holds) throw new FlywheelException($"{where(field)}: field '{field}' is {(value is string text && text is not ("missing" or "given" or "empty") ? $"'{text}'" : value)}, expected {expected}");
+    }
+
+    public void OneOf(string field, string value, IReadOnlyCollection<string> valid)
+    {
+        if (!valid.Contains(value)) throw new FlywheelException($"{where(field)}: field '{field}' is '{value}', expected {NearestName.List(valid)}");
+    }
+
+    public void AtLeast(int least, string field, int value) => That(value >= least, field, value, $"at least {least}");
+
+    /// <summary>A share, from 0 to 1.</summary>
+    public void Share(string field, double value) => That(value is >= 0 and <= 1, field, value, "a number from 0 to 1");
+
+    public void Positive(string field, double value) => That(value > 0 && double.IsFinite(value), field, value, "a number above 0");
+
+    public void NotNegative(string field, double value) => That(value >= 0 && double.IsFinite(value), field, value, "0 or a number above");
 }
 
 public sealed record TokenizerRecipe
 {
     /// <summary>Ids in all: special tokens, 256 bytes and merges.</summary>
     public required int Vocab { get; init; }
+
+    internal void Validate(RecipeCheck check) => check.AtLeast(Flywheel.Model.Tokenizer.MinVocabSize, "tokenizer.vocab", Vocab);
 }
 
 /// <summary>The model's shape in the Qwen3 layout; see <see cref="ModelConfig"/> for the meaning of each size.</summary>
@@ -56,6 +109,19 @@ public sealed record ShapeRecipe
     public float RopeTheta { get; init; } = 10_000f;
 
     public bool TieEmbeddings { get; init; } = true;
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.AtLeast(1, "model.hidden", Hidden);
+        check.AtLeast(1, "model.intermediate", Intermediate);
+        check.AtLeast(1, "model.layers", Layers);
+        check.AtLeast(1, "model.kv_heads", KvHeads);
+        check.AtLeast(1, "model.heads", Heads);
+        check.That(Heads % KvHeads == 0, "model.heads", Heads, $"a multiple of kv_heads {KvHeads}");
+        check.That(HeadDim > 0 && HeadDim % 2 == 0, "model.head_dim", HeadDim, "an even number above 0");
+        check.AtLeast(2, "model.context", Context);
+        check.Positive("model.rope_theta", RopeTheta);
+    }
 }
 
 /// <summary>One source of data.</summary>
@@ -82,11 +148,22 @@ public sealed record SourceRecipe
 
     /// <summary>Keep at most so many items; 0 keeps all.</summary>
     public int Limit { get; init; }
+
+    internal void Validate(RecipeCheck check, string field)
+    {
+        check.OneOf($"{field}.source", Source, ["appstream", "packages", "jsonl", "text", "dataset"]);
+        check.OneOf($"{field}.as", As, ["text", "copy"]);
+        if (Source is "jsonl" or "text" or "dataset") check.That(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
+        check.AtLeast(1, $"{field}.repeat", Repeat);
+        check.AtLeast(0, $"{field}.limit", Limit);
+    }
 }
 
 /// <summary>How to train.</summary>
 public sealed record TrainRecipe
 {
+    public const string NextToken = "next-token", Supervised = "supervised", Preference = "preference";
+
     /// <summary><c>next-token</c>, <c>supervised</c> (loss on the assistant's tokens) or <c>preference</c> (DPO).</summary>
     public required string Objective { get; init; }
 
@@ -136,4 +213,29 @@ public sealed record TrainRecipe
 
     /// <summary>Type of the finished model's weights: <c>float32</c> or <c>bfloat16</c>.</summary>
     public string Save { get; init; } = "float32";
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.OneOf("train.objective", Objective, [NextToken, Supervised, Preference]);
+        check.NotNegative("train.epochs", Epochs);
+        check.AtLeast(0, "train.steps", Steps);
+        check.That(Epochs > 0 || Steps > 0, "train.epochs", Epochs, "epochs or steps above 0");
+        check.That(Epochs == 0 || Steps == 0, "train.steps", Steps, $"either epochs or steps, and epochs is {Epochs}");
+        check.AtLeast(2, "train.micro_tokens", MicroTokens);
+        check.That(BatchTokens >= MicroTokens, "train.batch_tokens", BatchTokens, $"at least micro_tokens {MicroTokens}");
+        check.Positive("train.learning_rate", LearningRate);
+        check.Share("train.warmup", Warmup);
+        check.Share("train.warmdown", Warmdown);
+        check.That(Warmup + Warmdown <= 1, "train.warmdown", Warmdown, $"at most 1 together with warmup {Warmup}");
+        check.Share("train.final_rate", FinalRate);
+        check.NotNegative("train.weight_decay", WeightDecay);
+        check.That(Beta1 is >= 0 and < 1, "train.beta1", Beta1, "a number from 0 to below 1");
+        check.That(Beta2 is >= 0 and < 1, "train.beta2", Beta2, "a number from 0 to below 1");
+        check.NotNegative("train.clip_norm", ClipNorm);
+        check.Positive("train.dpo_beta", DpoBeta);
+        check.NotNegative("train.dpo_supervised", DpoSupervised);
+        check.Positive("train.checkpoint_seconds", CheckpointSeconds);
+        check.AtLeast(1, "train.evaluate_every", EvaluateEvery);
+        check.OneOf("train.save", Save, ["float32", "bfloat16"]);
+    }
 }

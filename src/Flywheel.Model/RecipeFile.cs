@@ -1,59 +1,69 @@
+using System.Collections;
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 using YamlDotNet.Serialization;
-using YamlDotNet.Serialization.NamingConventions;
 
 namespace Flywheel.Model;
 
-/// <summary>
-/// Reads recipes. The records of <see cref="Recipe"/> are the schema: an unknown field is refused with its line and the
-/// nearest valid name, a missing or mistyped one with its name and what was expected.
-/// </summary>
+/// <summary>Reads recipes; an unknown field is refused with its line and the nearest valid name.</summary>
+/// <remarks>
+/// The records in Recipe.cs are the schema: keys are their properties in snake_case. YamlDotNet parses; the mapping is
+/// ours because its own cannot say where and what.
+/// </remarks>
 public static class RecipeFile
 {
     /// <param name="path">A YAML file.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>; they replace what the file says.</param>
-    /// <exception cref="FlywheelException">The file is missing or the recipe is invalid.</exception>
-    public static Recipe Load(string path, params IReadOnlyList<string> overrides)
-    {
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a recipe");
-        return Parse(File.ReadAllText(path), path, overrides);
-    }
+    /// <exception cref="FlywheelException">Missing, or not a valid recipe; the message names file, line and field.</exception>
+    public static Recipe Load(string path, params IReadOnlyList<string> overrides) =>
+        File.Exists(path) ? Parse(File.ReadAllText(path), path, overrides) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
 
-    /// <param name="yaml">The text of a recipe.</param>
-    /// <param name="source">Its name in error messages.</param>
+    /// <param name="yaml">The text.</param>
+    /// <param name="source">Names the text in errors.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>.</param>
+    /// <exception cref="FlywheelException">Not a valid recipe; the message names source, line and field.</exception>
     public static Recipe Parse(string yaml, string source, params IReadOnlyList<string> overrides)
     {
         var stream = new YamlStream();
         try
         {
+            CheckDepth(yaml, source);
             stream.Load(new StringReader(yaml));
         }
         catch (YamlException e)
         {
-            throw new FlywheelException($"{source} line {e.Start.Line}: not valid YAML: {e.Message}", e);
+            throw new FlywheelException($"{source} line {e.Start.Line}: not valid YAML: {e.InnerException?.Message ?? e.Message}", e);
         }
         catch (Exception e) when (e is InvalidOperationException or ArgumentException) // the scanner's way to refuse some broken input
         {
-            throw new FlywheelException($"{source}: not valid YAML", e);
+            throw new FlywheelException($"{source}: not valid YAML: {e.Message}", e);
         }
-        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of a recipe");
+        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of one recipe");
         foreach (string text in overrides) Override(root, text);
-        var recipe = (Recipe)Read(root, typeof(Recipe), "", source)!;
-        Validate(recipe, source);
+        var reader = new Reader(source, overrides);
+        var recipe = (Recipe)reader.Read(root, typeof(Recipe), "");
+        recipe.Validate(reader.Where);
         return recipe;
     }
 
-    /// <summary>YAML that parses to an equal recipe; defaults are left out.</summary>
-    public static string ToYaml(Recipe recipe) => new SerializerBuilder()
-        .WithNamingConvention(UnderscoredNamingConvention.Instance)
-        .ConfigureDefaultValuesHandling(DefaultValuesHandling.OmitNull)
-        .WithNewLine("\n")
-        .Build()
-        .Serialize(recipe);
+    /// <summary>YAML that parses to an equal recipe.</summary>
+    public static string ToYaml(Recipe recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
+
+    /// <summary>The parser recurses; a file of brackets must not overflow the stack.</summary>
+    private static void CheckDepth(string yaml, string source)
+    {
+        const int MaxDepth = 32;
+        var parser = new Parser(new StringReader(yaml));
+        for (int depth = 0; parser.MoveNext();)
+        {
+            depth += parser.Current!.NestingIncrease;
+            if (depth > MaxDepth) throw new FlywheelException($"{source} line {parser.Current.Start.Line}: nested more than {MaxDepth} levels deep, expected a recipe");
+        }
+    }
 
     private static void Override(YamlMappingNode root, string text)
     {
@@ -64,90 +74,116 @@ public static class RecipeFile
         foreach (string name in names.SkipLast(1))
         {
             if (!node.Children.TryGetValue(name, out YamlNode? child)) node.Add(name, child = new YamlMappingNode());
-            node = child as YamlMappingNode ?? throw new FlywheelException($"'{text}': '{name}' holds no fields");
+            node = child as YamlMappingNode ?? throw new FlywheelException($"override '{text}': '{name}' holds no fields");
         }
-        node.Children[names[^1]] = new YamlScalarNode(text[(equals + 1)..]);
+        node.Children[names[^1]] = new YamlScalarNode(text[(equals + 1)..]) { Style = ScalarStyle.Plain };
     }
 
-    private static object? Read(YamlNode node, Type type, string field, string source)
-    {
-        type = Nullable.GetUnderlyingType(type) ?? type;
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return ReadList(node, type.GenericTypeArguments[0], field, source);
-        if (type != typeof(string) && type.IsClass) return ReadRecord(node, type, field, source);
-        if (node is not YamlScalarNode { Value: { } text } scalar) throw Wrong("fields or a list");
-        if (type == typeof(string)) return scalar.Style == ScalarStyle.Plain && text is "" or "~" or "null" ? null : text;
-        if (type == typeof(int)) return int.TryParse(text, out int whole) ? whole : throw Wrong($"'{text}'");
-        if (type == typeof(bool)) return bool.TryParse(text, out bool flag) ? flag : throw Wrong($"'{text}'");
-        if (!double.TryParse(text, out double number) || !double.IsFinite(number)) throw Wrong($"'{text}'");
-        return type == typeof(float) ? (object)(float)number : number;
+    private static string Key(PropertyInfo property) => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name);
 
-        FlywheelException Wrong(string found)
+    private static IEnumerable<PropertyInfo> Fields(Type record) =>
+        record.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanWrite);
+
+    private static bool IsRecord(Type type) => type.IsClass && type != typeof(string) && !type.IsAssignableTo(typeof(IEnumerable));
+
+    /// <summary>The element type of a list field, else null.</summary>
+    private static Type? Element(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
+
+    private static YamlNode? ToNode(object? value) => value switch
+    {
+        null => null,
+        string text => new YamlScalarNode(text) { Style = IsPlain(text) ? ScalarStyle.Plain : ScalarStyle.DoubleQuoted },
+        bool flag => new YamlScalarNode(flag ? "true" : "false"),
+        IFormattable number => new YamlScalarNode(number.ToString(null, CultureInfo.InvariantCulture)),
+        IEnumerable list => new YamlSequenceNode(list.Cast<object>().Select(item => ToNode(item)!)),
+        _ => new YamlMappingNode(Fields(value.GetType()).Select(field => (Key: Key(field), Node: ToNode(field.GetValue(value))))
+            .Where(pair => pair.Node is not null).Select(pair => KeyValuePair.Create<YamlNode, YamlNode>(new YamlScalarNode(pair.Key), pair.Node!))),
+    };
+
+    /// <summary>Whether a text is certain to be read back as itself without quotes.</summary>
+    private static bool IsPlain(string text) =>
+        text is not ("" or "null" or "Null" or "NULL") && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/');
+
+    private sealed class Reader(string source, IReadOnlyList<string> overrides)
+    {
+        private readonly Dictionary<string, long> _lines = [];
+
+        /// <summary>"file line N" of a field, or of what holds it where it is absent; or the override that gave it.</summary>
+        public string Where(string field)
         {
-            string expected = type == typeof(int) ? "a whole number" : type == typeof(bool) ? "true or false" : type == typeof(string) ? "a text" : "a number";
-            return new FlywheelException($"{source} line {node.Start.Line}: field '{field}' is {found}, expected {expected}");
+            if (overrides.FirstOrDefault(text => text.StartsWith(field + "=", StringComparison.Ordinal)) is { } given) return $"override '{given}'";
+            while (field.Length > 0 && !_lines.ContainsKey(field)) field = field[..Math.Max(0, field.LastIndexOfAny(['.', '[']))];
+            return field.Length > 0 ? $"{source} line {_lines[field]}" : source;
         }
-    }
 
-    private static Array ReadList(YamlNode node, Type element, string field, string source)
-    {
-        if (node is not YamlSequenceNode items) throw new FlywheelException($"{source} line {node.Start.Line}: field '{field}' is not a list (each entry starts with '-')");
-        var list = Array.CreateInstance(element, items.Children.Count);
-        for (int i = 0; i < list.Length; i++) list.SetValue(Read(items.Children[i], element, $"{field}[{i}]", source), i);
-        return list;
-    }
-
-    private static object ReadRecord(YamlNode node, Type type, string field, string source)
-    {
-        if (node is not YamlMappingNode map) throw new FlywheelException($"{source} line {node.Start.Line}: field '{field}' holds no fields");
-        var properties = type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.SetMethod is not null)
-            .ToDictionary(property => UnderscoredNamingConvention.Instance.Apply(property.Name));
-        object record = Activator.CreateInstance(type)!; // with the record's defaults; `required` binds the compiler, not reflection
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        foreach ((YamlNode key, YamlNode value) in map.Children)
+        public object Read(YamlNode node, Type type, string field)
         {
-            string name = key is YamlScalarNode { Value: { } text } ? text : throw new FlywheelException($"{source} line {key.Start.Line}: expected a field name");
-            if (!properties.TryGetValue(name, out PropertyInfo? property))
-                throw new FlywheelException($"{source} line {key.Start.Line}: unknown field '{Join(field, name)}'{NearestName.Hint(name, properties.Keys)}");
-            seen.Add(name);
-            property.SetValue(record, Read(value, property.PropertyType, Join(field, name), source));
+            _lines[field] = node.Start.Line;
+            if (Element(type) is { } element) return ReadList(node, element, field);
+            if (IsRecord(type)) return ReadRecord(node, type, field);
+            if (node is not YamlScalarNode { Value: { } text } scalar) throw Wrong(node, field, Expected(type));
+            bool plain = scalar.Style is ScalarStyle.Plain;
+            object? value = null;
+            if (type == typeof(string)) value = plain && text is "" or "~" or "null" ? null : text;
+            else if (!plain) throw Wrong(node, field, Expected(type));
+            else if (type == typeof(bool)) value = text switch { "true" => true, "false" => false, _ => null };
+            else if (type == typeof(int)) value = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int whole) ? whole : null;
+            else if (type == typeof(float)) value = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float single) && float.IsFinite(single) ? single : null;
+            else if (type == typeof(double)) value = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : null;
+            else throw new NotSupportedException($"a recipe has no fields of type {type}");
+            return value ?? throw Wrong(node, field, Expected(type));
         }
-        string? missing = properties.Where(pair => pair.Value.IsDefined(typeof(RequiredMemberAttribute)) && !seen.Contains(pair.Key)).Select(pair => pair.Key).FirstOrDefault();
-        if (missing is not null) throw new FlywheelException($"{source}: field '{Join(field, missing)}' is missing");
-        return record;
 
-        static string Join(string parent, string name) => parent.Length == 0 ? name : $"{parent}.{name}";
-    }
-
-    private static void Validate(Recipe recipe, string source)
-    {
-        TrainRecipe train = recipe.Train;
-        OneOf("train.objective", train.Objective, "next-token", "supervised", "preference");
-        OneOf("train.save", train.Save, "float32", "bfloat16");
-        foreach (SourceRecipe data in recipe.Data) OneOf("data.as", data.As, "text", "copy");
-        if (train.Epochs > 0 == train.Steps > 0) throw new FlywheelException($"{source}: train.epochs is {train.Epochs} and train.steps is {train.Steps}, expected exactly one of them above 0");
-        Require("train.batch_tokens", train.BatchTokens, train.BatchTokens >= 1, "1 or more");
-        Require("train.micro_tokens", train.MicroTokens, train.MicroTokens >= 1 && train.MicroTokens <= train.BatchTokens, "between 1 and batch_tokens");
-        Require("train.learning_rate", train.LearningRate, train.LearningRate > 0, "above 0");
-        Require("train.warmup", train.Warmup, train.Warmup is >= 0 and <= 1, "between 0 and 1");
-        Require("train.warmdown", train.Warmdown, train.Warmdown is >= 0 and <= 1, "between 0 and 1");
-        Require("train.final_rate", train.FinalRate, train.FinalRate is >= 0 and <= 1, "between 0 and 1");
-        Require("train.weight_decay", train.WeightDecay, train.WeightDecay >= 0, "0 or more");
-        Require("train.beta1", train.Beta1, train.Beta1 is >= 0 and < 1, "at least 0 and below 1");
-        Require("train.beta2", train.Beta2, train.Beta2 is >= 0 and < 1, "at least 0 and below 1");
-        Require("train.clip_norm", train.ClipNorm, train.ClipNorm >= 0, "0 or more");
-        Require("train.dpo_beta", train.DpoBeta, train.DpoBeta > 0, "above 0");
-        Require("train.dpo_supervised", train.DpoSupervised, train.DpoSupervised >= 0, "0 or more");
-        Require("train.checkpoint_seconds", train.CheckpointSeconds, train.CheckpointSeconds > 0, "above 0");
-        Require("train.evaluate_every", train.EvaluateEvery, train.EvaluateEvery >= 1, "1 or more");
-        if (recipe.Base is not null && (recipe.Tokenizer is not null || recipe.Model is not null)) throw new FlywheelException($"{source}: base is given, so tokenizer and model come from it; leave them out");
-
-        void OneOf(string field, string value, params string[] valid)
+        private Array ReadList(YamlNode node, Type element, string field)
         {
-            if (!valid.Contains(value)) throw new FlywheelException($"{source}: field '{field}' is '{value}'{NearestName.Hint(value, valid)}");
+            if (node is not YamlSequenceNode sequence) throw Wrong(node, field, "a list");
+            var items = Array.CreateInstance(element, sequence.Children.Count);
+            for (int i = 0; i < items.Length; i++) items.SetValue(Read(sequence.Children[i], element, $"{field}[{i}]"), i);
+            return items;
         }
-        void Require(string field, double value, bool holds, string expected)
+
+        private object ReadRecord(YamlNode node, Type type, string field)
         {
-            if (!holds) throw new FlywheelException($"{source}: field '{field}' is {value}, expected {expected}");
+            Dictionary<string, PropertyInfo> fields = Fields(type).ToDictionary(Key);
+            if (node is not YamlMappingNode mapping) throw Wrong(node, field, $"fields such as {fields.Keys.First()}");
+            object record = Activator.CreateInstance(type)!;
+            foreach ((YamlNode keyNode, YamlNode value) in mapping.Children)
+            {
+                string key = (keyNode as YamlScalarNode)?.Value ?? keyNode.ToString();
+                if (!fields.Remove(key, out PropertyInfo? property))
+                {
+                    _lines[Join(key)] = keyNode.Start.Line;
+                    throw new FlywheelException($"{Where(Join(key))}: unknown field '{Join(key)}'{NearestName.Hint(key, [.. Fields(type).Select(Key)])}");
+                }
+                if (IsNull(value) && IsOptional(property)) continue;
+                property.SetValue(record, Read(value, property.PropertyType, Join(key)));
+            }
+            string[] missing = [.. fields.Where(pair => pair.Value.IsDefined(typeof(RequiredMemberAttribute))).Select(pair => $"'{Join(pair.Key)}'")];
+            if (missing.Length > 0)
+                throw new FlywheelException($"{Where(field)}: {(missing.Length == 1 ? $"field {missing[0]} is" : $"fields {string.Join(", ", missing)} are")} missing");
+            return record;
+
+            string Join(string key) => field.Length > 0 ? $"{field}.{key}" : key;
+        }
+
+        private static bool IsNull(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" or "Null" or "NULL" };
+
+        private static bool IsOptional(PropertyInfo property) => new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
+
+        private static string Expected(Type type) =>
+            type == typeof(string) ? "a text" : type == typeof(bool) ? "true or false" : type == typeof(int) ? "a whole number" : "a number";
+
+        private FlywheelException Wrong(YamlNode node, string field, string expected)
+        {
+            string given = node switch
+            {
+                YamlScalarNode { Value: null or "" } => "empty",
+                YamlScalarNode { Style: ScalarStyle.Plain } scalar => $"'{scalar.Value}'",
+                YamlScalarNode scalar => $"the text '{scalar.Value}'",
+                YamlSequenceNode => "a list",
+                _ => "a group of fields",
+            };
+            return new FlywheelException($"{Where(field)}: field '{field}' is {given}, expected {expected}");
         }
     }
 }
