@@ -92,6 +92,11 @@ public static partial class AppStreamCatalog
         {
             throw new FlywheelException($"{source}:{e.Start.Line}: {e.Message}", e);
         }
+        catch (InvalidOperationException e)
+        {
+            // YamlDotNet's scanner ends so on some malformed scalars.
+            throw new FlywheelException($"{source}:{parser.Current?.Start.Line}: not valid YAML: {e.Message}", e);
+        }
     }
 
     /// <summary>A text, a list or a map; of a map of translations only what is needed.</summary>

@@ -118,6 +118,8 @@ public sealed partial class AptIndex
         #clear APT::Update::Post-Invoke-Success;
         Acquire::GzipIndexes "false";
         Acquire::Retries "2";
+        Acquire::http::Timeout "20";
+        Acquire::https::Timeout "20";
         Dir::State "{{state}}/state";
         Dir::State::Lists "{{state}}/state/lists";
         Dir::State::status "{{state}}/state/status";

@@ -57,6 +57,6 @@ internal static partial class Facts
     [GeneratedRegex(@"\s(and|that|with|using|for|when|where|such as|including|like)\s|,\s")]
     private static partial Regex Conjunction();
 
-    [GeneratedRegex(@"\b(a|an|the|of|to|and|or|for|with|in|on|by|from|as|is|are|that|your|its|their|such|like|both|not|e\.g|i\.e)$|^(which|that|and|or|but|if|as|when|then|these|those|they|both|however|by|for|in|from|to)\b|""", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(a|an|the|of|to|and|or|for|with|in|on|by|from|as|is|are|that|your|its|their|such|both|not|e\.g|i\.e)$|^(which|that|and|or|but|if|as|when|then|these|those|they|both|however|by|for|in|from|to)\b|""", RegexOptions.IgnoreCase)]
     private static partial Regex Unfinished();
 }

@@ -59,9 +59,10 @@ public static class JsonlSource
             string group = Text(row, "group") ?? "prompt:" + string.Join('\n', asked.Messages.TakeWhile(message => message.Role != Role.Assistant).Select(message => message.Text));
             return new SourceItem(Text(row, "id") ?? id, group, [example], Text(row, "licence") ?? "");
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
-            throw new FlywheelException($"not valid JSON: {e.Message}", e); // a field twice, found when the object is first read
+            // A field twice, or half of a surrogate pair: found only when the object is first read.
+            throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
     }
 
