@@ -64,6 +64,28 @@ public class TokenizerTests
     public void Encode_WordsOfBytes_AgreesWithNaiveMerging() => Gen.Byte[(byte)'a', (byte)'t'].Array[0, 90].Sample(
         word => Assert.Equal(s_naive.EncodeWord(word), Small.Encode(word)), iter: 300);
 
+    public static TheoryData<string, int[]> OutsideCases()
+    {
+        var data = new TheoryData<string, int[]>();
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(Fixture("cases.json")));
+        foreach (JsonElement item in document.RootElement.EnumerateArray())
+            data.Add(item.GetProperty("text").GetString()!, [.. item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())]);
+        return data;
+    }
+
+    private static string Fixture(string name) => Path.Combine(TestFiles.Root, "tests", "Flywheel.Model.Tests", "Fixtures", "byte-level-bpe", name);
+
+    private static readonly Lazy<Tokenizer> s_fixture = new(() => Tokenizer.Load(Fixture("tokenizer.json")));
+
+    /// <summary>The fixture's make.mjs says where the ids come from.</summary>
+    [Theory]
+    [MemberData(nameof(OutsideCases))]
+    public void Encode_FixtureText_GivesTheIdsOfAnotherImplementation(string text, int[] ids)
+    {
+        Assert.Equal(ids, s_fixture.Value.Encode(text, allowSpecial: true));
+        Assert.Equal(text, s_fixture.Value.Decode(s_fixture.Value.Encode(text)));
+    }
+
     [Fact]
     public void Train_SmallTexts_LearnsTheMergesOfCountingAnew()
     {
