@@ -15,6 +15,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     private readonly NativeArena _arena;
     private readonly KvPool _pool;
+    private readonly PrefixCache _cache;
     private readonly KernelTeam _team;
     private readonly Decoder _decoder;
     private readonly LogitsReader _reader;
@@ -39,6 +40,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     {
         _arena = arena;
         _pool = new KvPool(weights.Shape, maxPages);
+        _cache = new PrefixCache(_pool);
         _team = new KernelTeam(threads, Step);
         int logitRows = Math.Max(options.MaxBatch, 32);
         _decoder = new Decoder(arena, weights, kernels, _pool, _team, options.MaxBatch + PrefillRows, logitRows);
@@ -58,6 +60,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     /// <summary>Kernel threads that are not parked, the engine's own excluded.</summary>
     public int NumAwake => _team.NumAwake;
+
+    /// <summary>Pages of prompts that were taken over instead of computed.</summary>
+    public long NumSharedPages => _cache.NumHits;
 
     public long MaxPages => _pool.MaxPages;
 
@@ -116,6 +121,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
                 long before = GC.GetAllocatedBytesForCurrentThread();
                 Plan();
                 _team.Run();
+                foreach (Sequence sequence in _running) SharePages(sequence);
                 StepAllocatedBytes += GC.GetAllocatedBytesForCurrentThread() - before;
                 Publish();
             }
@@ -164,7 +170,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         Sequence sequence = _running[index];
         _running.RemoveAt(index);
         nint* pages = Pages(sequence);
-        for (int page = 0; page < sequence.NumPages; page++) _pool.Return((float*)pages[page]);
+        for (int page = sequence.NumPages - 1; page >= sequence.Nodes.Count; page--) _pool.Return((float*)pages[page]);
+        for (int page = sequence.Nodes.Count - 1; page >= 0; page--) _cache.Release(sequence.Nodes[page]);
         _pool.Release(sequence.ReservedPages);
         _freeSlots.Push(sequence.Slot);
         Leave(sequence, end);
@@ -188,10 +195,37 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         int budget = PrefillRows;
         foreach (Sequence sequence in _running)
         {
-            if (!sequence.IsPrefilling) continue;
+            if (!sequence.IsPrefilling || !TakeSharedPages(sequence)) continue;
             budget -= AddRows(sequence, Math.Min(budget, sequence.Prompt.Length - sequence.NumCached));
             if (budget == 0) break;
         }
+    }
+
+    /// <summary>Takes over pages that exist; false when another sequence is computing the next one.</summary>
+    private bool TakeSharedPages(Sequence sequence)
+    {
+        Span<int> tokens = stackalloc int[PageNode.NumTokens];
+        while (sequence.Nodes.Count == sequence.NumPages && NextPage(sequence, sequence.NumCached, tokens) && _cache.Find(sequence.Nodes.LastOrDefault(), tokens) is { } node)
+        {
+            if (!node.Ready) return false;
+            _cache.Use(node);
+            sequence.Nodes.Add(node);
+            Pages(sequence)[sequence.NumPages++] = (nint)node.Page;
+            sequence.NumCached += PageNode.NumTokens;
+        }
+        return true;
+    }
+
+    /// <summary>The tokens of the page that starts at a position, if it lies in the prompt and none of its logits are wanted.</summary>
+    private static bool NextPage(Sequence sequence, int start, Span<int> tokens)
+    {
+        if (start % PageNode.NumTokens != 0 || start + PageNode.NumTokens > sequence.Prompt.Length) return false;
+        for (int i = 0; i < PageNode.NumTokens; i++)
+        {
+            if (sequence.Wants(start + i)) return false;
+            tokens[i] = sequence.Prompt[start + i];
+        }
+        return true;
     }
 
     /// <summary>Adds up to <paramref name="count"/> of a sequence's next tokens; fewer when the logits would not fit.</summary>
@@ -207,15 +241,39 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
                 _logitOwners[_decoder.NumLogitRows] = (sequence, position);
                 _decoder.LogitRows[_decoder.NumLogitRows++] = first + added;
             }
-            _decoder.Tokens[first + added] = position < sequence.Prompt.Length ? sequence.Prompt[position] : sequence.LastToken;
+            if (position / PageNode.NumTokens == sequence.NumPages) AddPage(sequence, position);
+            _decoder.Tokens[first + added] = sequence[position];
         }
         if (added == 0) return 0;
-        nint* pages = Pages(sequence);
-        while (sequence.NumPages < KvPool.PagesFor(sequence.NumCached + added)) pages[sequence.NumPages++] = (nint)_pool.Rent();
-        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = (float**)pages };
+        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = (float**)Pages(sequence) };
         _decoder.NumRows += added;
         sequence.NumCached += added;
         return added;
+    }
+
+    /// <summary>A page to write from a position on, announced to others that will want the same.</summary>
+    private void AddPage(Sequence sequence, int start)
+    {
+        Span<int> tokens = stackalloc int[PageNode.NumTokens];
+        float* page = _cache.Rent();
+        bool follows = sequence.Nodes.Count == sequence.NumPages;
+        Pages(sequence)[sequence.NumPages++] = (nint)page;
+        if (follows && NextPage(sequence, start, tokens) && _cache.Add(sequence.Nodes.LastOrDefault(), tokens, page, ready: false) is { } node) sequence.Nodes.Add(node);
+    }
+
+    /// <summary>Pages that the step has filled become shared: those announced before, and those of answers.</summary>
+    private void SharePages(Sequence sequence)
+    {
+        Span<int> tokens = stackalloc int[PageNode.NumTokens];
+        int full = sequence.NumCached / PageNode.NumTokens;
+        for (int page = Math.Min(full, sequence.Nodes.Count) - 1; page >= 0 && !sequence.Nodes[page].Ready; page--) sequence.Nodes[page].Ready = true;
+        while (sequence.Nodes.Count < full)
+        {
+            int index = sequence.Nodes.Count;
+            for (int i = 0; i < PageNode.NumTokens; i++) tokens[i] = sequence[index * PageNode.NumTokens + i];
+            if (_cache.Add(sequence.Nodes.LastOrDefault(), tokens, (float*)Pages(sequence)[index], ready: true) is not { } node) return;
+            sequence.Nodes.Add(node);
+        }
     }
 
     /// <summary>One member's part of a step; rows that are read are dealt out in turn.</summary>

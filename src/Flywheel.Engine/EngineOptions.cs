@@ -21,6 +21,11 @@ public sealed record EngineOptions
 
     /// <summary>Requests that may wait; one more is refused.</summary>
     public int MaxQueue { get; init; } = 256;
+
+    /// <summary>
+    /// Memory for keys and values, of running and of remembered texts; 0 takes up to a quarter of what the weights leave.
+    /// </summary>
+    public long CacheBytes { get; init; }
 }
 
 /// <summary>The waiting line is full; HTTP answers 429.</summary>

@@ -42,6 +42,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
+        if (options.CacheBytes < 0) throw new FlywheelException($"cache_bytes is {options.CacheBytes}, expected 0 (automatic) or more");
         if (options.MaxQueue < 0) throw new FlywheelException($"max_queue is {options.MaxQueue}, expected at least 0");
         KernelTable table = KernelTable.Select(kernels ?? Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable));
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
@@ -126,10 +127,10 @@ public sealed class InferenceEngine : IAsyncDisposable
             if (token < 0 || token >= _config.VocabSize) throw new FlywheelException($"the prompt holds token {token}, expected ids from 0 to {_config.VocabSize - 1}");
     }
 
-    /// <summary>Room for a full batch of longest texts, but at most half of the memory that the weights leave.</summary>
+    /// <summary>Room for a full batch of longest texts at most, and always for a page.</summary>
     private static long MaxPages(ModelConfig config, DecoderShape shape, EngineOptions options, long free)
     {
         long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = sizeof(float) * new KvPool(shape, 0).PageFloats;
-        return Math.Max(1, Math.Min(options.MaxBatch * perSequence, free / 2 / pageBytes));
+        return options.CacheBytes > 0 ? Math.Max(1, options.CacheBytes / pageBytes) : Math.Clamp(free / 4 / pageBytes, 1, options.MaxBatch * perSequence);
     }
 }

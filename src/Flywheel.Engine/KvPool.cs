@@ -38,9 +38,13 @@ internal sealed unsafe class KvPool(DecoderShape shape, long maxPages) : IDispos
 
     public void Release(int reserved) => NumReserved -= reserved;
 
-    public float* Rent()
+    /// <summary>Whether a page is free or may still be made.</summary>
+    public bool CanRent => _free.Count > 0 || _all.Count < maxPages;
+
+    public float* Rent(out bool isNew)
     {
-        if (_free.TryPop(out nint page)) return (float*)page;
+        isNew = !_free.TryPop(out nint page);
+        if (!isNew) return (float*)page;
         nuint bytes = (nuint)PageFloats * sizeof(float);
         void* fresh = NativeMemory.AlignedAlloc(bytes, 64);
         NativeMemory.Clear(fresh, bytes); // unwritten tokens are multiplied by weight 0 and must be finite

@@ -24,6 +24,12 @@ internal abstract unsafe class Sequence(int[] prompt, int maxTokens)
 
     public int NumPages { get; set; }
 
+    /// <summary>Its first pages, as far as they are in the tree of shared pages.</summary>
+    public List<PageNode> Nodes { get; } = new(KvPool.PagesFor(prompt.Length + maxTokens));
+
+    /// <summary>Tokens that were sampled.</summary>
+    public List<int> Answer { get; } = new(maxTokens);
+
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int NumCached { get; set; }
 
@@ -52,8 +58,8 @@ internal abstract unsafe class Sequence(int[] prompt, int maxTokens)
         }
     }
 
-    /// <summary>The last sampled token, input of the next step.</summary>
-    public int LastToken { get; protected set; }
+    /// <summary>The token at a position of prompt and answer.</summary>
+    public int this[int position] => position < Prompt.Length ? Prompt[position] : Answer[position - Prompt.Length];
 
     public bool IsPrefilling => NumCached < Prompt.Length;
 
@@ -80,7 +86,6 @@ internal sealed unsafe class GenerationSequence : Sequence
     private readonly TextAssembler? _text;
     private readonly TokenLogprob[] _top;
     private Draw _draw;
-    private int _numSampled;
     private bool _sampled;
 
     public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, Action<GenerationSequence> cancel)
@@ -102,7 +107,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     public override void Read(float* logits, int position, LogitsReader reader, int threadId)
     {
         if (_top.Length > 0) FindTop(logits, reader);
-        _draw = _sampler.Next(reader.Kernels, logits, reader.VocabSize, _numSampled, reader.Scratch[threadId]);
+        _draw = _sampler.Next(reader.Kernels, logits, reader.VocabSize, Answer.Count, reader.Scratch[threadId]);
         _sampled = true;
     }
 
@@ -110,12 +115,11 @@ internal sealed unsafe class GenerationSequence : Sequence
     {
         if (!_sampled) return false;
         _sampled = false;
-        _numSampled++;
-        LastToken = _draw.Id;
+        Answer.Add(_draw.Id);
         bool end = _endTokens.Contains(_draw.Id);
         string text = _text is null ? "" : end ? _text.Flush() : _text.Append(_tokenizer!.Bytes(_draw.Id));
         bool stopped = end || _text is { Stopped: true };
-        bool full = !stopped && _numSampled == MaxTokens;
+        bool full = !stopped && Answer.Count == MaxTokens;
         if (full && _text is not null) text += _text.Flush();
         Stream.Publish(new SampledToken(_draw.Id, _draw.Logprob, _draw.SamplerLogprob, text, _top.Length == 0 ? [] : [.. _top]));
         if (stopped || full) Stream.Finish(stopped ? FinishReason.Stop : FinishReason.Length);

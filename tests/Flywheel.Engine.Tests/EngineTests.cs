@@ -192,12 +192,85 @@ public class EngineTests
     [Fact]
     public async Task Steps_AfterWarmUp_AllocateNothing()
     {
-        await using InferenceEngine engine = TestEngine.Open();
-        GenerationRequest request = Greedy([1, 2, 3], 200) with { Sampler = new() { TopP = 0.9f, TopK = 40, MinP = 0.01f } };
-        await engine.Submit(request).Tokens.ToListAsync();
-        long before = engine.Loop.StepAllocatedBytes;
-        await engine.Submit(request).Tokens.ToListAsync();
-        Assert.Equal(0, engine.Loop.StepAllocatedBytes - before);
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, CacheBytes = 20 * 16384 }); // 20 pages: soon full
+        for (int run = 0; run < 6; run++)
+        {
+            long before = engine.Loop.StepAllocatedBytes;
+            int[] prompt = [.. Enumerable.Range(0, 150).Select(i => (i + 50 * run) % 261)];
+            await engine.Submit(Greedy(prompt, 200) with { Sampler = new() { TopP = 0.9f, TopK = 40, MinP = 0.01f } }).Tokens.ToListAsync();
+            if (run >= 4) Assert.Equal(0, engine.Loop.StepAllocatedBytes - before);
+        }
+    }
+
+    // Prompts that begin alike are computed once, whether they run together or one after the other, with the same bits.
+    [Fact]
+    public async Task Prefix_Shared_ComputedOnceWithTheSameResult()
+    {
+        GenerationRequest[] requests = [.. Enumerable.Range(0, 12).Select(i => new GenerationRequest
+        {
+            PromptTokens = [.. Enumerable.Range(0, 300).Select(t => t * 5 % 261), .. Enumerable.Repeat(i / 2, 1 + 20 * (i % 3))],
+            MaxTokens = 50,
+            Sampler = new() { Seed = (ulong)i },
+        })];
+        var alone = new List<List<SampledToken>>();
+        foreach (GenerationRequest request in requests)
+        {
+            await using InferenceEngine fresh = TestEngine.Open(options: new EngineOptions { Threads = 1 });
+            alone.Add(await fresh.Submit(request).Tokens.ToListAsync());
+        }
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 7 });
+        for (int round = 0; round < 2; round++)
+        {
+            List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+            for (int i = 0; i < requests.Length; i++) AssertSame(alone[i], together[i]);
+        }
+        // 300 equal tokens are 9 pages: all but the first request take them over, in the second round all.
+        Assert.True(engine.Loop.NumSharedPages >= 9 * 23, $"{engine.Loop.NumSharedPages} pages were shared");
+    }
+
+    [Fact]
+    public async Task Prefix_OwnerCancelled_OthersComputeIt()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 1 });
+        int[] prompt = [.. Enumerable.Range(0, 600).Select(t => t * 7 % 261)];
+        for (int round = 0; round < 10; round++)
+        {
+            prompt[0] = round;
+            using var cancel = new CancellationTokenSource();
+            GenerationStream owner = engine.Submit(Greedy(prompt, 5), cancel.Token), follower = engine.Submit(Greedy(prompt, 5));
+            await cancel.CancelAsync();
+            await owner.Tokens.ToListAsync();
+            Assert.Equal(5, (await follower.Tokens.ToListAsync()).Count);
+        }
+    }
+
+    // A cache that holds three longest texts: random prompts from a few stems, cancels, evictions.
+    [Fact]
+    public async Task Prefix_SmallCache_EvictsAndStaysExact()
+    {
+        ModelConfig config = TestEngine.Config() with { MaxPositions = 200 };
+        await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 1, MaxBatch = 4, CacheBytes = 21 * 2 * 2 * 2 * 16 * 32 * 4 });
+        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, MaxBatch = 1, CacheBytes = 7 * 2 * 2 * 2 * 16 * 32 * 4 });
+        var random = new Random(3);
+        var running = new List<Task>();
+        for (int i = 0; i < 60; i++)
+        {
+            int stem = random.Next(4), length = random.Next(1, 150);
+            var request = new GenerationRequest { PromptTokens = [.. Enumerable.Range(0, length).Select(t => (t * (stem + 2) + stem) % 261)], MaxTokens = 40, Sampler = new() { Seed = (ulong)i } };
+            using var cancel = new CancellationTokenSource();
+            GenerationStream stream = engine.Submit(request, cancel.Token);
+            if (random.Next(4) == 0) await cancel.CancelAsync();
+            running.Add(CompareAsync());
+            if (random.Next(2) == 0) await running[random.Next(running.Count)];
+
+            async Task CompareAsync()
+            {
+                List<SampledToken> tokens = await stream.Tokens.ToListAsync();
+                if (stream.FinishReason != FinishReason.Cancelled) AssertSame(await single.Submit(request).Tokens.ToListAsync(), tokens);
+            }
+        }
+        await Task.WhenAll(running);
+        Assert.True(engine.Loop.NumSharedPages > 0);
     }
 
     [Fact]

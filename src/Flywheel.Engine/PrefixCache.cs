@@ -1,0 +1,119 @@
+using Flywheel.Engine.Kernels;
+
+namespace Flywheel.Engine;
+
+/// <summary>One full page of tokens in the cache; the tokens before it are its parents'.</summary>
+internal sealed unsafe class PageNode
+{
+    public const int NumTokens = AttentionJob.PageTokens;
+
+    public int[] Tokens { get; } = new int[NumTokens];
+
+    public PageNode? Parent { get; set; }
+
+    public ulong Hash { get; set; }
+
+    public float* Page { get; set; }
+
+    /// <summary>Sequences that read it, or whose later pages follow it.</summary>
+    public int NumUsers { get; set; }
+
+    /// <summary>False while the sequence that claimed it is still computing it.</summary>
+    public bool Ready { get; set; }
+
+    /// <summary>Neighbours in the order of last use; only while nobody uses it.</summary>
+    public PageNode? Older { get; set; }
+
+    public PageNode? Newer { get; set; }
+}
+
+/// <summary>
+/// A tree of full pages, shared by running sequences and kept after them until the memory is needed (as SGLang's radix
+/// attention, Zheng et al. 2023, arXiv 2312.07104). What a page holds is a function of its tokens and those before
+/// them, to the bit, so a hit changes no result.
+/// </summary>
+internal sealed unsafe class PrefixCache(KvPool pool)
+{
+    private readonly Dictionary<ulong, PageNode> _nodes = [];
+    private readonly Stack<PageNode> _spare = new();
+    private PageNode? _oldest, _newest;
+
+    /// <summary>Pages that were taken over instead of computed.</summary>
+    public long NumHits { get; private set; }
+
+    /// <summary>The page of these tokens after a parent, if it is there or on its way.</summary>
+    public PageNode? Find(PageNode? parent, ReadOnlySpan<int> tokens) =>
+        _nodes.TryGetValue(HashOf(parent, tokens), out PageNode? node) && node.Parent == parent && tokens.SequenceEqual(node.Tokens) ? node : null;
+
+    public void Use(PageNode node)
+    {
+        NumHits++;
+        if (node.NumUsers++ == 0) Unlink(node);
+    }
+
+    /// <summary>Announces a page that its user is about to compute, or has computed; null when the place is taken.</summary>
+    public PageNode? Add(PageNode? parent, ReadOnlySpan<int> tokens, float* page, bool ready)
+    {
+        ulong hash = HashOf(parent, tokens);
+        if (!_nodes.TryAdd(hash, _spare.Peek())) return null;
+        PageNode node = _spare.Pop();
+        tokens.CopyTo(node.Tokens);
+        (node.Parent, node.Hash, node.NumUsers, node.Ready) = (parent, hash, 1, ready);
+        node.Page = page;
+        return node;
+    }
+
+    /// <summary>Ends one use. Pages of one sequence are released last first, so that a leaf is older than its parent.</summary>
+    public void Release(PageNode node)
+    {
+        if (--node.NumUsers > 0) return;
+        if (!node.Ready)
+        {
+            Drop(node);
+            return;
+        }
+        node.Older = _newest;
+        if (_newest is not null) _newest.Newer = node;
+        _newest = node;
+        _oldest ??= node;
+    }
+
+    /// <summary>A page to write: a free one, a new one, or that of the leaf that was not used for longest.</summary>
+    public float* Rent()
+    {
+        if (!pool.CanRent)
+        {
+            PageNode leaf = _oldest ?? throw new InvalidOperationException("every page is in use beyond what was reserved");
+            Unlink(leaf);
+            Drop(leaf);
+        }
+        float* page = pool.Rent(out bool isNew);
+        if (isNew) _spare.Push(new PageNode()); // as many nodes as pages: a warm engine allocates none
+        return page;
+    }
+
+    private void Drop(PageNode node)
+    {
+        _nodes.Remove(node.Hash);
+        pool.Return(node.Page);
+        node.Parent = null;
+        _spare.Push(node);
+    }
+
+    private void Unlink(PageNode node)
+    {
+        if (node.Older is null) _oldest = node.Newer;
+        else node.Older.Newer = node.Newer;
+        if (node.Newer is null) _newest = node.Older;
+        else node.Newer.Older = node.Older;
+        node.Older = node.Newer = null;
+    }
+
+    /// <summary>FNV-1a over the parent's hash and the tokens; a collision is found by comparing them.</summary>
+    private static ulong HashOf(PageNode? parent, ReadOnlySpan<int> tokens)
+    {
+        ulong hash = parent?.Hash ?? 14695981039346656037;
+        foreach (int token in tokens) hash = (hash ^ (uint)token) * 1099511628211;
+        return hash ^ hash >> 29;
+    }
+}
