@@ -78,12 +78,13 @@ public static class CopyRenderer
         string plainAnswer = TextCleaner.Normalise(answer);
         IEnumerable<string?> sentences = material.Sentences.Select(sentence => Facts.FromSentence(sentence, product.Name));
         IEnumerable<string?> items = material.Items.Select(Facts.FromItem);
+        IEnumerable<string> keywords = product.Keywords.Where(keyword => !product.Name.Contains(keyword, StringComparison.OrdinalIgnoreCase));
         // An answer's own sentences are its best facts, but a line of it must not be given away whole.
         (IEnumerable<string?> Own, IEnumerable<string?> Other) facts = kind switch
         {
-            Brief.Tagline => (sentences.Concat(items), product.Keywords),
-            Brief.Description => (sentences.Where(fact => fact is not null && plainAnswer.Contains(TextCleaner.Normalise(fact), StringComparison.Ordinal)), items.Concat(product.Keywords)),
-            _ => (items.Where((_, i) => i % 2 == 0), sentences.Concat(product.Keywords)),
+            Brief.Tagline => (sentences.Concat(items), keywords),
+            Brief.Description => (sentences.Where(fact => fact is not null && plainAnswer.Contains(TextCleaner.Normalise(fact), StringComparison.Ordinal)), items.Concat(keywords)),
+            _ => (items.Where((_, i) => i % 2 == 0), sentences.Concat(keywords)),
         };
         // One brief in ten has next to nothing; the model has to manage.
         bool bare = random.NextDouble() < 0.1;

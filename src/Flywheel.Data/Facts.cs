@@ -21,7 +21,7 @@ internal static partial class Facts
         if (text.Length > MaximumLength && Conjunction().Match(text, 25) is { Success: true } and) text = text[..and.Index];
         text = text.Trim(' ', ',', '-');
         if (text.Length is < 8 or > MaximumLength || text.Count(c => c == ' ') is < 1 or > 13) return null;
-        if (text == whole || Unfinished().IsMatch(text) || text.Contains(name, StringComparison.Ordinal)) return null;
+        if (text == whole || Unfinished().IsMatch(text) || text.Contains(name, StringComparison.OrdinalIgnoreCase)) return null;
         return Lower(text);
     }
 
@@ -37,13 +37,14 @@ internal static partial class Facts
     /// <summary>Sentences start with a capital, notes do not; acronyms and names keep theirs.</summary>
     private static string Lower(string text)
     {
-        string first = text.Split(' ', 2)[0];
-        bool keeps = first.Length == 1 ? first != "A" : first.Skip(1).Any(c => char.IsUpper(c) || char.IsDigit(c));
+        string[] words = text.Split(' ', 3);
+        string first = words[0];
+        bool keeps = (words.Length > 1 && char.IsUpper(words[1][0])) || first.Length == 1 ? first != "A" : first.Skip(1).Any(c => char.IsUpper(c) || char.IsDigit(c));
         return keeps ? text : char.ToLowerInvariant(text[0]) + text[1..];
     }
 
     private static Regex Subject(string name) =>
-        new($@"^({Regex.Escape(name)}|It|This|This (program|application|game|tool|software|utility|app|editor|player|client)|The (program|application|game|tool|software|utility|app|editor))\s+(is\s+(an?|the)\s+|is\s+|has\s+|also\s+|can\s+(also\s+)?|aims to (be an?\s+)?|will\s+|offers\s+|provides\s+|features\s+|allows (you|users|the user) to\s+|lets you\s+|enables you to\s+)?(?=\w)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+        new($@"^({Regex.Escape(name)}|(This|The) (program|application|game|tool|software|utility|app|editor|player|client)|It|This)\s+(is\s+(an?|the)\s+|is\s+|has\s+|also\s+|can\s+(also\s+)?(?!be\s)|aims to (be an?\s+)?|will\s+|offers\s+|provides\s+|features\s+|allows (you|users|the user) to\s+|lets you\s+|enables you to\s+)?(?=\w)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
     [GeneratedRegex(@"\s*\([^)]*\)")]
     private static partial Regex Parenthesis();
@@ -57,6 +58,6 @@ internal static partial class Facts
     [GeneratedRegex(@"\s(and|that|with|using|for|when|where|such as|including|like)\s|,\s")]
     private static partial Regex Conjunction();
 
-    [GeneratedRegex(@"\b(a|an|the|of|to|and|or|for|with|in|on|by|from|as|is|are|that|your|its|their|such|both|not|e\.g|i\.e)$|^(which|that|and|or|but|if|as|when|then|these|those|they|both|however|by|for|in|from|to)\b|""", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(a|an|the|of|to|and|or|for|with|in|on|by|from|as|is|are|that|your|its|their|such|both|not|e\.g|i\.e)$|^(which|that|although|while|like|since|because|instead|and|or|but|if|as|when|then|these|those|they|both|however|by|for|in|from|to)\b|""", RegexOptions.IgnoreCase)]
     private static partial Regex Unfinished();
 }

@@ -121,7 +121,7 @@ public sealed partial class ProductCleaner(bool programsOnly)
     {
         string summary = product.Summary.TrimEnd('.', ' ', ';', ',');
         summary = NameFirst(product.Name).Replace(summary, "");
-        summary = TrailingNote().Replace(summary, "");
+        summary = TrailingNote().Replace(Article().Replace(summary, ""), "");
         string? fault = summary.Length is < 10 or > 90 || !summary.Contains(' ') ? "too short or long" : TextCleaner.Fault(summary);
         if (fault is not null)
         {
@@ -134,7 +134,11 @@ public sealed partial class ProductCleaner(bool programsOnly)
     /// <summary>"KOrganizer is a calendar" as a line under the name is "Calendar".</summary>
     private static Regex NameFirst(string name) => new($@"^{Regex.Escape(name)}( is|,|:| -)\s+((a|an|the)\s+)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
-    [GeneratedRegex(@"\s*[(\[][^)\]]*[)\]]$")]
+    [GeneratedRegex(@"^(a|an|the)\s+(?=\w)", RegexOptions.IgnoreCase)]
+    private static partial Regex Article();
+
+    /// <summary>"Saturn emulator - Qt port", "Chess engine (graphical version)".</summary>
+    [GeneratedRegex(@"\s*[(\[][^)\]]*[)\]]$|\s+-+\s+\S+(\s\S+)?$")]
     private static partial Regex TrailingNote();
 
     [GeneratedRegex(@"\b(transitional|dummy|meta-?package|documentation|docs|development files|header files|headers|common lisp|shared librar\w+|runtime librar\w+|bindings?|plug-?ins?|modules?|debug\w*|data files?|common files|architecture[- ]independent|examples?|themes?|fonts?|translations?|localization|librar(y|ies)|add-?ons?|extensions?|backend|support files|test suite|toolchain|cross[- ]compiler|binutils|GNU (C|C\+\+|Fortran|Ada|D|Go) (compiler|preprocessor)|virtual package)\b", RegexOptions.IgnoreCase)]

@@ -95,8 +95,8 @@ public static partial class TextCleaner
     [GeneratedRegex(@"\s+")]
     private static partial Regex Spaces();
 
-    /// <summary>Manual sections and addresses in brackets: "ls(1)", "(see http://...)".</summary>
-    [GeneratedRegex(@"(?<=\w)\(\d\)|\s*\([^()]*https?:[^()]*\)|\s*<https?:[^>]*>")]
+    /// <summary>Manual sections, trade marks and addresses in brackets: "ls(1)", "(see http://...)".</summary>
+    [GeneratedRegex(@"(?<=\w)\(\d\)|\((?i:tm|r|c)\)|\s*\([^()]*https?:[^()]*\)|\s*<https?:[^>]*>")]
     private static partial Regex Aside();
 
     [GeneratedRegex("''|\"\"")]
