@@ -32,11 +32,22 @@ internal static class DataCommand
             Say($"train {built.TrainPath}");
             Say($"validation {built.ValidationPath ?? "none"}");
         }
-        foreach (SourceReport source in collection.Report.Sources) AnsiConsole.Write(Describe(source));
-        if (collection.Report.Splits.Count > 0) AnsiConsole.Write(Describe(collection.Report.Splits));
+        Show(collection.Report);
         Example[] examples = [.. collection.Items(Split.Train).SelectMany(item => item.Examples)];
         var random = new Random(seed);
         for (int i = 0; i < sample; i++) Console.WriteLine("\n---\n" + string.Join("\n\n>>> ", examples[random.Next(examples.Length)].Texts));
+    }
+
+    /// <summary>Tables for a person, Markdown for a file or a pipe.</summary>
+    private static void Show(DataReport report)
+    {
+        if (Console.IsOutputRedirected)
+        {
+            Console.Write(report.ToMarkdown());
+            return;
+        }
+        foreach (SourceReport source in report.Sources) AnsiConsole.Write(Describe(source));
+        if (report.Splits.Count > 0) AnsiConsole.Write(Describe(report.Splits));
     }
 
     private static void Say(string line) => Console.Error.WriteLine(line);

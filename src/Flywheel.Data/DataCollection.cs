@@ -54,9 +54,9 @@ public sealed class DataCollection
                     collection.Add(source.Source == "text" ? TextSource.Read(path) : JsonlSource.Read(path), source, collection.Begin(source.Source, path), seen);
                     break;
                 case "dataset":
-                    string train = Path.Combine(File(), "train.jsonl"), validation = Path.Combine(File(), "validation.jsonl");
+                    string train = Path.Combine(File(), "train.jsonl"), heldOut = Path.Combine(File(), "heldout.jsonl");
                     IEnumerable<SourceItem> curated = JsonlSource.Read(train, Split.Train);
-                    if (Path.Exists(validation)) curated = curated.Concat(JsonlSource.Read(validation, Split.Validation));
+                    if (Path.Exists(heldOut)) curated = curated.Concat(JsonlSource.Read(heldOut, Split.Validation));
                     collection.Add(curated, source, collection.Begin("dataset", File()), seen);
                     break;
                 default:
@@ -102,8 +102,9 @@ public sealed class DataCollection
                 report.Dropped("item: empty", item.Id);
                 continue;
             }
+            // A curated edit may be a matter of one comma: the turn that wrote it has removed what is equal.
             string key = string.Join('\n', item.Examples[0].Texts.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
-            if (!seen.Add(StableHash.Of(key)))
+            if (item.Split is null && !seen.Add(StableHash.Of(key)))
             {
                 report.Dropped("item: exact duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");
                 continue;

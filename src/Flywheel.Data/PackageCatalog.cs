@@ -104,7 +104,7 @@ public static partial class PackageCatalog
                 "pim" => "works with contacts and calendars",
                 "audio" or "video" or "text" or "mail" or "music" => "works with " + value,
                 "db" => "works with databases",
-                _ => $"works with {value}s",
+                _ => value.EndsWith('y') ? $"works with {value[..^1]}ies" : $"works with {value}s",
             },
             "works-with-format" => value switch
             {

@@ -130,7 +130,7 @@ public sealed record SourceRecipe
     /// <summary>
     /// <c>appstream</c> (application metadata of a Debian release), <c>packages</c> (package descriptions),
     /// <c>jsonl</c> (conversations or preference pairs), <c>text</c> (files or folders of plain text), <c>dataset</c>
-    /// (a dataset that a turn curated).
+    /// (a folder that a turn curated: train.jsonl and heldout.jsonl).
     /// </summary>
     public required string Source { get; init; }
 

@@ -113,8 +113,8 @@ public sealed class DatasetTests : IDisposable
     public void Collect_CuratedDataset_KeepsItsOwnSplit()
     {
         Directory.CreateDirectory(_folder["turn"]);
-        File.WriteAllLines(_folder["turn/train.jsonl"], Enumerable.Range(0, 100).Select(i => Row($"q{i}", "a")));
-        File.WriteAllLines(_folder["turn/validation.jsonl"], Enumerable.Range(100, 20).Select(i => Row($"q{i}", "a")));
+        File.WriteAllLines(_folder["turn/train.jsonl"], [.. Enumerable.Range(0, 99).Select(i => Row($"q{i}", "a")), Row("q0", "A.")]);
+        File.WriteAllLines(_folder["turn/heldout.jsonl"], Enumerable.Range(100, 20).Select(i => Row($"q{i}", "a")));
         DataCollection collection = DataCollection.Collect(Recipe("supervised", new SourceRecipe { Source = "dataset", Path = "turn" }), _folder.Path, _home);
         Assert.Equal((100, 20), (collection.Items(Split.Train).Count(), collection.Items(Split.Validation).Count()));
     }
