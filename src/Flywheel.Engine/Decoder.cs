@@ -66,7 +66,7 @@ internal sealed unsafe class Decoder
         StepInput Input(int rows) => new()
         {
             Floats = arena.Allocate<float>((long)rows * widest),
-            Quantized = new Int8Rows { Values = arena.Allocate<sbyte>((long)rows * widest), Scales = arena.Allocate<float>((long)rows * widest / KernelTable.Block) },
+            Quantized = new Int8Rows { Values = arena.Allocate<sbyte>((long)rows * widest), Blocks = arena.Allocate<Int8Block>((long)rows * widest / KernelTable.Block) },
         };
     }
 
@@ -155,13 +155,13 @@ internal sealed unsafe class Decoder
         if (norm != null) _kernels.RmsNorm(x, norm, floats, columns, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
         else if (format == WeightFormat.Fp32) new ReadOnlySpan<float>(x, columns).CopyTo(new Span<float>(floats, columns));
         if (format == WeightFormat.Int8)
-            _kernels.Quantize(norm != null ? floats : x, columns, input.Quantized.Values + (long)row * columns, input.Quantized.Scales + (long)row * columns / KernelTable.Block);
+            _kernels.Quantize(norm != null ? floats : x, columns, input.Quantized.Values + (long)row * columns, input.Quantized.Blocks + (long)row * columns / KernelTable.Block);
     }
 
     private void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int id)
     {
         (int from, int to) = Share(matrix.NumRows, Matrix.RowUnit, id);
-        matrix.Multiply(_kernels, input, rows, y, ldy, add, from, to);
+        matrix.Multiply(input, rows, y, ldy, add, from, to);
     }
 
     /// <summary>Gate and up, then silu(gate) * up of the columns that this member has made.</summary>
@@ -170,7 +170,7 @@ internal sealed unsafe class Decoder
         const int pair = 2 * KernelTable.Block;
         (int from, int to) = Share(layer.GateUp.NumRows, pair, id);
         int columns = _shape.FeedForward;
-        layer.GateUp.Multiply(_kernels, input, NumRows, _hidden, 2 * columns, add: false, from, to);
+        layer.GateUp.Multiply(input, NumRows, _hidden, 2 * columns, add: false, from, to);
         float* product = stackalloc float[KernelTable.Block];
         for (int row = 0; row < NumRows; row++)
         {
@@ -181,7 +181,7 @@ internal sealed unsafe class Decoder
                 bool quantized = layer.Down.Format == WeightFormat.Int8;
                 float* target = quantized ? product : _down.Floats + column;
                 _kernels.SwiGlu(gate, gate + KernelTable.Block, target, KernelTable.Block);
-                if (quantized) _kernels.Quantize(product, KernelTable.Block, _down.Quantized.Values + column, _down.Quantized.Scales + column / KernelTable.Block);
+                if (quantized) _kernels.Quantize(product, KernelTable.Block, _down.Quantized.Values + column, _down.Quantized.Blocks + column / KernelTable.Block);
             }
         }
     }

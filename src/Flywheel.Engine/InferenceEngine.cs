@@ -34,11 +34,11 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
     internal static InferenceEngine Load(SafetensorsFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
     {
-        return Load(file.Path, arena => DecoderWeights.Load(arena, config, file, options.Weights), config, tokenizer, options, model, kernels);
+        return Load(file.Path, (arena, table) => DecoderWeights.Load(arena, table, config, file, options.Weights), config, tokenizer, options, model, kernels);
     }
 
     /// <summary>From weights that <paramref name="load"/> packs into the engine's memory.</summary>
-    internal static InferenceEngine Load(string source, Func<NativeArena, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    internal static InferenceEngine Load(string source, Func<NativeArena, KernelTable, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
     {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
@@ -52,7 +52,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         var arena = new NativeArena();
         try
         {
-            DecoderWeights weights = load(arena);
+            DecoderWeights weights = load(arena, table);
             return new InferenceEngine(model, config, tokenizer, options, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
         }
         catch (OutOfMemoryException e)

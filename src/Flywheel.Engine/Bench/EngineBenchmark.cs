@@ -40,7 +40,7 @@ public static class EngineBenchmark
     public static Task<EngineFigures> RunShapeAsync(string shape, EngineOptions options, int runs)
     {
         if (!Shapes.TryGetValue(shape, out ModelConfig? config)) throw new FlywheelException($"shape is '{shape}', expected one of {string.Join(", ", Shapes.Keys)}");
-        return MeasureAsync(shape, config, options, runs, arena => DecoderWeights.Load(arena, config, Random, options.Weights));
+        return MeasureAsync(shape, config, options, runs, (arena, table) => DecoderWeights.Load(arena, table, config, Random, options.Weights));
 
         static void Random(string name, long start, Span<float> values)
         {
@@ -59,21 +59,21 @@ public static class EngineBenchmark
     /// <summary>A model folder.</summary>
     public static Task<EngineFigures> RunModelAsync(ModelFolder model, EngineOptions options, int runs)
     {
-        return MeasureAsync(model.ShortHash, model.Config, options, runs, arena =>
+        return MeasureAsync(model.ShortHash, model.Config, options, runs, (arena, table) =>
         {
             using SafetensorsFile file = model.OpenWeights();
-            return DecoderWeights.Load(arena, model.Config, file, options.Weights);
+            return DecoderWeights.Load(arena, table, model.Config, file, options.Weights);
         });
     }
 
-    private static async Task<EngineFigures> MeasureAsync(string name, ModelConfig config, EngineOptions options, int runs, Func<NativeArena, DecoderWeights> load)
+    private static async Task<EngineFigures> MeasureAsync(string name, ModelConfig config, EngineOptions options, int runs, Func<NativeArena, KernelTable, DecoderWeights> load)
     {
         long bytes = 0;
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         int prompt = Math.Min(PromptTokens, config.MaxPositions / 2), answer = Math.Min(AnswerTokens, config.MaxPositions / 4);
-        await using InferenceEngine engine = InferenceEngine.Load(name, arena =>
+        await using InferenceEngine engine = InferenceEngine.Load(name, (arena, table) =>
         {
-            DecoderWeights weights = load(arena);
+            DecoderWeights weights = load(arena, table);
             bytes = weights.BytesPerStep;
             return weights;
         }, config with { EosTokenIds = [] }, null, options);

@@ -26,12 +26,12 @@ internal static unsafe class Avx2Kernels
     {
         long k = (long)blocks * KernelTable.Block;
         int row = 0;
-        for (; row + 4 <= rows; row += 4) Rows4(panel, (ushort*)scales, blocks, x->Values + row * k, x->Scales + (long)row * blocks, y + row * ldy, ldy, add);
-        for (; row < rows; row++) Row1(panel, (ushort*)scales, blocks, x->Values + row * k, x->Scales + (long)row * blocks, y + row * ldy, add);
+        for (; row + 4 <= rows; row += 4) Rows4(panel, (ushort*)scales, blocks, x->Values + row * k, x->Blocks + (long)row * blocks, y + row * ldy, ldy, add);
+        for (; row < rows; row++) Row1(panel, (ushort*)scales, blocks, x->Values + row * k, x->Blocks + (long)row * blocks, y + row * ldy, add);
     }
 
     [MethodImpl(VectorKernels.Hot)]
-    private static void Row1(sbyte* w, ushort* scales, int blocks, sbyte* x, float* xScales, float* y, bool add)
+    private static void Row1(sbyte* w, ushort* scales, int blocks, sbyte* x, Int8Block* xBlocks, float* y, bool add)
     {
         V sum = V.Zero;
         Vector256<short> one = Vector256<short>.One;
@@ -44,7 +44,7 @@ internal static unsafe class Avx2Kernels
             b += Dot(Vector256.Load(w + 160), x + 20, one);
             a += Dot(Vector256.Load(w + 192), x + 24, one);
             b += Dot(Vector256.Load(w + 224), x + 28, one);
-            sum = Fma.MultiplyAdd(Avx.ConvertToVector256Single(a + b), VectorKernels.Widen(scales) * Vector256.Create(xScales[block]), sum);
+            sum = Fma.MultiplyAdd(Avx.ConvertToVector256Single(a + b), VectorKernels.Widen(scales) * Vector256.Create(xBlocks[block].Scale), sum);
             Sse.Prefetch0(w + 1024);
             Sse.Prefetch0(w + 1088);
             Sse.Prefetch0(w + 1152);
@@ -55,7 +55,7 @@ internal static unsafe class Avx2Kernels
     }
 
     [MethodImpl(VectorKernels.Hot)]
-    private static void Rows4(sbyte* w, ushort* scales, int blocks, sbyte* x, float* xScales, float* y, long ldy, bool add)
+    private static void Rows4(sbyte* w, ushort* scales, int blocks, sbyte* x, Int8Block* xBlocks, float* y, long ldy, bool add)
     {
         long k = (long)blocks * KernelTable.Block;
         sbyte* x1 = x + k, x2 = x1 + k, x3 = x2 + k;
@@ -74,10 +74,10 @@ internal static unsafe class Avx2Kernels
                 d += Dot(sizes, weights, x3 + i, one);
             }
             V scale = VectorKernels.Widen(scales);
-            sum0 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(a), scale * Vector256.Create(xScales[block]), sum0);
-            sum1 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(b), scale * Vector256.Create(xScales[blocks + block]), sum1);
-            sum2 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(c), scale * Vector256.Create(xScales[2 * blocks + block]), sum2);
-            sum3 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(d), scale * Vector256.Create(xScales[3 * blocks + block]), sum3);
+            sum0 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(a), scale * Vector256.Create(xBlocks[block].Scale), sum0);
+            sum1 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(b), scale * Vector256.Create(xBlocks[blocks + block].Scale), sum1);
+            sum2 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(c), scale * Vector256.Create(xBlocks[2 * blocks + block].Scale), sum2);
+            sum3 = Fma.MultiplyAdd(Avx.ConvertToVector256Single(d), scale * Vector256.Create(xBlocks[3 * blocks + block].Scale), sum3);
         }
         Store(y, sum0, add);
         Store(y + ldy, sum1, add);

@@ -11,7 +11,16 @@ internal unsafe struct Int8Rows
     public sbyte* Values;
 
     /// <summary>[rows, K / 32]</summary>
-    public float* Scales;
+    public Int8Block* Blocks;
+}
+
+/// <summary>What belongs to 32 quantised values.</summary>
+internal record struct Int8Block
+{
+    public float Scale;
+
+    /// <summary>-128 times the sum of the values: what a dot product with weights that were raised by 128 has too much.</summary>
+    public int BiasedSum;
 }
 
 /// <summary>
@@ -67,9 +76,6 @@ internal sealed unsafe class KernelTable
     /// <summary>Outputs in a panel of fp32 weights.</summary>
     public const int Fp32Panel = 16;
 
-    /// <summary>Outputs in a panel of int8 weights.</summary>
-    public const int Int8Panel = 8;
-
     /// <summary>Values that share a scale.</summary>
     public const int Block = 32;
 
@@ -80,14 +86,20 @@ internal sealed unsafe class KernelTable
 
     public required bool IsSupported { get; init; }
 
+    /// <summary>Outputs in a panel of int8 weights.</summary>
+    public int Int8Panel { get; init; } = 8;
+
+    /// <summary>Added to int8 weights, which are stored as unsigned bytes when it is not 0.</summary>
+    public int Int8Bias { get; init; }
+
     /// <summary>(panel [K, 16], K, x [rows, ldx], ldx, rows, y [rows, ldy], ldy, add to y)</summary>
     public required delegate*<float*, int, float*, long, int, float*, long, bool, void> MultiplyFp32 { get; init; }
 
-    /// <summary>(panel [K / 4, 8, 4], scales [K / 32, 8] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
+    /// <summary>(panel [K / 4, Int8Panel, 4], scales [K / 32, Int8Panel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
     public required delegate*<sbyte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt8 { get; init; }
 
-    /// <summary>(x [n], n, values [n], scales [n / 32])</summary>
-    public required delegate*<float*, int, sbyte*, float*, void> Quantize { get; init; }
+    /// <summary>(x [n], n, values [n], blocks [n / 32])</summary>
+    public required delegate*<float*, int, sbyte*, Int8Block*, void> Quantize { get; init; }
 
     /// <summary>(x [n], weight [n], y [n], n, count that the mean divides by, epsilon)</summary>
     public required delegate*<float*, float*, float*, int, int, float, void> RmsNorm { get; init; }
@@ -104,7 +116,7 @@ internal sealed unsafe class KernelTable
     public required delegate*<float*, float*, int, float, float, void> Exponentials { get; init; }
 
     /// <summary>Fastest first.</summary>
-    public static IReadOnlyList<KernelTable> All { get; } = [Avx2Kernels.Table, VectorKernels.Table, ScalarKernels.Table];
+    public static IReadOnlyList<KernelTable> All { get; } = [VnniKernels.Table, Avx2Kernels.Table, VectorKernels.Table, ScalarKernels.Table];
 
     /// <summary>The fastest that this machine runs, or the one named by the environment.</summary>
     /// <exception cref="FlywheelException">The environment names a table that is unknown or does not run here.</exception>

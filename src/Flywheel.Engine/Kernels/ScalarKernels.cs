@@ -6,7 +6,7 @@ namespace Flywheel.Engine.Kernels;
 /// </summary>
 internal static unsafe class ScalarKernels
 {
-    private const int Lanes = 8;
+    private const int Lanes = 8, Int8Panel = 8;
 
     public static KernelTable Table { get; } = new()
     {
@@ -38,7 +38,7 @@ internal static unsafe class ScalarKernels
     public static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
     {
         for (int row = 0; row < rows; row++)
-            for (int output = 0; output < KernelTable.Int8Panel; output++)
+            for (int output = 0; output < Int8Panel; output++)
             {
                 float sum = 0;
                 for (int block = 0; block < blocks; block++)
@@ -47,25 +47,26 @@ internal static unsafe class ScalarKernels
                     for (int i = 0; i < KernelTable.Block; i++)
                     {
                         long k = (long)block * KernelTable.Block + i;
-                        dot += panel[k / 4 * 4 * KernelTable.Int8Panel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
+                        dot += panel[k / 4 * 4 * Int8Panel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
                     }
-                    float scale = (float)scales[(long)block * KernelTable.Int8Panel + output] * x->Scales[(long)row * blocks + block];
+                    float scale = (float)scales[(long)block * Int8Panel + output] * x->Blocks[(long)row * blocks + block].Scale;
                     sum = MathF.FusedMultiplyAdd(dot, scale, sum);
                 }
                 Store(y + row * ldy + output, sum, add);
             }
     }
 
-    public static void Quantize(float* x, int n, sbyte* values, float* scales)
+    public static void Quantize(float* x, int n, sbyte* values, Int8Block* blocks)
     {
         for (int start = 0; start < n; start += KernelTable.Block)
         {
             float largest = 0;
             for (int i = 0; i < KernelTable.Block; i++) largest = MathF.Max(largest, MathF.Abs(x[start + i]));
-            scales[start / KernelTable.Block] = largest / 127f;
+            int sum = 0;
             // The reciprocal of a value below 2^-121 would overflow; such a block is silence.
             float inverse = largest > 1e-36f ? 127f / largest : 0;
-            for (int i = 0; i < KernelTable.Block; i++) values[start + i] = (sbyte)MathF.Round(x[start + i] * inverse);
+            for (int i = 0; i < KernelTable.Block; i++) sum += values[start + i] = (sbyte)MathF.Round(x[start + i] * inverse);
+            blocks[start / KernelTable.Block] = new Int8Block { Scale = largest / 127f, BiasedSum = -128 * sum };
         }
     }
 

@@ -76,7 +76,7 @@ internal static unsafe class VectorKernels
         for (int row = 0; row < rows; row++, y += ldy)
         {
             sbyte* values = x->Values + (long)row * blocks * KernelTable.Block, w = panel;
-            float* xScales = x->Scales + (long)row * blocks;
+            Int8Block* xBlocks = x->Blocks + (long)row * blocks;
             ushort* wScales = (ushort*)scales;
             V sum = V.Zero;
             for (int block = 0; block < blocks; block++, wScales += 8)
@@ -92,7 +92,7 @@ internal static unsafe class VectorKernels
                 }
                 Vector256<int> even = Vector256.Create(Vector128.Shuffle(low.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(low.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
                 Vector256<int> odd = Vector256.Create(Vector128.Shuffle(low.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(low.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar()).AsInt32();
-                sum = Add(Vector256.ConvertToSingle(even + odd), Widen(wScales) * Vector256.Create(xScales[block]), sum);
+                sum = Add(Vector256.ConvertToSingle(even + odd), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
             }
             if (add) sum += Vector256.Load(y);
             sum.Store(y);
@@ -100,18 +100,18 @@ internal static unsafe class VectorKernels
     }
 
     [MethodImpl(Hot)]
-    public static void Quantize(float* x, int n, sbyte* values, float* scales)
+    public static void Quantize(float* x, int n, sbyte* values, Int8Block* blocks)
     {
-        for (int i = 0; i < n; i += KernelTable.Block, x += KernelTable.Block, values += KernelTable.Block, scales++)
+        for (int i = 0; i < n; i += KernelTable.Block, x += KernelTable.Block, values += KernelTable.Block, blocks++)
         {
             V a = Vector256.Load(x), b = Vector256.Load(x + 8), c = Vector256.Load(x + 16), d = Vector256.Load(x + 24);
             V most = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
             float largest = Largest(most);
-            *scales = largest / 127f;
+            blocks->Scale = largest / 127f;
             V inverse = Vector256.Create(largest > 1e-36f ? 127f / largest : 0);
-            Vector256<short> low = Vector256.Narrow(Integers(a * inverse), Integers(b * inverse));
-            Vector256<short> high = Vector256.Narrow(Integers(c * inverse), Integers(d * inverse));
-            Vector256.Narrow(low, high).Store(values);
+            Vector256<int> i0 = Integers(a * inverse), i1 = Integers(b * inverse), i2 = Integers(c * inverse), i3 = Integers(d * inverse);
+            blocks->BiasedSum = -128 * Vector256.Sum(i0 + i1 + (i2 + i3));
+            Vector256.Narrow(Vector256.Narrow(i0, i1), Vector256.Narrow(i2, i3)).Store(values);
         }
 
         static Vector256<int> Integers(V v) => Vector256.ConvertToInt32(Vector256.Round(v));

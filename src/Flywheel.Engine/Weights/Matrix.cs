@@ -18,12 +18,14 @@ internal sealed unsafe class Matrix
     private readonly float* _floats;
     private readonly sbyte* _bytes;
     private readonly Half* _scales;
+    private readonly KernelTable _kernels;
 
-    public Matrix(NativeArena arena, WeightFormat format, int rows, int columns, RowReader read)
+    public Matrix(NativeArena arena, KernelTable kernels, WeightFormat format, int rows, int columns, RowReader read)
     {
         NumRows = Pad(rows, RowUnit);
         NumColumns = Pad(columns, KernelTable.Block);
         Format = format;
+        _kernels = kernels;
         if (format == WeightFormat.Fp32)
         {
             _floats = arena.Allocate<float>((long)NumRows * NumColumns);
@@ -57,7 +59,7 @@ internal sealed unsafe class Matrix
     public static int Pad(int n, int unit) => (n + unit - 1) / unit * unit;
 
     /// <summary>y[rows, from..to] (+)= x W^T for outputs <paramref name="from"/> to <paramref name="to"/>, multiples of 16.</summary>
-    public void Multiply(KernelTable kernels, in StepInput x, int rows, float* y, long ldy, bool add, int from, int to)
+    public void Multiply(in StepInput x, int rows, float* y, long ldy, bool add, int from, int to)
     {
         // As many rows of x as stay in the second-level cache while all panels pass over them.
         int atOnce = Math.Max(4, 128 * 1024 / (NumColumns * (Format == WeightFormat.Fp32 ? 4 : 1)) & ~3);
@@ -68,13 +70,13 @@ internal sealed unsafe class Matrix
             if (Format == WeightFormat.Fp32)
             {
                 for (int output = from; output < to; output += KernelTable.Fp32Panel)
-                    kernels.MultiplyFp32(_floats + (long)output * NumColumns, NumColumns, x.Floats + (long)row * NumColumns, NumColumns, count, target + output, ldy, add);
+                    _kernels.MultiplyFp32(_floats + (long)output * NumColumns, NumColumns, x.Floats + (long)row * NumColumns, NumColumns, count, target + output, ldy, add);
                 continue;
             }
             int blocks = NumColumns / KernelTable.Block;
-            var part = new Int8Rows { Values = x.Quantized.Values + (long)row * NumColumns, Scales = x.Quantized.Scales + (long)row * blocks };
-            for (int output = from; output < to; output += KernelTable.Int8Panel)
-                kernels.MultiplyInt8(_bytes + (long)output * NumColumns, _scales + (long)output * blocks, blocks, &part, count, target + output, ldy, add);
+            var part = new Int8Rows { Values = x.Quantized.Values + (long)row * NumColumns, Blocks = x.Quantized.Blocks + (long)row * blocks };
+            for (int output = from; output < to; output += _kernels.Int8Panel)
+                _kernels.MultiplyInt8(_bytes + (long)output * NumColumns, _scales + (long)output * blocks, blocks, &part, count, target + output, ldy, add);
         }
     }
 
@@ -87,12 +89,15 @@ internal sealed unsafe class Matrix
             for (int k = 0; k < NumColumns; k++) destination[k] = panel[(long)k * KernelTable.Fp32Panel];
             return;
         }
-        const int panelRows = KernelTable.Int8Panel;
+        int panelRows = _kernels.Int8Panel;
         sbyte* values = _bytes + (long)(row / panelRows) * panelRows * NumColumns + row % panelRows * 4;
         Half* scales = _scales + (long)(row / panelRows) * panelRows * (NumColumns / KernelTable.Block) + row % panelRows;
         for (int k = 0; k < NumColumns; k++)
-            destination[k] = values[(long)(k / 4) * 4 * panelRows + k % 4] * (float)scales[k / KernelTable.Block * panelRows];
+            destination[k] = Unbiased(values[(long)(k / 4) * 4 * panelRows + k % 4]) * (float)scales[k / KernelTable.Block * panelRows];
     }
+
+    /// <summary>With a bias the byte is unsigned; without one it is as it is.</summary>
+    private int Unbiased(sbyte stored) => _kernels.Int8Bias == 0 ? stored : (byte)stored - _kernels.Int8Bias;
 
     private void PackFp32(int row, ReadOnlySpan<float> values)
     {
@@ -102,7 +107,7 @@ internal sealed unsafe class Matrix
 
     private void PackInt8(int row, ReadOnlySpan<float> values)
     {
-        const int panelRows = KernelTable.Int8Panel;
+        int panelRows = _kernels.Int8Panel, bias = _kernels.Int8Bias;
         sbyte* packed = _bytes + (long)(row / panelRows) * panelRows * NumColumns + row % panelRows * 4;
         Half* scales = _scales + (long)(row / panelRows) * panelRows * (NumColumns / KernelTable.Block) + row % panelRows;
         for (int start = 0; start < values.Length; start += KernelTable.Block)
@@ -113,7 +118,7 @@ internal sealed unsafe class Matrix
             scales[start / KernelTable.Block * panelRows] = scale;
             float inverse = (float)scale > 0 ? 1 / (float)scale : 0;
             for (int k = start; k < start + KernelTable.Block; k++)
-                packed[(long)(k / 4) * 4 * panelRows + k % 4] = (sbyte)Math.Clamp(MathF.Round(values[k] * inverse), -127f, 127f);
+                packed[(long)(k / 4) * 4 * panelRows + k % 4] = (sbyte)(bias + (int)Math.Clamp(MathF.Round(values[k] * inverse), -127f, 127f));
         }
     }
 }

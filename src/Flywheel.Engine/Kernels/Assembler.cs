@@ -1,0 +1,183 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace Flywheel.Engine.Kernels;
+
+/// <summary>General registers, numbered as x86-64 encodes them.</summary>
+internal enum Gpr { Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15 }
+
+/// <summary>An address: base + index x scale + displacement.</summary>
+internal readonly record struct Address(Gpr Base, int Displacement, Gpr? Index = null, int Scale = 1)
+{
+    public Address Plus(int bytes) => this with { Displacement = Displacement + bytes };
+}
+
+/// <summary>
+/// Writes x86-64 machine code for the few instructions that kernels need and .NET has no intrinsic for (AVX-512 VNNI).
+/// Encodings after Intel's Software Developer's Manual, volume 2: EVEX prefix, ModRM, SIB.
+/// </summary>
+internal sealed unsafe partial class Assembler
+{
+    private const int ReadWrite = 3, ReadExecute = 5, PrivateAnonymous = 0x22;
+
+    private readonly List<byte> _code = [];
+
+    // Opcode maps and mandatory prefixes of the EVEX prefix.
+    private const int Map0F = 1, Map0F38 = 2;
+    private const int None = 0, P66 = 1, PF3 = 2;
+
+    public int Position => _code.Count;
+
+    public void LoadInts(int zmm, Address source) => Evex(Map0F, PF3, 0x6F, zmm, 0, source, 64);
+
+    public void StoreFloats(Address target, int zmm) => Evex(Map0F, None, 0x11, zmm, 0, target, 64);
+
+    public void BroadcastInt(int zmm, Address source) => Evex(Map0F38, P66, 0x58, zmm, 0, source, 4);
+
+    /// <summary>16 fp16 to fp32.</summary>
+    public void LoadHalves(int zmm, Address source) => Evex(Map0F38, P66, 0x13, zmm, 0, source, 32);
+
+    /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
+    public void DotBytes(int sum, int unsigned, Address signedInt) => Evex(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
+
+    public void MultiplyByBroadcast(int zmm, int factor, Address single) => Evex(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
+
+    public void AddFloats(int zmm, int term, Address source) => Evex(Map0F, None, 0x58, zmm, term, source, 64);
+
+    public void ConvertToFloats(int zmm, int ints) => Evex(Map0F, None, 0x5B, zmm, 0, ints);
+
+    /// <summary>sum += a * b, rounded once.</summary>
+    public void MultiplyAdd(int sum, int a, int b) => Evex(Map0F38, P66, 0xB8, sum, a, b);
+
+    public void Zero(int zmm) => Evex(Map0F, P66, 0xEF, zmm, zmm, zmm);
+
+    public void Load(Gpr target, Address source) => Wide(0x8B, (int)target, source);
+
+    public void LoadAddress(Gpr target, Address source) => Wide(0x8D, (int)target, source);
+
+    public void Add(Gpr target, Gpr term) => _code.AddRange([(byte)(0x48 | (int)term >> 3 << 2 | (int)target >> 3), 0x01, (byte)(0xC0 | ((int)term & 7) << 3 | (int)target & 7)]);
+
+    public void Add(Gpr target, int value)
+    {
+        _code.AddRange([(byte)(0x48 | (int)target >> 3), 0x81, (byte)(0xC0 | (int)target & 7)]);
+        Int32(value);
+    }
+
+    /// <summary>Sets the flags for <see cref="JumpIfZero"/> and <see cref="JumpIfNotZero"/>.</summary>
+    public void Test(Gpr value) => _code.AddRange([(byte)(0x48 | (int)value >> 3 << 2 | (int)value >> 3), 0x85, (byte)(0xC0 | ((int)value & 7) << 3 | (int)value & 7)]);
+
+    public void Prefetch(Address address)
+    {
+        Rex(wide: false, 0, address);
+        _code.AddRange([0x0F, 0x18]);
+        Operand(1, address, 1);
+    }
+
+    public void JumpIfNotZero(int target)
+    {
+        _code.AddRange([0x0F, 0x85]);
+        Int32(target - (Position + 4));
+    }
+
+    /// <summary>A jump forward; <see cref="Land"/> sets where to.</summary>
+    public int JumpIfZero()
+    {
+        _code.AddRange([0x0F, 0x84]);
+        Int32(0);
+        return Position;
+    }
+
+    public void Land(int jump)
+    {
+        Span<byte> distance = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32LittleEndian(distance, Position - jump);
+        for (int i = 0; i < 4; i++) _code[jump - 4 + i] = distance[i];
+    }
+
+    public void Push(Gpr register)
+    {
+        if ((int)register >= 8) _code.Add(0x41);
+        _code.Add((byte)(0x50 | (int)register & 7));
+    }
+
+    public void Pop(Gpr register)
+    {
+        if ((int)register >= 8) _code.Add(0x41);
+        _code.Add((byte)(0x58 | (int)register & 7));
+    }
+
+    /// <summary>Ends a function; code that uses narrower vectors is slow when the upper halves stay in use.</summary>
+    public void Return() => _code.AddRange([0xC5, 0xF8, 0x77, 0xC3]);
+
+    /// <summary>The code in executable memory that is never written again and lives as long as the process; 0 when the system refuses.</summary>
+    public nint Publish()
+    {
+        nint memory = Map(0, (nuint)_code.Count, ReadWrite, PrivateAnonymous, -1, 0);
+        if (memory == -1) return 0;
+        CollectionsMarshal.AsSpan(_code).CopyTo(new Span<byte>((void*)memory, _code.Count));
+        return Protect(memory, (nuint)_code.Count, ReadExecute) == 0 ? memory : 0;
+    }
+
+    /// <summary>An instruction with a memory operand; displacements of one byte count in units of <paramref name="unit"/>.</summary>
+    private void Evex(int map, int prefix, byte opcode, int register, int source, Address address, int unit, bool broadcast = false)
+    {
+        int index = address.Index is { } i ? (int)i : 0;
+        EvexPrefix(map, prefix, register, source, index >> 3, (int)address.Base >> 3, broadcast);
+        _code.Add(opcode);
+        Operand(register, address, unit);
+    }
+
+    private void Evex(int map, int prefix, byte opcode, int register, int source, int second)
+    {
+        EvexPrefix(map, prefix, register, source, second >> 4, second >> 3 & 1, broadcast: false);
+        _code.Add(opcode);
+        _code.Add((byte)(0xC0 | (register & 7) << 3 | second & 7));
+    }
+
+    private void EvexPrefix(int map, int prefix, int register, int source, int x, int b, bool broadcast)
+    {
+        const int length512 = 2 << 5;
+        _code.Add(0x62);
+        _code.Add((byte)(Not(register >> 3) << 7 | Not(x) << 6 | Not(b) << 5 | Not(register >> 4) << 4 | map));
+        _code.Add((byte)((~source & 15) << 3 | 4 | prefix));
+        _code.Add((byte)(length512 | (broadcast ? 1 << 4 : 0) | Not(source >> 4) << 3));
+
+        static int Not(int bit) => ~bit & 1;
+    }
+
+    private void Wide(byte opcode, int register, Address address)
+    {
+        Rex(wide: true, register, address);
+        _code.Add(opcode);
+        Operand(register, address, 1);
+    }
+
+    private void Rex(bool wide, int register, Address address) =>
+        _code.Add((byte)(0x40 | (wide ? 8 : 0) | register >> 3 << 2 | (address.Index is { } index ? (int)index >> 3 << 1 : 0) | (int)address.Base >> 3));
+
+    /// <summary>ModRM, SIB and displacement. Always with a SIB byte and a displacement: one form fits every register.</summary>
+    private void Operand(int register, Address address, int unit)
+    {
+        int displacement = address.Displacement;
+        bool isShort = displacement % unit == 0 && displacement / unit is >= sbyte.MinValue and <= sbyte.MaxValue;
+        const int noIndex = 4;
+        _code.Add((byte)((isShort ? 1 : 2) << 6 | (register & 7) << 3 | 4));
+        int index = address.Index is { } i ? (int)i & 7 : noIndex;
+        _code.Add((byte)(int.Log2(address.Scale) << 6 | index << 3 | (int)address.Base & 7));
+        if (isShort) _code.Add((byte)(sbyte)(displacement / unit));
+        else Int32(displacement);
+    }
+
+    private void Int32(int value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
+        _code.AddRange(bytes);
+    }
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static partial nint Map(nint address, nuint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "mprotect", SetLastError = true)]
+    private static partial int Protect(nint address, nuint length, int protection);
+}
