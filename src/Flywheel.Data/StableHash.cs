@@ -5,7 +5,7 @@ using System.Text;
 namespace Flywheel.Data;
 
 /// <summary>Hashes and random streams that are the same on every machine and every day.</summary>
-internal static class StableHash
+public static class StableHash
 {
     public static ulong Of(string text) => BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
