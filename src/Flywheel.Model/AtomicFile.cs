@@ -41,7 +41,7 @@ public static class AtomicFile
     public static void WriteFolder(string path, Action<string> fill)
     {
         path = Path.GetFullPath(path);
-        WriteFolder(Path.GetDirectoryName(path)!, temporary =>
+        WriteNamedFolder(Path.GetDirectoryName(path)!, temporary =>
         {
             fill(temporary);
             return Path.GetFileName(path);
@@ -50,7 +50,7 @@ public static class AtomicFile
 
     /// <summary>The same for a folder whose name follows from its content: <paramref name="fill"/> returns the name.</summary>
     /// <returns>The folder's path.</returns>
-    public static string WriteFolder(string parent, Func<string, string> fill)
+    public static string WriteNamedFolder(string parent, Func<string, string> fill)
     {
         parent = Path.GetFullPath(parent);
         string temporary = TemporaryName(Path.Combine(parent, "folder"));

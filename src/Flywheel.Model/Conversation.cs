@@ -17,20 +17,32 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(json);
+            node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
         catch (JsonException e)
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
-        return FromJson(node?["messages"] is JsonArray messages ? messages : throw new FlywheelException("field 'messages' is missing, expected an array of messages"));
+        return node is not JsonObject row
+            ? throw new FlywheelException("expected a JSON object with the field 'messages'")
+            : FromJson(row["messages"] as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"));
     }
 
     /// <summary>Reads the array of messages of a request or a data row.</summary>
-    public static Conversation FromJson(JsonArray messages) =>
-        messages.Count == 0
-            ? throw new FlywheelException("field 'messages' is empty, expected at least one message")
-            : new([.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))]);
+    /// <exception cref="FlywheelException">Not an array of messages; the message names the field.</exception>
+    public static Conversation FromJson(JsonArray messages)
+    {
+        if (messages.Count == 0) throw new FlywheelException("field 'messages' is empty, expected at least one message");
+        try
+        {
+            return new([.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))]);
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            // JsonNode finds out late that a field is given twice, or that a text has half a surrogate pair.
+            throw new FlywheelException($"field 'messages' is malformed: {e.Message}", e);
+        }
+    }
 
     public JsonObject ToJson() => new() { ["messages"] = new JsonArray([.. Messages.Select(message => message.ToJson())]) };
 
@@ -71,6 +83,7 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
         return new Message(role, message["content"] switch
         {
             JsonValue content when content.TryGetValue(out string? plain) => [new TextPart(plain)],
+            JsonArray { Count: 0 } => throw new FlywheelException($"field '{where}.content' is empty, expected at least one part"),
             JsonArray parts => [.. parts.Select((part, i) => Part.FromJson(part, $"{where}.content[{i}]"))],
             null => throw new FlywheelException($"field '{where}.content' is missing, expected a text or an array of parts"),
             var other => throw new FlywheelException($"field '{where}.content' is {other.ToJsonString()}, expected a text or an array of parts"),

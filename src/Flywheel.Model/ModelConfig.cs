@@ -125,8 +125,16 @@ public sealed record ModelConfig
         string type = Get<string>("model_type");
         if (type is not ("qwen3" or "llama" or "qwen2"))
             throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are qwen3, llama, qwen2");
-        if (json["rope_scaling"] is JsonObject scaling)
+        if (json["rope_scaling"] is { } scaling)
             throw new FlywheelException($"{path}: rope_scaling {scaling.ToJsonString()} is not supported, expected null");
+        if (Get("use_sliding_window", false, required: false))
+            throw new FlywheelException($"{path}: use_sliding_window true is not supported, expected false");
+        if (json["rope_parameters"] is { } rope) // where transformers 5 writes theta
+        {
+            if (rope is not JsonObject { } fields || (fields["rope_type"] is { } ropeType && ropeType.ToJsonString() != "\"default\""))
+                throw Wrong("rope_parameters", rope, "rope_type default");
+            json["rope_theta"] ??= fields["rope_theta"]?.DeepClone();
+        }
         if (Get("hidden_act", "silu", required: false) != "silu")
             throw new FlywheelException($"{path}: hidden_act '{json["hidden_act"]}' is not supported, expected silu");
         foreach (string bias in new[] { "attention_bias", "mlp_bias" })

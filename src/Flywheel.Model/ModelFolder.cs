@@ -115,7 +115,7 @@ public sealed class ModelFolder
     {
         config.Validate("model config");
         CheckVocabulary("tokenizer", tokenizer, config);
-        string path = AtomicFile.WriteFolder(parent, folder =>
+        string path = AtomicFile.WriteNamedFolder(parent, folder =>
         {
             string File(string name) => System.IO.Path.Combine(folder, name);
             config.Save(File(ConfigFile), dtype == DType.F32 ? "float32" : "bfloat16");

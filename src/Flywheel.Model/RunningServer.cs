@@ -43,19 +43,19 @@ public sealed record RunningServer(int Pid, string Url)
     /// <summary>The right to serve a home.</summary>
     public sealed class Claim : IDisposable
     {
-        private readonly FlywheelHome home;
-        private readonly FileStream held;
+        private readonly FlywheelHome _home;
+        private readonly FileStream _held;
 
-        internal Claim(FlywheelHome home, FileStream held) => (this.home, this.held) = (home, held);
+        internal Claim(FlywheelHome home, FileStream held) => (_home, _held) = (home, held);
 
         /// <summary>Says that requests are answered at this address from now on.</summary>
         public void Publish(string url) =>
-            AtomicFile.WriteText(AddressFile(home), JsonSerializer.Serialize(new RunningServer(Environment.ProcessId, url), JsonText.Compact) + "\n");
+            AtomicFile.WriteText(AddressFile(_home), JsonSerializer.Serialize(new RunningServer(Environment.ProcessId, url), JsonText.Compact) + "\n");
 
         public void Dispose()
         {
-            File.Delete(AddressFile(home));
-            held.Dispose();
+            File.Delete(AddressFile(_home));
+            _held.Dispose();
         }
     }
 

@@ -56,60 +56,86 @@ public sealed class SafetensorsFile : IDisposable
     public static SafetensorsFile Open(string path)
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected model weights in safetensors format");
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
-        long fileBytes = stream.Length;
-        Span<byte> prefix = stackalloc byte[8];
-        if (fileBytes < 8) throw new FlywheelException($"{path}: {fileBytes} bytes is too short for a safetensors file");
-        stream.ReadExactly(prefix);
-        ulong declared = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-        if (declared > MaxHeaderBytes || declared > (ulong)(fileBytes - 8))
-            throw new FlywheelException($"{path}: header length {declared} does not fit a file of {fileBytes} bytes; the file is truncated or not safetensors");
-        byte[] header = new byte[declared];
-        stream.ReadExactly(header);
-        (var tensors, var metadata) = ParseHeader(path, header, dataStart: 8 + (long)declared, fileBytes);
-        return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read), tensors, metadata);
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
+            byte[] header = ReadHeader(path, stream);
+            (var tensors, var metadata) = ParseHeader(path, header, dataStart: 8 + header.Length, stream.Length);
+            // The file that was checked is mapped, whatever the path names by now. The mapping outlives the handle.
+            return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true), tensors, metadata);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FlywheelException($"{path}: cannot be read: {e.Message}", e);
+        }
     }
 
-    /// <summary>Checks every name, type, shape and range; nothing is allocated in proportion to declared sizes.</summary>
-    internal static (Dictionary<string, TensorInfo>, Dictionary<string, string>) ParseHeader(string path, ReadOnlySpan<byte> header, long dataStart, long fileBytes)
+    private static byte[] ReadHeader(string path, FileStream stream)
+    {
+        Span<byte> prefix = stackalloc byte[8];
+        if (stream.Length < prefix.Length) throw new FlywheelException($"{path}: {stream.Length} bytes is too short for a safetensors file");
+        stream.ReadExactly(prefix);
+        ulong declared = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (declared > MaxHeaderBytes || declared > (ulong)(stream.Length - prefix.Length))
+            throw new FlywheelException($"{path}: header length {declared} does not fit a file of {stream.Length} bytes; the file is truncated or not safetensors");
+        byte[] header = new byte[declared];
+        stream.ReadExactly(header);
+        return header;
+    }
+
+    /// <summary>
+    /// Checks every name, type, shape and range, and that the tensors fill the data without hole or overlap; nothing is
+    /// allocated in proportion to declared sizes.
+    /// </summary>
+    internal static (Dictionary<string, TensorInfo>, Dictionary<string, string>) ParseHeader(string path, ReadOnlyMemory<byte> header, long dataStart, long fileBytes)
     {
         var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            var reader = new Utf8JsonReader(header);
-            using JsonDocument document = JsonDocument.ParseValue(ref reader);
+            using JsonDocument document = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
             foreach (JsonProperty entry in document.RootElement.EnumerateObject())
             {
-                if (entry.Name == "__metadata__")
-                {
-                    foreach (JsonProperty pair in entry.Value.EnumerateObject()) metadata[pair.Name] = pair.Value.ToString();
-                    continue;
-                }
-                string dtypeName = entry.Value.GetProperty("dtype").GetString() ?? "";
-                if (!Enum.TryParse(dtypeName, out DType dtype) || !Enum.IsDefined(dtype) || char.IsDigit(dtypeName.FirstOrDefault()))
-                    throw new FlywheelException($"{path}: tensor '{entry.Name}' has dtype '{dtypeName}'; supported are {string.Join(", ", Enum.GetNames<DType>())}");
-                long[] shape = [.. entry.Value.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
-                long[] offsets = [.. entry.Value.GetProperty("data_offsets").EnumerateArray().Select(offset => offset.GetInt64())];
-                long expected = dtype.SizeInBytes();
-                foreach (long size in shape)
-                {
-                    if (size < 0) throw new FlywheelException($"{path}: tensor '{entry.Name}' has a negative size in shape [{string.Join(", ", shape)}]");
-                    expected = checked(expected * size);
-                }
-                if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != expected)
-                    throw new FlywheelException($"{path}: tensor '{entry.Name}' of shape [{string.Join(", ", shape)}] needs {expected} bytes, its data_offsets are [{string.Join(", ", offsets)}]");
-                if (offsets[1] > fileBytes - dataStart)
-                    throw new FlywheelException($"{path}: tensor '{entry.Name}' ends at byte {dataStart + offsets[1]} but the file has {fileBytes}; the file is truncated");
-                if (!tensors.TryAdd(entry.Name, new TensorInfo(entry.Name, dtype, shape, dataStart + offsets[0], expected)))
-                    throw new FlywheelException($"{path}: tensor '{entry.Name}' is declared twice");
+                if (entry.NameEquals("__metadata__"))
+                    foreach (JsonProperty pair in entry.Value.EnumerateObject()) metadata.Add(pair.Name, pair.Value.GetString() ?? "");
+                else
+                    tensors.Add(entry.Name, ParseTensor(path, entry.Name, entry.Value, dataStart, fileBytes - dataStart));
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new FlywheelException($"{path}: the safetensors header is malformed: {e.Message}", e);
         }
+        long end = dataStart;
+        foreach (TensorInfo tensor in tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.NumBytes))
+        {
+            if (tensor.Offset != end) throw new FlywheelException($"{path}: tensor '{tensor.Name}' begins at byte {tensor.Offset} of the file, expected {end}: the tensors leave a hole or overlap");
+            end += tensor.NumBytes;
+        }
+        if (end != fileBytes) throw new FlywheelException($"{path}: the tensors end at byte {end}, but the file has {fileBytes} bytes");
         return (tensors, metadata);
+    }
+
+    private static TensorInfo ParseTensor(string path, string name, JsonElement entry, long dataStart, long dataBytes)
+    {
+        string dtypeName = entry.GetProperty("dtype").GetString() ?? "";
+        string[] known = Enum.GetNames<DType>();
+        if (!known.Contains(dtypeName)) throw new FlywheelException($"{path}: tensor '{name}' has dtype '{dtypeName}', expected {NearestName.List(known)}");
+        DType dtype = Enum.Parse<DType>(dtypeName);
+        long[] shape = [.. entry.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
+        long[] offsets = [.. entry.GetProperty("data_offsets").EnumerateArray().Select(offset => offset.GetInt64())];
+        string shapeText = $"[{string.Join(", ", shape)}]";
+        Int128 expected = dtype.SizeInBytes();
+        foreach (long size in shape)
+        {
+            expected *= size;
+            if (size < 0 || expected > long.MaxValue) throw new FlywheelException($"{path}: tensor '{name}' has the impossible shape {shapeText}");
+        }
+        if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != expected)
+            throw new FlywheelException($"{path}: tensor '{name}' of shape {shapeText} needs {expected} bytes, its data_offsets are [{string.Join(", ", offsets)}]");
+        if (offsets[1] > dataBytes)
+            throw new FlywheelException($"{path}: tensor '{name}' ends at byte {offsets[1]} of the data, but the file has {dataBytes} bytes of data; the file is truncated");
+        return new TensorInfo(name, dtype, shape, dataStart + offsets[0], (long)expected);
     }
 
     /// <exception cref="FlywheelException">The tensor is missing or has another shape than expected.</exception>
@@ -124,7 +150,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>Copies bytes of a tensor, from <paramref name="start"/> bytes into it.</summary>
     public void ReadBytes(TensorInfo tensor, long start, Span<byte> destination)
     {
-        if (start < 0 || start + destination.Length > tensor.NumBytes) throw new ArgumentOutOfRangeException(nameof(start));
+        if (start < 0 || start > tensor.NumBytes - destination.Length) throw new ArgumentOutOfRangeException(nameof(start));
         _view.SafeMemoryMappedViewHandle.ReadSpan((ulong)(tensor.Offset + start), destination);
     }
 
@@ -133,7 +159,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         if (tensor.DType == DType.F32)
         {
-            ReadBytes(tensor, start * 4, MemoryMarshal.AsBytes(destination));
+            ReadBytes(tensor, checked(start * 4), MemoryMarshal.AsBytes(destination));
             return;
         }
         if (tensor.DType is not (DType.F16 or DType.BF16))
@@ -142,7 +168,7 @@ public sealed class SafetensorsFile : IDisposable
         for (int done = 0; done < destination.Length; done += buffer.Length)
         {
             Span<ushort> chunk = buffer.AsSpan(0, Math.Min(buffer.Length, destination.Length - done));
-            ReadBytes(tensor, (start + done) * 2, MemoryMarshal.AsBytes(chunk));
+            ReadBytes(tensor, checked((start + done) * 2), MemoryMarshal.AsBytes(chunk));
             for (int i = 0; i < chunk.Length; i++)
                 destination[done + i] = tensor.DType == DType.BF16
                     ? BitConverter.UInt32BitsToSingle((uint)chunk[i] << 16)
@@ -161,75 +187,5 @@ public sealed class SafetensorsFile : IDisposable
     {
         _view.Dispose();
         _file.Dispose();
-    }
-}
-
-/// <summary>Writes safetensors files: deterministic bytes for the same tensors, whole or not at all.</summary>
-public static class SafetensorsWriter
-{
-    /// <param name="path">The file to write.</param>
-    /// <param name="tensors">Name, type, shape and a function that writes exactly the tensor's bytes.</param>
-    /// <param name="metadata">Free text pairs of the header.</param>
-    public static void Write(string path, IReadOnlyList<(string Name, DType DType, long[] Shape, Action<Stream> Write)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
-    {
-        using var header = new MemoryStream();
-        using (var json = new Utf8JsonWriter(header))
-        {
-            json.WriteStartObject();
-            if (metadata is not null)
-            {
-                json.WriteStartObject("__metadata__");
-                foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal)) json.WriteString(key, value);
-                json.WriteEndObject();
-            }
-            long offset = 0;
-            foreach ((string name, DType dtype, long[] shape, _) in tensors)
-            {
-                json.WriteStartObject(name);
-                json.WriteString("dtype", dtype.ToString());
-                json.WriteStartArray("shape");
-                foreach (long size in shape) json.WriteNumberValue(size);
-                json.WriteEndArray();
-                json.WriteStartArray("data_offsets");
-                json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += shape.Aggregate((long)dtype.SizeInBytes(), (product, size) => product * size));
-                json.WriteEndArray();
-                json.WriteEndObject();
-            }
-            json.WriteEndObject();
-        }
-        while (header.Length % 8 != 0) header.WriteByte((byte)' '); // tensors start aligned
-        AtomicFile.Write(path, stream =>
-        {
-            Span<byte> length = stackalloc byte[8];
-            BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-            stream.Write(length);
-            header.WriteTo(stream);
-            foreach ((string name, DType dtype, long[] shape, Action<Stream> write) in tensors)
-            {
-                long before = stream.Position;
-                write(stream);
-                long expected = shape.Aggregate((long)dtype.SizeInBytes(), (product, size) => product * size);
-                if (stream.Position - before != expected) throw new InvalidOperationException($"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {expected}");
-            }
-        });
-    }
-
-    /// <summary>fp32 values to BF16 (round to nearest even) or F32 bytes.</summary>
-    public static void WriteFloats(Stream stream, ReadOnlySpan<float> values, DType dtype)
-    {
-        if (dtype == DType.F32)
-        {
-            stream.Write(MemoryMarshal.AsBytes(values));
-            return;
-        }
-        if (dtype != DType.BF16) throw new ArgumentException($"cannot write floats as {dtype}", nameof(dtype));
-        ushort[] rounded = new ushort[values.Length];
-        for (int i = 0; i < values.Length; i++)
-        {
-            uint bits = BitConverter.SingleToUInt32Bits(values[i]);
-            rounded[i] = float.IsNaN(values[i]) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-        }
-        stream.Write(MemoryMarshal.AsBytes<ushort>(rounded));
     }
 }

@@ -47,8 +47,7 @@ public sealed class TokenDataset : IDisposable
     {
         Path = path;
         Manifest = manifest;
-        _offsets = new long[manifest.NumDocuments + 1];
-        using (FileStream stream = File.OpenRead(System.IO.Path.Combine(path, "documents.bin"))) stream.ReadExactly(MemoryMarshal.AsBytes(_offsets.AsSpan()));
+        _offsets = ReadOffsets(System.IO.Path.Combine(path, "documents.bin"), manifest);
         _tokensFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "tokens.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         _targetsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "targets.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         _tokens = _tokensFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
@@ -77,7 +76,10 @@ public sealed class TokenDataset : IDisposable
             throw new FlywheelException($"{manifestPath}: {e.Message}", e);
         }
         if (manifest.NumDocuments == 0) throw new FlywheelException($"{path}: the dataset is empty");
-        foreach ((string name, long expected) in new[] { ("tokens.bin", manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", (manifest.NumDocuments + 1) * 8) })
+        if (manifest.NumDocuments < 0 || manifest.NumTokens < 2 * (Int128)manifest.NumDocuments) throw new FlywheelException($"{manifestPath}: {manifest.NumTokens} tokens in {manifest.NumDocuments} documents, expected at least 2 in each");
+        if (manifest.BytesPerToken is not (2 or 4)) throw new FlywheelException($"{manifestPath}: field 'bytes_per_token' is {manifest.BytesPerToken}, expected 2 or 4");
+        if (manifest.Pairs && manifest.NumDocuments % 2 != 0) throw new FlywheelException($"{manifestPath}: {manifest.NumDocuments} documents, expected an even number in a dataset of pairs");
+        foreach ((string name, Int128 expected) in new[] { ("tokens.bin", (Int128)manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", ((Int128)manifest.NumDocuments + 1) * 8) })
         {
             var file = new FileInfo(System.IO.Path.Combine(path, name));
             if (!file.Exists || file.Length != expected)
@@ -86,33 +88,51 @@ public sealed class TokenDataset : IDisposable
         return new TokenDataset(path, manifest);
     }
 
+    private static long[] ReadOffsets(string path, DatasetManifest manifest)
+    {
+        long[] offsets = new long[manifest.NumDocuments + 1];
+        using (FileStream stream = File.OpenRead(path)) stream.ReadExactly(MemoryMarshal.AsBytes(offsets.AsSpan()));
+        if (offsets[0] != 0 || offsets[^1] != manifest.NumTokens) throw new FlywheelException($"{path}: runs from {offsets[0]} to {offsets[^1]}, expected 0 to {manifest.NumTokens}; the file is damaged");
+        for (int i = 1; i < offsets.Length; i++)
+            if (offsets[i] < 0 || offsets[i] - offsets[i - 1] is < 2 or > int.MaxValue)
+                throw new FlywheelException($"{path}: document {i - 1} runs from {offsets[i - 1]} to {offsets[i]}, expected at least 2 tokens; the file is damaged");
+        return offsets;
+    }
+
     /// <summary>Number of tokens of a document.</summary>
     public int Length(long document) => (int)(_offsets[document + 1] - _offsets[document]);
 
     /// <summary>Copies token ids of a document from position <paramref name="start"/>.</summary>
+    /// <exception cref="FlywheelException">A token is not in the vocabulary: the file is damaged.</exception>
     public void ReadTokens(long document, int start, Span<long> destination)
     {
-        ulong first = (ulong)(_offsets[document] + start);
-        if (start + destination.Length > Length(document)) throw new ArgumentOutOfRangeException(nameof(destination));
+        long first = Position(document, start, destination.Length);
         if (Manifest.BytesPerToken == 2)
         {
             ushort[] narrow = new ushort[destination.Length];
-            _tokens.SafeMemoryMappedViewHandle.ReadSpan(first * 2, narrow.AsSpan());
+            _tokens.SafeMemoryMappedViewHandle.ReadSpan((ulong)first * 2, narrow.AsSpan());
             for (int i = 0; i < narrow.Length; i++) destination[i] = narrow[i];
         }
         else
         {
             uint[] wide = new uint[destination.Length];
-            _tokens.SafeMemoryMappedViewHandle.ReadSpan(first * 4, wide.AsSpan());
+            _tokens.SafeMemoryMappedViewHandle.ReadSpan((ulong)first * 4, wide.AsSpan());
             for (int i = 0; i < wide.Length; i++) destination[i] = wide[i];
         }
+        int outside = destination.IndexOfAnyExceptInRange(0, Manifest.VocabSize - 1);
+        if (outside >= 0)
+            throw new FlywheelException($"{System.IO.Path.Combine(Path, "tokens.bin")}: token {first + outside} is {destination[outside]}, expected an id below {Manifest.VocabSize}; the file is damaged");
     }
 
     /// <summary>Copies the target marks (1: learn this token) of a document from position <paramref name="start"/>.</summary>
-    public void ReadTargets(long document, int start, Span<byte> destination)
+    public void ReadTargets(long document, int start, Span<byte> destination) =>
+        _targets.SafeMemoryMappedViewHandle.ReadSpan((ulong)Position(document, start, destination.Length), destination);
+
+    /// <summary>Place of a stretch of a document among all tokens.</summary>
+    private long Position(long document, int start, int length)
     {
-        if (start + destination.Length > Length(document)) throw new ArgumentOutOfRangeException(nameof(destination));
-        _targets.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_offsets[document] + start), destination);
+        if (start < 0 || start > Length(document) - length) throw new ArgumentOutOfRangeException(nameof(start), $"{length} tokens from {start} of a document of {Length(document)}");
+        return _offsets[document] + start;
     }
 
     public void Dispose()
@@ -148,27 +168,43 @@ public sealed class TokenDatasetWriter : IDisposable
     }
 
     /// <param name="tokens">At least two ids: the first token is never predicted.</param>
-    /// <param name="targets">1 where the token is to be learnt; the same length.</param>
+    /// <param name="targets">1 where the token is to be learnt, else 0; the same length.</param>
+    /// <exception cref="FlywheelException">The disk is full.</exception>
     public void Add(ReadOnlySpan<int> tokens, ReadOnlySpan<byte> targets)
     {
         if (tokens.Length < 2 || tokens.Length != targets.Length) throw new ArgumentException($"{tokens.Length} tokens with {targets.Length} targets");
-        Span<byte> bytes = stackalloc byte[4];
+        int outside = tokens.IndexOfAnyExceptInRange(0, _template.VocabSize - 1);
+        if (outside >= 0) throw new ArgumentException($"token {tokens[outside]} is outside the vocabulary of {_template.VocabSize}");
+        byte[] bytes = new byte[tokens.Length * _bytesPerToken];
         for (int i = 0; i < tokens.Length; i++)
         {
-            if ((uint)tokens[i] >= (uint)_template.VocabSize) throw new ArgumentException($"token {tokens[i]} is outside the vocabulary of {_template.VocabSize}");
-            BitConverter.TryWriteBytes(bytes, tokens[i]);
-            _tokens.Write(bytes[.._bytesPerToken]);
-            _numTargets += targets[i];
+            if (_bytesPerToken == 2) BitConverter.TryWriteBytes(bytes.AsSpan(i * 2), (ushort)tokens[i]);
+            else BitConverter.TryWriteBytes(bytes.AsSpan(i * 4), tokens[i]);
         }
-        _targets.Write(targets);
+        byte[] marks = targets.ToArray();
+        AtomicFile.NameFullDisk(_parent, () =>
+        {
+            _tokens.Write(bytes);
+            _targets.Write(marks);
+        });
+        _numTargets += targets.Count((byte)1);
         _offsets.Add(_offsets[^1] + tokens.Length);
     }
 
     /// <summary>Closes the files, writes the manifest and gives the folder its name.</summary>
-    /// <exception cref="FlywheelException">No document was added.</exception>
+    /// <returns>The dataset's folder.</returns>
+    /// <exception cref="FlywheelException">No document was added, or the disk is full.</exception>
     public string Complete()
     {
         if (_offsets.Count == 1) throw new FlywheelException("the dataset is empty: no document was kept");
+        if (_template.Pairs && _offsets.Count % 2 == 0) throw new InvalidOperationException($"{_offsets.Count - 1} documents are no pairs");
+        string path = "";
+        AtomicFile.NameFullDisk(_parent, () => path = Publish());
+        return path;
+    }
+
+    private string Publish()
+    {
         _tokens.Dispose();
         _targets.Dispose();
         File.WriteAllBytes(System.IO.Path.Combine(_temporary, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
@@ -189,15 +225,24 @@ public sealed class TokenDatasetWriter : IDisposable
         };
         AtomicFile.WriteText(System.IO.Path.Combine(_temporary, "dataset.json"), JsonSerializer.Serialize(manifest, JsonText.Indented));
         string path = System.IO.Path.Combine(_parent, manifest.Hash[..16]);
-        if (Directory.Exists(path)) Directory.Delete(_temporary, recursive: true);
-        else Directory.Move(_temporary, path);
+        AtomicFile.Publish(_temporary, path);
         return path;
     }
 
+    /// <summary>Drops what was not completed.</summary>
     public void Dispose()
     {
-        _tokens.Dispose();
-        _targets.Dispose();
+        foreach (FileStream stream in new[] { _tokens, _targets })
+        {
+            try
+            {
+                stream.Dispose();
+            }
+            catch (IOException)
+            {
+                // A full disk refuses the last buffer too; the folder goes anyway.
+            }
+        }
         if (Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
     }
 }

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using Flywheel.Model;
+using Flywheel.Studio;
+using Spectre.Console;
+
+namespace Flywheel.Cli;
+
+/// <summary><c>flywheel up</c>: the Studio and the API on the current model, until Ctrl-C.</summary>
+internal static class UpCommand
+{
+    public static Command Create()
+    {
+        var port = new Option<int>("--port") { Description = "Port on this machine; 0 takes a free one", DefaultValueFactory = _ => 5005 };
+        var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005 (put a proxy with your sign-in before it)" };
+        var model = new Option<string?>("--model") { Description = "Release and serve this model folder instead of the champion" };
+        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: flywheel up --port 8080") { port, url, model };
+        command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
+        {
+            Home = new FlywheelHome(),
+            Url = parse.GetValue(url) ?? $"http://127.0.0.1:{Port(parse.GetValue(port))}",
+            Model = parse.GetValue(model),
+            StarterModel = FindStarter(),
+        }, cancellation));
+        return command;
+    }
+
+    private static async Task RunAsync(StudioOptions options, CancellationToken cancellation)
+    {
+        await StudioServer.RunAsync(options, server =>
+        {
+            ModelFolder model = server.Model;
+            AnsiConsole.MarkupLineInterpolated($"Flywheel is ready at [bold]{server.Url}[/]");
+            AnsiConsole.MarkupLineInterpolated($"  Write    open {server.Url} in a browser: name a product, get three texts, keep, edit or discard them");
+            AnsiConsole.MarkupLineInterpolated($"  API      {server.Url}/v1 for any OpenAI client; the model is called \"flywheel\"");
+            AnsiConsole.MarkupLineInterpolated($"  Model    {model.Manifest.Name} {model.ShortHash}, {model.Config.NumParameters / 1e6:F1} million parameters");
+            AnsiConsole.MarkupLineInterpolated($"  Record   {options.Home.Path}");
+            AnsiConsole.MarkupLine("Next: use it for a while, then run [bold]./flywheel turn[/] in another terminal: it learns from what you did. Ctrl-C stops the server.");
+        }, cancellation);
+        AnsiConsole.MarkupLine("Stopped; running answers were allowed to end, and everything is recorded.");
+    }
+
+    private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");
+
+    /// <summary>models/starter of the project that this program was built in.</summary>
+    private static string? FindStarter()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            string starter = Path.Combine(folder.FullName, "models", "starter");
+            if (File.Exists(Path.Combine(starter, "config.json"))) return starter;
+        }
+        return null;
+    }
+}

@@ -1,0 +1,79 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
+using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Http;
+
+namespace Flywheel.Studio;
+
+/// <summary>What the loop and the person at the machine ask of the server; from this machine only.</summary>
+internal static class AdminEndpoints
+{
+    /// <summary><c>POST /admin/promote {"model": hash, name or folder, "reason"?}</c>: answered when new requests go to that model.</summary>
+    public static async Task PromoteAsync(HttpContext http, ModelHost host, FlywheelStore store)
+    {
+        RequireLocal(http);
+        RequestBody body = await RequestBody.ReadAsync(http);
+        string wanted = body.RequiredText("model");
+        string reason = body.Text("reason", 1000) ?? "promoted by hand";
+        ModelFolder folder;
+        try
+        {
+            folder = await FindAsync(store, wanted, http.RequestAborted);
+            // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
+            await host.PromoteAsync(folder, async () =>
+            {
+                await store.RegisterModelAsync(folder);
+                await store.ReleaseAsync(folder.Hash, reason);
+            });
+        }
+        catch (FlywheelException e)
+        {
+            throw new ApiException(400, $"'{wanted}' was not promoted, {host.Current.Name} goes on serving: {e.Message}", "model", "promotion_failed");
+        }
+        await StatusAsync(http, host, store);
+    }
+
+    public static async Task StatusAsync(HttpContext http, ModelHost host, FlywheelStore store)
+    {
+        RequireLocal(http);
+        StoreCounts counts = await store.CountAsync(http.RequestAborted);
+        ServedModel model = host.Current;
+        await Answers.Json(http, new()
+        {
+            ["model"] = model.Name,
+            ["model_hash"] = model.Hash,
+            ["model_folder"] = model.Folder.Path,
+            ["num_parameters"] = model.Folder.Config.NumParameters,
+            ["running"] = model.NumRunning,
+            ["generations"] = counts.Generations,
+            ["feedback"] = counts.Feedback,
+            ["turns"] = counts.Turns,
+            ["home"] = store.Home.Path,
+            ["pid"] = Environment.ProcessId,
+        });
+    }
+
+    public static Task HealthAsync(HttpContext http, ModelHost host) => Answers.Json(http, new JsonObject { ["status"] = "ok", ["model_hash"] = host.Current.Hash });
+
+    private static async Task<ModelFolder> FindAsync(FlywheelStore store, string wanted, CancellationToken cancellation)
+    {
+        if (await store.FindModelAsync(wanted, cancellation) is { } known) return ModelFolder.Open(store.FolderOf(known));
+        string inHome = Path.Combine(store.Home.Models, wanted);
+        if (Directory.Exists(inHome)) return ModelFolder.Open(inHome);
+        if (Directory.Exists(wanted)) return ModelFolder.Open(wanted);
+        throw new FlywheelException("no model of this home has that hash or name, and there is no such folder");
+    }
+
+    /// <summary>A proxy on this machine also comes from loopback; what it passes on says so.</summary>
+    private static void RequireLocal(HttpContext http)
+    {
+        bool local = http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address);
+        bool forwarded = http.Request.Headers.ContainsKey("X-Forwarded-For") || http.Request.Headers.ContainsKey("Forwarded");
+        // A web page elsewhere can point its own name at 127.0.0.1, but then the host is that name.
+        bool namedLocal = http.Request.Host.Host is "localhost" or "127.0.0.1" or "[::1]";
+        if (!local || forwarded || !namedLocal) throw new ApiException(403, $"{http.Request.Path} is only for this machine", code: "forbidden", type: "permission_error");
+    }
+}

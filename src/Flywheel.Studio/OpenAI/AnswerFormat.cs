@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Studio.Serving;
+
+namespace Flywheel.Studio.OpenAI;
+
+/// <summary>A token that is shown, and where its text begins in the answer, in characters.</summary>
+internal readonly record struct ShownToken(SampledToken Token, int Offset);
+
+/// <summary>How one of the two completion APIs writes answers: the envelope is here, the choices are the format's.</summary>
+internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
+{
+    private readonly Dictionary<Choice, LogprobBuffer> _buffers = [];
+
+    protected ServedModel Model => group.Model;
+
+    protected abstract string IdPrefix { get; }
+
+    protected abstract string ObjectName(bool chunk);
+
+    /// <summary>The first event of a choice, where the format has one.</summary>
+    public virtual JsonObject? Opening(Choice choice) => null;
+
+    protected abstract JsonObject Delta(string text, JsonNode? logprobs);
+
+    protected abstract JsonObject Whole(string text, JsonNode? logprobs);
+
+    protected abstract JsonNode Logprobs(IReadOnlyList<ShownToken> tokens);
+
+    /// <summary>The event of a token, or null when nothing of it can be shown yet (half a character, perhaps a stop text).</summary>
+    public JsonObject? Event(Choice choice, SampledToken token)
+    {
+        if (!withLogprobs) return token.Text.Length == 0 ? null : ChoiceJson(choice, Delta(token.Text, null), null);
+        if (!_buffers.TryGetValue(choice, out LogprobBuffer? buffer)) _buffers[choice] = buffer = new LogprobBuffer(Model);
+        IReadOnlyList<ShownToken> shown = buffer.Take(token);
+        return shown.Count == 0 && token.Text.Length == 0 ? null : ChoiceJson(choice, Delta(token.Text, Logprobs(shown)), null);
+    }
+
+    /// <summary>The last event of a choice, which has ended and is recorded.</summary>
+    public JsonObject EndEvent(Choice choice) => ChoiceJson(choice, Delta("", null), choice.FinishReason);
+
+    /// <summary>A whole choice, which has ended and is recorded.</summary>
+    public JsonObject WholeChoice(Choice choice)
+    {
+        var buffer = new LogprobBuffer(Model);
+        return ChoiceJson(choice, Whole(choice.Text, withLogprobs ? Logprobs([.. choice.Tokens.SelectMany(buffer.Take)]) : null), choice.FinishReason);
+    }
+
+    protected static JsonObject ChoiceJson(Choice choice, JsonObject content, FinishReason? finish)
+    {
+        content["index"] = choice.Index;
+        content["finish_reason"] = finish?.ToString().ToLowerInvariant();
+        content["generation_id"] = choice.Id.ToString();
+        return content;
+    }
+
+    public JsonObject Envelope(bool chunk, params JsonObject[] choices) => new()
+    {
+        ["id"] = $"{IdPrefix}-{group.Choices[0].Id}",
+        ["object"] = ObjectName(chunk),
+        ["created"] = group.Arrived.ToUnixTimeSeconds(),
+        ["model"] = Model.Name,
+        ["model_hash"] = Model.Hash,
+        ["system_fingerprint"] = $"fw_{Model.Folder.ShortHash}",
+        ["choices"] = new JsonArray([.. choices]),
+    };
+
+    /// <summary>Tokens that went in, once a prompt, and every token that was sampled, end tokens included.</summary>
+    public JsonObject Usage()
+    {
+        int prompt = group.Prompts.Sum(tokens => tokens.Length);
+        int completion = group.Choices.Sum(choice => choice.Tokens.Count);
+        return new() { ["prompt_tokens"] = prompt, ["completion_tokens"] = completion, ["total_tokens"] = prompt + completion };
+    }
+
+    /// <summary>JSON has no minus infinity; OpenAI writes -9999.</summary>
+    protected static JsonNode Number(float logprob) => JsonValue.Create(float.IsNegativeInfinity(logprob) ? -9999f : logprob);
+
+    /// <summary>
+    /// Holds back the tokens whose text is held back, so that tokens and text always tell the same: the end token and
+    /// what spells a stop text never show.
+    /// </summary>
+    private sealed class LogprobBuffer(ServedModel model)
+    {
+        private readonly List<ShownToken> _held = [];
+        private int _offset;
+
+        public IReadOnlyList<ShownToken> Take(SampledToken token)
+        {
+            if (!model.IsEnd(token.Id)) _held.Add(new ShownToken(token, _offset));
+            if (token.Text.Length == 0) return [];
+            _offset += token.Text.Length;
+            ShownToken[] shown = [.. _held];
+            _held.Clear();
+            return shown;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.OpenAI;
+
+/// <summary>Sends what a group of generations gives: in one piece, or as it comes.</summary>
+internal static class Answers
+{
+    public static async Task SendWholeAsync(HttpContext http, GenerationGroup group, AnswerFormat format)
+    {
+        await foreach (ChoiceEvent _ in group.Events) { } // each choice ends recorded
+        http.RequestAborted.ThrowIfCancellationRequested();
+        if (group.Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled)) throw Stopping();
+        JsonObject answer = format.Envelope(chunk: false, [.. group.Choices.Select(format.WholeChoice)]);
+        answer["usage"] = format.Usage();
+        await Json(http, answer);
+    }
+
+    public static async Task SendStreamAsync(HttpContext http, GenerationGroup group, AnswerFormat format, bool withUsage, ILogger log)
+    {
+        var stream = new EventStream(http);
+        try
+        {
+            foreach (Choice choice in group.Choices)
+                if (format.Opening(choice) is { } opening) await stream.SendAsync(Chunk(opening));
+            await foreach ((Choice choice, SampledToken? token) in group.Events)
+            {
+                http.RequestAborted.ThrowIfCancellationRequested();
+                if (token is null && choice.FinishReason == FinishReason.Cancelled) throw Stopping();
+                if ((token is null ? format.EndEvent(choice) : format.Event(choice, token)) is { } change) await stream.SendAsync(Chunk(change));
+            }
+            if (withUsage)
+            {
+                JsonObject last = format.Envelope(chunk: true);
+                last["usage"] = format.Usage();
+                await stream.SendAsync(last);
+            }
+            await stream.EndAsync();
+        }
+        catch (Exception e) when (http.Response.HasStarted && !http.RequestAborted.IsCancellationRequested)
+        {
+            // The status is sent already; OpenAI's clients look for an error in the events.
+            ApiException error = ErrorAnswers.From(e);
+            if (error.Status == 500) log.LogError(e, "A stream of {Path} failed", http.Request.Path);
+            await stream.SendAsync(ErrorAnswers.ToJson(error));
+        }
+
+        JsonObject Chunk(JsonObject change)
+        {
+            JsonObject chunk = format.Envelope(chunk: true, change);
+            if (withUsage) chunk["usage"] = null;
+            return chunk;
+        }
+    }
+
+    public static Task Json(HttpContext http, JsonObject answer)
+    {
+        http.Response.ContentType = "application/json";
+        return http.Response.WriteAsync(answer.ToJsonString(JsonText.Compact), http.RequestAborted);
+    }
+
+    private static ApiException Stopping() => new(503, "the server is stopping; the answer ended early", code: "server_stopping", type: "server_error");
+}

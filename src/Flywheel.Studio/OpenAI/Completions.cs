@@ -1,0 +1,101 @@
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.OpenAI;
+
+/// <summary><c>POST /v1/chat/completions</c> and <c>POST /v1/completions</c>.</summary>
+internal static class Completions
+{
+    public static async Task ChatAsync(HttpContext http, Generator generator, ILogger<Generator> log)
+    {
+        RequestBody body = await RequestBody.ReadAsync(http);
+        GenerationFields.Refuse(body, "tools", "expected no tools", value => value is JsonArray { Count: 0 });
+        GenerationFields.Refuse(body, "tool_choice", "expected 'none', or leave it out", Is("none"));
+        GenerationFields.Refuse(body, "functions", "expected no functions", value => value is JsonArray { Count: 0 });
+        GenerationFields.Refuse(body, "function_call", "expected 'none', or leave it out", Is("none"));
+        GenerationFields.Refuse(body, "response_format", "expected {\"type\": \"text\"}, or leave it out", value => value is JsonObject format && format["type"] is { } type && Is("text")(type));
+        GenerationFields.Refuse(body, "modalities", "expected [\"text\"], or leave it out", value => value is JsonArray { Count: 1 } kinds && kinds[0] is { } only && Is("text")(only));
+        foreach (string name in new[] { "audio", "web_search_options", "reasoning_effort", "verbosity", "prediction" })
+            GenerationFields.Refuse(body, name, "leave it out");
+        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "functions", "function_call", "response_format", "modalities");
+
+        bool withLogprobs = body.Flag("logprobs") ?? false;
+        int? topLogprobs = body.Count("top_logprobs", 0, 20);
+        if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
+
+        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
+        {
+            Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
+                ? RequestBody.Wrong("messages", wrong, "an array of messages")
+                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")));
+            int[] prompt = model.Template.Prompt(conversation);
+            return GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed()) with { Conversation = conversation };
+        });
+    }
+
+    public static async Task TextAsync(HttpContext http, Generator generator, ILogger<Generator> log)
+    {
+        RequestBody body = await RequestBody.ReadAsync(http);
+        GenerationFields.Refuse(body, "suffix", "leave it out", Is(""));
+        GenerationFields.Refuse(body, "echo", "expected false, or leave it out", value => value is JsonValue flag && flag.TryGetValue(out bool on) && !on);
+        GenerationFields.Refuse(body, "best_of", "expected the same number as 'n', or leave it out", value => JsonNode.DeepEquals(value, body["n"] ?? 1));
+        GenerationFields.RefuseUnknown(body, "prompt", "suffix", "echo", "best_of");
+        int? topLogprobs = body.Count("logprobs", 0, 5);
+
+        await AnswerAsync(http, generator, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
+            model => GenerationFields.Order(body, model, "prompt", Prompts(body, model), topLogprobs ?? 0, generator.DrawSeed()));
+    }
+
+    private static async Task AnswerAsync(HttpContext http, Generator generator, ILogger log, RequestBody body, bool withLogprobs,
+        Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<ServedModel, GenerationOrder> makeOrder)
+    {
+        (bool stream, bool withUsage) = GenerationFields.Streaming(body);
+        body.Flag("store"); // everything is recorded; the field is checked, and that is all
+        body.Labels("metadata");
+        await using GenerationGroup group = generator.Start(model =>
+        {
+            GenerationFields.CheckModel(body, model);
+            return makeOrder(model);
+        }, http.RequestAborted);
+        AnswerFormat format = makeFormat(group, withLogprobs);
+        if (stream) await Answers.SendStreamAsync(http, group, format, withUsage, log);
+        else await Answers.SendWholeAsync(http, group, format);
+    }
+
+    /// <summary>A text, an array of texts, an array of token ids, or an array of such arrays.</summary>
+    private static IReadOnlyList<int[]> Prompts(RequestBody body, ServedModel model)
+    {
+        const int MaxPrompts = 64;
+        JsonNode? given = body["prompt"];
+        switch (given)
+        {
+            case JsonValue value when value.TryGetValue(out string? text):
+                return [Encode(text)];
+            case JsonArray { Count: > 0 and <= MaxPrompts } items when items.All(item => item is JsonValue value && value.TryGetValue(out string? _)):
+                return [.. items.Select(item => Encode(item!.GetValue<string>()))];
+            case JsonArray { Count: > 0 } ids when ids[0] is JsonValue:
+                return [Ids(ids)];
+            case JsonArray { Count: > 0 and <= MaxPrompts } lists when lists.All(list => list is JsonArray { Count: > 0 }):
+                return [.. lists.Select(list => Ids((JsonArray)list!))];
+            case null:
+                throw ApiException.BadField("prompt", "field 'prompt' is missing, expected a text or token ids", "missing_required_parameter");
+            default:
+                throw RequestBody.Wrong("prompt", given, $"a text, token ids, or an array of at most {MaxPrompts} of either");
+        }
+
+        int[] Encode(string text)
+        {
+            int[] ids = model.Folder.Tokenizer.Encode(text);
+            return ids.Length > 0 ? ids : throw ApiException.BadField("prompt", "field 'prompt' is empty, expected at least one token");
+        }
+
+        int[] Ids(JsonArray ids) => [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) && number >= 0 && number < model.Folder.Config.VocabSize
+            ? number
+            : throw RequestBody.Wrong("prompt", id, $"token ids from 0 to {model.Folder.Config.VocabSize - 1}"))];
+    }
+
+    private static Func<JsonNode, bool> Is(string expected) => value => value is JsonValue text && text.TryGetValue(out string? given) && given == expected;
+}

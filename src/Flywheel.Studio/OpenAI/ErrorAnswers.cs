@@ -1,0 +1,82 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Flywheel.Engine;
+using Flywheel.Model;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.OpenAI;
+
+/// <summary>Every failure under the API's paths leaves as <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
+internal static partial class ErrorAnswers
+{
+    private static readonly PathString[] ApiPaths = ["/v1", "/feedback", "/admin", "/health"];
+
+    public static async Task Middleware(HttpContext http, RequestDelegate next, ILogger log)
+    {
+        if (!ApiPaths.Any(path => http.Request.Path.StartsWithSegments(path)))
+        {
+            await next(http);
+            return;
+        }
+        try
+        {
+            await next(http);
+            if (http.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null } response)
+                await Write(http, FromStatus(http, response.StatusCode));
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody is there to be answered.
+        }
+        catch (Exception e) when (!http.Response.HasStarted)
+        {
+            ApiException answer = From(e);
+            if (answer.Status >= 500) log.LogError(e, "{Method} {Path} failed", http.Request.Method, http.Request.Path);
+            await Write(http, answer);
+        }
+    }
+
+    /// <summary>How an exception is answered. What is not known here is a defect of ours: 500, with nothing of its inside told.</summary>
+    public static ApiException From(Exception e) => e switch
+    {
+        ApiException known => known,
+        QueueFullException full => ApiException.QueueFull(full.Message),
+        FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
+        BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
+        BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
+        _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
+    };
+
+    public static JsonObject ToJson(ApiException error) => new()
+    {
+        ["error"] = new JsonObject
+        {
+            ["message"] = error.Message,
+            ["type"] = error.Type,
+            ["param"] = error.Param,
+            ["code"] = error.Code,
+        },
+    };
+
+    // House style: a message about a field begins with it.
+    private static string? FieldOf(string message) => FieldName().Match(message) is { Success: true } match ? match.Groups[1].Value : null;
+
+    [GeneratedRegex("^field '([^']+)'")]
+    private static partial Regex FieldName();
+
+    private static async Task Write(HttpContext http, ApiException error)
+    {
+        http.Response.StatusCode = error.Status;
+        if (error.Status == 429) http.Response.Headers.RetryAfter = "1";
+        http.Response.ContentType = "application/json";
+        await http.Response.WriteAsync(ToJson(error).ToJsonString(), http.RequestAborted);
+    }
+
+    private static ApiException FromStatus(HttpContext http, int status) => status switch
+    {
+        404 => new ApiException(404, $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /feedback, /health", code: "unknown_url"),
+        405 => new ApiException(405, $"{http.Request.Path} does not take {http.Request.Method}, only {http.Response.Headers.Allow}", code: "method_not_allowed"),
+        _ => new ApiException(status, $"the request was refused with status {status}"),
+    };
+}

@@ -1,0 +1,32 @@
+using System.Text.Json.Nodes;
+using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Http;
+
+namespace Flywheel.Studio.OpenAI;
+
+/// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>.</summary>
+internal static class ModelList
+{
+    public static Task AllAsync(HttpContext http, ModelHost host)
+    {
+        ServedModel model = host.Current;
+        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model))]) });
+    }
+
+    public static Task OneAsync(HttpContext http, string id, ModelHost host)
+    {
+        ServedModel model = host.Current;
+        if (!GenerationFields.IsNamed(model, id)) throw ApiException.ModelNotFound(id, GenerationFields.NamesOf(model));
+        return Answers.Json(http, Entry(id, model));
+    }
+
+    private static JsonObject Entry(string name, ServedModel model) => new()
+    {
+        ["id"] = name,
+        ["object"] = "model",
+        ["created"] = model.Folder.Manifest.Created.ToUnixTimeSeconds(),
+        ["owned_by"] = "flywheel",
+        ["model_hash"] = model.Hash,
+        ["max_model_len"] = model.Folder.Config.MaxPositions,
+    };
+}

@@ -1,0 +1,72 @@
+using System.Text;
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Model;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>One answer in the making: what was asked of the engine and what has come back so far.</summary>
+internal sealed class Choice
+{
+    private readonly List<SampledToken> _tokens = [];
+    private readonly StringBuilder _text = new();
+
+    public Choice(int index, GenerationRequest request) => (Index, Request) = (index, request);
+
+    /// <summary>UUID v7, known before the first token.</summary>
+    public Guid Id { get; } = Guid.CreateVersion7();
+
+    public int Index { get; }
+
+    public GenerationRequest Request { get; }
+
+    public IReadOnlyList<SampledToken> Tokens => _tokens;
+
+    public string Text => _text.ToString();
+
+    /// <summary>Null while it runs; set only once the generation is recorded.</summary>
+    public FinishReason? FinishReason { get; private set; }
+
+    private double FirstTokenMs { get; set; }
+
+    public void Add(SampledToken token, TimeSpan sinceArrival)
+    {
+        if (_tokens.Count == 0) FirstTokenMs = sinceArrival.TotalMilliseconds;
+        _tokens.Add(token);
+        _text.Append(token.Text);
+    }
+
+    public void End(FinishReason reason) => FinishReason = reason;
+
+    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, GenerationOrder order, FinishReason reason, TimeSpan latency) => new()
+    {
+        Id = Id,
+        Group = group,
+        Choice = Index,
+        Time = arrived,
+        App = order.App,
+        User = order.User,
+        ModelHash = modelHash,
+        FinishReason = reason,
+        NumPromptTokens = Request.PromptTokens.Length,
+        NumTokens = _tokens.Count,
+        FirstTokenMs = FirstTokenMs,
+        LatencyMs = latency.TotalMilliseconds,
+        Payload = new GenerationPayload
+        {
+            GenerationId = Id,
+            Conversation = order.Conversation,
+            Text = Text,
+            PromptTokens = Request.PromptTokens,
+            Tokens = [.. _tokens.Select(token => token.Id)],
+            Logprobs = [.. _tokens.Select(token => token.Logprob)],
+            SamplerLogprobs = [.. _tokens.Select(token => token.SamplerLogprob)],
+            Sampler = Request.Sampler,
+            MaxTokens = Request.MaxTokens,
+            Stop = Request.Stop,
+        },
+    };
+}
+
+/// <summary>Something that happened to a choice: a token, or (null) its end, when it is recorded and has its finish reason.</summary>
+internal readonly record struct ChoiceEvent(Choice Choice, SampledToken? Token);

@@ -1,0 +1,32 @@
+using Flywheel.Engine;
+using Flywheel.Model;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>What is to be generated for one request, checked and complete: nothing is left to defaults.</summary>
+internal sealed record GenerationOrder
+{
+    /// <summary>Null for a plain completion.</summary>
+    public Conversation? Conversation { get; init; }
+
+    /// <summary>One prompt of a chat; a completion may have several.</summary>
+    public required IReadOnlyList<int[]> Prompts { get; init; }
+
+    /// <summary>Answers a prompt.</summary>
+    public int NumChoices { get; init; } = 1;
+
+    /// <summary>The seed is that of the first choice; the others' follow from it.</summary>
+    public required SamplerOptions Sampler { get; init; }
+
+    /// <summary>Null: as much as the context holds.</summary>
+    public int? MaxTokens { get; init; }
+
+    public IReadOnlyList<string> Stop { get; init; } = [];
+
+    public int TopLogprobs { get; init; }
+
+    public string User { get; init; } = "";
+
+    /// <summary>The application that asks: <c>api</c> or <c>write</c>.</summary>
+    public required string App { get; init; }
+}

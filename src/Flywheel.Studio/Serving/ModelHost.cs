@@ -1,0 +1,75 @@
+using Flywheel.Engine;
+using Flywheel.Model;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>
+/// Holds the current model and swaps it while requests run: the next one is loaded and warmed first, then new requests go
+/// to it; what runs ends on the old one, which is then freed. A model that does not load leaves the old one serving.
+/// </summary>
+internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogger<ModelHost> log) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _promotions = new(1, 1);
+    private ServedModel _current = first;
+
+    /// <summary>The model that a new request would get. To generate, <see cref="Acquire"/> it.</summary>
+    public ServedModel Current => Volatile.Read(ref _current);
+
+    /// <summary>The page shows which model answers.</summary>
+    public event Action? Promoted;
+
+    /// <summary>The current model, held until the caller releases it.</summary>
+    public ServedModel Acquire()
+    {
+        while (true)
+        {
+            ServedModel model = Current;
+            if (model.TryAcquire()) return model;
+            // It was replaced between the two lines, and the next one is there already; or the server has ended.
+            ObjectDisposedException.ThrowIf(ReferenceEquals(model, Current), this);
+        }
+    }
+
+    /// <summary>Makes <paramref name="folder"/> the current model. Returns when new requests go to it.</summary>
+    /// <param name="folder">The next model.</param>
+    /// <param name="record">Makes the release durable; called when the model has loaded, before anybody meets it.</param>
+    /// <exception cref="FlywheelException">It does not load; the current model is unchanged.</exception>
+    public async Task PromoteAsync(ModelFolder folder, Func<Task> record)
+    {
+        await _promotions.WaitAsync();
+        try
+        {
+            if (Current.Hash == folder.Hash)
+            {
+                await record();
+                return;
+            }
+            ServedModel next = await ServedModel.LoadAsync(folder, options, CancellationToken.None);
+            try
+            {
+                await record();
+            }
+            catch
+            {
+                next.Release();
+                throw;
+            }
+            ServedModel previous = Interlocked.Exchange(ref _current, next);
+            previous.Release();
+            log.LogInformation("Promoted {Name} ({Hash}) in place of {Previous}", next.Name, folder.ShortHash, previous.Folder.ShortHash);
+            Promoted?.Invoke();
+        }
+        finally
+        {
+            _promotions.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _promotions.WaitAsync(); // a promotion under way ends first
+        Current.Release();
+        await Current.Unloaded;
+    }
+}

@@ -1,0 +1,113 @@
+using System.Text;
+using Flywheel.Engine;
+using Flywheel.Model;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>
+/// A model in memory, ready to answer. It counts who uses it: the host as long as it is the current one, and each running
+/// generation. The last to leave frees the memory, so a generation ends on the model on which it began.
+/// </summary>
+internal sealed class ServedModel
+{
+    private readonly TaskCompletionSource _unloaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Dictionary<int, string> _specialTokens;
+    private int _users = 1;
+
+    private ServedModel(ModelFolder folder, SamplerOptions defaults, InferenceEngine engine)
+    {
+        Folder = folder;
+        Defaults = defaults;
+        Engine = engine;
+        Template = new ChatTemplate(folder.Tokenizer);
+        _specialTokens = folder.Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
+    }
+
+    public ModelFolder Folder { get; }
+
+    public InferenceEngine Engine { get; }
+
+    public ChatTemplate Template { get; }
+
+    public SamplerOptions Defaults { get; }
+
+    public string Hash => Folder.Hash;
+
+    /// <summary>What people call it; the short hash tells two of one name apart.</summary>
+    public string Name => Folder.Manifest.Name is { Length: > 0 } name ? name : Folder.ShortHash;
+
+    /// <summary>Requests that use the model now, apart from the host.</summary>
+    public int NumRunning => Math.Max(0, Volatile.Read(ref _users) - 1);
+
+    /// <summary>Ends when nobody uses the model any more and its memory is free.</summary>
+    public Task Unloaded => _unloaded.Task;
+
+    /// <summary>Loads a model and generates a few tokens with it, so that code and weights are warm before the first request.</summary>
+    /// <exception cref="FlywheelException">The folder is not a whole model.</exception>
+    public static async Task<ServedModel> LoadAsync(ModelFolder folder, EngineOptions options, CancellationToken cancellation)
+    {
+        SamplerOptions defaults = SamplingDefaults.Read(folder);
+        InferenceEngine engine = await Task.Run(() => InferenceEngine.Load(folder, options), cancellation);
+        try
+        {
+            var model = new ServedModel(folder, defaults, engine);
+            await model.WarmUpAsync(cancellation);
+            return model;
+        }
+        catch
+        {
+            await engine.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Takes part in using the model; false when it is already being freed.</summary>
+    public bool TryAcquire()
+    {
+        for (int users = Volatile.Read(ref _users); users > 0;)
+        {
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users) return true;
+            users = seen;
+        }
+        return false;
+    }
+
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _users) > 0) return;
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await Engine.DisposeAsync();
+                _unloaded.SetResult();
+            }
+            catch (Exception e)
+            {
+                _unloaded.SetException(e); // whoever waits for the unloading sees it
+            }
+        });
+    }
+
+    /// <summary>A token as the API shows it: a special token by its name, a broken character as U+FFFD.</summary>
+    public string TokenText(int id) => _specialTokens.TryGetValue(id, out string? name) ? name : Folder.Tokenizer.Decode([id]);
+
+    public byte[] TokenBytes(int id) => _specialTokens.TryGetValue(id, out string? name) ? Encoding.UTF8.GetBytes(name) : Folder.Tokenizer.Bytes(id).ToArray();
+
+    public bool IsEnd(int id) => Folder.Config.EosTokenIds.Contains(id);
+
+    private async Task WarmUpAsync(CancellationToken cancellation)
+    {
+        int[] prompt = Template.Prompt(new Conversation([Message.User("Write a tagline.\nName: Flywheel")]));
+        int room = Folder.Config.MaxPositions - 1;
+        var request = new GenerationRequest { PromptTokens = prompt.Length > room ? prompt[..room] : prompt, MaxTokens = 8, Sampler = Defaults, TopLogprobs = 1 };
+        // Twice side by side: the batched kernels are other code than those for one row.
+        await Task.WhenAll(Drain(Engine.Submit(request, cancellation)), Drain(Engine.Submit(request, cancellation)));
+
+        static async Task Drain(GenerationStream stream)
+        {
+            await foreach (SampledToken _ in stream.Tokens) { }
+        }
+    }
+}

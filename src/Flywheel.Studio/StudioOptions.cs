@@ -1,0 +1,21 @@
+using Flywheel.Engine;
+using Flywheel.Model;
+
+namespace Flywheel.Studio;
+
+/// <summary>Where and what a server serves.</summary>
+public sealed record StudioOptions
+{
+    public required FlywheelHome Home { get; init; }
+
+    /// <summary>Loopback by default: whoever opens the server to others puts a proxy with their own sign-in before it.</summary>
+    public string Url { get; init; } = "http://127.0.0.1:5005";
+
+    /// <summary>A model folder to release and serve; null: the home's champion, else <see cref="StarterModel"/>.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Folder of the model that a new home starts with.</summary>
+    public string? StarterModel { get; init; }
+
+    public EngineOptions Engine { get; init; } = new();
+}

@@ -1,0 +1,168 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
+using Flywheel.Studio.Pages;
+using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using MudBlazor.Services;
+
+namespace Flywheel.Studio;
+
+/// <summary>The server of a home: the API, the record and the pages on one model.</summary>
+public sealed class StudioServer : IAsyncDisposable
+{
+    /// <summary>Running answers have so long to end after a stop; then they are cut, and recorded as cancelled.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(20);
+
+    private readonly RunningServer.Claim _claim;
+    private readonly FlywheelStore _store;
+    private readonly ModelHost _host;
+    private readonly WebApplication _app;
+
+    private StudioServer(RunningServer.Claim claim, FlywheelStore store, ModelHost host, WebApplication app) =>
+        (_claim, _store, _host, _app) = (claim, store, host, app);
+
+    /// <summary>The address that it listens on, with the port that it was given.</summary>
+    public string Url => _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+
+    /// <summary>Name, hash and size of the model that answers now.</summary>
+    public ModelFolder Model => _host.Current.Folder;
+
+    /// <summary>Serves until cancelled; then lets running answers end.</summary>
+    /// <param name="options">Where and what.</param>
+    /// <param name="ready">Called once requests are answered.</param>
+    /// <param name="cancellation">Stops the server.</param>
+    /// <exception cref="FlywheelException">The home is taken, the port is in use, or there is no model to serve.</exception>
+    public static async Task RunAsync(StudioOptions options, Action<StudioServer> ready, CancellationToken cancellation)
+    {
+        await using StudioServer server = await StartAsync(options, cancellation);
+        ready(server);
+        await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, TaskScheduler.Default);
+    }
+
+    /// <inheritdoc cref="RunAsync"/>
+    public static async Task<StudioServer> StartAsync(StudioOptions options, CancellationToken cancellation = default)
+    {
+        RunningServer.Claim claim = RunningServer.ClaimHome(options.Home);
+        FlywheelStore? store = null;
+        WebApplication? app = null;
+        try
+        {
+            store = await FlywheelStore.OpenAsync(options.Home, TimeProvider.System, cancellation);
+            (ModelFolder folder, string reason) = await FirstModel.FindAsync(store, options, cancellation);
+            ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
+            app = Build(options, store, model);
+            var host = app.Services.GetRequiredService<ModelHost>();
+            await store.RegisterModelAsync(folder, cancellation: cancellation);
+            await store.ReleaseAsync(folder.Hash, reason, cancellation: cancellation);
+            await ListenAsync(app, options.Url, cancellation);
+            var server = new StudioServer(claim, store, host, app);
+            claim.Publish(server.Url);
+            return server;
+        }
+        catch
+        {
+            if (app is not null) await app.DisposeAsync();
+            if (store is not null) await store.DisposeAsync();
+            claim.Dispose();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using (var limit = new CancellationTokenSource(DrainTime)) await _app.StopAsync(limit.Token);
+        await _app.DisposeAsync(); // with it the model host, which waits for what still runs on the model
+        await _store.DisposeAsync(); // after everything that is recorded
+        _claim.Dispose();
+    }
+
+    private static WebApplication Build(StudioOptions options, FlywheelStore store, ServedModel model)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+        {
+            ApplicationName = "flywheel", // under this name the build has listed the pages' files
+            EnvironmentName = Environments.Production,
+            ContentRootPath = AppContext.BaseDirectory,
+        });
+        builder.WebHost.UseUrls(options.Url);
+        builder.WebHost.UseStaticWebAssets(); // also when run from the build's output, wherever the caller stands
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = RequestBody.MaxBytes;
+        });
+        builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "))
+            .SetMinimumLevel(LogLevel.Warning)
+            .AddFilter("Flywheel", LogLevel.Information)
+            .AddFilter("Microsoft.AspNetCore.StaticFiles", LogLevel.Error) // the pages' files come from the build's list, not from wwwroot
+            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error); // keys lie readable in the home, as all of it does
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+
+        IServiceCollection services = builder.Services;
+        services.AddSingleton<IHostLifetime, NoLifetime>(); // Ctrl-C is the command line's
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(store); // given, so ours to dispose, after the host
+        services.AddSingleton(provider => new ModelHost(model, options.Engine, provider.GetRequiredService<ILogger<ModelHost>>()));
+        services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), store, TimeProvider.System,
+            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(options.Home.Path, "keys"))).SetApplicationName("flywheel");
+        services.AddRazorComponents().AddInteractiveServerComponents();
+        services.AddMudServices();
+
+        WebApplication app = builder.Build();
+        ILogger log = app.Logger;
+        app.Use(next => http => ErrorAnswers.Middleware(http, next, log));
+        app.UseRouting();
+        app.UseStaticFiles();
+        app.UseAntiforgery();
+        app.MapGet("/v1/models", ModelList.AllAsync);
+        app.MapGet("/v1/models/{id}", ModelList.OneAsync);
+        app.MapPost("/v1/chat/completions", Completions.ChatAsync);
+        app.MapPost("/v1/completions", Completions.TextAsync);
+        app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
+        app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);
+        app.MapGet("/admin/status", AdminEndpoints.StatusAsync);
+        app.MapGet("/health", AdminEndpoints.HealthAsync);
+        app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
+        return app;
+    }
+
+    private static async Task ListenAsync(WebApplication app, string url, CancellationToken cancellation)
+    {
+        try
+        {
+            await app.StartAsync(cancellation);
+        }
+        catch (IOException e) when (e.InnerException is AddressInUseException)
+        {
+            throw new FlywheelException($"port {new Uri(url).Port} is in use: another program listens on {url}; stop it, or choose another port with --port (0 takes a free one)", e);
+        }
+        catch (Exception e) when (e is SocketException or UnauthorizedAccessException || e.InnerException is SocketException)
+        {
+            throw new FlywheelException($"cannot listen on {url}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Starts and stops when it is told to, and listens to no signal.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,89 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Studio.Tests;
+
+/// <summary>A real server on a free port of loopback, on a home and a tiny model of its own.</summary>
+internal sealed class TestServer : IAsyncDisposable
+{
+    private readonly TempFolder _folder;
+
+    private TestServer(TempFolder folder) => _folder = folder;
+
+    public FlywheelHome Home => new(_folder["home"]);
+
+    public required StudioServer Server { get; init; }
+
+    public required HttpClient Http { get; init; }
+
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256)
+    {
+        var folder = new TempFolder();
+        ModelFolder model = TinyModel.Create(folder["models"], context: context);
+        StudioServer server = await StudioServer.StartAsync(new StudioOptions
+        {
+            Home = new FlywheelHome(folder["home"]),
+            Url = "http://127.0.0.1:0",
+            StarterModel = model.Path,
+            Engine = engine ?? new EngineOptions { Threads = 1 },
+        });
+        return new TestServer(folder) { Server = server, Http = new HttpClient { BaseAddress = new Uri(server.Url) } };
+    }
+
+    public ModelFolder AnotherModel(int seed) => TinyModel.Create(_folder["models"], seed);
+
+    public string NewPath(string name) => _folder[name];
+
+    public Task<FlywheelStore> OpenStoreAsync() => FlywheelStore.OpenAsync(Home);
+
+    /// <summary>Posts JSON and expects success.</summary>
+    public async Task<JsonObject> PostAsync(string path, JsonObject body)
+    {
+        (HttpStatusCode status, JsonObject answer) = await TryPostAsync(path, body.ToJsonString());
+        Assert.True(status == HttpStatusCode.OK, $"{path} {body} answered {status} {answer}");
+        return answer;
+    }
+
+    public async Task<(HttpStatusCode Status, JsonObject Body)> TryPostAsync(string path, string body, string contentType = "application/json")
+    {
+        using var content = new StringContent(body, Encoding.UTF8, contentType);
+        using HttpResponseMessage response = await Http.PostAsync(path, content);
+        return (response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync())!.AsObject());
+    }
+
+    public async Task<JsonObject> GetAsync(string path) => (await Http.GetFromJsonAsync<JsonObject>(path))!;
+
+    /// <summary>The events of a stream, each one's JSON; <c>[DONE]</c> must be the last and is left out.</summary>
+    public async Task<List<JsonObject>> StreamAsync(string path, JsonObject body)
+    {
+        body["stream"] = true;
+        using var content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        using HttpResponseMessage response = await Http.PostAsync(path, content);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        string[] events = (await response.Content.ReadAsStringAsync()).Split("\n\n");
+        Assert.Equal("", events[^1]); // each event ends with an empty line
+        Assert.Equal("data: [DONE]", events[^2]);
+        return [.. events[..^2].Select(text => JsonNode.Parse(Assert.IsType<string>(text)["data: ".Length..])!.AsObject())];
+    }
+
+    public static JsonObject Chat(string text = "Write a tagline.", int maxTokens = 12) => new()
+    {
+        ["model"] = "flywheel",
+        ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = text }),
+        ["max_tokens"] = maxTokens,
+        ["seed"] = 7,
+    };
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await Server.DisposeAsync();
+        _folder.Dispose();
+    }
+}

@@ -1,0 +1,39 @@
+using Flywheel.Model;
+
+namespace Flywheel.Testing;
+
+/// <summary>Whole model folders with random weights: milliseconds to make, and all the rest of the system is real.</summary>
+internal static class TinyModel
+{
+    /// <param name="folder">Folder of models.</param>
+    /// <param name="seed">Other seeds give other weights, hence other hashes.</param>
+    /// <param name="context">Longest text in tokens.</param>
+    /// <param name="name">Of the model.</param>
+    public static ModelFolder Create(string folder, int seed = 1, int context = 256, string? name = null)
+    {
+        Tokenizer tokenizer = Tokenizer.Train(["Write a tagline. The wheel turns and turns; write, keep, edit, discard.", "die Räder drehen sich — 轮子在转 😀"], 320);
+        var config = new ModelConfig
+        {
+            HiddenSize = 32,
+            IntermediateSize = 64,
+            NumLayers = 2,
+            NumHeads = 2,
+            NumKvHeads = 1,
+            HeadDim = 32,
+            VocabSize = tokenizer.VocabSize,
+            MaxPositions = context,
+            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]],
+        };
+        var random = new Random(seed);
+        Dictionary<string, float[]> weights = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => Values(tensor.Name, tensor.Shape));
+        return ModelFolder.Create(folder, config, tokenizer, DType.F32, tensor => weights[tensor], new ModelManifest { Name = name ?? $"tiny-{seed}", Created = DateTimeOffset.UnixEpoch });
+
+        float[] Values(string tensor, long[] shape)
+        {
+            float[] values = new float[shape.Aggregate((a, b) => a * b)];
+            bool norm = tensor.EndsWith("norm.weight", StringComparison.Ordinal);
+            for (int i = 0; i < values.Length; i++) values[i] = norm ? 1 : (float)(random.NextDouble() - 0.5) * 0.5f;
+            return values;
+        }
+    }
+}
