@@ -78,6 +78,7 @@ public sealed class DataCollection
     {
         foreach (Product raw in products)
         {
+            report.Read++;
             if (cleaner.Clean(raw, report) is not { } product) continue;
             // Held-out items are asked about once; training repeats with other facts each time.
             int variants = StableHash.SplitOf(product.Group) == Split.Validation ? 1 : source.Repeat;
@@ -91,11 +92,10 @@ public sealed class DataCollection
 
     private void Add(IEnumerable<SourceItem> items, SourceRecipe source, SourceReport report, HashSet<ulong> seen)
     {
-        bool repeats = source.Source is not ("appstream" or "packages"); // these repeat as they render
+        bool repeats = source.Source is not ("appstream" or "packages"); // these repeat as they render, and count as they clean
         foreach (SourceItem item in items)
         {
-            if (source.Limit > 0 && report.Kept == source.Limit) break;
-            report.Read++;
+            if (repeats) report.Read++;
             if (item.Examples.Count == 0) continue;
             if (item.Examples.All(example => !example.Texts.Any(text => text.Length > 0)))
             {
@@ -116,6 +116,7 @@ public sealed class DataCollection
             report.Kept++;
             report.Examples += kept.Examples.Count;
             _items.Add((kept, split, report));
+            if (report.Kept == source.Limit) break;
         }
         if (report.Read == 0) throw new FlywheelException($"{report.Origin}: holds no item");
     }

@@ -43,7 +43,10 @@ public sealed record SourceReport(string Name, string Origin)
 
     public int Examples { get; set; }
 
-    /// <summary>By reason. Items, paragraphs and sentences are counted apart: the reason names which.</summary>
+    /// <summary>
+    /// By reason. Items, paragraphs and sentences are counted apart: the reason names which. Items read are those
+    /// kept and those dropped.
+    /// </summary>
     public SortedDictionary<string, Drop> Drops { get; } = new(StringComparer.Ordinal);
 
     public void Dropped(string reason, string example)

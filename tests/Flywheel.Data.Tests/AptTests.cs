@@ -46,6 +46,7 @@ public class AptTests
         }
         Recipe recipe = new() { Name = "real", Data = [new() { Source = "appstream", As = "copy" }, new() { Source = "packages", Tag = "role::program", As = "copy" }], Train = new() { Objective = "supervised" } };
         DataCollection collection = DataCollection.Collect(recipe, folder.Path, home);
+        Assert.All(collection.Report.Sources, source => Assert.Equal(source.Read, source.Kept + source.Drops.Where(drop => drop.Key.StartsWith("item: ", StringComparison.Ordinal)).Sum(drop => drop.Value.Count)));
         SourceItem[] train = [.. collection.Items(Split.Train)], held = [.. collection.Items(Split.Validation)];
         Assert.True(train.Length > 5_000, $"{train.Length} items");
         Assert.InRange(held.Length / (double)train.Length, 0.01, 0.04);

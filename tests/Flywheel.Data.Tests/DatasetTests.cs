@@ -110,6 +110,14 @@ public sealed class DatasetTests : IDisposable
     }
 
     [Fact]
+    public void Collect_Limit_KeepsTheFirst()
+    {
+        Rows("rows.jsonl", 40);
+        DataCollection collection = DataCollection.Collect(Recipe("supervised", Jsonl("rows.jsonl") with { Limit = 7 }), _folder.Path, _home);
+        Assert.Equal((7, 7), (collection.Report.Sources[0].Read, collection.Report.Sources[0].Kept));
+    }
+
+    [Fact]
     public void Collect_CuratedDataset_KeepsItsOwnSplit()
     {
         Directory.CreateDirectory(_folder["turn"]);

@@ -42,7 +42,7 @@ public class JsonlSourceTests
     [InlineData("{\"input\":{},\"preferred_output\":[]}", "field 'input.messages' is missing")]
     [InlineData("{\"messages\":[],\"messages\":[]}", "not valid JSON")]
     [InlineData("{\"\\ud800\":1}", "not valid JSON")]
-    [InlineData("{\"messages\":[{\"role\":\"assistant\",\"content\":\"\\ud800\"}]}", "not valid JSON")]
+    [InlineData("{\"messages\":[{\"role\":\"assistant\",\"content\":\"\\ud800\"}]}", "field 'messages")]
     public void Read_BadLine_NamesFileLineAndFault(string bad, string expected)
     {
         using var folder = new TempFolder();
