@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -11,6 +12,11 @@ namespace Flywheel.Model;
 /// Byte-level BPE: text is cut into words, a word's UTF-8 bytes are merged into the tokens of the vocabulary. Every
 /// text, and every string of bytes, has ids and comes back exactly. Safe for concurrent use.
 /// </summary>
+/// <remarks>
+/// Vocabularies of SentencePiece with byte fallback (Llama 2) are read too: a space is put before the text, which is one
+/// word; merging starts from characters, and from bytes for characters that the vocabulary lacks (Kudo 2018, arXiv
+/// 1808.06226).
+/// </remarks>
 public sealed class Tokenizer
 {
     /// <summary>Ends a pretraining document; id 0 of a vocabulary that is learnt here.</summary>
@@ -30,6 +36,7 @@ public sealed class Tokenizer
     private readonly byte[] _json;
     private readonly byte[][] _bytes;
     private readonly int[] _byteIds;
+    private readonly Dictionary<Rune, int>? _characterIds; // only SentencePiece's
     private readonly BytePairMerger _merger;
     private readonly Dictionary<string, int> _specialTokens;
     private readonly Regex? _specialPattern;
@@ -41,6 +48,7 @@ public sealed class Tokenizer
         _json = json;
         _bytes = parts.Bytes;
         _byteIds = parts.ByteIds;
+        _characterIds = parts.CharacterIds;
         _merger = new BytePairMerger(parts.Merges);
         _specialTokens = parts.SpecialTokens;
         Hash = Convert.ToHexStringLower(SHA256.HashData(json));
@@ -133,16 +141,22 @@ public sealed class Tokenizer
     /// <summary>The bytes of one id; empty for a special token and for an id that the vocabulary does not have.</summary>
     public ReadOnlySpan<byte> Bytes(int id) => (uint)id < (uint)_bytes.Length ? _bytes[id] : [];
 
-    /// <summary>Ids to text; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>Ids to text; bytes that are not UTF-8 become U+FFFD. The space that SentencePiece puts before a text is dropped.</summary>
     public string Decode(ReadOnlySpan<int> ids)
     {
         var bytes = new List<byte>(ids.Length * 4);
         foreach (int id in ids) bytes.AddRange(Bytes(id));
-        return Encoding.UTF8.GetString(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes));
+        string text = Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
+        return _characterIds is not null && text.StartsWith(' ') ? text[1..] : text;
     }
 
     private void EncodeText(string text, List<int> ids)
     {
+        if (_characterIds is not null)
+        {
+            if (text.Length > 0) ids.AddRange(MergeCharacters(" " + text));
+            return;
+        }
         int start = 0;
         foreach (int end in PreTokenizer.Ends(text))
         {
@@ -179,5 +193,19 @@ public sealed class Tokenizer
         int[] ids = new int[bytes.Length];
         for (int i = 0; i < bytes.Length; i++) ids[i] = _byteIds[bytes[i]];
         return ids[.._merger.Merge(ids)];
+    }
+
+    private int[] MergeCharacters(string text)
+    {
+        var symbols = new List<int>(text.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (Rune character in text.Replace(' ', TokenizerJson.VisibleSpace).EnumerateRunes())
+        {
+            if (_characterIds!.TryGetValue(character, out int id)) symbols.Add(id);
+            else
+                foreach (byte value in utf8[..character.EncodeToUtf8(utf8)]) symbols.Add(_byteIds[value]);
+        }
+        Span<int> ids = CollectionsMarshal.AsSpan(symbols);
+        return [.. ids[.._merger.Merge(ids)]];
     }
 }

@@ -1,8 +1,11 @@
-// Hugging Face's tokenizer.json (huggingface/tokenizers), the part of it that byte-level BPE needs:
+// Hugging Face's tokenizer.json (huggingface/tokenizers), the parts of it that two kinds of BPE need:
 //   added_tokens   special tokens, matched before anything else
-//   pre_tokenizer  Sequence(Split with the pattern of PreTokenizer, ByteLevel)
-//   model          BPE: vocab {token: id} in the byte alphabet, merges ["a b", ...] or [["a", "b"], ...]
-//   decoder        ByteLevel
+//   model          BPE: vocab {token: id}, merges ["a b", ...] or [["a", "b"], ...]
+// byte-level (GPT-2, Qwen; what we write):
+//   pre_tokenizer  Sequence(Split with the pattern of PreTokenizer, ByteLevel); tokens are in the byte alphabet
+// SentencePiece with byte fallback (Llama 2; only read): model.byte_fallback is true
+//   normalizer     Sequence(Prepend U+2581, Replace space by U+2581); tokens are text, or <0x00> to <0xFF>
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -13,8 +16,13 @@ namespace Flywheel.Model;
 /// <param name="ByteIds">Id of each byte.</param>
 /// <param name="Merges">Rank and result of each pair that merges.</param>
 /// <param name="SpecialTokens">Ids of the added tokens.</param>
-internal sealed record TokenizerJson(byte[][] Bytes, int[] ByteIds, Dictionary<(int Left, int Right), (int Rank, int Id)> Merges, Dictionary<string, int> SpecialTokens)
+/// <param name="CharacterIds">SentencePiece: ids of the tokens of one character, which merging starts from. Byte-level: null.</param>
+internal sealed record TokenizerJson(
+    byte[][] Bytes, int[] ByteIds, Dictionary<(int Left, int Right), (int Rank, int Id)> Merges, Dictionary<string, int> SpecialTokens, Dictionary<Rune, int>? CharacterIds)
 {
+    /// <summary>What SentencePiece writes for a space: U+2581.</summary>
+    public const char VisibleSpace = '\u2581';
+
     /// <summary>No published vocabulary comes near; a larger id would only waste memory.</summary>
     private const int MaxVocabSize = 1 << 22;
 
@@ -112,10 +120,10 @@ internal sealed record TokenizerJson(byte[][] Bytes, int[] ByteIds, Dictionary<(
             Expect(model, "model.type", "type", "BPE");
             foreach (string name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
                 if (model.TryGetProperty(name, out JsonElement affix) && affix.ValueKind == JsonValueKind.String && affix.GetString() != "") throw Wrong($"model.{name}", affix, "null");
-            foreach (string name in new[] { "byte_fallback", "ignore_merges" })
-                if (model.TryGetProperty(name, out JsonElement flag) && flag.ValueKind == JsonValueKind.True) throw Wrong($"model.{name}", flag, "false (byte-level BPE)");
-            if (root.TryGetProperty("normalizer", out JsonElement normalizer) && normalizer.ValueKind != JsonValueKind.Null) throw Wrong("normalizer", normalizer, "null");
-            CheckPreTokenizer(Field(root, "pre_tokenizer"));
+            if (model.TryGetProperty("ignore_merges", out JsonElement ignore) && ignore.ValueKind == JsonValueKind.True) throw Wrong("model.ignore_merges", ignore, "false");
+            bool sentencePiece = model.TryGetProperty("byte_fallback", out JsonElement fallback) && fallback.ValueKind == JsonValueKind.True;
+            if (sentencePiece) CheckSentencePiece(root);
+            else CheckByteLevel(root);
 
             Dictionary<string, int> vocab = ReadVocab(Field(model, "vocab"));
             Dictionary<string, int> special = ReadSpecialTokens(root, vocab);
@@ -123,22 +131,53 @@ internal sealed record TokenizerJson(byte[][] Bytes, int[] ByteIds, Dictionary<(
             Array.Fill(bytes, []);
             int[] byteIds = new int[256];
             Array.Fill(byteIds, -1);
+            var characterIds = new Dictionary<Rune, int>();
             foreach ((string token, int id) in vocab)
             {
                 if (special.ContainsKey(token)) continue;
-                byte[] value = ByteAlphabet.ToBytes(token) ?? throw new FlywheelException($"{source}: model.vocab has '{token}', which is not in the byte alphabet of byte-level BPE");
-                if (value.Length == 0) throw new FlywheelException($"{source}: model.vocab has an empty token");
+                bool isByte = TryByte(token, sentencePiece, out byte value);
+                if (isByte) byteIds[value] = id;
+                else if (Rune.TryGetRuneAt(token, 0, out Rune character) && character.Utf16SequenceLength == token.Length) characterIds[character] = id;
                 if (bytes[id].Length > 0) throw new FlywheelException($"{source}: model.vocab gives id {id} twice");
-                bytes[id] = value;
-                if (value.Length == 1) byteIds[value[0]] = id;
+                bytes[id] = isByte ? [value]
+                    : sentencePiece ? Encoding.UTF8.GetBytes(token.Replace(VisibleSpace, ' '))
+                    : ByteAlphabet.ToBytes(token) ?? throw new FlywheelException($"{source}: model.vocab has '{token}', which is not in the byte alphabet of byte-level BPE");
             }
             int lacking = byteIds.IndexOf(-1);
             if (lacking >= 0) throw new FlywheelException($"{source}: model.vocab has no token for byte {lacking}, expected all 256");
-            return new TokenizerJson(bytes, byteIds, ReadMerges(Field(model, "merges"), vocab), special);
+            return new TokenizerJson(bytes, byteIds, ReadMerges(Field(model, "merges"), vocab), special, sentencePiece ? characterIds : null);
         }
 
-        private void CheckPreTokenizer(JsonElement preTokenizer)
+        /// <summary>Whether a token stands for one byte: <c>&lt;0x0A&gt;</c>, or one letter of the byte alphabet.</summary>
+        private static bool TryByte(string token, bool sentencePiece, out byte value)
         {
+            value = 0;
+            if (sentencePiece)
+                return token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+            if (ByteAlphabet.ToBytes(token) is not [byte only]) return false;
+            value = only;
+            return true;
+        }
+
+        private void CheckSentencePiece(JsonElement root)
+        {
+            if (root.TryGetProperty("pre_tokenizer", out JsonElement preTokenizer) && preTokenizer.ValueKind != JsonValueKind.Null) throw Wrong("pre_tokenizer", preTokenizer, "null (SentencePiece with byte fallback)");
+            JsonElement normalizer = Field(root, "normalizer");
+            if (normalizer.ValueKind != JsonValueKind.Object) throw Wrong("normalizer", normalizer, "Sequence(Prepend, Replace)");
+            Expect(normalizer, "normalizer.type", "type", "Sequence");
+            JsonElement[] steps = [.. Field(normalizer, "normalizers").EnumerateArray()];
+            if (steps.Length != 2) throw Wrong("normalizer.normalizers", normalizer, "Prepend, Replace");
+            Expect(steps[0], "normalizer.normalizers[0].type", "type", "Prepend");
+            Expect(steps[0], "normalizer.normalizers[0].prepend", "prepend", $"{VisibleSpace}");
+            Expect(steps[1], "normalizer.normalizers[1].type", "type", "Replace");
+            Expect(Field(steps[1], "pattern"), "normalizer.normalizers[1].pattern.String", "String", " ");
+            Expect(steps[1], "normalizer.normalizers[1].content", "content", $"{VisibleSpace}");
+        }
+
+        private void CheckByteLevel(JsonElement root)
+        {
+            if (root.TryGetProperty("normalizer", out JsonElement normalizer) && normalizer.ValueKind != JsonValueKind.Null) throw Wrong("normalizer", normalizer, "null");
+            JsonElement preTokenizer = Field(root, "pre_tokenizer");
             const string Expected = "Sequence(Split with the pattern of Qwen2, ByteLevel)";
             if (preTokenizer.ValueKind != JsonValueKind.Object) throw Wrong("pre_tokenizer", preTokenizer, Expected);
             Expect(preTokenizer, "pre_tokenizer.type", "type", "Sequence");

@@ -194,7 +194,7 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Fact]
-    public void Open_SharedQwen3_HasConfigAndWeightsAndRefusesTheTokenizerOnUse()
+    public void Open_SharedQwen3_HasConfigWeightsAndTokenizer()
     {
         ModelFolder model = ModelFolder.Open(TestFiles.Shared("models", "tiny-qwen3"));
         Assert.Equal(467_808, model.Config.NumParameters);
@@ -202,7 +202,18 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal([2], model.Config.EosTokenIds);
         using SafetensorsFile weights = model.OpenWeights();
         Assert.Equal(467_808, weights.Tensors.Values.Sum(tensor => tensor.NumElements));
-        Assert.Contains("byte_fallback", Assert.Throws<FlywheelException>(() => model.Tokenizer).Message);
+        Assert.Equal(512, model.Tokenizer.VocabSize);
+    }
+
+    [Fact]
+    public void Open_TokenizerOfAnotherKind_IsRefusedOnlyOnUse()
+    {
+        ModelFolder model = Create();
+        File.Delete(Path.Combine(model.Path, "flywheel.json"));
+        EditJson(Path.Combine(model.Path, "tokenizer.json"), json => json["model"]!["type"] = "Unigram");
+        model = ModelFolder.Open(model.Path);
+        Assert.Equal(TinyConfig.NumParameters, model.Config.NumParameters);
+        Assert.Contains("model.type is \"Unigram\", expected 'BPE'", Assert.Throws<FlywheelException>(() => model.Tokenizer).Message);
     }
 
     [Fact]
