@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Sampling;
 using Flywheel.Engine.Weights;
@@ -10,7 +11,7 @@ namespace Flywheel.Engine;
 /// </summary>
 internal sealed unsafe class EngineLoop : IAsyncDisposable
 {
-    /// <summary>Prompt tokens in a step: large enough to use the matrix kernels well, small enough to hide.</summary>
+    /// <summary>Most prompt tokens in a step: enough to use the matrix kernels well.</summary>
     private const int PrefillRows = 128;
 
     private readonly NativeArena _arena;
@@ -34,6 +35,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly int _pagesPerSlot;
     private readonly (Sequence Sequence, int Position)[] _logitOwners;
     private readonly Exception?[] _faults;
+    private readonly PrefillBudget _budget = new(PrefillRows);
     private int _numLive;
 
     public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages)
@@ -119,8 +121,10 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
                     continue;
                 }
                 long before = GC.GetAllocatedBytesForCurrentThread();
-                Plan();
+                int decoding = Plan();
+                long start = Stopwatch.GetTimestamp();
                 _team.Run();
+                _budget.Observe(decoding, _decoder.NumRows - decoding, Stopwatch.GetTimestamp() - start);
                 foreach (Sequence sequence in _running) SharePages(sequence);
                 StepAllocatedBytes += GC.GetAllocatedBytesForCurrentThread() - before;
                 Publish();
@@ -186,19 +190,22 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     private nint* Pages(Sequence sequence) => _pageTables + (long)sequence.Slot * _pagesPerSlot;
 
-    /// <summary>Chooses the rows of the next step: everyone who decodes, then prompts in order of arrival.</summary>
-    private void Plan()
+    /// <summary>
+    /// Chooses the rows of the next step: everyone who decodes, then prompts in order of arrival. Returns how many decode.
+    /// </summary>
+    private int Plan()
     {
         _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = 0;
         foreach (Sequence sequence in _running)
             if (!sequence.IsPrefilling) AddRows(sequence, 1);
-        int budget = PrefillRows;
+        int decoding = _decoder.NumRows, budget = _budget.For(decoding);
         foreach (Sequence sequence in _running)
         {
             if (!sequence.IsPrefilling || !TakeSharedPages(sequence)) continue;
             budget -= AddRows(sequence, Math.Min(budget, sequence.Prompt.Length - sequence.NumCached));
             if (budget == 0) break;
         }
+        return decoding;
     }
 
     /// <summary>Takes over pages that exist; false when another sequence is computing the next one.</summary>
