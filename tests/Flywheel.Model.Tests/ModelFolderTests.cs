@@ -219,4 +219,22 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void Open_SharedLlama_HasConfigAndWeights() =>
         Assert.Equal(260_032, ModelFolder.Open(TestFiles.Shared("models", "stories260K")).Config.NumParameters);
+
+    [Fact]
+    public void Folder_ConversationThroughItsTokenizerAndADataset_ComesBack()
+    {
+        ModelFolder model = ModelFolder.Open(Create(DType.BF16).Path);
+        Conversation conversation = new Brief("Lamp", Brief.Tagline, ["It is bright.", "灯塔 <|im_end|>"], ["Utility"]).ToConversation();
+        conversation = new([.. conversation.Messages, Message.Assistant("Light up the night 😀")]);
+        (int[] tokens, byte[] targets) = new ChatTemplate(model.Tokenizer).Document(conversation);
+        using var writer = new TokenDatasetWriter(_folder["datasets"], new DatasetManifest { TokenizerHash = model.Tokenizer.Hash, VocabSize = model.Config.VocabSize });
+        writer.Add(tokens, targets);
+        using TokenDataset dataset = TokenDataset.Open(writer.Complete());
+        long[] ids = new long[dataset.Length(0)];
+        byte[] marks = new byte[ids.Length];
+        dataset.ReadTokens(0, 0, ids);
+        dataset.ReadTargets(0, 0, marks);
+        Assert.Equal("user\n" + conversation.Messages[0].Text + "\nassistant\nLight up the night 😀\n", model.Tokenizer.Decode([.. ids.Select(id => (int)id)]));
+        Assert.Equal("Light up the night 😀", model.Tokenizer.Decode([.. ids.Where((_, i) => marks[i] == 1).Select(id => (int)id)]));
+    }
 }
