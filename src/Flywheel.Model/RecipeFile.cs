@@ -19,14 +19,32 @@ public static class RecipeFile
     /// <param name="path">A YAML file.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>; they replace what the file says.</param>
     /// <exception cref="FlywheelException">Missing, or not a valid recipe; the message names file, line and field.</exception>
-    public static Recipe Load(string path, params IReadOnlyList<string> overrides) =>
-        File.Exists(path) ? Parse(File.ReadAllText(path), path, overrides) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
+    public static Recipe Load(string path, params IReadOnlyList<string> overrides) => Parse(Read(path), path, overrides);
+
+    /// <summary>The same for the recipe of a turn.</summary>
+    /// <exception cref="FlywheelException">Missing, or not a valid recipe; the message names file, line and field.</exception>
+    public static TurnRecipe LoadTurn(string path, params IReadOnlyList<string> overrides) =>
+        Parse<TurnRecipe>(Read(path), path, overrides, (recipe, where) => recipe.Validate(where));
 
     /// <param name="yaml">The text.</param>
     /// <param name="source">Names the text in errors.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>.</param>
     /// <exception cref="FlywheelException">Not a valid recipe; the message names source, line and field.</exception>
-    public static Recipe Parse(string yaml, string source, params IReadOnlyList<string> overrides)
+    public static Recipe Parse(string yaml, string source, params IReadOnlyList<string> overrides) =>
+        Parse<Recipe>(yaml, source, overrides, (recipe, where) => recipe.Validate(where));
+
+    /// <summary>YAML that parses to an equal recipe.</summary>
+    public static string ToYaml(Recipe recipe) => Serialize(recipe);
+
+    /// <summary>The same for the recipe of a turn.</summary>
+    public static string ToYaml(TurnRecipe recipe) => Serialize(recipe);
+
+    private static string Read(string path) =>
+        File.Exists(path) ? File.ReadAllText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
+
+    private static string Serialize(object recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
+
+    private static T Parse<T>(string yaml, string source, IReadOnlyList<string> overrides, Action<T, Func<string, string>> validate)
     {
         var stream = new YamlStream();
         try
@@ -45,13 +63,10 @@ public static class RecipeFile
         if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of one recipe");
         foreach (string text in overrides) Override(root, text);
         var reader = new Reader(source, overrides);
-        var recipe = (Recipe)reader.Read(root, typeof(Recipe), "");
-        recipe.Validate(reader.Where);
+        var recipe = (T)reader.Read(root, typeof(T), "");
+        validate(recipe, reader.Where);
         return recipe;
     }
-
-    /// <summary>YAML that parses to an equal recipe.</summary>
-    public static string ToYaml(Recipe recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
 
     /// <summary>The parser recurses; a file of brackets must not overflow the stack.</summary>
     private static void CheckDepth(string yaml, string source)

@@ -71,12 +71,13 @@ public sealed class ExampleRow
 
     public required Guid TurnId { get; init; }
 
-    /// <summary>SHA-256 of the content (kind, prompt, answers): equal examples are one.</summary>
-    public required string Hash { get; init; }
+    /// <summary>SHA-256 of the content (kind, prompt, answers); null where the feedback made no example at all.</summary>
+    public string? Hash { get; init; }
 
     public required ExampleKind Kind { get; init; }
 
-    public required Split Split { get; init; }
+    /// <summary>Null of what was dropped before the split.</summary>
+    public Split? Split { get; init; }
 
     public required string User { get; init; }
 

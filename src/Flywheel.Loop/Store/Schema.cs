@@ -41,7 +41,8 @@ internal static class Schema
     private static async Task<List<string>> AppliedAsync(FlywheelDb db, string path, CancellationToken cancellation)
     {
         var applied = (await db.Database.GetAppliedMigrationsAsync(cancellation)).ToList();
-        if (applied.Count == 0 && await db.Database.SqlQueryRaw<int>("SELECT count(*) AS Value FROM sqlite_master").SingleAsync(cancellation) > 0)
+        const string Foreign = "SELECT count(*) AS Value FROM sqlite_master WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory')";
+        if (applied.Count == 0 && await db.Database.SqlQueryRaw<int>(Foreign).SingleAsync(cancellation) > 0)
             throw new FlywheelException($"{path} holds tables that Flywheel did not make; use another FLYWHEEL_HOME");
         return applied;
     }

@@ -143,7 +143,6 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnName("generation_id");
 
                     b.Property<string>("Hash")
-                        .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("hash");
 
@@ -157,7 +156,6 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnName("rejected_id");
 
                     b.Property<string>("Split")
-                        .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("split");
 

@@ -55,9 +55,9 @@ namespace Flywheel.Loop.Store.Migrations
                     id = table.Column<long>(type: "INTEGER", nullable: false)
                         .Annotation("Sqlite:Autoincrement", true),
                     turn_id = table.Column<string>(type: "TEXT", nullable: false),
-                    hash = table.Column<string>(type: "TEXT", nullable: false),
+                    hash = table.Column<string>(type: "TEXT", nullable: true),
                     kind = table.Column<string>(type: "TEXT", nullable: false),
-                    split = table.Column<string>(type: "TEXT", nullable: false),
+                    split = table.Column<string>(type: "TEXT", nullable: true),
                     user = table.Column<string>(type: "TEXT", nullable: false),
                     generation_id = table.Column<string>(type: "TEXT", nullable: false),
                     rejected_id = table.Column<string>(type: "TEXT", nullable: true),

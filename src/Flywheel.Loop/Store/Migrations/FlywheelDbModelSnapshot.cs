@@ -140,7 +140,6 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnName("generation_id");
 
                     b.Property<string>("Hash")
-                        .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("hash");
 
@@ -154,7 +153,6 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnName("rejected_id");
 
                     b.Property<string>("Split")
-                        .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("split");
 

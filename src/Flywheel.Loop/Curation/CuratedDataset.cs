@@ -1,0 +1,106 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>
+/// A turn's examples: split, without duplicates, and as a folder named by its content. In it lie <c>supervised/</c> and
+/// <c>preference/</c>, each with <c>train.jsonl</c> and <c>heldout.jsonl</c> in the lines of OpenAI's fine-tuning, plus
+/// where each came from; and <c>report.md</c>.
+/// </summary>
+public sealed class CuratedDataset
+{
+    private CuratedDataset(IReadOnlyList<CuratedExample> rows) => Rows = rows;
+
+    /// <summary>Examples and drops.</summary>
+    public IReadOnlyList<CuratedExample> Rows { get; }
+
+    public IEnumerable<CuratedExample> Of(ExampleKind kind, Split split) => Rows.Where(row => row.Drop is null && row.Kind == kind && row.Split == split);
+
+    /// <summary>Reasons and how many rows each cost, most first.</summary>
+    public IReadOnlyList<(string Reason, int Count)> Drops =>
+        [.. Rows.Where(row => row.Drop is not null).GroupBy(row => row.Drop!).Select(group => (group.Key, group.Count())).OrderByDescending(drop => drop.Item2).ThenBy(drop => drop.Key, StringComparer.Ordinal)];
+
+    /// <summary>SHA-256 of what would be trained on and tested on; the dataset's name.</summary>
+    public string Hash { get; private init; } = "";
+
+    /// <param name="curated">From <see cref="Curator"/>.</param>
+    /// <param name="knownSides">Sides of people from earlier turns.</param>
+    /// <param name="heldOutShare">Share of people to hold out.</param>
+    /// <param name="usedBefore">Hashes of examples that a promoted model was trained on.</param>
+    public static CuratedDataset Create(IReadOnlyList<CuratedExample> curated, IReadOnlyDictionary<string, Split> knownSides, double heldOutShare, IReadOnlySet<string> usedBefore)
+    {
+        List<CuratedExample> fresh = [.. curated.Select(row => row.Drop is null && usedBefore.Contains(HashOf(row)) ? row with { Drop = DropReasons.UsedBefore } : row)];
+        IReadOnlyDictionary<string, Split> sides = UserSplit.Assign(fresh.Where(row => row.Drop is null).Select(row => row.User), knownSides, heldOutShare);
+
+        // Held-out rows come first: what is tested on must not be trained on, even when two people wrote the same.
+        HashSet<string> heldOut = [], train = [];
+        CuratedExample Place(CuratedExample row, Split split, HashSet<string> mine)
+        {
+            if (row.Drop is not null || sides[row.User] != split) return row;
+            string hash = HashOf(row);
+            string? drop = split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null : DropReasons.Duplicate;
+            return row with { Split = split, Drop = drop };
+        }
+        List<CuratedExample> placed = [.. fresh.Select(row => Place(row, Split.HeldOut, heldOut))];
+        placed = [.. placed.Select(row => row.Split is null ? Place(row, Split.Train, train) : row)];
+        IEnumerable<string> content = placed.Where(row => row.Drop is null).Select(row => $"{row.Split} {HashOf(row)}").Order(StringComparer.Ordinal);
+        return new(placed) { Hash = Hex(string.Join('\n', content)) };
+    }
+
+    /// <summary>SHA-256 of an example's content: kind, prompt and texts, not its lineage.</summary>
+    public static string HashOf(CuratedExample row) =>
+        Hex(new JsonArray(row.Kind.ToString(), row.Prompt!.ToJson(), row.Preferred, row.Rejected).ToJsonString(JsonText.Compact));
+
+    /// <summary>Writes the folder under <paramref name="parent"/>, whole or not at all. Equal content gives the same folder.</summary>
+    /// <returns>Its path.</returns>
+    public string Write(string parent)
+    {
+        string path = Path.Combine(parent, "curated-" + Hash[..16]);
+        AtomicFile.WriteFolder(path, folder =>
+        {
+            foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
+            {
+                string inner = Directory.CreateDirectory(Path.Combine(folder, kind.ToString().ToLowerInvariant())).FullName;
+                foreach (Split split in Enum.GetValues<Split>())
+                    File.WriteAllLines(Path.Combine(inner, $"{split.ToString().ToLowerInvariant()}.jsonl"), Of(kind, split).OrderBy(HashOf, StringComparer.Ordinal).Select(Line));
+            }
+            File.WriteAllText(Path.Combine(folder, "report.md"), Report());
+        });
+        return path;
+    }
+
+    private static string Line(CuratedExample row)
+    {
+        JsonObject line = row.Kind == ExampleKind.Supervised ? row.Answered.ToJson() : new JsonObject
+        {
+            ["input"] = row.Prompt!.ToJson(),
+            ["preferred_output"] = Answer(row.Preferred),
+            ["non_preferred_output"] = Answer(row.Rejected!),
+        };
+        line["id"] = HashOf(row);
+        line["user"] = row.User;
+        line["generation_id"] = row.GenerationId.ToString();
+        if (row.RejectedId is { } rejected) line["rejected_generation_id"] = rejected.ToString();
+        line["feedback_ids"] = new JsonArray([.. row.FeedbackIds.Select(id => JsonValue.Create(id.ToString()))]);
+        return line.ToJsonString(JsonText.Compact);
+    }
+
+    private static JsonArray Answer(string text) => [new JsonObject { ["role"] = "assistant", ["content"] = text }];
+
+    private string Report()
+    {
+        var text = new StringBuilder($"# Curated dataset {Hash[..16]}\n\n| | train | held out |\n|---|---:|---:|\n");
+        int People(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.User).Distinct().Count();
+        text.Append($"| people | {People(Split.Train)} | {People(Split.HeldOut)} |\n");
+        foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
+            text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
+        text.Append("\n| dropped because | rows |\n|---|---:|\n");
+        foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");
+        return text.ToString();
+    }
+
+    private static string Hex(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+}

@@ -1,0 +1,100 @@
+namespace Flywheel.Model;
+
+/// <summary>
+/// How one turn of the loop goes: what feedback counts, how the candidate is trained from the champion, and what it must
+/// prove. Read by <see cref="RecipeFile.LoadTurn"/> from YAML.
+/// </summary>
+public sealed record TurnRecipe
+{
+    public required string Name { get; init; }
+
+    /// <summary>Of training, sampling and resampling.</summary>
+    public int Seed { get; init; } = 1;
+
+    public CurateRecipe Curate { get; init; } = new();
+
+    /// <summary>Training passes, one after another; the first starts from the champion.</summary>
+    public required IReadOnlyList<StageRecipe> Stages { get; init; }
+
+    public required GateRecipe Gate { get; init; }
+
+    internal void Validate(Func<string, string> where)
+    {
+        var check = new RecipeCheck(where);
+        Curate.Validate(check);
+        check.That(Stages.Count > 0, "stages", "empty", "at least one training pass");
+        for (int i = 0; i < Stages.Count; i++)
+        {
+            string stage = $"stages[{i}].";
+            for (int j = 0; j < Stages[i].Data.Count; j++) Stages[i].Data[j].Validate(check, $"{stage}data[{j}]");
+            Stages[i].Train.Validate(new RecipeCheck(field => where(stage + field)));
+            check.OneOf($"{stage}train.objective", Stages[i].Train.Objective, [TrainRecipe.Supervised, TrainRecipe.Preference]);
+        }
+        Gate.Validate(check);
+    }
+}
+
+/// <summary>What feedback becomes examples, and how much of it a turn needs.</summary>
+public sealed record CurateRecipe
+{
+    /// <summary>Share of people whose feedback is only tested on.</summary>
+    public double HeldOutShare { get; init; } = 0.25;
+
+    /// <summary>Shorter texts are dropped.</summary>
+    public int MinCharacters { get; init; } = 8;
+
+    /// <summary>Kept or edited texts that there must be to train on.</summary>
+    public int MinTrain { get; init; } = 16;
+
+    /// <summary>Kept or edited texts that there must be to test on.</summary>
+    public int MinHeldOut { get; init; } = 8;
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.That(HeldOutShare is > 0 and < 1, "curate.held_out_share", HeldOutShare, "a number between 0 and 1");
+        check.AtLeast(1, "curate.min_characters", MinCharacters);
+        check.AtLeast(1, "curate.min_train", MinTrain);
+        check.AtLeast(2, "curate.min_held_out", MinHeldOut);
+    }
+}
+
+/// <summary>One training pass. Its objective decides which of the turn's examples it sees.</summary>
+public sealed record StageRecipe
+{
+    /// <summary>Further data, such as a replay of what the champion was made from.</summary>
+    public IReadOnlyList<SourceRecipe> Data { get; init; } = [];
+
+    public required TrainRecipe Train { get; init; }
+}
+
+/// <summary>What a candidate must prove against the champion.</summary>
+public sealed record GateRecipe
+{
+    /// <summary>Conversations (JSON lines) on which the candidate must not fall behind; relative to the recipe.</summary>
+    public required string Regression { get; init; }
+
+    /// <summary>Largest loss in nats a token on them that is still no fall: the interval must lie above its negative.</summary>
+    public required double RegressionMargin { get; init; }
+
+    /// <summary>Held-out prompts that both models answer.</summary>
+    public int SanityPrompts { get; init; } = 32;
+
+    /// <summary>Share of answers that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.</summary>
+    public double SanityFloor { get; init; } = 0.9;
+
+    /// <summary>Longest answer in tokens.</summary>
+    public int MaxTokens { get; init; } = 256;
+
+    /// <summary>Temperature of the answers.</summary>
+    public double Temperature { get; init; } = 0.7;
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.That(Regression.Length > 0, "gate.regression", Regression, "a JSON lines file of conversations");
+        check.Positive("gate.regression_margin", RegressionMargin);
+        check.AtLeast(1, "gate.sanity_prompts", SanityPrompts);
+        check.Share("gate.sanity_floor", SanityFloor);
+        check.AtLeast(1, "gate.max_tokens", MaxTokens);
+        check.NotNegative("gate.temperature", Temperature);
+    }
+}

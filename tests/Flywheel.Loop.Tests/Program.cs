@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace Flywheel.Loop.Tests;
+
+/// <summary>Runs the tests, or plays the child process that a test starts in order to kill it.</summary>
+internal static class Program
+{
+    private const string Role = "FLYWHEEL_TEST_CHILD";
+
+    public static async Task<int> Main(string[] args)
+    {
+        switch (Environment.GetEnvironmentVariable(Role))
+        {
+            case nameof(KillTests):
+                await KillTests.RecordForEver(args[0]);
+                return 0;
+            default:
+                return await Xunit.MicrosoftTestingPlatform.TestPlatformTestFramework.RunAsync(args, SelfRegisteredExtensions.AddSelfRegisteredExtensions);
+        }
+    }
+
+    /// <summary>Starts this executable again; its standard output can be read.</summary>
+    public static Process StartChild(string role, params string[] arguments)
+    {
+        bool hosted = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
+        var start = new ProcessStartInfo(Environment.ProcessPath!, hosted ? [typeof(Program).Assembly.Location, .. arguments] : arguments) { RedirectStandardOutput = true };
+        start.Environment[Role] = role;
+        return Process.Start(start)!;
+    }
+}
