@@ -38,17 +38,17 @@ public sealed record Recipe
         check.That(Name.Length > 0 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && Name[0] != '.', "name", Name, "letters, digits, '-', '_' and '.', as it names a folder");
         if (Base is null)
         {
-            check.That(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
-            check.That(Model is not null, "model", "missing", "one, because there is no base");
-            check.That(Train.Objective != TrainRecipe.Preference, "base", "missing", "one, because preference training starts from a model");
+            check.State(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
+            check.State(Model is not null, "model", "missing", "one, because there is no base");
+            check.State(Train.Objective != TrainRecipe.Preference, "base", "missing", "one, because preference training starts from a model");
         }
         else
         {
             check.That(Base.Length > 0, "base", Base, "a model folder, a model hash or a recipe");
-            check.That(Tokenizer is null, "tokenizer", "given", "none, because the base has one");
-            check.That(Model is null, "model", "given", "none, because the base has its shape");
+            check.State(Tokenizer is null, "tokenizer", "given", "none, because the base has one");
+            check.State(Model is null, "model", "given", "none, because the base has its shape");
         }
-        check.That(Data.Count > 0, "data", "empty", "at least one source");
+        check.State(Data.Count > 0, "data", "empty", "at least one source");
         for (int i = 0; i < Data.Count; i++) Data[i].Validate(check, $"data[{i}]");
         Tokenizer?.Validate(check);
         Model?.Validate(check);
@@ -60,15 +60,16 @@ public sealed record Recipe
 /// <param name="where">Names the place of a field, such as file and line.</param>
 internal sealed class RecipeCheck(Func<string, string> where)
 {
-    public void That(bool holds, string field, object value, string expected)
+    public void That(bool holds, string field, object value, string expected) =>
+        State(holds, field, value is string text ? $"'{text}'" : $"{value}", expected);
+
+    /// <summary>For what has no value to show: a field that is missing, given or empty.</summary>
+    public void State(bool holds, string field, string state, string expected)
     {
-        if (!holds) throw new FlywheelException($"{where(field)}: field '{field}' is {(value is string text && text is not ("missing" or "given" or "empty") ? $"'{text}'" : value)}, expected {expected}");
+        if (!holds) throw new FlywheelException($"{where(field)}: field '{field}' is {state}, expected {expected}");
     }
 
-    public void OneOf(string field, string value, IReadOnlyCollection<string> valid)
-    {
-        if (!valid.Contains(value)) throw new FlywheelException($"{where(field)}: field '{field}' is '{value}', expected {NearestName.List(valid)}");
-    }
+    public void OneOf(string field, string value, IReadOnlyCollection<string> valid) => That(valid.Contains(value), field, value, NearestName.List(valid));
 
     public void AtLeast(int least, string field, int value) => That(value >= least, field, value, $"at least {least}");
 
@@ -153,7 +154,7 @@ public sealed record SourceRecipe
     {
         check.OneOf($"{field}.source", Source, ["appstream", "packages", "jsonl", "text", "dataset"]);
         check.OneOf($"{field}.as", As, ["text", "copy"]);
-        if (Source is "jsonl" or "text" or "dataset") check.That(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
+        if (Source is "jsonl" or "text" or "dataset") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
     }
