@@ -28,39 +28,30 @@ public sealed class DataCollection
     /// <exception cref="FlywheelException">A source is unknown, missing, invalid or empty.</exception>
     public static DataCollection Collect(Recipe recipe, string folder, FlywheelHome home, Action<string>? progress = null, bool refresh = false)
     {
-        if (recipe.Data.Count == 0) throw new FlywheelException($"recipe '{recipe.Name}': field 'data' is empty, expected at least one source");
+        recipe.Validate($"recipe '{recipe.Name}'");
         var collection = new DataCollection();
         var catalogues = new Catalogues(new Lazy<AptIndex>(() => AptIndex.Open(home, refresh, progress)));
         Dictionary<string, ProductCleaner> cleaners = new() { ["text"] = new(programsOnly: false), ["copy"] = new(programsOnly: true) };
         HashSet<ulong> seen = [];
-        for (int i = 0; i < recipe.Data.Count; i++)
+        foreach (SourceRecipe source in recipe.Data)
         {
-            SourceRecipe source = recipe.Data[i];
-            string field = $"recipe '{recipe.Name}': data[{i}]";
-            if (source.Repeat < 1) throw new FlywheelException($"{field}.repeat is {source.Repeat}, expected 1 or more");
-            if (source.Limit < 0) throw new FlywheelException($"{field}.limit is {source.Limit}, expected 0 (all) or more");
             progress?.Invoke($"reading {source.Source}");
-            string File() => Path.Combine(folder, source.Path ?? throw new FlywheelException($"{field}.path is missing, expected a file or folder for source '{source.Source}'"));
-            switch (source.Source)
+            string path = Path.Combine(folder, source.Path ?? "");
+            if (source.Source is "appstream" or "packages")
             {
-                case "appstream" or "packages":
-                    if (!cleaners.TryGetValue(source.As, out ProductCleaner? cleaner)) throw new FlywheelException($"{field}.as is '{source.As}', expected text or copy");
-                    SourceReport products = collection.Begin($"{source.Source} as {source.As}", catalogues.Origin);
-                    IEnumerable<Product> read = source.Source == "appstream" ? catalogues.AppStream : catalogues.Packages(source.Tag);
-                    collection.Add(Products(read, source, recipe.Seed, cleaner, products), source, products, seen);
-                    break;
-                case "jsonl" or "text":
-                    string path = File();
-                    collection.Add(source.Source == "text" ? TextSource.Read(path) : JsonlSource.Read(path), source, collection.Begin(source.Source, path), seen);
-                    break;
-                case "dataset":
-                    string train = Path.Combine(File(), "train.jsonl"), heldOut = Path.Combine(File(), "heldout.jsonl");
-                    IEnumerable<SourceItem> curated = JsonlSource.Read(train, Split.Train);
-                    if (Path.Exists(heldOut)) curated = curated.Concat(JsonlSource.Read(heldOut, Split.Validation));
-                    collection.Add(curated, source, collection.Begin("dataset", File()), seen);
-                    break;
-                default:
-                    throw new FlywheelException($"{field}.source is '{source.Source}', expected appstream, packages, jsonl, text or dataset{Names.DidYouMean(source.Source, ["appstream", "packages", "jsonl", "text", "dataset"])}");
+                SourceReport report = collection.Begin($"{source.Source} as {source.As}", catalogues.Origin);
+                IEnumerable<Product> products = source.Source == "appstream" ? catalogues.AppStream : catalogues.Packages(source.Tag);
+                collection.Add(Render(products, source, recipe.Seed, cleaners[source.As], report), source, report, seen);
+            }
+            else
+            {
+                IEnumerable<SourceItem> items = source.Source switch
+                {
+                    "text" => TextSource.Read(path),
+                    "jsonl" => JsonlSource.Read(path),
+                    _ => JsonlSource.ReadCurated(path),
+                };
+                collection.Add(items, source, collection.Begin(source.Source, path), seen);
             }
         }
         if (!collection.Items(Split.Train).Any()) throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
@@ -74,7 +65,7 @@ public sealed class DataCollection
         return report;
     }
 
-    private static IEnumerable<SourceItem> Products(IEnumerable<Product> products, SourceRecipe source, int seed, ProductCleaner cleaner, SourceReport report)
+    private static IEnumerable<SourceItem> Render(IEnumerable<Product> products, SourceRecipe source, int seed, ProductCleaner cleaner, SourceReport report)
     {
         foreach (Product raw in products)
         {

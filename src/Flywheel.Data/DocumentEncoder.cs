@@ -5,8 +5,6 @@ namespace Flywheel.Data;
 /// <summary>From an example to the token documents of one objective.</summary>
 internal sealed class DocumentEncoder
 {
-    private static readonly string[] Objectives = ["next-token", "supervised", "preference"];
-
     private readonly Tokenizer _tokenizer;
     private readonly ChatTemplate _template;
     private readonly string _objective;
@@ -14,16 +12,15 @@ internal sealed class DocumentEncoder
 
     public DocumentEncoder(Tokenizer tokenizer, string objective, int context)
     {
-        if (!Objectives.Contains(objective)) throw new FlywheelException($"field 'train.objective' is '{objective}', expected {string.Join(", ", Objectives)}{Names.DidYouMean(objective, Objectives)}");
-        if (context < 2) throw new FlywheelException($"field 'context' is {context}, expected 2 or more");
+        ArgumentOutOfRangeException.ThrowIfLessThan(context, 2);
         _tokenizer = tokenizer;
         _template = new ChatTemplate(tokenizer);
         _objective = objective;
         _context = context;
-        _endOfText = tokenizer.SpecialTokens["<|endoftext|>"];
+        _endOfText = tokenizer.SpecialTokens[Tokenizer.EndOfText];
     }
 
-    public bool Pairs => _objective == "preference";
+    public bool Pairs => _objective == TrainRecipe.Preference;
 
     /// <summary>
     /// One document; several when a long text is split; two (preferred, rejected) for a pair; none when the example
@@ -34,20 +31,20 @@ internal sealed class DocumentEncoder
     {
         switch (_objective, example)
         {
-            case ("next-token", TextExample text):
+            case (TrainRecipe.NextToken, TextExample text):
                 return Continue([.. _tokenizer.Encode(text.Text), _endOfText]);
-            case ("next-token", ConversationExample conversation):
+            case (TrainRecipe.NextToken, ConversationExample conversation):
                 return Continue(_template.Document(conversation.Conversation).Tokens);
-            case ("supervised", ConversationExample conversation):
+            case (TrainRecipe.Supervised, ConversationExample conversation):
                 return Fitting(_template.Document(conversation.Conversation));
-            case ("preference", PairExample pair):
+            case (TrainRecipe.Preference, PairExample pair):
                 return Fitting(_template.Document(pair.Preferred), _template.Document(pair.Rejected));
             default:
                 string found = example switch { TextExample => "plain text", ConversationExample => "a conversation", _ => "a preference pair" };
                 string expected = _objective switch
                 {
-                    "next-token" => "text or conversations",
-                    "supervised" => "conversations (a jsonl source, or 'as: copy')",
+                    TrainRecipe.NextToken => "text or conversations",
+                    TrainRecipe.Supervised => "conversations (a jsonl source, or 'as: copy')",
                     _ => "preference pairs (a jsonl source with preferred_output and non_preferred_output)",
                 };
                 throw new FlywheelException($"{id} is {found}; objective '{_objective}' expects {expected}");

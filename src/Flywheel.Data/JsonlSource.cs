@@ -35,6 +35,14 @@ public static class JsonlSource
         }
     }
 
+    /// <summary>A folder that a turn curated and has split itself: train.jsonl and, where it held rows out, heldout.jsonl.</summary>
+    public static IEnumerable<SourceItem> ReadCurated(string folder)
+    {
+        string heldOut = Path.Combine(folder, "heldout.jsonl");
+        IEnumerable<SourceItem> train = Read(Path.Combine(folder, "train.jsonl"), Split.Train);
+        return File.Exists(heldOut) ? train.Concat(Read(heldOut, Split.Validation)) : train;
+    }
+
     /// <param name="line">One JSON object.</param>
     /// <param name="id">Where the line has none.</param>
     public static SourceItem Parse(string line, string id)

@@ -44,7 +44,7 @@ public class AptTests
         {
             Assert.Skip(e.Message);
         }
-        Recipe recipe = new() { Name = "real", Data = [new() { Source = "appstream", As = "copy" }, new() { Source = "packages", Tag = "role::program", As = "copy" }], Train = new() { Objective = "supervised" } };
+        Recipe recipe = new() { Name = "real", Base = "base", Data = [new() { Source = "appstream", As = "copy" }, new() { Source = "packages", Tag = "role::program", As = "copy" }], Train = new() { Objective = "supervised", Epochs = 1 } };
         DataCollection collection = DataCollection.Collect(recipe, folder.Path, home);
         Assert.All(collection.Report.Sources, source => Assert.Equal(source.Read, source.Kept + source.Drops.Where(drop => drop.Key.StartsWith("item: ", StringComparison.Ordinal)).Sum(drop => drop.Value.Count)));
         SourceItem[] train = [.. collection.Items(Split.Train)], held = [.. collection.Items(Split.Validation)];

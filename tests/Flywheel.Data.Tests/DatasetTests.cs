@@ -128,15 +128,15 @@ public sealed class DatasetTests : IDisposable
     }
 
     [Theory]
-    [InlineData("jsnl", "x", "supervised", "data[0].source is 'jsnl', expected appstream, packages, jsonl, text or dataset; did you mean 'jsonl'?")]
-    [InlineData("jsonl", null, "supervised", "data[0].path is missing")]
+    [InlineData("jsnl", "x", "supervised", "'jsnl', expected appstream")]
+    [InlineData("jsonl", null, "supervised", "data[0].path")]
     [InlineData("jsonl", "none.jsonl", "supervised", "none.jsonl: no such file")]
     [InlineData("jsonl", "empty.jsonl", "supervised", "empty.jsonl: holds no item")]
     [InlineData("text", "none", "next-token", "none: no such file or folder")]
     [InlineData("text", "binary.txt", "next-token", "binary.txt: is not UTF-8 at byte 2")]
     [InlineData("jsonl", "one.jsonl", "preference", "is a conversation; objective 'preference' expects preference pairs")]
     [InlineData("text", "one.jsonl", "supervised", "is plain text; objective 'supervised' expects conversations")]
-    [InlineData("jsonl", "one.jsonl", "superviced", "did you mean 'supervised'?")]
+    [InlineData("jsonl", "one.jsonl", "superviced", "'superviced', expected next-token")]
     public void Build_BadInput_SaysWhatAndWhere(string source, string? path, string objective, string expected)
     {
         File.WriteAllText(_folder["empty.jsonl"], "\n");
@@ -160,7 +160,7 @@ public sealed class DatasetTests : IDisposable
 
     private static string Row(string question, string answer) => $$"""{"messages":[{"role":"user","content":"{{question}}"},{"role":"assistant","content":"{{answer}}"}]}""";
 
-    private static Recipe Recipe(string objective, params SourceRecipe[] data) => new() { Name = "test", Data = data, Train = new TrainRecipe { Objective = objective } };
+    private static Recipe Recipe(string objective, params SourceRecipe[] data) => new() { Name = "test", Base = "base", Data = data, Train = new TrainRecipe { Objective = objective, Epochs = 1 } };
 
     private static SourceRecipe Jsonl(string path, int repeat = 1) => new() { Source = "jsonl", Path = path, Repeat = repeat };
 
