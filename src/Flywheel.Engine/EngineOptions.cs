@@ -26,6 +26,11 @@ public sealed record EngineOptions
     /// Memory for keys and values, of running and of remembered texts; 0 takes up to a quarter of what the weights leave.
     /// </summary>
     public long CacheBytes { get; init; }
+
+    /// <summary>
+    /// Guess tokens of texts that repeat themselves and check several at once. Only the pace changes; benchmarks turn it off.
+    /// </summary>
+    public bool Speculate { get; init; } = true;
 }
 
 /// <summary>The waiting line is full; HTTP answers 429.</summary>

@@ -98,7 +98,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default)
     {
         CheckText(tokens);
-        var sequence = new LogitsSequence(tokens);
+        var sequence = new LogitsSequence(tokens, _config.VocabSize);
         Add(sequence, cancellation);
         return sequence.Result;
     }

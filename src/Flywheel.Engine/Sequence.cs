@@ -1,7 +1,6 @@
+using System.Runtime.InteropServices;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Sampling;
-using Flywheel.Engine.Text;
-using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
@@ -9,35 +8,52 @@ namespace Flywheel.Engine;
 internal sealed record LogitsReader(KernelTable Kernels, int VocabSize, SamplerScratch[] Scratch);
 
 /// <summary>One text in the engine: its tokens, its pages, and what is done with its logits.</summary>
-internal abstract unsafe class Sequence(int[] prompt, int maxTokens)
+internal abstract unsafe class Sequence
 {
-    public int[] Prompt { get; } = prompt;
+    private readonly Lock _lock = new();
+    private readonly List<int> _tokens;
+    private CancellationTokenRegistration _registration;
+    private bool _ended;
+    private volatile bool _cancelled;
+
+    /// <param name="prompt">Tokens to read.</param>
+    /// <param name="maxTokens">Tokens that may be sampled.</param>
+    protected Sequence(int[] prompt, int maxTokens)
+    {
+        _tokens = new List<int>(prompt.Length + maxTokens);
+        _tokens.AddRange(prompt);
+        (PromptLength, MaxTokens) = (prompt.Length, maxTokens);
+        ReservedPages = KvPool.PagesFor(prompt.Length + maxTokens);
+        Nodes = new List<PageNode>(ReservedPages);
+    }
+
+    public int PromptLength { get; }
 
     /// <summary>Tokens that may be sampled.</summary>
-    public int MaxTokens { get; } = maxTokens;
+    public int MaxTokens { get; }
+
+    /// <summary>Prompt and answer so far.</summary>
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
 
     /// <summary>Number of this sequence among those that run; names its place for pages.</summary>
     public int Slot { get; set; } = -1;
 
     /// <summary>Pages promised to it.</summary>
-    public int ReservedPages => KvPool.PagesFor(Prompt.Length + MaxTokens);
+    public int ReservedPages { get; }
 
     public int NumPages { get; set; }
 
     /// <summary>Its first pages, as far as they are in the tree of shared pages.</summary>
-    public List<PageNode> Nodes { get; } = new(KvPool.PagesFor(prompt.Length + maxTokens));
-
-    /// <summary>Tokens that were sampled.</summary>
-    public List<int> Answer { get; } = new(maxTokens);
+    public List<PageNode> Nodes { get; }
 
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int NumCached { get; set; }
 
-    public volatile bool Cancelled;
+    public bool IsPrefilling => NumCached < PromptLength;
 
-    private readonly Lock _lock = new();
-    private CancellationTokenRegistration _registration;
-    private bool _ended;
+    public bool Cancelled => _cancelled;
+
+    public void Cancel() => _cancelled = true;
 
     /// <summary>Keeps the registration until the sequence ends, which may already be so.</summary>
     public void CancelWith(CancellationTokenRegistration registration)
@@ -58,142 +74,70 @@ internal abstract unsafe class Sequence(int[] prompt, int maxTokens)
         }
     }
 
-    /// <summary>The token at a position of prompt and answer.</summary>
-    public int this[int position] => position < Prompt.Length ? Prompt[position] : Answer[position - Prompt.Length];
-
-    public bool IsPrefilling => NumCached < Prompt.Length;
-
     /// <summary>Whether the logits after the token at a position are used.</summary>
     public abstract bool Wants(int position);
 
-    /// <summary>Reads the logits after the token at a position, [V]; on any thread of the step.</summary>
-    public abstract void Read(float* logits, int position, LogitsReader reader, int threadId);
+    /// <summary>Guesses of the tokens after the newest, to be checked in the same step.</summary>
+    public virtual ReadOnlySpan<int> Guess(int most) => [];
+
+    /// <summary>
+    /// Reads the logits after the tokens at <paramref name="count"/> positions from <paramref name="position"/> on,
+    /// [count, ld]; on any thread of the step.
+    /// </summary>
+    public abstract void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId);
 
     /// <summary>After a step, on the engine's thread; true when the sequence has ended.</summary>
     public abstract bool Publish();
 
     /// <summary>Ends it early, with a defect or because it was cancelled.</summary>
     public abstract void Abort(Exception? defect);
+
+    protected void Append(int token) => _tokens.Add(token);
 }
 
-/// <summary>A generation for <see cref="InferenceEngine.Submit"/>.</summary>
-internal sealed unsafe class GenerationSequence : Sequence
+/// <summary>A text that is only read, for a result of one array.</summary>
+internal abstract unsafe class ReadingSequence(int[] tokens) : Sequence(tokens, 0)
 {
-    private readonly GenerationRequest _request;
-    private readonly IReadOnlyList<int> _endTokens;
-    private readonly Sampler _sampler;
-    private readonly Tokenizer? _tokenizer;
-    private readonly TextAssembler? _text;
-    private readonly TokenLogprob[] _top;
-    private Draw _draw;
-    private bool _sampled;
+    private readonly TaskCompletionSource<float[]> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, Action<GenerationSequence> cancel)
-        : base(request.PromptTokens, maxTokens)
+    public Task<float[]> Result => _result.Task;
+
+    protected abstract float[] Values { get; }
+
+    public sealed override bool Publish() => !IsPrefilling && _result.TrySetResult(Values);
+
+    public sealed override void Abort(Exception? defect)
     {
-        _request = request;
-        _endTokens = endTokens;
-        _sampler = new Sampler(request.Sampler, request.PromptTokens);
-        _tokenizer = tokenizer;
-        _text = tokenizer is null ? null : new TextAssembler(request.Stop);
-        _top = new TokenLogprob[request.TopLogprobs];
-        Stream = new GenerationStream(() => cancel(this));
-    }
-
-    public GenerationStream Stream { get; }
-
-    public override bool Wants(int position) => position >= Prompt.Length - 1;
-
-    public override void Read(float* logits, int position, LogitsReader reader, int threadId)
-    {
-        if (_top.Length > 0) FindTop(logits, reader);
-        _draw = _sampler.Next(reader.Kernels, logits, reader.VocabSize, Answer.Count, reader.Scratch[threadId]);
-        _sampled = true;
-    }
-
-    public override bool Publish()
-    {
-        if (!_sampled) return false;
-        _sampled = false;
-        Answer.Add(_draw.Id);
-        bool end = _endTokens.Contains(_draw.Id);
-        string text = _text is null ? "" : end ? _text.Flush() : _text.Append(_tokenizer!.Bytes(_draw.Id));
-        bool stopped = end || _text is { Stopped: true };
-        bool full = !stopped && Answer.Count == MaxTokens;
-        if (full && _text is not null) text += _text.Flush();
-        Stream.Publish(new SampledToken(_draw.Id, _draw.Logprob, _draw.SamplerLogprob, text, _top.Length == 0 ? [] : [.. _top]));
-        if (stopped || full) Stream.Finish(stopped ? FinishReason.Stop : FinishReason.Length);
-        return stopped || full;
-    }
-
-    public override void Abort(Exception? defect)
-    {
-        if (defect is null) Stream.Finish(FinishReason.Cancelled);
-        else Stream.Fail(defect);
-    }
-
-    /// <summary>The most likely tokens, best first, ties by id.</summary>
-    private void FindTop(float* logits, LogitsReader reader)
-    {
-        float* summary = stackalloc float[2];
-        reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
-        float normalizer = summary[0] + MathF.Log(summary[1]);
-        Array.Fill(_top, new TokenLogprob(-1, float.NegativeInfinity));
-        for (int id = 0; id < reader.VocabSize; id++)
-        {
-            float logprob = logits[id] - normalizer;
-            if (!(logprob > _top[^1].Logprob)) continue;
-            int place = _top.Length - 1;
-            for (; place > 0 && logprob > _top[place - 1].Logprob; place--) _top[place] = _top[place - 1];
-            _top[place] = new TokenLogprob(id, logprob);
-        }
+        if (defect is null) _result.TrySetCanceled();
+        else _result.TrySetException(defect);
     }
 }
 
 /// <summary>Log-probability of every token of a text given those before it.</summary>
-internal sealed unsafe class ScoreSequence(int[] tokens) : Sequence(tokens, 0)
+internal sealed unsafe class ScoreSequence(int[] tokens) : ReadingSequence(tokens)
 {
-    private readonly float[] _logprobs = new float[tokens.Length];
-    private readonly TaskCompletionSource<float[]> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    protected override float[] Values { get; } = new float[tokens.Length];
 
-    public Task<float[]> Result => _result.Task;
+    public override bool Wants(int position) => position < PromptLength - 1;
 
-    public override bool Wants(int position) => position < Prompt.Length - 1;
-
-    public override void Read(float* logits, int position, LogitsReader reader, int threadId)
+    public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId)
     {
         float* summary = stackalloc float[2];
-        reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
-        _logprobs[position + 1] = logits[Prompt[position + 1]] - (summary[0] + MathF.Log(summary[1]));
-    }
-
-    public override bool Publish() => !IsPrefilling && _result.TrySetResult(_logprobs);
-
-    public override void Abort(Exception? defect)
-    {
-        if (defect is null) _result.TrySetCanceled();
-        else _result.TrySetException(defect);
+        for (int i = 0; i < count; i++, position++, logits += ld)
+        {
+            reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
+            Values[position + 1] = logits[Tokens[position + 1]] - (summary[0] + MathF.Log(summary[1]));
+        }
     }
 }
 
 /// <summary>Logits after the last token of a text.</summary>
-internal sealed unsafe class LogitsSequence(int[] tokens) : Sequence(tokens, 0)
+internal sealed unsafe class LogitsSequence(int[] tokens, int vocabSize) : ReadingSequence(tokens)
 {
-    private float[]? _logits;
-    private readonly TaskCompletionSource<float[]> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    protected override float[] Values { get; } = new float[vocabSize];
 
-    public Task<float[]> Result => _result.Task;
+    public override bool Wants(int position) => position == PromptLength - 1;
 
-    public override bool Wants(int position) => position == Prompt.Length - 1;
-
-    public override void Read(float* logits, int position, LogitsReader reader, int threadId) =>
-        _logits = new ReadOnlySpan<float>(logits, reader.VocabSize).ToArray();
-
-    public override bool Publish() => _logits is not null && _result.TrySetResult(_logits);
-
-    public override void Abort(Exception? defect)
-    {
-        if (defect is null) _result.TrySetCanceled();
-        else _result.TrySetException(defect);
-    }
+    public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId) =>
+        new ReadOnlySpan<float>(logits, reader.VocabSize).CopyTo(Values);
 }

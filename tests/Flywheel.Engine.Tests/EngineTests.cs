@@ -17,7 +17,7 @@ public class EngineTests
     {
         ModelConfig config = TestEngine.Config(type, tied);
         await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 2, Weights = format, MaxBatch = 5 });
-        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, Weights = format, MaxBatch = 1 });
+        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, Weights = format, MaxBatch = 1, Speculate = false });
         var random = new Random(7);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 14).Select(i => new GenerationRequest
         {
@@ -226,6 +226,29 @@ public class EngineTests
         }
         // 300 equal tokens are 9 pages: all but the first request take them over, in the second round all.
         Assert.True(engine.Loop.NumSharedPages >= 9 * 23, $"{engine.Loop.NumSharedPages} pages were shared");
+    }
+
+    // Prompts that repeat themselves, sampled cold enough to follow them: guesses come right and change nothing.
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.3, 1)]
+    [InlineData(0.3, 3)]
+    public async Task Guesses_RepetitiveText_SameTokensInFewerSteps(float temperature, int streams)
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2 });
+        await using InferenceEngine plain = TestEngine.Open(options: new EngineOptions { Threads = 1, Speculate = false });
+        GenerationRequest[] requests = [.. Enumerable.Range(0, streams).Select(i => new GenerationRequest
+        {
+            PromptTokens = [.. Enumerable.Range(0, 90).Select(t => t % 15 + i)],
+            MaxTokens = 120,
+            TopLogprobs = 2,
+            Sampler = new() { Temperature = temperature, RepetitionPenalty = i == 2 ? 1.01f : 1, Seed = (ulong)i },
+        })];
+        List<SampledToken>[] guessed = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+        for (int i = 0; i < streams; i++) AssertSame(await plain.Submit(requests[i]).Tokens.ToListAsync(), guessed[i]);
+        while (engine.Loop.NumLive > 0) await Task.Yield();
+        Assert.True(engine.Loop.NumGuessed > 10, $"{engine.Loop.NumGuessed} tokens were guessed right");
+        Assert.Equal(0, plain.Loop.NumGuessed);
     }
 
     [Fact]

@@ -76,7 +76,7 @@ public static class EngineBenchmark
             DecoderWeights weights = load(arena, table);
             bytes = weights.BytesPerStep;
             return weights;
-        }, config with { EosTokenIds = [] }, null, options);
+        }, config with { EosTokenIds = [] }, null, options with { Speculate = false }); // random weights repeat themselves
         using var reader = new ReadLoop(threads);
         var prefill = new List<double>();
         var decode = new List<double>();

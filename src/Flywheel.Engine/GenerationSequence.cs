@@ -1,0 +1,112 @@
+using Flywheel.Engine.Sampling;
+using Flywheel.Engine.Text;
+using Flywheel.Model;
+
+namespace Flywheel.Engine;
+
+/// <summary>A generation for <see cref="InferenceEngine.Submit"/>.</summary>
+internal sealed unsafe class GenerationSequence : Sequence
+{
+    /// <summary>Most guesses that one step checks.</summary>
+    public const int MaxGuesses = 7;
+
+    private readonly GenerationRequest _request;
+    private readonly IReadOnlyList<int> _endTokens;
+    private readonly Sampler _sampler;
+    private readonly Tokenizer? _tokenizer;
+    private readonly TextAssembler? _text;
+    private readonly int[] _guesses = new int[MaxGuesses];
+    private readonly Draw[] _draws = new Draw[MaxGuesses + 1];
+    private readonly TokenLogprob[] _top;
+    private int _numGuesses, _numDraws, _patience = 2;
+
+    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, Action<Sequence> cancel)
+        : base(request.PromptTokens, maxTokens)
+    {
+        _request = request;
+        _endTokens = endTokens;
+        _sampler = new Sampler(request.Sampler, request.PromptTokens);
+        _tokenizer = tokenizer;
+        _text = tokenizer is null ? null : new TextAssembler(request.Stop);
+        _top = new TokenLogprob[request.TopLogprobs * _draws.Length];
+        Stream = new GenerationStream(() => cancel(this));
+    }
+
+    public GenerationStream Stream { get; }
+
+    /// <summary>Tokens that came from right guesses.</summary>
+    public int NumAccepted { get; private set; }
+
+    private int NumSampled => Tokens.Length - PromptLength;
+
+    public override bool Wants(int position) => position >= PromptLength - 1;
+
+    public override ReadOnlySpan<int> Guess(int most)
+    {
+        // The newest token is drawn anyway, so one guess fewer than tokens are left.
+        most = Math.Min(Math.Min(most, _patience), MaxTokens - NumSampled - 1);
+        _numGuesses = most <= 0 ? 0 : PromptLookup.Guess(Tokens, _guesses.AsSpan(0, most));
+        return _guesses.AsSpan(0, _numGuesses);
+    }
+
+    /// <summary>Draws one token after the other for as long as the guesses were right: each draw is the one that a step of its own would give.</summary>
+    public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId)
+    {
+        _numDraws = 0;
+        for (int i = 0; i < count; i++, logits += ld)
+        {
+            if (_top.Length > 0) FindTop(logits, reader, _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
+            int id = (_draws[_numDraws++] = _sampler.Next(reader.Kernels, logits, reader.VocabSize, NumSampled + i, reader.Scratch[threadId])).Id;
+            if (i == count - 1 || id != _guesses[i] || _endTokens.Contains(id)) break;
+        }
+    }
+
+    public override bool Publish()
+    {
+        if (_numDraws == 0) return false;
+        NumCached -= _numGuesses - (_numDraws - 1); // what follows a wrong guess is written again
+        if (_numGuesses > 0) _patience = _numDraws > _numGuesses ? Math.Min(2 * _patience, MaxGuesses) : Math.Max(_patience / 2, 1);
+        bool ended = false;
+        for (int i = 0; i < _numDraws && !ended; i++) ended = Publish(_draws[i], _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
+        if (ended) NumCached = Math.Min(NumCached, Tokens.Length); // drawn beyond a stop text
+        NumAccepted += _numDraws - 1;
+        _numDraws = _numGuesses = 0;
+        return ended;
+    }
+
+    public override void Abort(Exception? defect)
+    {
+        if (defect is null) Stream.Finish(FinishReason.Cancelled);
+        else Stream.Fail(defect);
+    }
+
+    private bool Publish(Draw draw, ReadOnlySpan<TokenLogprob> top)
+    {
+        Append(draw.Id);
+        bool end = _endTokens.Contains(draw.Id);
+        string text = _text is null ? "" : end ? _text.Flush() : _text.Append(_tokenizer!.Bytes(draw.Id));
+        bool stopped = end || _text is { Stopped: true };
+        bool full = !stopped && NumSampled == MaxTokens;
+        if (full && _text is not null) text += _text.Flush();
+        Stream.Publish(new SampledToken(draw.Id, draw.Logprob, draw.SamplerLogprob, text, top.Length == 0 ? [] : top.ToArray()));
+        if (stopped || full) Stream.Finish(stopped ? FinishReason.Stop : FinishReason.Length);
+        return stopped || full;
+    }
+
+    /// <summary>The most likely tokens, best first, ties by id.</summary>
+    private static void FindTop(float* logits, LogitsReader reader, Span<TokenLogprob> top)
+    {
+        float* summary = stackalloc float[2];
+        reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
+        float normalizer = summary[0] + MathF.Log(summary[1]);
+        top.Fill(new TokenLogprob(-1, float.NegativeInfinity));
+        for (int id = 0; id < reader.VocabSize; id++)
+        {
+            float logprob = logits[id] - normalizer;
+            if (!(logprob > top[^1].Logprob)) continue;
+            int place = top.Length - 1;
+            for (; place > 0 && logprob > top[place - 1].Logprob; place--) top[place] = top[place - 1];
+            top[place] = new TokenLogprob(id, logprob);
+        }
+    }
+}
