@@ -42,7 +42,7 @@ internal static class UpCommand
     private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");
 
     /// <summary>models/starter of the project that this program was built in.</summary>
-    private static string? FindStarter()
+    internal static string? FindStarter()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
