@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Flywheel.Model;
 using Flywheel.Studio;
-using Spectre.Console;
 
 namespace Flywheel.Cli;
 
@@ -26,17 +25,15 @@ internal static class UpCommand
 
     private static async Task RunAsync(StudioOptions options, CancellationToken cancellation)
     {
-        await StudioServer.RunAsync(options, server =>
-        {
-            ModelFolder model = server.Model;
-            AnsiConsole.MarkupLineInterpolated($"Flywheel is ready at [bold]{server.Url}[/]");
-            AnsiConsole.MarkupLineInterpolated($"  Write    open {server.Url} in a browser: name a product, get three texts, keep, edit or discard them");
-            AnsiConsole.MarkupLineInterpolated($"  API      {server.Url}/v1 for any OpenAI client; the model is called \"flywheel\"");
-            AnsiConsole.MarkupLineInterpolated($"  Model    {model.Manifest.Name} {model.ShortHash}, {model.Config.NumParameters / 1e6:F1} million parameters");
-            AnsiConsole.MarkupLineInterpolated($"  Record   {options.Home.Path}");
-            AnsiConsole.MarkupLine("Next: use it for a while, then run [bold]./flywheel turn[/] in another terminal: it learns from what you did. Ctrl-C stops the server.");
-        }, cancellation);
-        AnsiConsole.MarkupLine("Stopped; running answers were allowed to end, and everything is recorded.");
+        await StudioServer.RunAsync(options, server => Console.WriteLine($"""
+            Flywheel is ready at {server.Url}
+              Write    open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them
+              API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"
+              Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters
+              Record   {options.Home.Path}
+            Next: use it for a while, then run ./flywheel turn in another terminal: it learns from what you did. Ctrl-C stops the server.
+            """), cancellation);
+        Console.WriteLine("Stopped. Running answers were allowed to end; everything is recorded.");
     }
 
     private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");

@@ -1,4 +1,3 @@
-using System.Text;
 using Flywheel.Engine;
 using Flywheel.Model;
 
@@ -93,7 +92,8 @@ internal sealed class ServedModel
     /// <summary>A token as the API shows it: a special token by its name, a broken character as U+FFFD.</summary>
     public string TokenText(int id) => _specialTokens.TryGetValue(id, out string? name) ? name : Folder.Tokenizer.Decode([id]);
 
-    public byte[] TokenBytes(int id) => _specialTokens.TryGetValue(id, out string? name) ? Encoding.UTF8.GetBytes(name) : Folder.Tokenizer.Bytes(id).ToArray();
+    /// <summary>What the token adds to the text; nothing for a special token.</summary>
+    public byte[] TokenBytes(int id) => Folder.Tokenizer.Bytes(id).ToArray();
 
     public bool IsEnd(int id) => Folder.Config.EosTokenIds.Contains(id);
 
