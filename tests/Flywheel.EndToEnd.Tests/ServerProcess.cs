@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json.Nodes;
+using Flywheel.Testing;
+
+namespace Flywheel.EndToEnd.Tests;
+
+/// <summary>The program as people run it, <c>flywheel up</c>, in a process of its own.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+
+    private readonly StringBuilder _output;
+
+    private ServerProcess(Process process, StringBuilder output) => (_process, _output) = (process, output);
+
+    public required string Url { get; init; }
+
+    public required HttpClient Http { get; init; }
+
+    public int Pid => _process.Id;
+
+    public string Output
+    {
+        get
+        {
+            lock (_output) return _output.ToString();
+        }
+    }
+
+    public static string Program => Path.Combine(TestFiles.Root, "artifacts", "bin", "Flywheel.Cli", "release", "flywheel.dll");
+
+    /// <summary>Starts on a free port and returns when it answers.</summary>
+    /// <param name="home">The home; the next start on it finds what this one recorded.</param>
+    /// <param name="arguments">Of <c>up</c>, such as --model.</param>
+    public static async Task<ServerProcess> StartAsync(string home, params string[] arguments)
+    {
+        Process process = Launch(home, ["up", "--port", "0", .. arguments]);
+        var output = new StringBuilder();
+        var ready = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Read(string? line)
+        {
+            if (line is null) return;
+            lock (output) output.AppendLine(line);
+            if (line.StartsWith("Flywheel is ready at ", StringComparison.Ordinal)) ready.TrySetResult(line["Flywheel is ready at ".Length..].Trim());
+        }
+        process.OutputDataReceived += (_, line) => Read(line.Data);
+        process.ErrorDataReceived += (_, line) => Read(line.Data);
+        process.EnableRaisingEvents = true;
+        process.Exited += (_, _) => ready.TrySetException(new InvalidOperationException($"the server ended before it was ready: {output}"));
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        string url = await ready.Task.WaitAsync(TimeSpan.FromMinutes(2));
+        return new ServerProcess(process, output) { Url = url, Http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) } };
+    }
+
+    /// <summary>Runs the program to its end.</summary>
+    public static async Task<(int Code, string Output)> RunAsync(string home, params string[] arguments)
+    {
+        using Process process = Launch(home, arguments);
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = await process.StandardOutput.ReadToEndAsync() + await errors;
+        await process.WaitForExitAsync();
+        return (process.ExitCode, output);
+    }
+
+    /// <summary>SIGKILL: no handler runs, nothing is flushed.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGINT, as Ctrl-C sends it; the exit code.</summary>
+    public async Task<int> InterruptAsync()
+    {
+        await Tool.RunAsync("kill", ["-INT", $"{Pid}"], ".");
+        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(40));
+        return _process.ExitCode;
+    }
+
+    public async Task<JsonObject> PostAsync(string path, JsonObject body)
+    {
+        using HttpResponseMessage response = await Http.PostAsync(path, new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, $"{path} {body.ToJsonString()}: {(int)response.StatusCode} {text}");
+        return JsonNode.Parse(text)!.AsObject();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (!_process.HasExited) await KillAsync();
+        _process.Dispose();
+    }
+
+    private static Process Launch(string home, string[] arguments)
+    {
+        // From a folder that is not the project's: nothing may depend on where the caller stands.
+        var start = new ProcessStartInfo("dotnet", [Program, .. arguments]) { WorkingDirectory = Path.GetTempPath(), RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["FLYWHEEL_HOME"] = home;
+        start.Environment["DOTNET_NOLOGO"] = "1";
+        return Process.Start(start)!;
+    }
+}

@@ -1,0 +1,39 @@
+// OpenAI's npm client against a running server: node client.mjs http://127.0.0.1:PORT/v1
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: "none", maxRetries: 0 });
+const ask = { model: "flywheel", messages: [{ role: "user", content: "Write a tagline." }], max_tokens: 24, seed: 3, temperature: 1.2 };
+
+const plain = await client.chat.completions.create({ ...ask, n: 2, logprobs: true, top_logprobs: 2 });
+assert.equal(plain.object, "chat.completion");
+assert.equal(plain.choices.length, 2);
+assert.equal(plain.usage.total_tokens, plain.usage.prompt_tokens + plain.usage.completion_tokens);
+for (const choice of plain.choices) {
+  assert.match(choice.generation_id, /^[0-9a-f-]{36}$/);
+  assert.equal(Buffer.from(choice.logprobs.content.flatMap((token) => token.bytes)).toString(), choice.message.content);
+  assert.ok(choice.logprobs.content.every((token) => token.logprob <= 0 && token.top_logprobs.length === 2));
+}
+
+let text = "", usage = null, reason = null;
+for await (const chunk of await client.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } })) {
+  text += chunk.choices[0]?.delta?.content ?? "";
+  reason = chunk.choices[0]?.finish_reason ?? reason;
+  usage = chunk.usage ?? usage;
+}
+assert.equal(text, plain.choices[0].message.content);
+assert.equal(reason, plain.choices[0].finish_reason);
+assert.ok(usage.completion_tokens > 0);
+
+// The client's own accumulator accepts our chunks.
+const streamed = await client.chat.completions.stream(ask).finalChatCompletion();
+assert.equal(streamed.choices[0].message.content, text);
+
+const completion = await client.completions.create({ model: "flywheel", prompt: "The wheel", max_tokens: 8, seed: 1, logprobs: 1 });
+assert.equal(completion.choices[0].logprobs.tokens.length, completion.choices[0].logprobs.text_offset.length);
+
+assert.deepEqual((await client.models.list()).data.map((model) => model.id)[0], "flywheel");
+
+await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");
+await assert.rejects(client.chat.completions.create({ ...ask, temperature: 9 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "temperature");
+console.log("all checks passed");
