@@ -1,3 +1,4 @@
+using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Sampling;
 using Flywheel.Engine.Text;
 using Flywheel.Model;
@@ -20,12 +21,12 @@ internal sealed unsafe class GenerationSequence : Sequence
     private readonly TokenLogprob[] _top;
     private int _numGuesses, _numDraws, _patience = 2;
 
-    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, Action<Sequence> cancel)
+    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, GrammarCursor? grammar, Action<Sequence> cancel)
         : base(request.PromptTokens, maxTokens)
     {
         _request = request;
         _endTokens = endTokens;
-        _sampler = new Sampler(request.Sampler, request.PromptTokens);
+        _sampler = new Sampler(request.Sampler, request.PromptTokens, grammar);
         _tokenizer = tokenizer;
         _text = tokenizer is null ? null : new TextAssembler(request.Stop);
         _top = new TokenLogprob[request.TopLogprobs * _draws.Length];

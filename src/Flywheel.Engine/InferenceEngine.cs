@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
 using Flywheel.Model;
@@ -10,14 +12,19 @@ namespace Flywheel.Engine;
 /// </summary>
 public sealed class InferenceEngine : IAsyncDisposable
 {
+    private const int MaxGrammars = 64;
+
     private readonly ModelFolder? _model;
     private readonly ModelConfig _config;
     private readonly Tokenizer? _tokenizer;
     private readonly EngineOptions _options;
+    private readonly ConcurrentDictionary<string, GrammarMasks> _masks = new(StringComparer.Ordinal);
+    private readonly Lazy<TokenTrie> _trie;
 
     private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, EngineLoop loop)
     {
         (_model, _config, _tokenizer, _options, Loop) = (model, config, tokenizer, options, loop);
+        _trie = new Lazy<TokenTrie>(() => new TokenTrie(tokenizer!, config.VocabSize));
     }
 
     public ModelFolder Model => _model ?? throw new InvalidOperationException("this engine was loaded from bare weights");
@@ -78,7 +85,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
         if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
         request.Sampler.Validate(_config.VocabSize);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Loop.Cancel);
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Grammar), Loop.Cancel);
         Add(sequence, cancellation);
         return sequence.Stream;
     }
@@ -111,6 +118,15 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (!Loop.TryAdd(sequence, maxLive: _options.MaxBatch + _options.MaxQueue))
             throw new QueueFullException($"{_options.MaxBatch} generations run and {_options.MaxQueue} wait; try again later");
         if (cancellation.CanBeCanceled) sequence.CancelWith(cancellation.Register(() => Loop.Cancel(sequence)));
+    }
+
+    /// <summary>Masks are kept, because an application asks for the same form again and again.</summary>
+    private GrammarCursor? Cursor(Grammar? grammar)
+    {
+        if (grammar is null) return null;
+        if (_tokenizer is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
+        if (_masks.Count >= MaxGrammars) _masks.Clear();
+        return new GrammarCursor(_masks.GetOrAdd(grammar.Source, _ => new GrammarMasks(grammar, _trie.Value)), _tokenizer, _config.EosTokenIds);
     }
 
     private void CheckText(int[] tokens)

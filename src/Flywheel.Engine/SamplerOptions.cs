@@ -2,7 +2,7 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
-/// <summary>How the next token is chosen. Applied in order: penalties and bias, temperature, top-k, top-p, min-p, draw.</summary>
+/// <summary>How the next token is chosen. Applied in order: penalties and bias, grammar, temperature, top-k, top-p, min-p, draw.</summary>
 public sealed record SamplerOptions
 {
     /// <summary>0 is greedy.</summary>

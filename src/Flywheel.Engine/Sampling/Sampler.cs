@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Kernels;
 
 namespace Flywheel.Engine.Sampling;
@@ -23,7 +24,7 @@ internal sealed unsafe class SamplerScratch(NativeArena arena, int vocabSize)
 /// Chooses the next token of one request. Top-k, top-p and min-p each keep a head of the tokens in order of
 /// probability (ties by id), so together they keep the shortest of three heads.
 /// </summary>
-internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> prompt)
+internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> prompt, GrammarCursor? grammar = null)
 {
     private readonly TokenCounts? _counts = options is { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 } ? null : new(prompt);
     private readonly KeyValuePair<int, float>[] _bias = [.. options.LogitBias ?? new Dictionary<int, float>()];
@@ -39,16 +40,18 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
         kernels.LogSumExp(logits, vocabSize, summary);
         float normalizer = summary[0] + MathF.Log(summary[1]);
         float* adjusted = logits;
-        if (_counts is not null || _bias.Length > 0)
+        if (_counts is not null || _bias.Length > 0 || grammar is not null)
         {
             adjusted = scratch.Adjusted;
             new ReadOnlySpan<float>(logits, vocabSize).CopyTo(new Span<float>(adjusted, vocabSize));
             _counts?.Apply(options, adjusted);
             foreach ((int token, float bias) in _bias) adjusted[token] += bias;
+            grammar?.Apply(adjusted, vocabSize);
         }
         int best = Best(adjusted, vocabSize);
         (int id, float samplerLogprob) = options.Temperature == 0 ? (best, 0f) : Sample(kernels, adjusted, vocabSize, adjusted[best], position, scratch);
         _counts?.Add(id);
+        grammar?.Accept(id);
         return new Draw(id, logits[id] - normalizer, samplerLogprob);
     }
 
