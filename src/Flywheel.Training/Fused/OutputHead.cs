@@ -1,0 +1,96 @@
+// M predicted tokens, C channels, V vocabulary.
+using System.Numerics.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Flywheel.Training;
+
+/// <summary>
+/// The output matrix and the cross-entropy in one: sum over rows of weight * -log softmax(x W^T)[target]. The logits exist
+/// only a chunk of rows at a time, [chunk, V]; gradients are computed on the way forward (Wijmans 2024, arXiv 2411.09009,
+/// has the idea).
+/// </summary>
+internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHead>
+{
+    /// <summary>Rows of logits at once: 16 MB at a vocabulary of 8192.</summary>
+    private const int ChunkRows = 512;
+
+    public override string Name => nameof(OutputHead);
+
+    /// <param name="x">[M, C], normalised.</param>
+    /// <param name="matrix">[V, C].</param>
+    /// <param name="targets">[M].</param>
+    /// <param name="weights">[M], such as 1 / number of targets in the whole step.</param>
+    /// <returns>The weighted loss, a scalar.</returns>
+    public static Tensor Loss(Tensor x, Tensor matrix, long[] targets, float[] weights) => apply(x, matrix, targets, weights);
+
+    /// <summary>Log-probability of each target, [M]; nothing is kept for a gradient.</summary>
+    public static float[] LogProbs(Tensor x, Tensor matrix, long[] targets)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        float[] logProbs = new float[targets.Length];
+        ForEachChunk(x, matrix, targets, (logits, first, _) => CrossEntropy(logits, targets, null, logProbs, first));
+        return logProbs;
+    }
+
+    public override Tensor forward(autograd.AutogradContext context, params object[] arguments)
+    {
+        (Tensor x, Tensor matrix, long[] targets, float[] weights) = ((Tensor)arguments[0], (Tensor)arguments[1], (long[])arguments[2], (float[])arguments[3]);
+        Tensor dx = empty_like(x), dMatrix = zeros_like(matrix);
+        float[] logProbs = new float[targets.Length];
+        ForEachChunk(x, matrix, targets, (logits, first, rows) =>
+        {
+            CrossEntropy(logits, targets, weights, logProbs, first);
+            using Tensor slice = dx.narrow(0, first, rows), input = x.narrow(0, first, rows), product = logits.mm(matrix), transposed = logits.t();
+            slice.copy_(product);
+            dMatrix.addmm_(transposed, input);
+        });
+        context.save_for_backward([dx, dMatrix]);
+        double loss = 0;
+        for (int i = 0; i < logProbs.Length; i++) loss -= (double)weights[i] * logProbs[i];
+        return tensor((float)loss);
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    {
+        List<Tensor> saved = context.get_saved_variables();
+        return [saved[0].mul(gradient), saved[1].mul(gradient), null!, null!];
+    }
+
+    private static void ForEachChunk(Tensor x, Tensor matrix, long[] targets, Action<Tensor, int, int> body)
+    {
+        using Tensor transposed = matrix.t();
+        for (int first = 0; first < targets.Length; first += ChunkRows)
+        {
+            int rows = Math.Min(ChunkRows, targets.Length - first);
+            using Tensor input = x.narrow(0, first, rows), logits = input.mm(transposed); // [rows, V]
+            body(logits, first, rows);
+        }
+    }
+
+    /// <summary>
+    /// Writes each row's log-probability; with weights, turns its logits into the gradient weight * (softmax - onehot).
+    /// </summary>
+    private static void CrossEntropy(Tensor logits, long[] targets, float[]? weights, float[] logProbs, int firstRow)
+    {
+        int vocabulary = (int)logits.shape[1];
+        nint start = (nint)Rows.Floats(logits);
+        Rows.ForEach(logits.shape[0], vocabulary, (_, first, end) =>
+        {
+            for (int row = first; row < end; row++)
+            {
+                var values = new Span<float>((float*)start + (long)row * vocabulary, vocabulary);
+                int target = (int)targets[firstRow + row];
+                float max = TensorPrimitives.Max<float>(values), atTarget = values[target] - max;
+                TensorPrimitives.Subtract(values, max, values);
+                TensorPrimitives.Exp(values, values);
+                float sum = TensorPrimitives.Sum<float>(values);
+                logProbs[firstRow + row] = (float)(atTarget - Math.Log(sum));
+                if (weights is null) continue;
+                TensorPrimitives.Multiply(values, weights[firstRow + row] / sum, values);
+                values[target] -= weights[firstRow + row];
+            }
+        });
+    }
+}

@@ -1,0 +1,45 @@
+using TorchSharp;
+
+namespace Flywheel.Training;
+
+/// <summary>
+/// Runs fused kernels over the rows of a tensor. The split is fixed by the number of rows and threads alone, so sums that
+/// are kept per part and added in order give the same bits every time.
+/// </summary>
+internal static unsafe class Rows
+{
+    /// <summary>Below this many floats, waking another thread costs more than it saves.</summary>
+    private const long MinFloats = 1 << 15;
+
+    public static int NumThreads { get; set; } = 1;
+
+    /// <summary>Calls <paramref name="body"/> with (part, first row, end row) for at most <see cref="NumThreads"/> parts.</summary>
+    /// <returns>The number of parts.</returns>
+    public static int ForEach(long rows, long floatsPerRow, Action<int, int, int> body)
+    {
+        int parts = (int)Math.Clamp(rows * floatsPerRow / MinFloats, 1, Math.Min(NumThreads, Math.Max(rows, 1)));
+        if (parts == 1) body(0, 0, (int)rows);
+        else Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => body(part, (int)(rows * part / parts), (int)(rows * (part + 1) / parts)));
+        return parts;
+    }
+
+    /// <summary>Address of a contiguous fp32 tensor's first element.</summary>
+    public static float* Floats(torch.Tensor tensor)
+    {
+        if (tensor.dtype != torch.ScalarType.Float32 || !tensor.is_contiguous()) throw new ArgumentException($"expected a contiguous fp32 tensor, got {tensor.dtype} [{string.Join(", ", tensor.shape)}]");
+        return (float*)NativeTensor.Data(tensor.Handle);
+    }
+
+    public static long* Longs(torch.Tensor tensor)
+    {
+        if (tensor.dtype != torch.ScalarType.Int64 || !tensor.is_contiguous()) throw new ArgumentException($"expected a contiguous int64 tensor, got {tensor.dtype}");
+        return (long*)NativeTensor.Data(tensor.Handle);
+    }
+}
+
+/// <summary>TorchSharp does not show a tensor's address; its native library does.</summary>
+internal static partial class NativeTensor
+{
+    [System.Runtime.InteropServices.LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
+    public static partial nint Data(nint tensor);
+}
