@@ -1,0 +1,115 @@
+using System.Security.Cryptography;
+using System.Text;
+using Flywheel.Data;
+using Flywheel.Model;
+using Flywheel.Training;
+
+namespace Flywheel.Loop.Runs;
+
+/// <summary>What a recipe's run made.</summary>
+/// <param name="Model">The finished model.</param>
+/// <param name="RunFolder">Log, curve, recipe and result.</param>
+/// <param name="Data">The tokenised data and its report.</param>
+public sealed record FinishedRun(ModelFolder Model, string RunFolder, BuiltData Data);
+
+/// <summary>
+/// From a recipe to a model: resolves the base (running its recipe first if need be), builds the data, learns the tokenizer
+/// when there is no base, trains. A run is named by its recipe and the hash of what decides its bits, so the same recipe
+/// on the same data goes on where it stopped, and a finished one is used again.
+/// </summary>
+public sealed class RecipeRunner(FlywheelHome home)
+{
+    /// <summary>Said in words what is being done, such as reading a source.</summary>
+    public Action<string>? Status { get; init; }
+
+    /// <summary>Told of every step, with the recipe's name.</summary>
+    public Action<string, TrainingProgress>? Progress { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
+
+    /// <param name="path">A YAML file; its relative paths start at its folder.</param>
+    /// <param name="overrides">Such as <c>train.steps=100</c>; a base's recipe does not see them.</param>
+    /// <param name="cancellation">Ends the run after a checkpoint; the same call goes on from it.</param>
+    /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
+    public FinishedRun Run(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default) =>
+        Run(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, cancellation);
+
+    /// <param name="recipe">What to train.</param>
+    /// <param name="folder">Where its relative paths start.</param>
+    /// <param name="cancellation">Ends the run after a checkpoint.</param>
+    public FinishedRun Run(Recipe recipe, string folder, CancellationToken cancellation = default) => Run(recipe, folder, [], cancellation);
+
+    private FinishedRun Run(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
+    {
+        ModelFolder? parent = recipe.Base is { } name ? ResolveBase(name, recipe, folder, above, cancellation) : null;
+        Tokenizer tokenizer;
+        ModelConfig config;
+        DataCollection collection = DataCollection.Collect(recipe, folder, home, Status);
+        if (parent is not null) (tokenizer, config) = (parent.Tokenizer, parent.Config);
+        else (tokenizer, config) = Fresh(recipe, collection);
+        BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status);
+        string runFolder = Path.Combine(home.Runs, $"{recipe.Name}-{Identity(recipe, parent, tokenizer, data)}");
+        ModelFolder model = TrainingRun.Run(new TrainingJob
+        {
+            Recipe = recipe,
+            RunFolder = runFolder,
+            Base = parent,
+            Config = parent is null ? config : null,
+            Tokenizer = parent is null ? tokenizer : null,
+            TrainData = data.TrainPath,
+            ValidationData = data.ValidationPath,
+            ModelsFolder = home.Models,
+            NumThreads = NumThreads,
+            Time = Time,
+        }, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        return new FinishedRun(model, runFolder, data);
+    }
+
+    /// <summary>A model folder, a hash (or its beginning) in the home's models, or a recipe that is run first.</summary>
+    private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
+    {
+        string path = Path.GetFullPath(Path.Combine(folder, name));
+        if (Directory.Exists(path)) return ModelFolder.Open(path);
+        if (File.Exists(path))
+        {
+            if (above.Contains(path)) throw new FlywheelException($"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
+            return Run(RecipeFile.Load(path), Path.GetDirectoryName(path)!, [.. above, path], cancellation).Model;
+        }
+        string[] found = name.Length >= 4 && name.All(char.IsAsciiHexDigitLower) ? Directory.GetDirectories(home.Models, $"{name[..Math.Min(12, name.Length)]}*") : [];
+        return found.Length == 1
+            ? ModelFolder.Open(found[0])
+            : throw new FlywheelException($"recipe '{recipe.Name}': field 'base' is '{name}', which is no folder and no recipe at {path}, and {(found.Length == 0 ? "no model" : $"{found.Length} models")} in {home.Models}");
+    }
+
+    private (Tokenizer, ModelConfig) Fresh(Recipe recipe, DataCollection collection)
+    {
+        ShapeRecipe shape = recipe.Model ?? throw new FlywheelException($"recipe '{recipe.Name}': neither 'base' nor 'model' is given, expected a base to start from or a shape for random weights");
+        TokenizerRecipe wanted = recipe.Tokenizer ?? throw new FlywheelException($"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
+        Status?.Invoke($"learning a vocabulary of {wanted.Vocab}");
+        Tokenizer tokenizer = Tokenizer.Train(collection.Texts(), wanted.Vocab);
+        return (tokenizer, new ModelConfig
+        {
+            HiddenSize = shape.Hidden,
+            IntermediateSize = shape.Intermediate,
+            NumLayers = shape.Layers,
+            NumHeads = shape.Heads,
+            NumKvHeads = shape.KvHeads,
+            HeadDim = shape.HeadDim,
+            VocabSize = tokenizer.VocabSize,
+            MaxPositions = shape.Context,
+            RopeTheta = shape.RopeTheta,
+            TieEmbeddings = shape.TieEmbeddings,
+            EosTokenIds = [tokenizer.SpecialTokens["<|im_end|>"], tokenizer.SpecialTokens["<|endoftext|>"]],
+        });
+    }
+
+    /// <summary>Hash of everything that decides the weights; the evaluation's rhythm and the checkpoints' do not.</summary>
+    private static string Identity(Recipe recipe, ModelFolder? parent, Tokenizer tokenizer, BuiltData data)
+    {
+        string dataset = Path.GetFileName(data.TrainPath);
+        string text = $"{parent?.Hash}\n{tokenizer.Hash}\n{dataset}\n{RecipeFile.ToYaml(recipe)}";
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..10];
+    }
+}

@@ -1,0 +1,124 @@
+// M predicted tokens of a micro-batch.
+using Flywheel.Model;
+
+namespace Flywheel.Training;
+
+/// <summary>The figures of one optimiser step or one evaluation.</summary>
+/// <param name="Loss">Mean over target tokens, or over pairs for preference training.</param>
+/// <param name="Accuracy">Share of pairs whose preferred answer gained more than the rejected one; null elsewhere.</param>
+internal readonly record struct Score(double Loss, double? Accuracy);
+
+/// <summary>
+/// Turns micro-batches into gradients. Every loss is divided by the count over the whole step, so that the way a step is
+/// cut into micro-batches does not change its gradient.
+/// </summary>
+/// <param name="recipe">Says which objective.</param>
+/// <param name="reference">Log-probability of each document under the base model, for preference training.</param>
+internal sealed class Objective(TrainRecipe recipe, double[]? reference)
+{
+    private bool IsPreference => recipe.Objective == "preference";
+
+    /// <summary>Learn every token, or only the marked ones.</summary>
+    public bool EveryToken => recipe.Objective == "next-token";
+
+    /// <summary>Adds the step's gradient to the parameters.</summary>
+    public Score Accumulate(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros) => Run(model, data, micros, learn: true);
+
+    /// <summary>The loss alone.</summary>
+    public Score Evaluate(DecoderModel model, TokenDataset data, IEnumerable<IReadOnlyList<Segment>> micros) => Run(model, data, [.. micros], learn: false);
+
+    /// <summary>
+    /// Log-probability of each document's targets under <paramref name="model"/>: computed once, before the first step of
+    /// preference training, and kept.
+    /// </summary>
+    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation)
+    {
+        double[] sums = new double[data.NumDocuments];
+        foreach (List<Segment> micro in DataOrder.InOrder(data, split: false, model.Config.MaxPositions, microTokens))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Batch batch = Batch.Read(data, micro, everyToken: false);
+            double[] perSegment = SegmentSums(batch, model.LogProbs(batch));
+            for (int i = 0; i < perSegment.Length; i++) sums[batch.Documents[i]] = perSegment[i];
+        }
+        return sums;
+    }
+
+    private Score Run(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, bool learn)
+    {
+        Batch[] batches = [.. micros.Select(micro => Batch.Read(data, micro, EveryToken))];
+        return IsPreference ? Preference(model, batches, learn) : NextToken(model, batches, learn);
+    }
+
+    private static Score NextToken(DecoderModel model, Batch[] batches, bool learn)
+    {
+        long numTargets = batches.Sum(batch => (long)batch.Targets.Length);
+        double loss = 0;
+        foreach (Batch batch in batches.Where(batch => batch.Targets.Length > 0))
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            if (!learn)
+            {
+                foreach (float logProb in model.LogProbs(batch)) loss -= logProb / (double)numTargets;
+                continue;
+            }
+            float[] weights = new float[batch.Targets.Length];
+            Array.Fill(weights, 1f / numTargets);
+            Tensor value = model.Loss(batch, weights);
+            value.backward();
+            loss += value.item<float>();
+        }
+        return new Score(loss, null);
+    }
+
+    /// <summary>
+    /// DPO (Rafailov 2023, arXiv 2305.18290): -log sigmoid(beta * margin), margin = (log p - log p_ref)(preferred) - the
+    /// same of the rejected, averaged over pairs; plus <see cref="TrainRecipe.DpoSupervised"/> times the mean -log p of the
+    /// preferred answers' tokens. Its derivative by each token's -log p is beta * sigmoid(-beta * margin), with the sign of
+    /// the answer, so one weighted cross-entropy gives the gradient.
+    /// </summary>
+    private Score Preference(DecoderModel model, Batch[] batches, bool learn)
+    {
+        int numPairs = batches.Sum(batch => batch.SegmentLengths.Length) / 2;
+        long numPreferred = batches.Sum(batch => batch.RowSegments.LongCount(segment => segment % 2 == 0));
+        double loss = 0;
+        int won = 0;
+        foreach (Batch batch in batches)
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            float[] WeightsOf(float[] logProbs)
+            {
+                double[] sums = SegmentSums(batch, logProbs);
+                double[] pull = new double[sums.Length];
+                for (int i = 0; i < sums.Length; i += 2)
+                {
+                    double margin = sums[i] - reference![batch.Documents[i]] - (sums[i + 1] - reference[batch.Documents[i + 1]]);
+                    double x = recipe.DpoBeta * margin;
+                    loss += (x > 0 ? double.LogP1(Math.Exp(-x)) : double.LogP1(Math.Exp(x)) - x) / numPairs;
+                    won += margin > 0 ? 1 : 0;
+                    pull[i] = recipe.DpoBeta / (1 + Math.Exp(x)) / numPairs;
+                    pull[i + 1] = -pull[i];
+                }
+                float[] weights = new float[logProbs.Length];
+                for (int row = 0; row < weights.Length; row++)
+                {
+                    bool preferred = batch.RowSegments[row] % 2 == 0;
+                    double supervised = preferred ? recipe.DpoSupervised / numPreferred : 0;
+                    loss -= supervised * logProbs[row];
+                    weights[row] = (float)(pull[batch.RowSegments[row]] + supervised);
+                }
+                return weights;
+            }
+            if (learn) model.Loss(batch, WeightsOf).backward();
+            else WeightsOf(model.LogProbs(batch));
+        }
+        return new Score(loss, (double)won / numPairs);
+    }
+
+    private static double[] SegmentSums(Batch batch, float[] logProbs)
+    {
+        double[] sums = new double[batch.SegmentLengths.Length];
+        for (int row = 0; row < logProbs.Length; row++) sums[batch.RowSegments[row]] += logProbs[row];
+        return sums;
+    }
+}

@@ -1,0 +1,141 @@
+using Flywheel.Model;
+using Flywheel.Testing;
+using TorchSharp;
+
+namespace Flywheel.Training.Tests;
+
+public sealed class DecoderTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("qwen3", true)]
+    [InlineData("llama", false)]
+    [InlineData("qwen2", true)]
+    public void LogProbs_OfPackedDocuments_EqualThePlainImplementation(string type, bool tied)
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny with { ModelType = type, TieEmbeddings = tied }, 5);
+        using TokenDataset data = Data(2, 17, 64, 9);
+        Batch batch = TestModels.Batch(data, everyToken: true, 0, 1, 2, 3);
+        double[] expected = Expected(PlainDecoder.Copy(model), data, 0, 1, 2, 3);
+        float[] actual = model.LogProbs(batch);
+        Assert.Equal(expected.Length, actual.Length);
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 5e-5 * Math.Max(1, Math.Abs(expected[i])));
+    }
+
+    /// <summary>Central differences of the plain double implementation, at some coordinates of every tensor.</summary>
+    [Theory]
+    [InlineData("qwen3", true)]
+    [InlineData("qwen2", false)]
+    public void Gradient_OfPackedLoss_EqualsFiniteDifferencesOfThePlainImplementation(string type, bool tied)
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny with { ModelType = type, TieEmbeddings = tied, NumLayers = 1, VocabSize = 40 }, 6);
+        using TokenDataset data = TokenDataset.Open(TestModels.Dataset(_folder.Path, 40, "none", [6, 3, 11], 8));
+        Batch batch = TestModels.Batch(data, everyToken: true, 0, 1, 2);
+        using (torch.NewDisposeScope()) model.Loss(batch, TestModels.Weights(batch, 0.25)).backward();
+
+        PlainDecoder plain = PlainDecoder.Copy(model);
+        double Loss() => -0.25 * Expected(plain, data, 0, 1, 2).Sum();
+        Dictionary<string, float[]> gradients = GradientsByName(model);
+        var random = new SeededRandom(1, 1);
+        double largest = gradients.Values.SelectMany(values => values).Max(Math.Abs);
+        foreach ((string name, double[] values) in plain.Weights)
+        {
+            for (int sample = 0; sample < 6; sample++)
+            {
+                int i = random.Next(values.Length);
+                (double kept, double step) = (values[i], 1e-5);
+                values[i] = kept + step;
+                double above = Loss();
+                values[i] = kept - step;
+                double below = Loss();
+                values[i] = kept;
+                double expected = (above - below) / (2 * step);
+                Assert.True(Math.Abs(expected - gradients[name][i]) < 2e-4 * Math.Max(Math.Abs(expected), 0.02 * largest), $"{name}[{i}]: expected {expected:g6}, got {gradients[name][i]:g6}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Loss_Packed_EqualsUnpackedTo1e6()
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny, 7);
+        using TokenDataset data = Data(5, 33, 2, 60, 12, 21);
+        long[] all = [0, 1, 2, 3, 4, 5];
+        Batch packed = TestModels.Batch(data, everyToken: false, all);
+        (double together, Dictionary<string, float[]> packedGradient) = LossAndGradient(model, [packed]);
+        (double apart, Dictionary<string, float[]> apartGradient) = LossAndGradient(model, [.. all.Select(document => TestModels.Batch(data, false, document))]);
+        Assert.Equal(apart, together, 1e-6);
+        foreach ((string name, float[] values) in apartGradient)
+            for (int i = 0; i < values.Length; i++) Assert.Equal(values[i], packedGradient[name][i], 1e-5f);
+    }
+
+    /// <summary>What one document says must not reach another: changing it changes no bit of its neighbours.</summary>
+    [Fact]
+    public void LogProbs_OfADocument_DoNotDependOnItsNeighbours()
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny, 7);
+        using TokenDataset data = Data(20, 31, 31, 14);
+        float[] first = model.LogProbs(TestModels.Batch(data, true, 0, 1, 3)), second = model.LogProbs(TestModels.Batch(data, true, 0, 2, 3));
+        Assert.NotEqual(first[19..49], second[19..49]);
+        for (int i = 0; i < first.Length; i++)
+            if (i is < 19 or >= 49) Assert.Equal(first[i], second[i], 1e-5f);
+    }
+
+    [Fact]
+    public void Tensors_OverManySteps_StayFlatInNumber()
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny, 7);
+        using TokenDataset data = Data(5, 33, 2, 60);
+        using var optimizer = new AdamW(model.Parameters, new TrainRecipe { Objective = "next-token" });
+        var objective = new Objective(new TrainRecipe { Objective = "next-token" }, null);
+        Segment[] all = [.. Enumerable.Range(0, 4).Select(document => new Segment(document, 0, data.Length(document)))];
+        long after5 = 0;
+        for (int step = 1; step <= 25; step++)
+        {
+            objective.Accumulate(model, data, [all]);
+            optimizer.Step(step, 1e-3);
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            if (step == 5) after5 = Tensor.TotalCount;
+        }
+        Assert.InRange(Tensor.TotalCount, 0, after5);
+    }
+
+    private TokenDataset Data(params int[] lengths) => TokenDataset.Open(TestModels.Dataset(_folder.Path, 300, "none", lengths, 3));
+
+    private static double[] Expected(PlainDecoder plain, TokenDataset data, params long[] documents) => [.. documents.SelectMany(document =>
+    {
+        long[] tokens = new long[data.Length(document)];
+        data.ReadTokens(document, 0, tokens);
+        return plain.LogProbs(tokens);
+    })];
+
+    private static (double, Dictionary<string, float[]>) LossAndGradient(DecoderModel model, Batch[] batches)
+    {
+        foreach ((_, Tensor parameter) in model.Parameters) parameter.grad = null;
+        double loss = 0;
+        int targets = batches.Sum(batch => batch.Targets.Length);
+        foreach (Batch batch in batches.Where(batch => batch.Targets.Length > 0))
+        {
+            using var scope = torch.NewDisposeScope();
+            Tensor value = model.Loss(batch, TestModels.Weights(batch, 1.0 / targets));
+            value.backward();
+            loss += value.item<float>();
+        }
+        return (loss, GradientsByName(model));
+    }
+
+    /// <summary>Gradients under Hugging Face names: read through the model by swapping them in for its weights.</summary>
+    private static Dictionary<string, float[]> GradientsByName(DecoderModel model)
+    {
+        using var noGrad = torch.no_grad();
+        Tensor[] kept = [.. model.Parameters.Select(parameter => parameter.Tensor.detach().clone())];
+        foreach ((_, Tensor parameter) in model.Parameters) parameter.copy_(parameter.grad!);
+        var gradients = model.Config.Tensors().ToDictionary(tensor => tensor.Name, tensor => model.Read(tensor.Name));
+        for (int i = 0; i < kept.Length; i++) model.Parameters[i].Tensor.copy_(kept[i]);
+        return gradients;
+    }
+}
