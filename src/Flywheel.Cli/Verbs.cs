@@ -5,5 +5,13 @@ namespace Flywheel.Cli;
 /// <summary>Every verb of the command line, in the order in which a person meets them.</summary>
 internal static class Verbs
 {
-    public static IEnumerable<Command> All => [UpCommand.Create(), DemoCommand.Create(), DataCommand.Create(), BenchCommand.Create()];
+    public static IEnumerable<Command> All =>
+    [
+        UpCommand.Create(),
+        DemoCommand.Create(),
+        DataCommand.Create(),
+        TrainCommand.Create(),
+        RunsCommand.Create(),
+        BenchCommand.Create(),
+    ];
 }

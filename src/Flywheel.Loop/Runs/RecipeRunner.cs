@@ -101,7 +101,7 @@ public sealed class RecipeRunner(FlywheelHome home)
             MaxPositions = shape.Context,
             RopeTheta = shape.RopeTheta,
             TieEmbeddings = shape.TieEmbeddings,
-            EosTokenIds = [tokenizer.SpecialTokens["<|im_end|>"], tokenizer.SpecialTokens["<|endoftext|>"]],
+            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]],
         });
     }
 

@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Globalization;
+using Flywheel.Loop.Runs;
+using Flywheel.Model;
+using Flywheel.Training;
+using Spectre.Console;
+
+namespace Flywheel.Cli;
+
+/// <summary><c>flywheel train RECIPE</c>: from a recipe to a model; started again, it goes on where it stopped.</summary>
+internal static class TrainCommand
+{
+    /// <summary>Seconds between lines when nobody watches a terminal.</summary>
+    private const double PlainSeconds = 10;
+
+    public static Command Create()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
+        var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as train.steps=100", DefaultValueFactory = _ => [] };
+        var threads = new Option<int>("--threads") { Description = "Threads of a new run; the weights' bits depend on them", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command goes on from it.\nExample: flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, threads };
+        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(threads), cancellation), CancellationToken.None));
+        return command;
+    }
+
+    private static void Run(string recipe, string[] overrides, int threads, CancellationToken cancellation)
+    {
+        if (threads < 1) throw new FlywheelException($"--threads is {threads}, expected 1 or more");
+        var home = new FlywheelHome();
+        FinishedRun? run = null;
+        if (Console.IsOutputRedirected) run = Train(new PlainReport());
+        else
+        {
+            AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+                .Start(context => run = Train(new LiveReport(context)));
+        }
+        TrainingResult result = TrainingResult.Read(run!.RunFolder)!;
+        AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
+            .AddRow("model", Markup.Escape(result.ModelPath))
+            .AddRow("run", Markup.Escape(run.RunFolder))
+            .AddRow("curve", Markup.Escape(Path.Combine(run.RunFolder, "curve.svg")))
+            .AddRow("steps, tokens", $"{result.Steps:N0}, {result.Tokens:N0}")
+            .AddRow("loss", $"{result.Loss:F4}")
+            .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
+            .AddRow("time", RunsCommand.Duration(result.Seconds)));
+
+        FinishedRun Train(IReport report) =>
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads }.Run(recipe, overrides, cancellation);
+    }
+
+    private static string Describe(string recipe, TrainingProgress progress, double? validation)
+    {
+        LogLine line = progress.Line!;
+        string text = string.Create(CultureInfo.InvariantCulture, $"{recipe} step {line.Step}/{progress.NumSteps} loss {line.Loss:F3}");
+        if (line.Accuracy is { } accuracy) text += $" accuracy {accuracy:P0}";
+        if (validation is { } loss) text += $" validation {loss:F3}";
+        return text + $" {line.TokensPerSecond:N0} tokens/s, {RunsCommand.Duration(progress.Remaining?.TotalSeconds ?? 0)} left";
+    }
+
+    private interface IReport
+    {
+        void Status(string text);
+
+        void Progress(string recipe, TrainingProgress progress);
+    }
+
+    /// <summary>Lines for a file or a pipe.</summary>
+    private sealed class PlainReport : IReport
+    {
+        private long _lastLine;
+        private double? _validation;
+
+        public void Status(string text) => Console.WriteLine(text);
+
+        public void Progress(string recipe, TrainingProgress progress)
+        {
+            if (progress.Note is { } note) Console.WriteLine(note);
+            if (progress.Line is not { } line) return;
+            if (line.ValidationLoss is { } loss) Console.WriteLine($"{recipe} step {line.Step} validation loss {_validation = loss:F4}");
+            else if (line.Step == progress.NumSteps || TimeProvider.System.GetElapsedTime(_lastLine).TotalSeconds >= PlainSeconds)
+            {
+                _lastLine = TimeProvider.System.GetTimestamp();
+                Console.WriteLine(Describe(recipe, progress, _validation));
+            }
+        }
+    }
+
+    /// <summary>One moving bar for each recipe of the chain.</summary>
+    private sealed class LiveReport(ProgressContext context) : IReport
+    {
+        private readonly Dictionary<string, ProgressTask> _bars = [];
+        private double? _validation;
+
+        public void Status(string text) => AnsiConsole.MarkupLineInterpolated($"[grey]{text}[/]");
+
+        public void Progress(string recipe, TrainingProgress progress)
+        {
+            if (progress.Note is { } note) AnsiConsole.MarkupLineInterpolated($"[yellow]{note}[/]");
+            if (progress.Line is not { } line) return;
+            _validation = line.ValidationLoss ?? _validation;
+            if (line.Loss is null) return;
+            if (!_bars.TryGetValue(recipe, out ProgressTask? bar)) _bars[recipe] = bar = context.AddTask(Markup.Escape(recipe), maxValue: progress.NumSteps);
+            bar.Description = Markup.Escape(Describe(recipe, progress, _validation));
+            bar.Value = line.Step;
+        }
+    }
+}
