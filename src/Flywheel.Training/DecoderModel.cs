@@ -59,6 +59,9 @@ internal sealed class DecoderModel : IDisposable
 
     public ModelConfig Config { get; }
 
+    /// <summary>Multiply matrices in bfloat16.</summary>
+    public bool HalfProducts { get; init; }
+
     /// <summary>Every trained tensor once, in a fixed order, under the name of its first part.</summary>
     public List<(string Name, Tensor Tensor)> Parameters { get; } = [];
 
@@ -66,9 +69,9 @@ internal sealed class DecoderModel : IDisposable
     /// Random weights: normal with deviation 0.5 / sqrt(inputs), embedding 0.02, gains 1, biases 0, and zero for what is added
     /// to the residual stream, so that every layer starts as the identity.
     /// </summary>
-    public static DecoderModel CreateRandom(ModelConfig config, int seed)
+    public static DecoderModel CreateRandom(ModelConfig config, int seed, bool halfProducts = false)
     {
-        var model = new DecoderModel(config);
+        var model = new DecoderModel(config) { HalfProducts = halfProducts };
         ulong stream = 0;
         foreach ((string name, long[] shape) in config.Tensors())
         {
@@ -89,9 +92,9 @@ internal sealed class DecoderModel : IDisposable
     }
 
     /// <exception cref="FlywheelException">A tensor is missing or of the wrong shape.</exception>
-    public static DecoderModel Load(ModelFolder folder)
+    public static DecoderModel Load(ModelFolder folder, bool halfProducts = false)
     {
-        var model = new DecoderModel(folder.Config);
+        var model = new DecoderModel(folder.Config) { HalfProducts = halfProducts };
         using SafetensorsFile weights = folder.OpenWeights();
         foreach ((string name, long[] shape) in folder.Config.Tensors()) model.Write(name, weights.ReadFloats(weights.Require(name, shape)));
         return model;
@@ -115,7 +118,7 @@ internal sealed class DecoderModel : IDisposable
     /// <summary>Weighted sum of -log p over the batch's targets: a scalar with a gradient.</summary>
     /// <param name="batch">Packed documents.</param>
     /// <param name="weights">[M].</param>
-    public Tensor Loss(Batch batch, float[] weights) => OutputHead.Loss(Hidden(batch), _output, batch.Targets, weights);
+    public Tensor Loss(Batch batch, float[] weights) => OutputHead.Loss(Hidden(batch), _output, batch.Targets, weights, HalfProducts);
 
     /// <summary>Log-probability of each target, [M].</summary>
     public float[] LogProbs(Batch batch)
@@ -131,7 +134,7 @@ internal sealed class DecoderModel : IDisposable
     public Tensor Loss(Batch batch, Func<float[], float[]> weightsOf)
     {
         Tensor hidden = Hidden(batch);
-        return OutputHead.Loss(hidden, _output, batch.Targets, weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)));
+        return OutputHead.Loss(hidden, _output, batch.Targets, weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), HalfProducts);
     }
 
     /// <summary>Logits of every input position, [N, V]: for tests.</summary>
@@ -162,13 +165,20 @@ internal sealed class DecoderModel : IDisposable
         foreach (Layer layer in _layers)
         {
             Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
-            Tensor qkv = nn.functional.linear(h, layer.Qkv, layer.QkvBias); // [N, (H + 2K) D]
-            x = x + nn.functional.linear(Attention(qkv, layer, layout, batch.SegmentLengths), layer.Output);
+            Tensor qkv = Linear(h, layer.Qkv, layer.QkvBias); // [N, (H + 2K) D]
+            x = x + Linear(Attention(qkv, layer, layout, batch.SegmentLengths), layer.Output);
             h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
-            h = SwiGlu.Apply(nn.functional.linear(h, layer.GateUp)); // [N, F]
-            x = x + nn.functional.linear(h, layer.Down);
+            h = SwiGlu.Apply(Linear(h, layer.GateUp)); // [N, F]
+            x = x + Linear(h, layer.Down);
         }
         return x;
+    }
+
+    private Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
+    {
+        if (!HalfProducts) return nn.functional.linear(x, weight, bias);
+        Tensor y = HalfLinear.Apply(x, weight);
+        return bias is null ? y : y + bias;
     }
 
     /// <summary>Causal attention inside each segment: [N, (H + 2K) D] to [N, H D].</summary>

@@ -177,7 +177,8 @@ public sealed class TrainingRun
 
     private ModelFolder Train()
     {
-        using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed);
+        bool half = _recipe.Precision == "bfloat16";
+        using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder, half) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed, half);
         var order = new DataOrder(_train, _recipe, _job.Recipe.Seed, _config.MaxPositions);
         var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"));
         Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"));

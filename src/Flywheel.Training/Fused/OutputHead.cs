@@ -21,8 +21,9 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
     /// <param name="matrix">[V, C].</param>
     /// <param name="targets">[M].</param>
     /// <param name="weights">[M], such as 1 / number of targets in the whole step.</param>
+    /// <param name="halfProducts">Compute the gradients' products in bfloat16; logits are fp32 always.</param>
     /// <returns>The weighted loss, a scalar.</returns>
-    public static Tensor Loss(Tensor x, Tensor matrix, long[] targets, float[] weights) => apply(x, matrix, targets, weights);
+    public static Tensor Loss(Tensor x, Tensor matrix, long[] targets, float[] weights, bool halfProducts) => apply(x, matrix, targets, weights, halfProducts);
 
     /// <summary>Log-probability of each target, [M]; nothing is kept for a gradient.</summary>
     public static float[] LogProbs(Tensor x, Tensor matrix, long[] targets)
@@ -36,15 +37,26 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
 
     public override Tensor forward(autograd.AutogradContext context, params object[] arguments)
     {
-        (Tensor x, Tensor matrix, long[] targets, float[] weights) = ((Tensor)arguments[0], (Tensor)arguments[1], (long[])arguments[2], (float[])arguments[3]);
+        (Tensor x, Tensor matrix, long[] targets, float[] weights, bool half) = ((Tensor)arguments[0], (Tensor)arguments[1], (long[])arguments[2], (float[])arguments[3], (bool)arguments[4]);
+        using Tensor? halfMatrix = half ? matrix.to(bfloat16) : null;
         Tensor dx = empty_like(x), dMatrix = zeros_like(matrix);
         float[] logProbs = new float[targets.Length];
         ForEachChunk(x, matrix, targets, (logits, first, rows) =>
         {
             CrossEntropy(logits, targets, weights, logProbs, first);
-            using Tensor slice = dx.narrow(0, first, rows), input = x.narrow(0, first, rows), product = logits.mm(matrix), transposed = logits.t();
-            slice.copy_(product);
-            dMatrix.addmm_(transposed, input);
+            using Tensor slice = dx.narrow(0, first, rows), input = x.narrow(0, first, rows);
+            using var scope = NewDisposeScope();
+            if (half)
+            {
+                Tensor g = logits.to(bfloat16);
+                slice.copy_(g.mm(halfMatrix!));
+                dMatrix.add_(g.t().mm(input.to(bfloat16)));
+            }
+            else
+            {
+                slice.copy_(logits.mm(matrix));
+                dMatrix.addmm_(logits.t(), input);
+            }
         });
         context.save_for_backward([dx, dMatrix]);
         double loss = 0;
@@ -55,7 +67,7 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
     public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
     {
         List<Tensor> saved = context.get_saved_variables();
-        return [saved[0].mul(gradient), saved[1].mul(gradient), null!, null!];
+        return [saved[0].mul(gradient), saved[1].mul(gradient), null!, null!, null!];
     }
 
     private static void ForEachChunk(Tensor x, Tensor matrix, long[] targets, Action<Tensor, int, int> body)
