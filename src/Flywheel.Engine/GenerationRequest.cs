@@ -1,5 +1,3 @@
-using Flywheel.Engine.Grammars;
-
 namespace Flywheel.Engine;
 
 /// <summary>One request to the engine.</summary>
@@ -14,9 +12,6 @@ public sealed record GenerationRequest
 
     /// <summary>Texts that end the answer and are not part of it. The model's end tokens always end it.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
-
-    /// <summary>What the answer must look like; applied after penalties and before temperature.</summary>
-    public Grammar? Grammar { get; init; }
 
     /// <summary>Alternatives to report with each token.</summary>
     public int TopLogprobs { get; init; }

@@ -85,7 +85,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
         if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
         request.Sampler.Validate(_config.VocabSize);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Grammar), Loop.Cancel);
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Sampler.Grammar), Loop.Cancel);
         Add(sequence, cancellation);
         return sequence.Stream;
     }
@@ -121,12 +121,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     }
 
     /// <summary>Masks are kept, because an application asks for the same form again and again.</summary>
-    private GrammarCursor? Cursor(Grammar? grammar)
+    private GrammarCursor? Cursor(string? grammar)
     {
         if (grammar is null) return null;
         if (_tokenizer is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
         if (_masks.Count >= MaxGrammars) _masks.Clear();
-        return new GrammarCursor(_masks.GetOrAdd(grammar.Source, _ => new GrammarMasks(grammar, _trie.Value)), _tokenizer, _config.EosTokenIds);
+        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value)), _tokenizer, _config.EosTokenIds);
     }
 
     private void CheckText(int[] tokens)

@@ -29,6 +29,12 @@ public sealed record SamplerOptions
     /// <summary>Added to logits.</summary>
     public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
 
+    /// <summary>
+    /// What the answer must look like, in GBNF (<see cref="Grammars.Grammar"/> makes it from a JSON schema); null allows
+    /// everything. As text, so that a record of these options is complete.
+    /// </summary>
+    public string? Grammar { get; init; }
+
     /// <summary>The same seed, prompt and model give the same answer, whatever else is in the batch.</summary>
     public ulong Seed { get; init; }
 

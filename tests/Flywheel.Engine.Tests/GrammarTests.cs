@@ -114,7 +114,7 @@ public class GrammarTests
         Grammar grammar = Grammar.FromJsonSchema(schema);
         await Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
         {
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = [i + 1, 2], MaxTokens = 500, Grammar = grammar, Sampler = new() { Seed = (ulong)i, Temperature = 1 + i % 2 } });
+            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = [i + 1, 2], MaxTokens = 500, Sampler = new() { Seed = (ulong)i, Temperature = 1 + i % 2, Grammar = grammar.Source } });
             string text = string.Concat((await stream.Tokens.ToListAsync()).Select(token => token.Text));
             Assert.Equal(FinishReason.Stop, stream.FinishReason);
             JsonNode answer = JsonNode.Parse(text)!;

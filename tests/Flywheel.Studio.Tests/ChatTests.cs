@@ -55,6 +55,25 @@ public sealed class ChatTests : IAsyncLifetime
         Assert.Single(groups);
     }
 
+    [Fact]
+    public async Task Chat_WithSchema_AnswerFitsAndTheGrammarIsRecorded()
+    {
+        JsonObject request = TestServer.Chat(maxTokens: 200);
+        request["response_format"] = JsonNode.Parse("""
+            {"type": "json_schema", "json_schema": {"name": "copy", "strict": true, "schema": {"type": "object", "additionalProperties": false, "required": ["tagline", "tone"],
+            "properties": {"tagline": {"type": "string", "maxLength": 20}, "tone": {"enum": ["plain", "warm"]}}}}}
+            """);
+        JsonObject answer = await _server.PostAsync("/v1/chat/completions", request);
+        JsonNode choice = answer["choices"]![0]!;
+        Assert.Equal("stop", (string)choice["finish_reason"]!);
+        JsonObject copy = JsonNode.Parse((string)choice["message"]!["content"]!)!.AsObject();
+        Assert.Equal(["tagline", "tone"], copy.Select(pair => pair.Key));
+        Assert.Contains((string)copy["tone"]!, new[] { "plain", "warm" });
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        Generation record = (await store.FindGenerationAsync(Guid.Parse((string)choice["generation_id"]!)))!;
+        Assert.Contains("tagline", record.Payload!.Sampler.Grammar);
+    }
+
     [Theory]
     [InlineData("/v1/chat/completions")]
     [InlineData("/v1/completions")]

@@ -17,7 +17,7 @@ public sealed class Grammar
     /// <summary>Any JSON value.</summary>
     public static Grammar Json { get; } = FromJsonSchema(new JsonObject());
 
-    /// <summary>The grammar as GBNF; equal sources are equal grammars.</summary>
+    /// <summary>The grammar as GBNF, as <see cref="SamplerOptions.Grammar"/> takes it.</summary>
     public string Source { get; }
 
     /// <summary>All alternatives of all rules one after the other, each closed by an end.</summary>

@@ -16,7 +16,6 @@ internal static class Completions
         GenerationFields.Refuse(body, "tool_choice", "expected 'none', or leave it out", Is("none"));
         GenerationFields.Refuse(body, "functions", "expected no functions", value => value is JsonArray { Count: 0 });
         GenerationFields.Refuse(body, "function_call", "expected 'none', or leave it out", Is("none"));
-        GenerationFields.Refuse(body, "response_format", "expected {\"type\": \"text\"}, or leave it out", value => value is JsonObject format && format["type"] is { } type && Is("text")(type));
         GenerationFields.Refuse(body, "modalities", "expected [\"text\"], or leave it out", value => value is JsonArray { Count: 1 } kinds && kinds[0] is { } only && Is("text")(only));
         foreach (string name in new[] { "audio", "web_search_options", "reasoning_effort", "verbosity", "prediction" })
             GenerationFields.Refuse(body, name, "leave it out");
@@ -26,13 +25,15 @@ internal static class Completions
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
+        string? grammar = ResponseFormat.Grammar(body);
         await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
         {
             Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
                 ? RequestBody.Wrong("messages", wrong, "an array of messages")
                 : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")));
             int[] prompt = model.Template.Prompt(conversation);
-            return GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed()) with { Conversation = conversation };
+            GenerationOrder order = GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed());
+            return order with { Conversation = conversation, Sampler = order.Sampler with { Grammar = grammar } };
         });
     }
 
