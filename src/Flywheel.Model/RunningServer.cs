@@ -29,7 +29,19 @@ public sealed record RunningServer(int Pid, string Url)
     /// <exception cref="FlywheelException">Another server has it.</exception>
     public static Claim ClaimHome(FlywheelHome home)
     {
-        Directory.CreateDirectory(home.Path);
+        try
+        {
+            Directory.CreateDirectory(home.Path);
+            File.WriteAllText(Path.Combine(home.Path, "server.lock"), "");
+        }
+        catch (IOException) when (File.Exists(Path.Combine(home.Path, "server.lock")))
+        {
+            // Held: who has it is said below.
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FlywheelException($"cannot write to the home {home.Path}: {e.Message}", e);
+        }
         // A `Find` elsewhere holds the lock for microseconds, hence the second and third try.
         for (int attempt = 0; attempt < 3; attempt++)
         {

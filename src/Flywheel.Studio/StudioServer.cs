@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Flywheel.Loop;
@@ -56,6 +57,7 @@ public sealed class StudioServer : IAsyncDisposable
     /// <inheritdoc cref="RunAsync"/>
     public static async Task<StudioServer> StartAsync(StudioOptions options, CancellationToken cancellation = default)
     {
+        CheckUrl(options.Url);
         RunningServer.Claim claim = RunningServer.ClaimHome(options.Home);
         FlywheelStore? store = null;
         WebApplication? app = null;
@@ -84,7 +86,17 @@ public sealed class StudioServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using (var limit = new CancellationTokenSource(DrainTime)) await _app.StopAsync(limit.Token);
+        using (var limit = new CancellationTokenSource(DrainTime))
+        {
+            try
+            {
+                await _app.StopAsync(limit.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // The time is over and the connections are cut: what ran on them is being recorded as cancelled.
+            }
+        }
         await _app.DisposeAsync(); // with it the model host, which waits for what still runs on the model
         await _store.DisposeAsync(); // after everything that is recorded
         _claim.Dispose();
@@ -108,6 +120,7 @@ public sealed class StudioServer : IAsyncDisposable
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "))
             .SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Flywheel", LogLevel.Information)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None) // a failing start is thrown, and said once
             .AddFilter("Microsoft.AspNetCore.StaticFiles", LogLevel.Error) // the pages' files come from the build's list, not from wwwroot
             .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error); // keys lie readable in the home, as all of it does
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
@@ -140,6 +153,14 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/health", AdminEndpoints.HealthAsync);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;
+    }
+
+    // Kestrel takes a host that it cannot read for "every address"; nobody means that by a slip of the pen.
+    private static void CheckUrl(string url)
+    {
+        bool valid = Uri.TryCreate(url, UriKind.Absolute, out Uri? parsed) && parsed is { Scheme: "http", AbsolutePath: "/" }
+            && (parsed.Host == "localhost" || IPAddress.TryParse(parsed.Host.Trim('[', ']'), out _));
+        if (!valid) throw new FlywheelException($"--url is '{url}', expected http://, an IP address or localhost, and a port, such as http://0.0.0.0:5005");
     }
 
     private static async Task ListenAsync(WebApplication app, string url, CancellationToken cancellation)

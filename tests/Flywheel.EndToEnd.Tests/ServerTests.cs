@@ -46,6 +46,27 @@ public sealed class ServerTests : IDisposable
         Assert.Contains("nowhere", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("nonsense", "--url")]
+    [InlineData("http://999.1.1.1:5005", "--url")]
+    [InlineData("http://192.0.2.1:0", "192.0.2.1")]
+    public async Task Up_AddressUnusable_SaysWhichWasExpected(string url, string says)
+    {
+        (int code, string output) = await ServerProcess.RunAsync(_folder["home"], "up", "--url", url, "--model", Model().Path);
+        Assert.Equal(2, code);
+        Assert.Contains(says, output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Up_HomeCannotBeMade_SaysWhere()
+    {
+        File.WriteAllText(_folder["file"], "");
+        (int code, string output) = await ServerProcess.RunAsync(Path.Combine(_folder["file"], "home"), "up", "--port", "0", "--model", Model().Path);
+        Assert.Equal(2, code);
+        Assert.Contains("cannot write to the home", output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Interrupt_StreamRunning_LetsItEndThenLeaves()
     {

@@ -2,6 +2,9 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using CsCheck;
+using Flywheel.Studio.OpenAI;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests;
 
@@ -131,6 +134,14 @@ public sealed class ErrorTests : IAsyncLifetime
             request.Headers.TryAddWithoutValidation(header, value);
             await AssertErrorAsync(await _server.Http.SendAsync(request), 403, "forbidden");
         }
+    }
+
+    [Fact]
+    public void Disk_Full_IsSaidInPlainWords()
+    {
+        var full = new DbUpdateException("An error occurred while saving.", new SqliteException("SQLite Error 13: 'database or disk is full'.", 13));
+        Assert.Equal((507, "insufficient_storage"), (ErrorAnswers.From(full).Status, ErrorAnswers.From(full).Code));
+        Assert.Equal(500, ErrorAnswers.From(new DbUpdateException("An error occurred while saving.", new SqliteException("SQLite Error 19", 19))).Status);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Flywheel.Engine;
 using Flywheel.Model;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.OpenAI;
@@ -10,6 +11,9 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary>Every failure under the API's paths leaves as <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
 internal static partial class ErrorAnswers
 {
+    /// <summary>SQLITE_FULL (sqlite.org/rescode.html) and ENOSPC (errno.h).</summary>
+    private const int SqliteFull = 13, NoSpace = 28;
+
     private static readonly PathString[] ApiPaths = ["/v1", "/feedback", "/admin", "/health"];
 
     public static async Task Middleware(HttpContext http, RequestDelegate next, ILogger log)
@@ -32,7 +36,7 @@ internal static partial class ErrorAnswers
         catch (Exception e) when (!http.Response.HasStarted)
         {
             ApiException answer = From(e);
-            if (answer.Status >= 500) log.LogError(e, "{Method} {Path} failed", http.Request.Method, http.Request.Path);
+            if (answer.Status >= 500) log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path, answer.Message);
             await Write(http, answer);
         }
     }
@@ -45,6 +49,7 @@ internal static partial class ErrorAnswers
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
+        _ when IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
         _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
     };
 
@@ -59,6 +64,14 @@ internal static partial class ErrorAnswers
         },
     };
 
+    private static bool IsStorageFull(Exception? e) => e switch
+    {
+        null => false,
+        SqliteException { SqliteErrorCode: SqliteFull } => true,
+        IOException io when (io.HResult & 0xFFFF) == NoSpace => true,
+        _ => IsStorageFull(e.InnerException),
+    };
+
     // House style: a message about a field begins with it.
     private static string? FieldOf(string message) => FieldName().Match(message) is { Success: true } match ? match.Groups[1].Value : null;
 
@@ -70,7 +83,7 @@ internal static partial class ErrorAnswers
         http.Response.StatusCode = error.Status;
         if (error.Status == 429) http.Response.Headers.RetryAfter = "1";
         http.Response.ContentType = "application/json";
-        await http.Response.WriteAsync(ToJson(error).ToJsonString(), http.RequestAborted);
+        await http.Response.WriteAsync(ToJson(error).ToJsonString(JsonText.Compact), http.RequestAborted);
     }
 
     private static ApiException FromStatus(HttpContext http, int status) => status switch
