@@ -9,6 +9,9 @@ foreach (Command verb in Verbs.All) root.Add(verb);
 // Ctrl-C and SIGTERM cancel the verb's token; a verb then ends what it does cleanly within the time limit.
 var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
 IAnsiConsole errors = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+// A pipe or a file has no width: nothing is wrapped or cut there for want of columns.
+if (Console.IsErrorRedirected) errors.Profile.Width = 10_000;
+if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200;
 try
 {
     string[] line = args switch { [] or ["help"] => ["--help"], ["help", var verb, ..] => [verb, "--help"], _ => args };
