@@ -30,13 +30,14 @@ internal sealed unsafe class AdamW : IDisposable
     /// <summary>Running mean and mean square of each parameter's gradient.</summary>
     public IReadOnlyList<(Tensor First, Tensor Second)> Moments { get; }
 
-    /// <summary>Updates the parameters and clears their gradients.</summary>
+    /// <summary>Updates the parameters and clears their gradients; touches nothing when a gradient is not finite.</summary>
     /// <param name="step">Counted from 1.</param>
     /// <param name="rate">This step's learning rate.</param>
     /// <returns>Norm of the whole gradient before clipping.</returns>
     public double Step(int step, double rate)
     {
         double norm = GradientNorm();
+        if (!double.IsFinite(norm)) return norm;
         float clip = _recipe.ClipNorm > 0 && norm > _recipe.ClipNorm ? (float)(_recipe.ClipNorm / norm) : 1;
         float beta1 = (float)_recipe.Beta1, beta2 = (float)_recipe.Beta2;
         float scale = (float)(rate / (1 - Math.Pow(_recipe.Beta1, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(_recipe.Beta2, step)));

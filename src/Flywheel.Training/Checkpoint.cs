@@ -59,10 +59,17 @@ internal static class Checkpoint
             }
             catch (Exception e) when (e is FlywheelException or JsonException or IOException)
             {
-                report($"checkpoint {WeightsPath(folder, step)} is damaged ({e.Message}); the one before it is used");
+                report($"checkpoint {WeightsPath(folder, step)} is damaged ({e.Message}) and is not used");
             }
         }
         return null;
+    }
+
+    /// <summary>The newest checkpoint's file, or null.</summary>
+    public static string? Newest(string runFolder)
+    {
+        string folder = Path.Combine(runFolder, "checkpoints");
+        return Directory.Exists(folder) && Steps(folder).Select(step => (int?)step).FirstOrDefault() is { } newest ? WeightsPath(folder, newest) : null;
     }
 
     public static void DeleteAll(string runFolder)

@@ -51,15 +51,17 @@ internal sealed class DataOrder
         return micros;
     }
 
-    /// <summary>All units once in the dataset's order, packed: for evaluation.</summary>
-    public static IEnumerable<List<Segment>> InOrder(TokenDataset data, bool split, int context, int microTokens, long maxTokens = long.MaxValue)
+    /// <summary>
+    /// Units in the dataset's order, packed: all of them, or every k-th so that about <paramref name="maxTokens"/> remain.
+    /// </summary>
+    public static IEnumerable<List<Segment>> Sample(TokenDataset data, bool split, int context, int microTokens, long maxTokens = long.MaxValue)
     {
         List<Segment> micro = [];
-        long size = 0, total = 0;
+        long size = 0, stride = 1 + (data.Manifest.NumTokens - 1) / maxTokens, index = 0;
         foreach (Segment[] unit in Units(data, split, context))
         {
+            if (index++ % stride != 0) continue;
             int inputs = unit.Sum(segment => segment.NumInputs);
-            if (total >= maxTokens) break;
             if (micro.Count > 0 && size + inputs > microTokens)
             {
                 yield return micro;
@@ -67,7 +69,6 @@ internal sealed class DataOrder
             }
             micro.AddRange(unit);
             size += inputs;
-            total += inputs;
         }
         if (micro.Count > 0) yield return micro;
     }

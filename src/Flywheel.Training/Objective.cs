@@ -34,7 +34,7 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference)
     public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation)
     {
         double[] sums = new double[data.NumDocuments];
-        foreach (List<Segment> micro in DataOrder.InOrder(data, split: false, model.Config.MaxPositions, microTokens))
+        foreach (List<Segment> micro in DataOrder.Sample(data, split: false, model.Config.MaxPositions, microTokens))
         {
             cancellation.ThrowIfCancellationRequested();
             Batch batch = Batch.Read(data, micro, everyToken: false);

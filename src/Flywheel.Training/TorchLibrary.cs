@@ -12,8 +12,8 @@ namespace Flywheel.Training;
 /// libraries of that name that are already there.
 /// </summary>
 /// <remarks>
-/// libtorch is looked for in the folder named by FLYWHEEL_LIBTORCH, then beside the program, then in the package folder
-/// of the machine that built it.
+/// libtorch is looked for in the folder named by FLYWHEEL_LIBTORCH if that is set, else beside the program, else in the
+/// package folder of the machine that built it.
 /// </remarks>
 public static partial class TorchLibrary
 {
@@ -39,8 +39,8 @@ public static partial class TorchLibrary
         if (!OperatingSystem.IsLinux() || RuntimeInformation.OSArchitecture != Architecture.X64)
             throw new FlywheelException($"training runs on Linux x64 only for now; this is {RuntimeInformation.RuntimeIdentifier}");
         TuneProcess();
-        string torchFolder = Find("LibTorchFolder", "libtorch_cpu.so", "libtorch-cpu-linux-x64");
-        string shim = Path.Combine(Find("TorchSharpFolder", "libLibTorchSharp.so", "TorchSharp"), "libLibTorchSharp.so");
+        string torchFolder = Find(Environment.GetEnvironmentVariable(FolderVariable), "LibTorchFolder", "libtorch_cpu.so", "libtorch-cpu-linux-x64");
+        string shim = Path.Combine(Find(null, "TorchSharpFolder", "libLibTorchSharp.so", "TorchSharp"), "libLibTorchSharp.so");
         foreach (string name in new[] { "libc10.so", "libtorch_cpu.so", "libtorch.so" }) Open(Path.Combine(torchFolder, name));
         if (!SystemHasVersion()) shim = MendedCopy(shim);
         Open(shim);
@@ -48,15 +48,18 @@ public static partial class TorchLibrary
         return shim;
     }
 
-    private static string Find(string metadata, string file, string package)
+    /// <param name="named">The only folder to look in, if the person named one.</param>
+    /// <param name="metadata">Key under which the build recorded the package's folder.</param>
+    /// <param name="file">What the folder must hold.</param>
+    /// <param name="package">What brings it.</param>
+    internal static string Find(string? named, string metadata, string file, string package)
     {
         string? recorded = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(pair => pair.Key == metadata)?.Value;
-        string?[] folders = [Environment.GetEnvironmentVariable(FolderVariable), AppContext.BaseDirectory, recorded];
-        foreach (string? folder in folders)
-            if (!string.IsNullOrEmpty(folder) && File.Exists(Path.Combine(folder, file))) return folder;
-        throw new FlywheelException(
-            $"{file} was not found in {string.Join(" nor in ", folders.Where(folder => !string.IsNullOrEmpty(folder)))}; "
-            + $"run 'dotnet restore' in the project (it fetches the package {package}), or name a folder that has it in {FolderVariable}");
+        string[] folders = string.IsNullOrEmpty(named) ? [AppContext.BaseDirectory, recorded ?? ""] : [named];
+        return folders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, file))) ?? throw new FlywheelException(
+            $"{file} is not in {string.Join(" nor in ", folders)}; " + (string.IsNullOrEmpty(named)
+                ? $"run 'dotnet restore' in the project (it fetches the package {package}), or name a folder that has it in {FolderVariable}"
+                : $"{FolderVariable} must name a folder with libtorch's shared libraries, or be empty"));
     }
 
     private static void Open(string path)

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Flywheel.Model;
 using ScottPlot;
 
@@ -12,7 +11,6 @@ public sealed record LogLine
     public required int Step { get; init; }
 
     /// <summary>Mean over the step's target tokens, in nats; over its pairs for preference training.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Loss { get; init; }
 
     /// <summary>Share of preference pairs told apart.</summary>

@@ -188,8 +188,8 @@ public sealed class TrainingRun
         int step = restored?.Step ?? 0;
         long tokens = restored?.Tokens ?? 0;
         double before = restored?.Seconds ?? 0;
+        if (TrainingLog.Read(_job.RunFolder).Count > 0) Report(null, order.NumSteps, null, restored is null ? "starting again from the first step" : $"going on after step {step}");
         TrainingLog.TruncateAfter(_job.RunFolder, step);
-        if (restored is not null) Report(null, order.NumSteps, null, $"going on after step {step}");
         LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
 
         long started = Stopwatch.GetTimestamp(), checkpointed = started;
@@ -211,8 +211,9 @@ public sealed class TrainingRun
             List<List<Segment>> micros = order.Step(step);
             double rate = Schedule.Rate(_recipe, step, order.NumSteps);
             Score score = objective.Accumulate(model, _train, micros);
-            if (!double.IsFinite(score.Loss)) throw Diverged(step, score.Loss);
+            if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step);
             double norm = optimizer.Step(step + 1, rate);
+            if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step);
             step++;
             long stepTokens = micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
             tokens += stepTokens;
@@ -225,22 +226,26 @@ public sealed class TrainingRun
             TrainingLog.Append(_job.RunFolder, last);
             double perStep = Stopwatch.GetElapsedTime(started).TotalSeconds / (step - (restored?.Step ?? 0));
             Report(last, order.NumSteps, TimeSpan.FromSeconds(perStep * (order.NumSteps - step)));
-            if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(model, validation, step, tokens, Elapsed(), EvaluationTokens);
+            if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), EvaluationTokens);
             if (step == order.NumSteps || Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds) Save();
         }
-        Score? final = validation is null ? null : Evaluate(model, validation, step, tokens, Elapsed(), long.MaxValue);
+        Score? final = validation is null ? null : Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), long.MaxValue);
         return Finish(model, last!, final);
     }
 
-    private FlywheelException Diverged(int step, double loss) => new(
-        $"the loss became {loss} at step {step + 1}; the checkpoint before it is in {Path.Combine(_job.RunFolder, "checkpoints")}; a lower train.learning_rate (now {_recipe.LearningRate:g3}) usually helps");
-
-    private Score Evaluate(DecoderModel model, Objective objective, int step, long tokens, double seconds, long maxTokens)
+    private FlywheelException Diverged(string what, double value, int step)
     {
-        Score score = objective.Evaluate(model, _validation!, DataOrder.InOrder(_validation!, objective.EveryToken, _config.MaxPositions, _recipe.MicroTokens, maxTokens));
+        string? checkpoint = Checkpoint.Newest(_job.RunFolder);
+        return new FlywheelException($"the {what} became {value} at step {step + 1}; {(checkpoint is null ? "there is no checkpoint yet" : $"the last good checkpoint is {checkpoint}")}; "
+            + $"a lower train.learning_rate (now {_recipe.LearningRate:g3}) usually helps");
+    }
+
+    private Score Evaluate(DecoderModel model, Objective objective, int step, int numSteps, long tokens, double seconds, long maxTokens)
+    {
+        Score score = objective.Evaluate(model, _validation!, DataOrder.Sample(_validation!, objective.EveryToken, _config.MaxPositions, _recipe.MicroTokens, maxTokens));
         var line = new LogLine { Step = step, Tokens = tokens, Seconds = seconds, ValidationLoss = score.Loss, ValidationAccuracy = score.Accuracy };
         TrainingLog.Append(_job.RunFolder, line);
-        Report(line, 0, null);
+        Report(line, numSteps, null);
         return score;
     }
 

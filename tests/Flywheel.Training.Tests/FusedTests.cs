@@ -1,0 +1,127 @@
+using Flywheel.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Flywheel.Training.Tests;
+
+/// <summary>Each fused piece against the same formula in libtorch's own operators: value and every gradient.</summary>
+public sealed class FusedTests
+{
+    public FusedTests()
+    {
+        TorchLibrary.Load(2);
+        random.manual_seed(11);
+    }
+
+    [Theory]
+    [InlineData(3, 7)]
+    [InlineData(700, 96)]
+    public void RmsNorm_EqualsComposite(int rows, int channels) => Compare(
+        tensors => RmsNorm.Apply(tensors[0], tensors[1], 1e-6f),
+        tensors => tensors[0] * (tensors[0].pow(2).mean([-1], true) + 1e-6).rsqrt() * tensors[1],
+        randn(rows, channels), randn(channels));
+
+    [Theory]
+    [InlineData(3, 5)]
+    [InlineData(500, 176)]
+    public void SwiGlu_EqualsComposite(int rows, int width) => Compare(
+        tensors => SwiGlu.Apply(tensors[0]),
+        tensors => nn.functional.silu(tensors[0].narrow(1, 0, width)) * tensors[0].narrow(1, width, width),
+        randn(rows, 2 * width));
+
+    [Fact]
+    public void TokenEmbedding_EqualsIndexSelect()
+    {
+        long[] tokens = [4, 0, 4, 9, 4, 1];
+        Compare(tensors => TokenEmbedding.Apply(tensors[0], tokens), tensors => tensors[0].index_select(0, tensor(tokens)), randn(10, 6));
+    }
+
+    [Theory]
+    [InlineData(4, 2, 8, true)]
+    [InlineData(3, 3, 10, true)]
+    [InlineData(4, 1, 6, false)]
+    public void HeadSplit_EqualsComposite(int heads, int kvHeads, int dim, bool norm)
+    {
+        int[] positions = [0, 1, 2, 3, 0, 1, 0];
+        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(16, dim, 10_000), positions);
+        Tensor angles = outer(tensor(Array.ConvertAll(positions, p => (float)p)), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
+        Tensor Turn(Tensor x) // [N, H, D]
+        {
+            Tensor a = x.narrow(2, 0, dim / 2), b = x.narrow(2, dim / 2, dim / 2), cos = angles.cos().unsqueeze(1), sin = angles.sin().unsqueeze(1);
+            return cat([a * cos - b * sin, b * cos + a * sin], 2);
+        }
+        Tensor Normed(Tensor x, Tensor weight) => norm ? x * (x.pow(2).mean([-1], true) + 1e-6).rsqrt() * weight : x;
+        Compare(
+            tensors =>
+            {
+                (Tensor q, Tensor k, Tensor v) = HeadSplit.Apply(tensors[0], tensors[1], tensors[2], layout);
+                return stack([q, k, v]);
+            },
+            tensors =>
+            {
+                Tensor split = tensors[0].view(positions.Length, heads + 2 * kvHeads, dim);
+                Tensor q = Turn(Normed(split.narrow(1, 0, heads), tensors[1])), k = Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2])), v = split.narrow(1, heads + kvHeads, kvHeads);
+                return stack([q, k.repeat_interleave(heads / kvHeads, 1), v.repeat_interleave(heads / kvHeads, 1)]).transpose(1, 2);
+            },
+            randn(positions.Length, (heads + 2 * kvHeads) * dim), randn(dim), randn(dim));
+    }
+
+    [Theory]
+    [InlineData(5, 9)]
+    [InlineData(1100, 300)] // more than two chunks
+    public void OutputHead_EqualsCrossEntropy(int rows, int vocabulary)
+    {
+        long[] targets = [.. Enumerable.Range(0, rows).Select(i => (long)(i * 7 % vocabulary))];
+        float[] weights = [.. Enumerable.Range(0, rows).Select(i => (i % 5 - 1) / (float)rows)]; // negative too, as preference training has them
+        Compare(
+            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, halfProducts: false),
+            tensors => (nn.functional.cross_entropy(tensors[0].mm(tensors[1].t()), tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum(),
+            randn(rows, 12), randn(vocabulary, 12));
+        using var scope = NewDisposeScope();
+        Tensor x = randn(rows, 12), w = randn(vocabulary, 12);
+        float[] expected = x.mm(w.t()).log_softmax(-1).gather(1, tensor(targets).unsqueeze(1)).squeeze(1).data<float>().ToArray();
+        float[] actual = OutputHead.LogProbs(x, w, targets);
+        for (int i = 0; i < rows; i++) Assert.Equal(expected[i], actual[i], 1e-4f);
+    }
+
+    /// <summary>Mixed precision rounds factors to 8 bits: the result stays within that of the exact one.</summary>
+    [Fact]
+    public void HalfLinear_StaysWithinBfloat16Rounding()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = randn(40, 64, requires_grad: true), w = randn(24, 64, requires_grad: true), g = randn(40, 24);
+        Tensor y = HalfLinear.Apply(x, w);
+        y.backward([g]);
+        Close(x.mm(w.t()), y, 0.02 * 8);
+        Close(g.mm(w), x.grad!, 0.02 * 5);
+        Close(g.t().mm(x), w.grad!, 0.02 * 6.5);
+        Assert.Equal(ScalarType.Float32, y.dtype);
+
+        static void Close(Tensor expected, Tensor actual, double tolerance) => Assert.InRange((expected - actual).abs().max().item<float>(), 0, tolerance);
+    }
+
+    private static void Compare(Func<Tensor[], Tensor> fused, Func<Tensor[], Tensor> composite, params Tensor[] inputs)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor value, Tensor[] gradients) = Run(fused);
+        (Tensor expectedValue, Tensor[] expectedGradients) = Run(composite);
+        Close("value", expectedValue, value);
+        for (int i = 0; i < inputs.Length; i++) Close($"gradient {i}", expectedGradients[i], gradients[i]);
+
+        (Tensor, Tensor[]) Run(Func<Tensor[], Tensor> function)
+        {
+            Tensor[] leaves = [.. inputs.Select(input => input.clone().requires_grad_(true))];
+            Tensor result = function(leaves).contiguous(); // randn_like follows the strides
+            random.manual_seed(12);
+            result.backward([result.dim() == 0 ? ones_like(result) : randn_like(result)]);
+            return (result.detach(), [.. leaves.Select(leaf => leaf.grad ?? zeros_like(leaf))]); // none: the norms of a layout without them
+        }
+
+        static void Close(string what, Tensor expected, Tensor actual)
+        {
+            Assert.Equal(expected.shape, actual.shape);
+            double difference = (expected - actual).abs().max().item<float>(), scale = Math.Max(1, expected.abs().max().item<float>());
+            Assert.True(difference < 2e-5 * scale, $"{what}: largest difference {difference:g3} at scale {scale:g3}");
+        }
+    }
+}
