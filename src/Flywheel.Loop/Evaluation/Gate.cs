@@ -1,0 +1,111 @@
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>One measure and its verdict.</summary>
+/// <param name="Name">Such as <c>texts people accepted</c>.</param>
+/// <param name="Unit">Of the two values.</param>
+/// <param name="Champion">Mean of the champion.</param>
+/// <param name="Candidate">Mean of the candidate.</param>
+/// <param name="Improvement">Positive is better; with its 95% interval, or a point where there is none.</param>
+/// <param name="Threshold">The interval must lie above it.</param>
+/// <param name="Passed">Null: told, not judged.</param>
+/// <param name="Basis">What it rests on, such as <c>60 texts of 12 people</c>.</param>
+public sealed record RuleResult(string Name, string Unit, double Champion, double Candidate, Interval Improvement, double Threshold, bool? Passed, string Basis)
+{
+    /// <summary>Why, in words, with the numbers.</summary>
+    public required string Because { get; init; }
+}
+
+/// <summary>The gate's verdict on a candidate.</summary>
+public sealed record GateDecision(IReadOnlyList<RuleResult> Rules)
+{
+    public bool Passed => Rules.All(rule => rule.Passed != false);
+
+    /// <summary>One sentence: what it gained, or which rules failed and why.</summary>
+    public string Reason => Passed
+        ? string.Join("; ", Rules.Where(rule => rule.Passed == true).Select(rule => rule.Because))
+        : string.Join("; ", Rules.Where(rule => rule.Passed == false).Select(rule => rule.Because));
+}
+
+/// <summary>
+/// Whether a candidate may replace the champion: better on the feedback of people it never saw, not worse on the frozen
+/// set, and its answers are sound. All rules must hold, so the chance to promote a model that is no better is at most 2.5%.
+/// </summary>
+public static class Gate
+{
+    /// <summary>From so many people on, the interval speaks about people; below, about the texts of these people.</summary>
+    public const int MinPeople = 6;
+
+    /// <summary>Fewer pairs are told, not judged.</summary>
+    public const int MinPairs = 8;
+
+    /// <param name="paper">What both were examined on.</param>
+    /// <param name="champion">Its result.</param>
+    /// <param name="candidate">Its result.</param>
+    /// <param name="rules">Margin and floor.</param>
+    /// <param name="seed">Of the resampling.</param>
+    public static GateDecision Decide(ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed)
+    {
+        List<RuleResult> results =
+        [
+            Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1, required: true, seed),
+        ];
+        if (paper.Pairs.Count >= PairedBootstrap.MinClusters)
+        {
+            bool judged = paper.Pairs.Count >= MinPairs;
+            results.Add(Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins, sign: 1, judged, seed + 1));
+            results.Add(Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins), sign: 1, required: false, seed + 2));
+        }
+        results.Add(NotWorse(champion.Regression, candidate.Regression, rules.RegressionMargin, seed + 3));
+        results.Add(Sound(champion.Answers, candidate.Answers, rules.SanityFloor));
+        return new(results);
+    }
+
+    private static RuleResult Better(string name, string unit, IReadOnlyList<HeldOutItem> items, string noun, IReadOnlyList<double> champion, IReadOnlyList<double> candidate, int sign, bool required, int seed)
+    {
+        int people = items.Select(item => item.User).Distinct().Count();
+        bool byPerson = people >= MinPeople;
+        Func<HeldOutItem, string> cluster = byPerson ? item => item.User : item => item.Prompt.ToString();
+        List<(string, double)> differences = [.. items.Select((item, i) => (cluster(item), sign * (candidate[i] - champion[i])))];
+        string basis = byPerson ? $"{items.Count} {noun} of {people} people" : $"{items.Count} {noun}; too few people ({people}) to speak beyond them";
+        if (differences.Select(item => item.Item1).Distinct().Count() < PairedBootstrap.MinClusters)
+            return new(name, unit, champion.Average(), candidate.Average(), new(0, double.NegativeInfinity, double.PositiveInfinity), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
+        Interval gain = PairedBootstrap.Mean(differences, seed);
+        bool passed = gain.Low > 0;
+        return new(name, unit, champion.Average(), candidate.Average(), gain, 0, required ? passed : null, basis)
+        {
+            Because = passed
+                ? $"{name}: better by {Show(gain)} {unit}"
+                : $"{name}: the gain of {Show(gain)} {unit} is not certain, its 95% interval must lie above 0",
+        };
+    }
+
+    private static double[] Apart(IReadOnlyList<double> margins) => [.. margins.Select(margin => margin > 0 ? 1.0 : 0.0)];
+
+    private static RuleResult NotWorse(IReadOnlyList<double> champion, IReadOnlyList<double> candidate, double margin, int seed)
+    {
+        Interval gain = PairedBootstrap.Mean([.. champion.Select((loss, i) => ($"{i}", loss - candidate[i]))], seed);
+        bool passed = gain.Low > -margin;
+        return new("frozen set", "nats a token", champion.Average(), candidate.Average(), gain, -margin, passed, $"{champion.Count} conversations")
+        {
+            Because = passed
+                ? $"frozen set: not worse ({Show(gain)}, margin {margin:0.###})"
+                : $"frozen set: change of {Show(gain)} nats a token, the interval must lie above -{margin:0.###}",
+        };
+    }
+
+    private static RuleResult Sound(IReadOnlyList<Answer> champion, IReadOnlyList<Answer> candidate, double floor)
+    {
+        double before = champion.Average(answer => answer.Fault is null ? 1.0 : 0), after = candidate.Average(answer => answer.Fault is null ? 1.0 : 0);
+        double threshold = Math.Min(floor, before - 0.05); // a weak champion sets the floor itself, give or take an answer
+        bool passed = after >= threshold;
+        string faults = string.Join(", ", candidate.Where(answer => answer.Fault is not null).GroupBy(answer => answer.Fault).OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
+        return new("sound answers", "share", before, after, new(after, after, after), threshold, passed, $"{candidate.Count} held-out prompts")
+        {
+            Because = $"sound answers: {after:0%}{(faults.Length > 0 ? $" ({faults})" : "")}, at least {threshold:0%} needed",
+        };
+    }
+
+    private static string Show(Interval interval) => $"{interval.Estimate:+0.000;-0.000} [{interval.Low:+0.000;-0.000}, {interval.High:+0.000;-0.000}]";
+}

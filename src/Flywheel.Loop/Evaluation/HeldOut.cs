@@ -1,0 +1,66 @@
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>A held-out row of a curated dataset, as an examination needs it.</summary>
+/// <param name="User">Whose feedback it is.</param>
+/// <param name="Preferred">The conversation with the text that the person kept or wrote.</param>
+/// <param name="Rejected">Of a pair: with the text that lost.</param>
+public sealed record HeldOutItem(string User, Conversation Preferred, Conversation? Rejected)
+{
+    /// <summary>The conversation before the answer.</summary>
+    public Conversation Prompt => new([.. Preferred.Messages.SkipLast(1)]);
+}
+
+/// <summary>What both models are examined on.</summary>
+/// <param name="Texts">Texts that held-out people kept or wrote.</param>
+/// <param name="Pairs">What held-out people preferred to what.</param>
+/// <param name="Regression">The frozen set.</param>
+public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<HeldOutItem> Pairs, IReadOnlyList<Conversation> Regression)
+{
+    /// <param name="dataset">Folder that <see cref="CuratedDataset.Write"/> made.</param>
+    /// <param name="regression">JSON lines of conversations.</param>
+    /// <exception cref="FlywheelException">A file is missing or a line is not a conversation.</exception>
+    public static ExamPaper Read(string dataset, string regression)
+    {
+        List<Conversation> frozen = [.. Lines(regression).Select(line => line.Parse(Conversation.Parse))];
+        if (frozen.Count < PairedBootstrap.MinClusters) throw new FlywheelException($"{regression}: holds {frozen.Count} conversations, expected at least {PairedBootstrap.MinClusters}");
+        return new(
+            [.. Lines(Path.Combine(dataset, "supervised", "heldout.jsonl")).Select(line => line.Parse(Text))],
+            [.. Lines(Path.Combine(dataset, "preference", "heldout.jsonl")).Select(line => line.Parse(Pair))],
+            frozen);
+    }
+
+    private static HeldOutItem Text(string json) => new(Row(json)["user"]!.GetValue<string>(), Conversation.Parse(json), null);
+
+    private static HeldOutItem Pair(string json)
+    {
+        JsonObject row = Row(json);
+        IReadOnlyList<Message> prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray()).Messages;
+        Conversation With(string field) => new([.. prompt, .. Conversation.FromJson(row[field]!.AsArray()).Messages]);
+        return new(row["user"]!.GetValue<string>(), With("preferred_output"), With("non_preferred_output"));
+    }
+
+    private static JsonObject Row(string json) => JsonNode.Parse(json)!.AsObject();
+
+    private static IEnumerable<Line> Lines(string path) =>
+        File.Exists(path)
+            ? File.ReadLines(path).Select((text, i) => new Line(path, i + 1, text)).Where(line => line.Json.Length > 0)
+            : throw new FlywheelException($"{path}: no such file; expected JSON lines of conversations");
+
+    private sealed record Line(string Path, int Number, string Json)
+    {
+        public T Parse<T>(Func<string, T> parse)
+        {
+            try
+            {
+                return parse(Json);
+            }
+            catch (FlywheelException e)
+            {
+                throw new FlywheelException($"{Path}:{Number}: {e.Message}", e);
+            }
+        }
+    }
+}
