@@ -8,6 +8,9 @@ internal static class Verbs
     public static IEnumerable<Command> All =>
     [
         UpCommand.Create(),
+        TurnCommand.Create(),
+        LineageCommand.Create(),
+        ModelsCommand.Create(),
         DemoCommand.Create(),
         DataCommand.Create(),
         TrainCommand.Create(),

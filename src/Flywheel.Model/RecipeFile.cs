@@ -23,8 +23,12 @@ public static class RecipeFile
 
     /// <summary>The same for the recipe of a turn.</summary>
     /// <exception cref="FlywheelException">Missing, or not a valid recipe; the message names file, line and field.</exception>
-    public static TurnRecipe LoadTurn(string path, params IReadOnlyList<string> overrides) =>
-        Parse<TurnRecipe>(Read(path), path, overrides, (recipe, where) => recipe.Validate(where));
+    public static TurnRecipe LoadTurn(string path, params IReadOnlyList<string> overrides) => ParseTurn(Read(path), path, overrides);
+
+    /// <summary>The same for the recipe of a turn.</summary>
+    /// <exception cref="FlywheelException">Not a valid recipe; the message names source, line and field.</exception>
+    public static TurnRecipe ParseTurn(string yaml, string source, params IReadOnlyList<string> overrides) =>
+        Parse<TurnRecipe>(yaml, source, overrides, (recipe, where) => recipe.Validate(where));
 
     /// <param name="yaml">The text.</param>
     /// <param name="source">Names the text in errors.</param>

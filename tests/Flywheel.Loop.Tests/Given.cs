@@ -19,7 +19,7 @@ internal static class Given
         public override DateTimeOffset GetUtcNow() => Now;
     }
 
-    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1)
+    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1, string? model = null)
     {
         var random = new Random(seed);
         int[] tokens = [.. Enumerable.Range(0, random.Next(1, 60)).Select(_ => random.Next(0, 70_000))];
@@ -31,7 +31,7 @@ internal static class Given
             Time = Monday,
             App = "test",
             User = user,
-            ModelHash = Champion,
+            ModelHash = model ?? Champion,
             FinishReason = FinishReason.Stop,
             NumPromptTokens = 3,
             NumTokens = tokens.Length,

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
+using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Loop;
 
@@ -54,11 +55,41 @@ public sealed class CuratedDataset
     public static string HashOf(CuratedExample row) =>
         Hex(new JsonArray(row.Kind.ToString(), row.Prompt!.ToJson(), row.Preferred, row.Rejected).ToJsonString(JsonText.Compact));
 
+    /// <summary>Name of the folder of a dataset.</summary>
+    public static string FolderName(string hash) => "curated-" + hash[..16];
+
+    public string FolderIn(FlywheelHome home) => Path.Combine(home.Datasets, FolderName(Hash));
+
+    /// <summary>People on one side.</summary>
+    public int NumPeople(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.User).Distinct().Count();
+
+    /// <summary>One sentence for the person who waits.</summary>
+    public string Summary =>
+        $"learning from {Of(ExampleKind.Supervised, Split.Train).Count()} texts and {Of(ExampleKind.Preference, Split.Train).Count()} preferences of {NumPeople(Split.Train)} people, "
+        + $"testing on {Of(ExampleKind.Supervised, Split.HeldOut).Count()} and {Of(ExampleKind.Preference, Split.HeldOut).Count()} of {NumPeople(Split.HeldOut)} others.";
+
+    /// <summary>What a turn curated, from the record: rows, sides and reasons; prompts and texts stay in the folder.</summary>
+    internal static async Task<CuratedDataset> LoadAsync(FlywheelStore store, TurnRow turn, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id).OrderBy(row => row.Id).ToListAsync(cancellation);
+        return new([.. rows.Select(row => new CuratedExample
+        {
+            Kind = row.Kind,
+            User = row.User,
+            GenerationId = row.GenerationId,
+            RejectedId = row.RejectedId,
+            FeedbackIds = [.. row.Sources.Select(source => source.FeedbackId)],
+            Split = row.Split,
+            Drop = row.DropReason,
+        })]) { Hash = turn.Dataset! };
+    }
+
     /// <summary>Writes the folder under <paramref name="parent"/>, whole or not at all. Equal content gives the same folder.</summary>
     /// <returns>Its path.</returns>
     public string Write(string parent)
     {
-        string path = Path.Combine(parent, "curated-" + Hash[..16]);
+        string path = Path.Combine(parent, FolderName(Hash));
         AtomicFile.WriteFolder(path, folder =>
         {
             foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
@@ -93,8 +124,7 @@ public sealed class CuratedDataset
     private string Report()
     {
         var text = new StringBuilder($"# Curated dataset {Hash[..16]}\n\n| | train | held out |\n|---|---:|---:|\n");
-        int People(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.User).Distinct().Count();
-        text.Append($"| people | {People(Split.Train)} | {People(Split.HeldOut)} |\n");
+        text.Append($"| people | {NumPeople(Split.Train)} | {NumPeople(Split.HeldOut)} |\n");
         foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
             text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");

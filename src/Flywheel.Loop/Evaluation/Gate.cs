@@ -69,8 +69,9 @@ public static class Gate
         Func<HeldOutItem, string> cluster = byPerson ? item => item.User : item => item.Prompt.ToString();
         List<(string, double)> differences = [.. items.Select((item, i) => (cluster(item), sign * (candidate[i] - champion[i])))];
         string basis = byPerson ? $"{items.Count} {noun} of {people} people" : $"{items.Count} {noun}; too few people ({people}) to speak beyond them";
+        double mean = differences.Average(item => item.Item2);
         if (differences.Select(item => item.Item1).Distinct().Count() < PairedBootstrap.MinClusters)
-            return new(name, unit, champion.Average(), candidate.Average(), new(0, double.NegativeInfinity, double.PositiveInfinity), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
+            return new(name, unit, champion.Average(), candidate.Average(), new(mean, mean, mean), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
         Interval gain = PairedBootstrap.Mean(differences, seed);
         bool passed = gain.Low > 0;
         return new(name, unit, champion.Average(), candidate.Average(), gain, 0, required ? passed : null, basis)

@@ -131,7 +131,8 @@ public sealed class EvaluationRow
 
     public double Threshold { get; init; }
 
-    public bool Passed { get; init; }
+    /// <summary>Null of a measure that is told but not judged.</summary>
+    public bool? Passed { get; init; }
 }
 
 /// <summary>From this moment a model was the champion. The last row says what the next start serves.</summary>
@@ -144,9 +145,9 @@ public sealed class ReleaseRow
     public required string ModelHash { get; init; }
 
     /// <summary>The turn that promoted it; null when a person did.</summary>
-    public Guid? TurnId { get; init; }
+    public Guid? TurnId { get; set; }
 
-    public required string Reason { get; init; }
+    public required string Reason { get; set; }
 }
 
 /// <summary>One revolution: curate, train, gate, promote. Each step that is done is in its row, so that a killed turn goes on.</summary>
@@ -166,6 +167,9 @@ public sealed class TurnRow
     /// <summary>Hash of the model that it started from.</summary>
     public required string Champion { get; init; }
 
+    /// <summary>Its recipe as YAML, with full paths: a turn that is gone on with ends as it began.</summary>
+    public required string Recipe { get; init; }
+
     /// <summary>Feedback up to this sequence was looked at.</summary>
     public long FeedbackThrough { get; set; }
 
@@ -179,4 +183,4 @@ public sealed class TurnRow
     public string? Reason { get; set; }
 }
 
-public enum TurnState { Curating, Training, Evaluating, Promoting, Promoted, Rejected }
+public enum TurnState { Training, Evaluating, Promoting, Promoted, Rejected }

@@ -146,9 +146,14 @@ public sealed class FlywheelStore : IAsyncDisposable
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (!await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation)) throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
-        string? champion = await db.Releases.OrderByDescending(row => row.Id).Select(row => row.ModelHash).FirstOrDefaultAsync(cancellation);
-        if (champion == modelHash) return;
-        db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason });
+        ReleaseRow? last = await db.Releases.OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
+        if (last?.ModelHash == modelHash)
+        {
+            // The server wrote the release when it swapped; the turn that asked for it adds its name.
+            if (turn is null || last.TurnId is not null) return;
+            (last.TurnId, last.Reason) = (turn, reason);
+        }
+        else db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason });
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }

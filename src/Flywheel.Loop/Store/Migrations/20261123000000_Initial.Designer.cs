@@ -84,7 +84,7 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnType("REAL")
                         .HasColumnName("observed");
 
-                    b.Property<bool>("Passed")
+                    b.Property<bool?>("Passed")
                         .HasColumnType("INTEGER")
                         .HasColumnName("passed");
 
@@ -513,6 +513,11 @@ namespace Flywheel.Loop.Store.Migrations
                     b.Property<string>("Reason")
                         .HasColumnType("TEXT")
                         .HasColumnName("reason");
+
+                    b.Property<string>("Recipe")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("recipe");
 
                     b.Property<long>("Started")
                         .HasColumnType("INTEGER")

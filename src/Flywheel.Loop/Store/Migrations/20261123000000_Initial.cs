@@ -41,7 +41,7 @@ namespace Flywheel.Loop.Store.Migrations
                     low = table.Column<double>(type: "REAL", nullable: false),
                     high = table.Column<double>(type: "REAL", nullable: false),
                     threshold = table.Column<double>(type: "REAL", nullable: false),
-                    passed = table.Column<bool>(type: "INTEGER", nullable: false)
+                    passed = table.Column<bool>(type: "INTEGER", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -170,6 +170,7 @@ namespace Flywheel.Loop.Store.Migrations
                     ended = table.Column<long>(type: "INTEGER", nullable: true),
                     state = table.Column<string>(type: "TEXT", nullable: false),
                     champion = table.Column<string>(type: "TEXT", nullable: false),
+                    recipe = table.Column<string>(type: "TEXT", nullable: false),
                     feedback_through = table.Column<long>(type: "INTEGER", nullable: false),
                     dataset = table.Column<string>(type: "TEXT", nullable: true),
                     candidate = table.Column<string>(type: "TEXT", nullable: true),

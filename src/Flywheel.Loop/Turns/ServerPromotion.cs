@@ -1,0 +1,41 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>Asks a running server to swap its model.</summary>
+internal static class ServerPromotion
+{
+    /// <summary>Completes when new requests go to the model.</summary>
+    /// <exception cref="FlywheelException">The server refused or cannot be reached; it goes on with its old model.</exception>
+    public static async Task PromoteAsync(this RunningServer server, string modelHash, string reason, CancellationToken cancellation)
+    {
+        // Loading and warming up a large model takes its time.
+        using var client = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
+        try
+        {
+            using HttpResponseMessage response = await client.PostAsJsonAsync("/admin/promote", new JsonObject { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] }, cancellation);
+            if (response.IsSuccessStatusCode) return;
+            throw new FlywheelException($"the server at {server.Url} did not take model {modelHash[..12]}: {Message(await response.Content.ReadAsStringAsync(cancellation))}; run the turn again to go on with the promotion");
+        }
+        catch (HttpRequestException e)
+        {
+            throw new FlywheelException($"the server at {server.Url} cannot be reached ({e.Message}); run the turn again to go on with the promotion", e);
+        }
+    }
+
+    /// <summary>The text of OpenAI's error object.</summary>
+    private static string Message(string body)
+    {
+        try
+        {
+            return JsonNode.Parse(body)?["error"]?["message"]?.GetValue<string>() ?? body;
+        }
+        catch (JsonException)
+        {
+            return body;
+        }
+    }
+}

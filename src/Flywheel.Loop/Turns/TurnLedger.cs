@@ -1,0 +1,131 @@
+using Flywheel.Model;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop;
+
+/// <summary>Writes what a turn has done, each step in one transaction: a killed turn has done a step or has not.</summary>
+internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
+{
+    /// <summary>The turn that was not ended, or null.</summary>
+    public async Task<TurnRow?> UnfinishedAsync(CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Turns.AsNoTracking().Where(turn => turn.Ended == null).SingleOrDefaultAsync(cancellation);
+    }
+
+    public async Task<TurnRow?> LastAsync(CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).FirstOrDefaultAsync(cancellation);
+    }
+
+    /// <summary>Begins a turn with what curation made of the feedback.</summary>
+    public async Task<TurnRow> BeginAsync(ModelRow champion, string recipe, CuratedDataset dataset, FeedbackIntake intake, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        DateTimeOffset now = time.GetUtcNow();
+        var turn = new TurnRow
+        {
+            Id = Guid.CreateVersion7(now),
+            Number = (await db.Turns.MaxAsync(row => (int?)row.Number, cancellation) ?? 0) + 1,
+            Started = now,
+            State = TurnState.Training,
+            Champion = champion.Hash,
+            Recipe = recipe,
+            FeedbackThrough = intake.Through,
+            Dataset = dataset.Hash,
+        };
+        db.Turns.Add(turn);
+        if (!await db.Datasets.AnyAsync(row => row.Hash == dataset.Hash, cancellation))
+            db.Datasets.Add(new DatasetRow
+            {
+                Hash = dataset.Hash,
+                TurnId = turn.Id,
+                NumTrain = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.Train),
+                NumHeldOut = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.HeldOut),
+                Created = now,
+            });
+        db.Examples.AddRange(dataset.Rows.Select(row => new ExampleRow
+        {
+            TurnId = turn.Id,
+            Hash = row.Prompt is null ? null : CuratedDataset.HashOf(row),
+            Kind = row.Kind,
+            Split = row.Split,
+            User = row.User,
+            GenerationId = row.GenerationId,
+            RejectedId = row.RejectedId,
+            DropReason = row.Drop,
+            Sources = [.. row.FeedbackIds.Distinct().Select(id => new ExampleFeedback { FeedbackId = id })],
+        }));
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return turn;
+    }
+
+    /// <summary>A training pass made a model.</summary>
+    public async Task TrainedAsync(TurnRow turn, string run, string from, ModelFolder model, CancellationToken cancellation)
+    {
+        await store.RegisterModelAsync(model, turn.Dataset, cancellation);
+        await using FlywheelDb db = store.Tables();
+        if (await db.Runs.AnyAsync(row => row.Name == run, cancellation)) return;
+        db.Runs.Add(new RunRow { Name = run, TurnId = turn.Id, Dataset = turn.Dataset!, Base = from, Model = model.Hash, Created = time.GetUtcNow() });
+        await db.SaveChangesAsync(cancellation);
+    }
+
+    public Task HasCandidateAsync(TurnRow turn, string candidate, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    {
+        row.Candidate = candidate;
+        row.State = TurnState.Evaluating;
+    }, cancellation);
+
+    /// <summary>The gate has spoken.</summary>
+    public Task DecidedAsync(TurnRow turn, GateDecision decision, bool promote, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    {
+        row.State = promote ? TurnState.Promoting : TurnState.Rejected;
+        row.Reason = reason;
+        if (!promote) row.Ended = time.GetUtcNow();
+    }, cancellation, db => db.Evaluations.AddRange(decision.Rules.Select(rule => new EvaluationRow
+    {
+        TurnId = turn.Id,
+        Champion = turn.Champion,
+        Candidate = turn.Candidate!,
+        Rule = rule.Name,
+        ChampionValue = rule.Champion,
+        CandidateValue = rule.Candidate,
+        Observed = rule.Improvement.Estimate,
+        Low = rule.Improvement.Low,
+        High = rule.Improvement.High,
+        Threshold = rule.Threshold,
+        Passed = rule.Passed,
+    })));
+
+    /// <summary>The candidate was not promoted, for a reason beside the gate.</summary>
+    public Task RejectedAsync(TurnRow turn, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    {
+        row.State = TurnState.Rejected;
+        row.Reason = reason;
+        row.Ended = time.GetUtcNow();
+    }, cancellation);
+
+    /// <summary>The candidate is the champion: said in the history of releases and in the turn.</summary>
+    public async Task PromotedAsync(TurnRow turn, CancellationToken cancellation)
+    {
+        await store.ReleaseAsync(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}", turn.Id, cancellation);
+        await UpdateAsync(turn, row =>
+        {
+            row.State = TurnState.Promoted;
+            row.Ended = time.GetUtcNow();
+        }, cancellation);
+    }
+
+    private async Task UpdateAsync(TurnRow turn, Action<TurnRow> change, CancellationToken cancellation, Action<FlywheelDb>? also = null)
+    {
+        await using FlywheelDb db = store.Tables();
+        TurnRow row = await db.Turns.SingleAsync(stored => stored.Id == turn.Id, cancellation);
+        change(row);
+        also?.Invoke(db);
+        await db.SaveChangesAsync(cancellation);
+        change(turn);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Text;
+
+namespace Flywheel.Loop;
+
+/// <summary>The report of a turn for terminals, diffs and other programs.</summary>
+internal static class TurnMarkdown
+{
+    public static string Write(TurnReport report)
+    {
+        TurnRow turn = report.Turn;
+        var text = new StringBuilder();
+        text.Append($"# Turn {turn.Number}: {report.Verdict.ToLowerInvariant()}\n\n{turn.Reason}\n\n");
+        text.Append($"Champion {TurnReport.Short(turn.Champion)}, candidate {TurnReport.Short(turn.Candidate!)}. Began {turn.Started:yyyy-MM-dd HH:mm} UTC, took {report.Took:h\\:mm\\:ss}.\n");
+
+        text.Append("\n## Gate\n\n| measure | rests on | champion | candidate | improvement (95% interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
+        foreach (RuleResult rule in report.Decision.Rules)
+            text.Append($"| {rule.Name} ({rule.Unit}) | {rule.Basis} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
+
+        text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {report.Dataset.Summary}\n");
+        if (report.Dataset.Drops.Count > 0)
+        {
+            text.Append("\n| dropped because | rows |\n|---|---:|\n");
+            foreach ((string reason, int count) in report.Dataset.Drops) text.Append($"| {reason} | {count} |\n");
+        }
+
+        text.Append("\n## Training\n\n| run | steps | loss | model |\n|---|---:|---:|---|\n");
+        foreach (ReportedRun run in report.Runs)
+            text.Append($"| {run.Name} | {run.Losses.Count} | {run.FromTo} | {TurnReport.Short(run.Model)} |\n");
+
+        text.Append("\n## Before and after, on prompts of people who were not learnt from\n");
+        foreach ((Answer before, Answer after) in report.Samples.Take(8))
+            text.Append($"\n{Quote(before.Prompt)}\n\n| champion | candidate |\n|---|---|\n| {Cell(before)} | {Cell(after)} |\n");
+
+        text.Append($"\n## Lineage\n\n- turn {turn.Id}\n- dataset {turn.Dataset}\n");
+        foreach (ReportedRun run in report.Runs) text.Append($"- run {run.Name}\n");
+        text.Append($"- candidate {turn.Candidate}\n- champion {turn.Champion}\n\n`./flywheel lineage {TurnReport.Short(turn.Candidate!)}` walks from here to each feedback.\n");
+        return text.ToString();
+    }
+
+    private static string Improvement(RuleResult rule) => rule.Improvement.Low == rule.Improvement.High
+        ? $"{rule.Improvement.Estimate:0.000}"
+        : $"{TurnReport.Signed(rule.Improvement.Estimate)} [{TurnReport.Signed(rule.Improvement.Low)}, {TurnReport.Signed(rule.Improvement.High)}]";
+
+    private static string Threshold(RuleResult rule) => rule.Passed is null ? "" : $"{rule.Threshold:0.###}";
+
+    private static string Verdict(RuleResult rule) => rule.Passed switch { true => "pass", false => "FAIL", null => "told only" };
+
+    private static string Quote(string text) => "> " + text.Replace("\n", "\n> ", StringComparison.Ordinal);
+
+    private static string Cell(Answer answer) =>
+        answer.Text.Replace("|", "\\|", StringComparison.Ordinal).Replace("\n", "<br>", StringComparison.Ordinal) + (answer.Fault is null ? "" : $" *({answer.Fault})*");
+}

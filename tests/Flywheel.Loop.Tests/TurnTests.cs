@@ -1,0 +1,174 @@
+using System.Diagnostics;
+using Flywheel.Model;
+using Flywheel.Testing;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop.Tests;
+
+/// <summary>Whole turns with real training, on a model of a few thousand weights.</summary>
+public sealed class TurnTests : IDisposable
+{
+    private readonly TempFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public async Task Turn_PeopleWithATaste_PromotesAModelThatHasLearntIt()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
+        string champion = (await store.ChampionAsync())!.Hash;
+
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
+
+        Assert.True(outcome.Promoted, outcome.Turn.Reason);
+        Assert.Equal(outcome.Turn.Candidate, (await store.ChampionAsync())!.Hash);
+        Assert.NotEqual(champion, outcome.Turn.Candidate);
+        RuleResult texts = outcome.Decision.Rules[0];
+        Assert.True(texts.Improvement.Low > 0.5, $"{texts}");
+        ReleaseRow release = (await store.ReleasesAsync())[0];
+        Assert.Equal(outcome.Turn.Id, release.TurnId);
+        string html = await File.ReadAllTextAsync(outcome.Report), markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"));
+        Assert.Contains("badge promoted", html);
+        Assert.DoesNotContain("http", html.Replace("http-equiv", "")); // needs nothing else
+        Assert.StartsWith("# Turn 1: promoted", markdown);
+        await LineageLeadsBothWaysAsync(store, outcome);
+        await NothingNewIsRefusedAsync(store);
+    }
+
+    private static async Task LineageLeadsBothWaysAsync(FlywheelStore store, TurnOutcome outcome)
+    {
+        await using FlywheelDb db = store.Tables();
+        Feedback learnt = await db.Feedback.FirstAsync(row => db.Examples.Any(example => example.DropReason == null && example.Split == Split.Train && example.Sources.Any(source => source.FeedbackId == row.Id)));
+
+        var clock = Stopwatch.StartNew();
+        LineageNode forward = await Lineage.TraceAsync(store, learnt.Id.ToString());
+        LineageNode back = await Lineage.TraceAsync(store, outcome.Turn.Candidate![..12]);
+
+        Assert.Contains(Walk(forward), node => node.Kind == "model" && node.Id == outcome.Turn.Candidate);
+        Assert.Contains(Walk(forward), node => node.Kind == "release");
+        Assert.Contains(Walk(back), node => node.Kind == "dataset" && node.Id == outcome.Turn.Dataset);
+        Assert.Contains(Walk(back), node => node.Kind == "feedback");
+        Assert.Contains(Walk(back), node => node.Kind == "model" && node.Id == outcome.Turn.Champion);
+        foreach (LineageNode node in Walk(forward).Concat(Walk(back)).Where(node => node.Id.Length > 0).DistinctBy(node => node.Id))
+            Assert.Equal(node.Kind, (await Lineage.TraceAsync(store, node.Id)).Kind); // every id that it shows can be asked for
+        var unknown = await Assert.ThrowsAsync<FlywheelException>(() => Lineage.TraceAsync(store, "ffffffffffff"));
+        Assert.Contains("The latest are: feedback", unknown.Message);
+        Assert.Contains("too short", (await Assert.ThrowsAsync<FlywheelException>(() => Lineage.TraceAsync(store, "ff"))).Message);
+        Assert.Contains("several ids", (await Assert.ThrowsAsync<FlywheelException>(() => Lineage.TraceAsync(store, "00000000"))).Message);
+    }
+
+    private static async Task NothingNewIsRefusedAsync(FlywheelStore store) =>
+        Assert.Contains("no feedback to learn from", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path))).Message);
+
+    [Fact]
+    public async Task Turn_NothingLearnt_IsRejectedAndItsFeedbackCountsAgain()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
+        string champion = (await store.ChampionAsync())!.Hash;
+        TurnRecipe idle = MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 2);
+
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(idle, store.Home.Path);
+
+        Assert.False(outcome.Promoted);
+        Assert.Contains("texts people accepted", outcome.Turn.Reason);
+        Assert.Contains("must lie above 0", outcome.Turn.Reason);
+        Assert.Equal(champion, (await store.ChampionAsync())!.Hash);
+        Assert.Contains("badge rejected", await File.ReadAllTextAsync(outcome.Report));
+        Assert.Contains("which was rejected", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
+
+        await store.AddFeedbackAsync(new(outcome.Dataset.Rows[0].GenerationId, Metrics.Comment, "one more word"));
+        TurnOutcome second = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
+
+        Assert.True(second.Promoted, second.Turn.Reason);
+        Assert.Equal(outcome.Turn.Dataset, second.Turn.Dataset);
+        Assert.Equal(2, second.Turn.Number);
+    }
+
+    [Fact]
+    public async Task Turn_ForcedPastTheGate_SaysSo()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 4);
+
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 1), store.Home.Path, force: true);
+
+        Assert.True(outcome.Promoted);
+        Assert.StartsWith("FORCED past the gate", outcome.Turn.Reason);
+        Assert.Contains("FORCED", (await store.ReleasesAsync())[0].Reason);
+        Assert.Contains("forced", await File.ReadAllTextAsync(outcome.Report));
+    }
+
+    [Fact]
+    public async Task Turn_KilledAgainAndAgain_EndsAsIfNothingHadHappened()
+    {
+        await using FlywheelStore calm = await MiniLoop.CreateAsync(folder["calm"], people: 5);
+        TurnOutcome expected = await new TurnRunner(calm).RunAsync(MiniLoop.Recipe(calm.Home.Path, supervisedSteps: 60), calm.Home.Path);
+        string home = folder["killed"];
+        await (await MiniLoop.CreateAsync(home, people: 5)).DisposeAsync();
+
+        // Lines that the turn says: after its curation, in training, between the passes, in the examinations.
+        foreach (int linesUntilKill in new[] { 1, 12, 40, 30, 3 })
+        {
+            using Process child = Program.StartChild(nameof(TurnTests), home);
+            for (int line = 0; line < linesUntilKill && await child.StandardOutput.ReadLineAsync() is not null; line++) { }
+            child.Kill();
+            await child.WaitForExitAsync();
+        }
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home), new Given.Clock(Given.Monday));
+        await using FlywheelDb db = store.Tables();
+        TurnRow? turn = await db.Turns.AsNoTracking().SingleAsync();
+        if (turn.Ended is null) await new TurnRunner(store).RunAsync(MiniLoop.Recipe(home, supervisedSteps: 60), home);
+
+        turn = await db.Turns.AsNoTracking().SingleAsync();
+        Assert.Equal(expected.Turn.Candidate, turn.Candidate);
+        Assert.Equal(expected.Turn.Dataset, turn.Dataset);
+        Assert.Equal(expected.Turn.State, turn.State);
+        await using FlywheelDb calmDb = calm.Tables();
+        Assert.Equal(await calmDb.Examples.CountAsync(), await db.Examples.CountAsync());
+        Assert.Equal(await calmDb.Runs.CountAsync(), await db.Runs.CountAsync());
+        Assert.Equal(await calmDb.Evaluations.CountAsync(), await db.Evaluations.CountAsync());
+        Assert.Equal(await calmDb.Releases.CountAsync(), await db.Releases.CountAsync());
+    }
+
+    /// <summary>The child: one turn, with a line for all that happens.</summary>
+    internal static async Task TurnAloud(string home)
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home), new Given.Clock(Given.Monday));
+        var aloud = new TurnProgress { Say = Console.WriteLine, Trained = (name, progress) => Console.WriteLine($"{name} {progress.Line?.Step}"), Examined = (who, done, _) => Console.WriteLine($"{who} {done}") };
+        try
+        {
+            await new TurnRunner(store, aloud).RunAsync(MiniLoop.Recipe(home, supervisedSteps: 60), home);
+        }
+        catch (FlywheelException e) when (e.Message.StartsWith("there is no feedback", StringComparison.Ordinal))
+        {
+            // the turn had ended already
+        }
+    }
+
+    [Fact]
+    public async Task Turn_BadCircumstances_SayWhatIsNeeded()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
+        TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
+        async Task<string> Refused() => (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path))).Message;
+
+        Assert.Contains("regression.jsonl: no such file", await Refused());
+        await File.WriteAllTextAsync(Path.Combine(store.Home.Path, "regression.jsonl"), "");
+        Assert.Contains("has no champion yet", await Refused());
+        ModelFolder champion = MiniLoop.Champion(store.Home.Models);
+        await store.RegisterModelAsync(champion);
+        await store.ReleaseAsync(champion.Hash, "first");
+        Assert.Contains("there is no feedback to learn from: keep", await Refused());
+        Generation generation = Given.Generation();
+        await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true));
+        Assert.Contains("(1 more wait for their generation)", await Refused());
+        await store.RecordAsync(generation);
+        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 8), 0 of people held out to test on (needed: 4), people: 1 (needed: 2)", await Refused());
+        Directory.Move(champion.Path, champion.Path + "-gone");
+        Assert.Contains("no such folder; expected a model folder", await Refused());
+        await using FlywheelDb db = store.Tables();
+        Assert.Equal(0, await db.Turns.CountAsync());
+        Assert.Contains("not known here", (await Assert.ThrowsAsync<FlywheelException>(() => store.ReleaseAsync(new('b', 64), "by hand"))).Message);
+    }
+
+    private static IEnumerable<LineageNode> Walk(LineageNode node) => node.Children.SelectMany(Walk).Prepend(node);
+}
