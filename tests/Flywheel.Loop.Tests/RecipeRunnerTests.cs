@@ -1,0 +1,77 @@
+using Flywheel.Loop.Runs;
+using Flywheel.Model;
+using Flywheel.Testing;
+using Flywheel.Training;
+
+namespace Flywheel.Loop.Tests;
+
+/// <summary>Recipes from the YAML to a model folder, on a data set of a few lines.</summary>
+public sealed class RecipeRunnerTests : IDisposable
+{
+    private const string Pretrain = """
+        name: tiny-pretrain
+        tokenizer: { vocab: 300 }
+        model: { hidden: 16, intermediate: 24, layers: 1, heads: 2, kv_heads: 1, head_dim: 8, context: 128 }
+        data: [{ source: jsonl, path: chats.jsonl }]
+        train: { objective: next-token, steps: 3, batch_tokens: 256, micro_tokens: 128 }
+        """;
+
+    private const string Tune = """
+        name: tiny
+        base: pretrain.yaml
+        data: [{ source: jsonl, path: chats.jsonl }]
+        train: { objective: supervised, steps: 2, batch_tokens: 256, micro_tokens: 128, save: bfloat16 }
+        """;
+
+    private readonly TempFolder _folder = new();
+    private readonly FlywheelHome _home;
+
+    public RecipeRunnerTests()
+    {
+        _home = new FlywheelHome(_folder["home"]);
+        File.WriteAllText(_folder["pretrain.yaml"], Pretrain);
+        File.WriteAllText(_folder["tune.yaml"], Tune);
+        File.WriteAllText(_folder["circle.yaml"], Tune.Replace("pretrain.yaml", "circle.yaml", StringComparison.Ordinal));
+        File.WriteAllLines(_folder["chats.jsonl"], Enumerable.Range(0, 150).Select(i =>
+            new Conversation([Message.User($"Say number {i}"), Message.Assistant($"It is {i}, as you said.")]).ToString()));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Run_BaseIsARecipe_RunsItFirstAndUsesItAgain()
+    {
+        List<string> trained = [];
+        FinishedRun first = Run("tune.yaml", trained);
+        Assert.Equal(["tiny-pretrain", "tiny"], trained.Distinct());
+        ModelFolder parent = ModelFolder.Open(Assert.Single(Directory.GetDirectories(_home.Models), path => !path.EndsWith(first.Model.ShortHash, StringComparison.Ordinal)));
+        Assert.Equal(parent.Hash, first.Model.Manifest.Parent);
+        Assert.Equal(parent.Tokenizer.Hash, first.Model.Tokenizer.Hash);
+        Assert.Equal("tiny", first.Model.Manifest.Name);
+
+        trained.Clear();
+        Assert.Equal(first.Model.Hash, Run("tune.yaml", trained).Model.Hash);
+        Assert.Empty(trained); // finished runs are used again
+
+        FinishedRun other = Run("tune.yaml", trained, "train.learning_rate=1e-5", $"base={parent.ShortHash}");
+        Assert.Equal(["tiny"], trained.Distinct());
+        Assert.NotEqual(first.RunFolder, other.RunFolder);
+        Assert.NotEqual(first.Model.Hash, other.Model.Hash);
+        Assert.Equal(parent.Hash, other.Model.Manifest.Parent);
+    }
+
+    [Theory]
+    [InlineData("tune.yaml", "base=elsewhere", "field 'base' is 'elsewhere'")]
+    [InlineData("circle.yaml", "train.steps=3", "leads back to itself")]
+    [InlineData("tune.yaml", "train.stepz=3", "stepz")]
+    [InlineData("none.yaml", "train.steps=3", "no such file")]
+    public void Run_InvalidRecipe_SaysWhatIsWrong(string recipe, string set, string expected)
+    {
+        var error = Assert.Throws<FlywheelException>(() => Run(recipe, [], set));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetDirectories(_home.Runs));
+    }
+
+    private FinishedRun Run(string recipe, List<string> trained, params string[] overrides) =>
+        new RecipeRunner(_home) { NumThreads = 1, Progress = (name, _) => trained.Add(name) }.Run(_folder[recipe], overrides, TestContext.Current.CancellationToken);
+}
