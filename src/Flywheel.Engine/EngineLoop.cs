@@ -38,17 +38,19 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly List<Sequence> _running = [];
     private readonly Stack<int> _freeSlots;
     private readonly Reading[] _readings;
+    private readonly int[] _phases;
     private readonly PrefillBudget _budget = new(PrefillRows);
-    private int _numReadings;
+    private int _numReadings, _numDecoderPhases;
 
     public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages)
     {
         _arena = arena;
         var pool = new KvPool(weights.Shape, maxPages);
         _pages = new PageTables(arena, pool, options.MaxBatch, weights.Shape.Config.MaxPositions);
-        _team = new KernelTeam(threads, Step);
         int logitRows = Math.Max(options.MaxBatch, LeastLogitRows) + GuessedRows;
-        _decoder = new Decoder(arena, weights, kernels, pool, _team, options.MaxBatch + GuessedRows + PrefillRows, logitRows);
+        _decoder = new Decoder(arena, weights, kernels, pool, threads, options.MaxBatch + GuessedRows + PrefillRows, logitRows);
+        _phases = new int[Decoder.MaxPhases(weights.Layers.Length) + 1];
+        _team = new KernelTeam(threads, _phases.Length, Work);
         _readings = new Reading[logitRows];
         int vocab = weights.Shape.Config.VocabSize;
         _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
@@ -144,7 +146,11 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         long before = GC.GetAllocatedBytesForCurrentThread();
         int decoding = Plan();
         long start = Stopwatch.GetTimestamp();
-        _team.Run();
+        ReadOnlySpan<int> phases = _decoder.Plan();
+        phases.CopyTo(_phases);
+        _numDecoderPhases = phases.Length;
+        _phases[phases.Length] = _numReadings;
+        _team.Run(_phases.AsSpan(0, phases.Length + 1));
         _budget.Observe(decoding, _decoder.NumRows - decoding, Stopwatch.GetTimestamp() - start);
         StepAllocatedBytes += GC.GetAllocatedBytesForCurrentThread() - before;
         Publish();
@@ -248,21 +254,22 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         return added;
     }
 
-    /// <summary>One member's part of a step; what is read is dealt out in turn.</summary>
-    private void Step(int id)
+    /// <summary>A piece of the decoder's phases, or of the last one, in which logits are read.</summary>
+    private void Work(int phase, int piece, int id)
     {
-        _decoder.Run(id);
-        for (int i = id; i < _numReadings; i += _team.Size)
+        if (phase < _numDecoderPhases)
         {
-            ref Reading reading = ref _readings[i];
-            try
-            {
-                reading.Sequence.Read(_decoder.Logits + (long)reading.FirstLogits * _decoder.Shape.Vocab, _decoder.Shape.Vocab, reading.Count, reading.Position, _reader, id);
-            }
-            catch (Exception defect) // must not end the process: it becomes this request's failure
-            {
-                reading.Fault = defect;
-            }
+            _decoder.Run(phase, piece, id);
+            return;
+        }
+        ref Reading reading = ref _readings[piece];
+        try
+        {
+            reading.Sequence.Read(_decoder.Logits + (long)reading.FirstLogits * _decoder.Shape.Vocab, _decoder.Shape.Vocab, reading.Count, reading.Position, _reader, id);
+        }
+        catch (Exception defect) // must not end the process: it becomes this request's failure
+        {
+            reading.Fault = defect;
         }
     }
 

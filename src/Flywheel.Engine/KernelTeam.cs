@@ -4,27 +4,44 @@ using System.Runtime.InteropServices;
 namespace Flywheel.Engine;
 
 /// <summary>
-/// A few threads that run the same program, with barriers between its phases. The caller is member 0. Waiting spins,
-/// because a phase lasts microseconds and waking a thread costs tens of them; it yields when a neighbour has the core,
-/// and parks when no work comes, so that an idle engine uses no CPU.
+/// A few threads that run a list of phases, one after the other, each cut into pieces of work that whoever is free takes.
+/// A phase ends when its pieces are done, not when all threads have come: one that a neighbour on the machine keeps from
+/// its core holds nobody up unless it is in the middle of a piece, and joins later phases where they are. When that happens
+/// often, the caller works alone for a while: two threads that wait for each other's turns are slower than one. Waiting
+/// spins, because a phase lasts microseconds and waking a thread costs tens of them; then it yields; and without work it
+/// parks, so that an idle engine uses no CPU.
 /// </summary>
 internal sealed class KernelTeam : IDisposable
 {
-    private const int SpinsBeforeYield = 2_000;
+    /// <summary>Most pieces of a phase.</summary>
+    public const int MaxPieces = 60_000;
+
+    private const int SpinsBeforeYield = 500;
+    private const int Idle = int.MaxValue;
+    private const int FewestRunsAlone = 64, MostRunsAlone = 1024;
+    private const double StallsTolerated = 0.05, NewestShare = 0.1;
     private static readonly long ParkAfter = Stopwatch.Frequency / 2_000;
 
-    private readonly Action<int> _program;
+    /// <summary>A wait of this length means that someone has lost its core: a scheduler's turn is 3 ms or more.</summary>
+    private static readonly long StallTicks = Stopwatch.Frequency * 3 / 1000;
+
+    private readonly Action<int, int, int> _work;
     private readonly Thread[] _threads;
     private readonly Parking[] _parking;
-    private Counters _counters;
-    private volatile bool _stopping;
+    private readonly int[] _pieces;
+    private Shared _shared = new() { Ticket = Pack(Idle, 0) };
+    private int _numPhases, _stalled, _runsAlone = FewestRunsAlone, _aloneLeft;
+    private double _stallRate;
+    private volatile bool _stopping, _alone;
 
     /// <param name="size">Members, the caller included.</param>
-    /// <param name="program">What every member runs, given its number.</param>
-    public KernelTeam(int size, Action<int> program)
+    /// <param name="maxPhases">Phases of a run.</param>
+    /// <param name="work">Does one piece, given its phase, its number, and the member that does it.</param>
+    public KernelTeam(int size, int maxPhases, Action<int, int, int> work)
     {
         Size = size;
-        _program = program;
+        _work = work;
+        _pieces = new int[maxPhases];
         _parking = [.. Enumerable.Range(0, size).Select(_ => new Parking())];
         _threads = [.. Enumerable.Range(1, size - 1).Select(id => new Thread(() => Serve(id)) { IsBackground = true, Name = $"kernel {id}" })];
         foreach (Thread thread in _threads) thread.Start();
@@ -32,91 +49,138 @@ internal sealed class KernelTeam : IDisposable
 
     public int Size { get; }
 
+    /// <summary>The caller works without the others for now.</summary>
+    public bool IsAlone => _alone;
+
     /// <summary>Members, without the caller, that are not parked.</summary>
     public int NumAwake => _parking.Skip(1).Count(place => !place.IsAsleep);
 
-    /// <summary>Runs the program on all members; returns when all have ended.</summary>
-    public void Run()
+    /// <summary>Runs phases of so many pieces each (none to skip a phase but the first); returns when all are done.</summary>
+    public void Run(ReadOnlySpan<int> pieces)
     {
-        if (Size > 1)
-        {
-            Interlocked.Increment(ref _counters.Started);
-            for (int id = 1; id < Size; id++) _parking[id].Wake();
-        }
-        _program(0);
-        Barrier();
-    }
-
-    /// <summary>Waits until every member has come here.</summary>
-    public void Barrier()
-    {
-        if (Size == 1) return;
-        int phase = Volatile.Read(ref _counters.Phase);
-        if (Interlocked.Increment(ref _counters.Arrived) == Size)
-        {
-            _counters.Arrived = 0;
-            Volatile.Write(ref _counters.Phase, phase + 1);
-            return;
-        }
-        for (int spins = 0; Volatile.Read(ref _counters.Phase) == phase; spins++)
-        {
-            if (spins < SpinsBeforeYield) Thread.SpinWait(1);
-            else Thread.Yield();
-        }
+        if (pieces[0] == 0) throw new ArgumentException("the first phase has no pieces", nameof(pieces));
+        pieces.CopyTo(_pieces);
+        _numPhases = pieces.Length;
+        Volatile.Write(ref _shared.Done, 0);
+        Interlocked.Exchange(ref _shared.Ticket, Pack(0, _pieces[0])); // publishes all of the above
+        if (!_alone) for (int id = 1; id < Size; id++) _parking[id].Wake();
+        TakePart(0);
+        if (Size > 1) Judge();
     }
 
     public void Dispose()
     {
         _stopping = true;
-        Interlocked.Increment(ref _counters.Started);
+        Interlocked.MemoryBarrier();
         for (int id = 1; id < Size; id++) _parking[id].Wake();
         foreach (Thread thread in _threads) thread.Join();
         foreach (Parking place in _parking) place.Dispose();
     }
 
+    /// <summary>
+    /// A ticket is the phase, how many pieces it has, and the next of them, in one number: whoever takes one knows whether
+    /// it is still good without a second look, for which it could come too late.
+    /// </summary>
+    private static long Pack(int phase, int pieces) => (long)phase << 32 | (long)pieces << 16;
+
+    private bool HasWork => Phase != Idle && !_alone;
+
+    private int Phase => (int)(Volatile.Read(ref _shared.Ticket) >> 32);
+
     private void Serve(int id)
     {
-        for (int round = 0; ; round++)
+        while (!_stopping)
         {
-            WaitForRound(id, round);
-            if (_stopping) return;
-            _program(id);
-            Barrier();
+            if (HasWork) TakePart(id);
+            else AwaitWork(id);
         }
     }
 
-    private void WaitForRound(int id, int round)
+    /// <summary>Takes pieces until the run has ended.</summary>
+    private void TakePart(int id)
     {
-        int spins = 0;
-        long since = 0;
-        while (Volatile.Read(ref _counters.Started) == round)
+        while (Phase != Idle)
         {
-            if (++spins < SpinsBeforeYield)
+            long ticket = Interlocked.Increment(ref _shared.Ticket) - 1;
+            int phase = (int)(ticket >> 32), pieces = (int)(ticket >> 16 & 0xFFFF), piece = (int)(ticket & 0xFFFF);
+            if (piece < pieces)
+            {
+                _work(phase, piece, id);
+                if (Interlocked.Increment(ref _shared.Done) == pieces) Advance(phase);
+                continue;
+            }
+            if (phase != Idle) AwaitPhaseAfter(phase);
+        }
+    }
+
+    private void AwaitPhaseAfter(int phase)
+    {
+        long since = 0;
+        for (int spins = 0; Phase == phase; spins++)
+        {
+            if (spins < SpinsBeforeYield)
             {
                 Thread.SpinWait(1);
                 continue;
             }
             if (since == 0) since = Stopwatch.GetTimestamp();
-            if (Stopwatch.GetTimestamp() - since < ParkAfter) Thread.Yield();
-            else Park(id, round);
+            Thread.Yield();
+        }
+        if (since != 0 && Stopwatch.GetTimestamp() - since > StallTicks) Volatile.Write(ref _stalled, 1);
+    }
+
+    /// <summary>After a run: works alone when too many of the last runs stalled, and tries again later, ever later while it stalls.</summary>
+    private void Judge()
+    {
+        if (_alone)
+        {
+            if (--_aloneLeft > 0) return;
+            _alone = false;
+            _stallRate = 0;
+            return;
+        }
+        _stallRate += NewestShare * (Interlocked.Exchange(ref _stalled, 0) - _stallRate);
+        if (_stallRate < StallsTolerated / 100) _runsAlone = FewestRunsAlone; // a long time without
+        if (_stallRate <= StallsTolerated) return;
+        _alone = true;
+        _aloneLeft = _runsAlone;
+        _runsAlone = Math.Min(2 * _runsAlone, MostRunsAlone);
+    }
+
+    /// <summary>Publishes the phase after a finished one. Nobody can finish a piece of it before.</summary>
+    private void Advance(int phase)
+    {
+        _shared.Done = 0;
+        do phase++;
+        while (phase < _numPhases && _pieces[phase] == 0);
+        Interlocked.Exchange(ref _shared.Ticket, phase < _numPhases ? Pack(phase, _pieces[phase]) : Pack(Idle, 0));
+    }
+
+    private void AwaitWork(int id)
+    {
+        long since = Stopwatch.GetTimestamp();
+        for (int spins = 0; !HasWork && !_stopping; spins++)
+        {
+            if (spins < SpinsBeforeYield) Thread.SpinWait(1);
+            else if (Stopwatch.GetTimestamp() - since < ParkAfter) Thread.Yield();
+            else Park(id);
         }
     }
 
-    private void Park(int id, int round)
+    private void Park(int id)
     {
         Parking place = _parking[id];
         place.Announce();
         // Work that came before the announcement is seen here; whoever brings work after it sees the announcement.
-        if (Volatile.Read(ref _counters.Started) == round || !place.Withdraw()) place.Sleep();
+        if ((!HasWork && !_stopping) || !place.Withdraw()) place.Sleep();
     }
 
-    /// <summary>The counters that members watch lie on cache lines of their own.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 512)]
-    private struct Counters
+    /// <summary>What all members change lies on cache lines of its own.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 384)]
+    private struct Shared
     {
-        [FieldOffset(128)] public int Started;
-        [FieldOffset(256)] public int Phase;
-        [FieldOffset(384)] public int Arrived;
+        [FieldOffset(128)] public long Ticket;
+        [FieldOffset(256)] public int Done;
     }
 
     /// <summary>Where one member sleeps. Waking one that does not sleep costs one read.</summary>

@@ -145,13 +145,13 @@ public static class EngineBenchmark
         public ReadLoop(int threads)
         {
             _block = _arena.Allocate<long>(ReadBytes / sizeof(long));
-            _team = new KernelTeam(threads, Read);
+            _team = new KernelTeam(threads, 1, (_, piece, _) => Read(piece));
         }
 
         public double BytesPerSecond()
         {
             long start = Stopwatch.GetTimestamp();
-            _team.Run();
+            _team.Run([_team.Size]);
             return ReadBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
 
