@@ -86,7 +86,7 @@ public static class TrainingLog
         using var plot = new Plot();
         plot.Title(title);
         plot.XLabel(unit == 1e6 ? "million tokens" : "thousand tokens");
-        plot.YLabel("loss (nats per token)");
+        plot.YLabel(steps[0].Accuracy is null ? "loss (nats per token)" : "loss (per pair)");
         var raw = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), steps.Select(line => line.Loss!.Value).ToArray());
         raw.Color = Colors.SteelBlue.WithAlpha(0.25);
         var smooth = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), Smooth([.. steps.Select(line => line.Loss!.Value)]));
@@ -94,7 +94,7 @@ public static class TrainingLog
         if (evaluations.Length > 0)
         {
             var validation = plot.Add.Scatter(evaluations.Select(line => line.Tokens / unit).ToArray(), evaluations.Select(line => line.ValidationLoss!.Value).ToArray());
-            (validation.Color, validation.LineWidth, validation.MarkerSize, validation.LegendText) = (Colors.DarkOrange, 2, 5, $"validation: {evaluations[^1].ValidationLoss:F3} at the end");
+            (validation.Color, validation.LineWidth, validation.MarkerSize, validation.LegendText) = (Colors.DarkOrange, 2, 5, $"validation: {evaluations[^1].ValidationLoss:F3}");
         }
         // The first steps fall from the loss of a random guess; they would flatten what is worth seeing.
         double[] late = [.. steps.Skip(steps.Length / 20).Select(line => line.Loss!.Value).Concat(evaluations.Skip(evaluations.Length / 10).Select(line => line.ValidationLoss!.Value)).Where(double.IsFinite)];
