@@ -16,6 +16,9 @@ internal sealed class StudioClient(string url) : IDisposable
     /// <summary>Longer than any tagline; a text that runs on is cut, as the page does.</summary>
     private const int MaxTokens = 64;
 
+    /// <summary>As the page Write samples.</summary>
+    private const double Temperature = 0.8, TopP = 0.95;
+
     private readonly HttpClient http = new() { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) };
 
     /// <summary>What <c>GET /admin/status</c> says.</summary>
@@ -25,13 +28,15 @@ internal sealed class StudioClient(string url) : IDisposable
         return new((string)body["model_hash"]!, (string)body["model"]!, (string)body["home"]!);
     }
 
-    /// <summary>Asks for <paramref name="count"/> variants of the brief, sampled as the model's own defaults say.</summary>
+    /// <summary>Asks for <paramref name="count"/> variants of the brief.</summary>
     public async Task<IReadOnlyList<Variant>> AskAsync(Ask ask, int count, CancellationToken cancellation)
     {
         JsonObject request = ask.Brief.ToConversation().ToJson();
         request["model"] = "flywheel";
         request["n"] = count;
         request["seed"] = ask.Seed;
+        request["temperature"] = Temperature;
+        request["top_p"] = TopP;
         request["max_tokens"] = MaxTokens;
         request["user"] = ask.User;
         JsonNode body = await ReadAsync(await http.PostAsJsonAsync("/v1/chat/completions", request, cancellation), cancellation);
