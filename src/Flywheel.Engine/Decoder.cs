@@ -222,8 +222,8 @@ internal sealed unsafe partial class Decoder
     {
         float* x = source + (long)from * columns, floats = input.Floats + (long)to * columns;
         if (norm != null) _kernels.RmsNorm(x, norm, floats, columns, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
-        else if (matrix.Format == WeightFormat.Fp32) new ReadOnlySpan<float>(x, columns).CopyTo(new Span<float>(floats, columns));
-        if (matrix.Format == WeightFormat.Int8)
+        else if (!matrix.IsQuantized) new ReadOnlySpan<float>(x, columns).CopyTo(new Span<float>(floats, columns));
+        if (matrix.IsQuantized)
             _kernels.Quantize(norm != null ? floats : x, columns, input.Quantized.Values + (long)to * columns, input.Quantized.Blocks + (long)to * columns / KernelTable.Block);
     }
 
@@ -239,7 +239,7 @@ internal sealed unsafe partial class Decoder
         (int from, int to) = Share(layer.GateUp.NumRows, GatePair, piece, pieces);
         int columns = _shape.FeedForward;
         layer.GateUp.Multiply(input, NumRows, _hidden, 2 * columns, add: false, from, to);
-        bool quantized = layer.Down.Format == WeightFormat.Int8;
+        bool quantized = layer.Down.IsQuantized;
         float* product = stackalloc float[KernelTable.Block];
         for (int row = 0; row < NumRows; row++)
         {

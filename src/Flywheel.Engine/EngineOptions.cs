@@ -7,6 +7,12 @@ public enum WeightFormat
 
     /// <summary>Blocks of 32 weights in int8 with an fp16 scale: 8.5 bits a weight, activations rounded the same way.</summary>
     Int8,
+
+    /// <summary>
+    /// Blocks of 32 weights in 4 bits with an fp16 scale: 4.5 bits a weight; embedding and output stay in int8. For large
+    /// models, which wait for memory; costs accuracy.
+    /// </summary>
+    Int4,
 }
 
 public sealed record EngineOptions

@@ -54,7 +54,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         KernelTable table = KernelTable.Select(kernels ?? Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable));
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        long needed = (long)(config.NumParameters * (options.Weights == WeightFormat.Fp32 ? 4 : 1 + 2.0 / KernelTable.Block));
+        long needed = (long)(config.NumParameters * (options.Weights switch { WeightFormat.Fp32 => 4.0, WeightFormat.Int8 => 1, _ => 0.5 } + (options.Weights == WeightFormat.Fp32 ? 0 : 2.0 / KernelTable.Block)));
         if (needed > available) throw new FlywheelException($"{source}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
         var arena = new NativeArena();
         try

@@ -7,7 +7,7 @@ public class EngineTests
 {
     public static TheoryData<string, bool, WeightFormat> Variants => new()
     {
-        { "qwen3", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Int8 },
+        { "qwen3", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Int4 },
     };
 
     // Alone, one after the other, against all at once in a small batch, submitted at random times, some cancelled.

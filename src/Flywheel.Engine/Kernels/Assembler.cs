@@ -51,6 +51,14 @@ internal sealed unsafe partial class Assembler
 
     public void Zero(int zmm) => Evex(Map0F, P66, 0xEF, zmm, zmm, zmm);
 
+    public void And(int zmm, int a, int b) => Evex(Map0F, P66, 0xDB, zmm, a, b);
+
+    /// <summary>Shifts every 16-bit lane right, filling with zeros.</summary>
+    public void ShiftWordsRight(int zmm, int source, byte bits) => Immediate(0x71, 2, zmm, source, bits);
+
+    /// <summary>Shifts every int right, keeping its sign.</summary>
+    public void ShiftIntsRight(int zmm, int source, byte bits) => Immediate(0x72, 4, zmm, source, bits);
+
     public void Load(Gpr target, Address source) => Wide(0x8B, (int)target, source);
 
     public void LoadAddress(Gpr target, Address source) => Wide(0x8D, (int)target, source);
@@ -132,6 +140,13 @@ internal sealed unsafe partial class Assembler
         EvexPrefix(map, prefix, register, source, second >> 4, second >> 3 & 1, broadcast: false);
         _code.Add(opcode);
         _code.Add((byte)(0xC0 | (register & 7) << 3 | second & 7));
+    }
+
+    /// <summary>Where the destination is named by the prefix and the opcode goes on in the register field.</summary>
+    private void Immediate(byte opcode, int extension, int zmm, int source, byte value)
+    {
+        Evex(Map0F, P66, opcode, extension, zmm, source);
+        _code.Add(value);
     }
 
     private void EvexPrefix(int map, int prefix, int register, int source, int x, int b, bool broadcast)

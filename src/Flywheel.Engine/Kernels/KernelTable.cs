@@ -86,8 +86,8 @@ internal sealed unsafe class KernelTable
 
     public required bool IsSupported { get; init; }
 
-    /// <summary>Outputs in a panel of int8 weights.</summary>
-    public int Int8Panel { get; init; } = 8;
+    /// <summary>Outputs in a panel of int8 or int4 weights.</summary>
+    public int IntPanel { get; init; } = 8;
 
     /// <summary>Added to int8 weights, which are stored as unsigned bytes when it is not 0.</summary>
     public int Int8Bias { get; init; }
@@ -95,8 +95,11 @@ internal sealed unsafe class KernelTable
     /// <summary>(panel [K, 16], K, x [rows, ldx], ldx, rows, y [rows, ldy], ldy, add to y)</summary>
     public required delegate*<float*, int, float*, long, int, float*, long, bool, void> MultiplyFp32 { get; init; }
 
-    /// <summary>(panel [K / 4, Int8Panel, 4], scales [K / 32, Int8Panel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
+    /// <summary>(panel [K / 4, IntPanel, 4], scales [K / 32, IntPanel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
     public required delegate*<sbyte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt8 { get; init; }
+
+    /// <summary>(panel [K / 32, 4, IntPanel, 4] of two nibbles, scales [K / 32, IntPanel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
+    public required delegate*<byte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt4 { get; init; }
 
     /// <summary>(x [n], n, values [n], blocks [n / 32])</summary>
     public required delegate*<float*, int, sbyte*, Int8Block*, void> Quantize { get; init; }

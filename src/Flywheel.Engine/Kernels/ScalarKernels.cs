@@ -6,7 +6,7 @@ namespace Flywheel.Engine.Kernels;
 /// </summary>
 internal static unsafe class ScalarKernels
 {
-    private const int Lanes = 8, Int8Panel = 8;
+    private const int Lanes = 8, IntPanel = 8;
 
     public static KernelTable Table { get; } = new()
     {
@@ -14,6 +14,7 @@ internal static unsafe class ScalarKernels
         IsSupported = true,
         MultiplyFp32 = &MultiplyFp32,
         MultiplyInt8 = &MultiplyInt8,
+        MultiplyInt4 = &MultiplyInt4,
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
@@ -38,7 +39,7 @@ internal static unsafe class ScalarKernels
     public static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
     {
         for (int row = 0; row < rows; row++)
-            for (int output = 0; output < Int8Panel; output++)
+            for (int output = 0; output < IntPanel; output++)
             {
                 float sum = 0;
                 for (int block = 0; block < blocks; block++)
@@ -47,9 +48,33 @@ internal static unsafe class ScalarKernels
                     for (int i = 0; i < KernelTable.Block; i++)
                     {
                         long k = (long)block * KernelTable.Block + i;
-                        dot += panel[k / 4 * 4 * Int8Panel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
+                        dot += panel[k / 4 * 4 * IntPanel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
                     }
-                    float scale = (float)scales[(long)block * Int8Panel + output] * x->Blocks[(long)row * blocks + block].Scale;
+                    float scale = (float)scales[(long)block * IntPanel + output] * x->Blocks[(long)row * blocks + block].Scale;
+                    sum = MathF.FusedMultiplyAdd(dot, scale, sum);
+                }
+                Store(y + row * ldy + output, sum, add);
+            }
+    }
+
+    /// <summary>As <see cref="MultiplyInt8"/>; nibbles count from -8.</summary>
+    public static void MultiplyInt4(byte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
+    {
+        const int half = KernelTable.Block / 2;
+        for (int row = 0; row < rows; row++)
+            for (int output = 0; output < IntPanel; output++)
+            {
+                float sum = 0;
+                for (int block = 0; block < blocks; block++)
+                {
+                    sbyte* values = x->Values + ((long)row * blocks + block) * KernelTable.Block;
+                    int dot = 0;
+                    for (int i = 0; i < half; i++)
+                    {
+                        byte pair = panel[((long)block * 4 + i / 4) * 4 * IntPanel + output * 4 + i % 4];
+                        dot += ((pair & 15) - 8) * values[i] + ((pair >> 4) - 8) * values[i + half];
+                    }
+                    float scale = (float)scales[(long)block * IntPanel + output] * x->Blocks[(long)row * blocks + block].Scale;
                     sum = MathF.FusedMultiplyAdd(dot, scale, sum);
                 }
                 Store(y + row * ldy + output, sum, add);

@@ -19,6 +19,7 @@ internal static unsafe class VectorKernels
         IsSupported = Vector128.IsHardwareAccelerated,
         MultiplyFp32 = &MultiplyFp32,
         MultiplyInt8 = &MultiplyInt8,
+        MultiplyInt4 = &MultiplyInt4,
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
@@ -90,9 +91,40 @@ internal static unsafe class VectorKernels
                     low += PairSums(w0 * v);
                     high += PairSums(w1 * v);
                 }
-                Vector256<int> even = Vector256.Create(Vector128.Shuffle(low.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(low.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
-                Vector256<int> odd = Vector256.Create(Vector128.Shuffle(low.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(low.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(high.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar()).AsInt32();
-                sum = Add(Vector256.ConvertToSingle(even + odd), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
+                sum = Add(Vector256.ConvertToSingle(NeighbourSums(low, high)), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
+            }
+            if (add) sum += Vector256.Load(y);
+            sum.Store(y);
+        }
+    }
+
+    /// <summary>Nibbles are at most 15, so the products of a whole block fit an int16.</summary>
+    [MethodImpl(Hot)]
+    public static void MultiplyInt4(byte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
+    {
+        Vector256<byte> lowNibbles = Vector256.Create((byte)15);
+        for (int row = 0; row < rows; row++, y += ldy)
+        {
+            sbyte* values = x->Values + (long)row * blocks * KernelTable.Block;
+            byte* w = panel;
+            Int8Block* xBlocks = x->Blocks + (long)row * blocks;
+            ushort* wScales = (ushort*)scales;
+            V sum = V.Zero;
+            for (int block = 0; block < blocks; block++, wScales += 8, values += 16)
+            {
+                Vector256<short> a = Vector256<short>.Zero, b = a;
+                for (int i = 0; i < 16; i += 4, w += 32, values += 4)
+                {
+                    Vector256<byte> pairs = Vector256.Load(w);
+                    (Vector256<ushort> first0, Vector256<ushort> first1) = Vector256.Widen(pairs & lowNibbles);
+                    (Vector256<ushort> last0, Vector256<ushort> last1) = Vector256.Widen(Vector256.ShiftRightLogical(pairs, 4));
+                    Vector256<short> v = Vector256.WidenLower(Vector256.Create(*(int*)values).AsSByte());
+                    Vector256<short> u = Vector256.WidenLower(Vector256.Create(*(int*)(values + 16)).AsSByte());
+                    a += first0.AsInt16() * v + last0.AsInt16() * u;
+                    b += first1.AsInt16() * v + last1.AsInt16() * u;
+                }
+                Vector256<int> dots = NeighbourSums(PairSums(a), PairSums(b)) + Vector256.Create(xBlocks[block].BiasedSum >> 4);
+                sum = Add(Vector256.ConvertToSingle(dots), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
             }
             if (add) sum += Vector256.Load(y);
             sum.Store(y);
@@ -203,13 +235,13 @@ internal static unsafe class VectorKernels
         return MathF.Max(four[0], four[1]);
     }
 
-    /// <summary>Eight fp16 values that are finite and not negative, without the instruction that .NET does not offer.</summary>
+    /// <summary>Eight finite fp16 values, without the instruction that .NET does not offer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static V Widen(ushort* halves)
     {
-        Vector128<ushort> v = Vector128.Load(halves);
-        Vector256<uint> bits = Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));
-        return Vector256.ShiftLeft(bits, 13).AsSingle() * Vector256.Create(5.192296858534828e33f); // 2^112
+        Vector128<short> v = Vector128.Load((short*)halves);
+        Vector256<int> bits = Vector256.ShiftLeft(Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
+        return (bits & Vector256.Create(~0x70000000)).AsSingle() * Vector256.Create(5.192296858534828e33f); // 2^112
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -217,6 +249,21 @@ internal static unsafe class VectorKernels
     {
         Vector256<int> pairs = products.AsInt32();
         return Vector256.ShiftRightArithmetic(Vector256.ShiftLeft(pairs, 16), 16) + Vector256.ShiftRightArithmetic(pairs, 16);
+    }
+
+    /// <summary>Sums of neighbours of both, in order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> NeighbourSums(Vector256<int> low, Vector256<int> high)
+    {
+        return Vector256.Create(Halves(low), Halves(high));
+
+        static Vector128<int> Halves(Vector256<int> v)
+        {
+            Vector128<int> a = v.GetLower(), b = v.GetUpper();
+            a += Vector128.Shuffle(a, Vector128.Create(1, 0, 3, 2)); // each sum twice
+            b += Vector128.Shuffle(b, Vector128.Create(1, 0, 3, 2));
+            return Vector128.Create(Vector128.Shuffle(a, Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(b, Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -13,18 +13,20 @@ internal static unsafe class VnniKernels
     /// <summary>Two sums a row, the weights, a scale and a product fit the 32 registers.</summary>
     private const int MaxRows = 12;
 
-    private const int Outputs = 16, BlockBytes = Outputs * KernelTable.Block;
+    private const int Outputs = 16;
 
-    private static readonly nint[] Code = IsAvailable() ? Assemble() : [];
+    private static readonly nint[] Code8 = IsAvailable() ? Assemble(nibbles: false) : [];
+    private static readonly nint[] Code4 = IsAvailable() ? Assemble(nibbles: true) : [];
 
     public static KernelTable Table { get; } = new()
     {
         Name = "vnni",
-        IsSupported = Code.Length > 0 && Code.All(function => function != 0),
-        Int8Panel = Outputs,
+        IsSupported = Code8.Length > 0 && Code8.Concat(Code4).All(function => function != 0),
+        IntPanel = Outputs,
         Int8Bias = 128, // the instruction takes unsigned weights; the inputs' sums take the bias off again
         MultiplyFp32 = VectorKernels.Table.MultiplyFp32,
         MultiplyInt8 = &MultiplyInt8,
+        MultiplyInt4 = &MultiplyInt4,
         Quantize = VectorKernels.Table.Quantize,
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
@@ -36,25 +38,31 @@ internal static unsafe class VnniKernels
     private static bool IsAvailable() =>
         OperatingSystem.IsLinux() && Avx512BW.IsSupported && (X86Base.CpuId(7, 0).Ecx >> 11 & 1) == 1;
 
-    private static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
+    private static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add) => Multiply(Code8, panel, scales, blocks, x, rows, y, ldy, add);
+
+    private static void MultiplyInt4(byte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add) => Multiply(Code4, panel, scales, blocks, x, rows, y, ldy, add);
+
+    private static void Multiply(nint[] code, void* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
     {
         long k = (long)blocks * KernelTable.Block;
-        var job = new Job { Weights = panel, Scales = scales, Blocks = blocks, XStride = k, BlockStride = (long)blocks * sizeof(Int8Block), YStride = ldy * sizeof(float), Add = add ? 1 : 0 };
+        var job = new Job { Weights = panel, Scales = scales, Blocks = blocks, XStride = k, BlockStride = (long)blocks * sizeof(Int8Block), YStride = ldy * sizeof(float), Add = add ? 1 : 0, LowNibbles = 0x0F0F0F0F };
         for (int row = 0; row < rows; row += MaxRows)
         {
             job.X = x->Values + row * k;
             job.XBlocks = x->Blocks + (long)row * blocks;
             job.Y = y + row * ldy;
-            ((delegate* unmanaged[SuppressGCTransition]<Job*, void>)Code[Math.Min(MaxRows, rows - row)])(&job);
+            ((delegate* unmanaged[SuppressGCTransition]<Job*, void>)code[Math.Min(MaxRows, rows - row)])(&job);
         }
     }
 
     /// <summary>[rows] functions; entry 0 is not used.</summary>
-    private static nint[] Assemble() => [1, .. Enumerable.Range(1, MaxRows).Select(Assemble)];
+    private static nint[] Assemble(bool nibbles) => [1, .. Enumerable.Range(1, MaxRows).Select(rows => Assemble(rows, nibbles))];
 
-    private static nint Assemble(int rows)
+    private static nint Assemble(int rows, bool nibbles)
     {
-        const int weights = 31, scale = 30, product = 29, firstInt = 12; // sums of floats are 0 to 11, of integers 12 to 23
+        const int weights = 31, scale = 30, product = 29, pairs = 28, lowNibbles = 27, firstInt = 12; // sums of floats are 0 to 11, of integers 12 to 23
+        const int half = KernelTable.Block / 2;
+        int blockBytes = Outputs * KernelTable.Block / (nibbles ? 2 : 1);
         const Gpr job = Rdi, w = Rsi, scales = Rdx, blocks = Rcx, xStride = Rax, xStride3 = R11, metaStride = Rbx, metaStride3 = Rbp;
         Gpr[] x = [R8, R9, R10], meta = [R12, R13, R14], saved = [Rbx, Rbp, R12, R13, R14];
         var code = new Assembler();
@@ -65,14 +73,30 @@ internal static unsafe class VnniKernels
         Rows(x, nameof(Job.X), xStride, nameof(Job.XStride), xStride3);
         Rows(meta, nameof(Job.XBlocks), metaStride, nameof(Job.BlockStride), metaStride3);
         for (int row = 0; row < rows; row++) code.Zero(row);
+        if (nibbles) code.BroadcastInt(lowNibbles, Field(nameof(Job.LowNibbles)));
 
         int loop = code.Position;
-        for (int row = 0; row < rows; row++) code.BroadcastInt(firstInt + row, Row(meta, row, metaStride, metaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(nameof(Int8Block.BiasedSum))));
-        for (int group = 0; group < KernelTable.Block / 4; group++)
+        for (int row = 0; row < rows; row++)
         {
-            code.LoadInts(weights, new Address(w, group * 4 * Outputs));
-            code.Prefetch(new Address(w, 4 * BlockBytes + group * 4 * Outputs));
-            for (int row = 0; row < rows; row++) code.DotBytes(firstInt + row, weights, Row(x, row, xStride, xStride3).Plus(4 * group));
+            code.BroadcastInt(firstInt + row, Row(meta, row, metaStride, metaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(nameof(Int8Block.BiasedSum))));
+            if (nibbles) code.ShiftIntsRight(firstInt + row, firstInt + row, 4); // their bias is 8 instead of 128
+        }
+        for (int at = 0; at < blockBytes; at += 4 * Outputs)
+        {
+            var source = new Address(w, at);
+            code.Prefetch(source.Plus(2048));
+            if (!nibbles)
+            {
+                code.LoadInts(weights, source);
+                AddProducts(at / Outputs);
+                continue;
+            }
+            code.LoadInts(pairs, source);
+            code.And(weights, pairs, lowNibbles);
+            AddProducts(at / Outputs);
+            code.ShiftWordsRight(pairs, pairs, 4);
+            code.And(weights, pairs, lowNibbles);
+            AddProducts(at / Outputs + half);
         }
         code.LoadHalves(scale, new Address(scales, 0));
         for (int row = 0; row < rows; row++)
@@ -81,7 +105,7 @@ internal static unsafe class VnniKernels
             code.MultiplyByBroadcast(product, scale, Row(meta, row, metaStride, metaStride3));
             code.MultiplyAdd(row, firstInt + row, product);
         }
-        code.Add(w, BlockBytes);
+        code.Add(w, blockBytes);
         code.Add(scales, Outputs * sizeof(ushort));
         for (int tile = 0; tile * 4 < rows; tile++)
         {
@@ -114,6 +138,12 @@ internal static unsafe class VnniKernels
 
         Address Field(string name) => new(job, (int)Marshal.OffsetOf<Job>(name));
 
+        // Four weights of every output, times the same four values of each row.
+        void AddProducts(int k)
+        {
+            for (int row = 0; row < rows; row++) code.DotBytes(firstInt + row, weights, Row(x, row, xStride, xStride3).Plus(k));
+        }
+
         // Rows 0, 4 and 8 get a register, the three after each are reached by one, two and three strides.
         void Rows(Gpr[] bases, string start, Gpr stride, string strideField, Gpr stride3)
         {
@@ -136,7 +166,7 @@ internal static unsafe class VnniKernels
     [StructLayout(LayoutKind.Sequential)]
     private struct Job
     {
-        public sbyte* Weights;
+        public void* Weights;
         public Half* Scales;
         public long Blocks;
         public sbyte* X;
@@ -146,5 +176,6 @@ internal static unsafe class VnniKernels
         public float* Y;
         public long YStride;
         public long Add;
+        public long LowNibbles;
     }
 }

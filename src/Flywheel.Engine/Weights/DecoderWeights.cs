@@ -87,7 +87,8 @@ internal sealed unsafe class DecoderWeights
         var shape = new DecoderShape(config);
         int hidden = config.HiddenSize, d = config.HeadDim, heads = config.NumHeads, kvHeads = config.NumKvHeads;
 
-        Matrix Plain(string name) => new(arena, kernels, format, config.VocabSize, hidden, (row, values) => Row(name, row, values));
+        // Errors of the embedding and of the output reach every token, so four bits are too few for them.
+        Matrix Plain(string name) => Matrix.Create(arena, kernels, format == WeightFormat.Int4 ? WeightFormat.Int8 : format, config.VocabSize, hidden, (row, values) => Row(name, row, values));
 
         Matrix embedding = Plain("model.embed_tokens.weight");
         return new DecoderWeights
@@ -105,7 +106,7 @@ internal sealed unsafe class DecoderWeights
             return new LayerWeights
             {
                 AttentionNorm = Vector(prefix + "input_layernorm.weight", hidden, shape.Hidden),
-                Qkv = new Matrix(arena, kernels, format, (heads + 2 * kvHeads) * shape.HeadDim, hidden, (row, values) =>
+                Qkv = Matrix.Create(arena, kernels, format, (heads + 2 * kvHeads) * shape.HeadDim, hidden, (row, values) =>
                 {
                     (string name, int source) = Projection(attention, row);
                     if (source < 0) values.Clear();
@@ -114,7 +115,7 @@ internal sealed unsafe class DecoderWeights
                 QkvBias = config.HasQkvBias ? Bias(attention) : null,
                 QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", d, shape.HeadDim) : null,
                 KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", d, shape.HeadDim) : null,
-                Output = new Matrix(arena, kernels, format, hidden, shape.QueryColumns, (row, values) =>
+                Output = Matrix.Create(arena, kernels, format, hidden, shape.QueryColumns, (row, values) =>
                 {
                     float[] wide = new float[heads * d];
                     Row(attention + "o_proj.weight", row, wide);
@@ -122,14 +123,14 @@ internal sealed unsafe class DecoderWeights
                     for (int head = 0; head < heads; head++) wide.AsSpan(head * d, d).CopyTo(values[(head * shape.HeadDim)..]);
                 }),
                 FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", hidden, shape.Hidden),
-                GateUp = new Matrix(arena, kernels, format, 2 * shape.FeedForward, hidden, (row, values) =>
+                GateUp = Matrix.Create(arena, kernels, format, 2 * shape.FeedForward, hidden, (row, values) =>
                 {
                     int source = row / (2 * KernelTable.Block) * KernelTable.Block + row % KernelTable.Block;
                     bool gate = row / KernelTable.Block % 2 == 0;
                     if (source >= config.IntermediateSize) values.Clear();
                     else Row(mlp + (gate ? "gate_proj.weight" : "up_proj.weight"), source, values);
                 }),
-                Down = new Matrix(arena, kernels, format, hidden, config.IntermediateSize, (row, values) => Row(mlp + "down_proj.weight", row, values)),
+                Down = Matrix.Create(arena, kernels, format, hidden, config.IntermediateSize, (row, values) => Row(mlp + "down_proj.weight", row, values)),
             };
         }
 
