@@ -68,7 +68,7 @@ public static class Gate
         bool byPerson = people >= MinPeople;
         Func<HeldOutItem, string> cluster = byPerson ? item => item.User : item => item.Prompt.ToString();
         List<(string, double)> differences = [.. items.Select((item, i) => (cluster(item), sign * (candidate[i] - champion[i])))];
-        string basis = byPerson ? $"{items.Count} {noun} of {people} people" : $"{items.Count} {noun}; too few people ({people}) to speak beyond them";
+        string basis = $"{items.Count} {noun} of {people} {(people == 1 ? "person" : "people")}{(byPerson ? "" : "; too few to speak of others")}";
         double mean = differences.Average(item => item.Item2);
         if (differences.Select(item => item.Item1).Distinct().Count() < PairedBootstrap.MinClusters)
             return new(name, unit, champion.Average(), candidate.Average(), new(mean, mean, mean), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
@@ -99,7 +99,7 @@ public static class Gate
     private static RuleResult Sound(IReadOnlyList<Answer> champion, IReadOnlyList<Answer> candidate, double floor)
     {
         double before = champion.Average(answer => answer.Fault is null ? 1.0 : 0), after = candidate.Average(answer => answer.Fault is null ? 1.0 : 0);
-        double threshold = Math.Min(floor, before - 0.05); // a weak champion sets the floor itself, give or take an answer
+        double threshold = Math.Max(0, Math.Min(floor, before - 0.05)); // a weak champion sets the floor itself, give or take an answer
         bool passed = after >= threshold;
         string faults = string.Join(", ", candidate.Where(answer => answer.Fault is not null).GroupBy(answer => answer.Fault).OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
         return new("sound answers", "share", before, after, new(after, after, after), threshold, passed, $"{candidate.Count} held-out prompts")

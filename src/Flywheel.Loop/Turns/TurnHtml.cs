@@ -34,7 +34,7 @@ internal static class TurnHtml
         RuleResult texts = report.Decision.Rules[0];
         Card(page, "Texts people accepted", $"{texts.Champion:0.00} → {texts.Candidate:0.00}", "nats a token, lower is better");
         if (report.Decision.Rules.FirstOrDefault(rule => rule.Unit == "share" && rule.Passed is null) is { } apart)
-            Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", apart.Basis);
+            Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", "held-out pairs, higher is better");
         Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people", $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");
         Card(page, "Took", report.Took.TotalHours >= 1 ? $"{report.Took:h\\:mm} h" : report.Took.TotalMinutes >= 1 ? $"{report.Took:m\\:ss} min" : $"{report.Took.TotalSeconds:0} s", $"{report.NumFeedback} feedback");
         page.Append("</dl>\n</header>\n");
@@ -55,7 +55,7 @@ internal static class TurnHtml
 
     private static void GateTable(StringBuilder page, TurnReport report)
     {
-        page.Append("<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its 95% interval. The bar must lie right of the dashed line.</p>\n");
+        page.Append("<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its 95% interval. To pass, the whole bar must lie right of the dashed line; the thin line is no change.</p>\n");
         page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">95% interval</th><th></th></tr></thead>\n<tbody>\n");
         foreach (RuleResult rule in report.Decision.Rules)
         {
@@ -186,8 +186,8 @@ internal static class TurnHtml
         svg { display: block; width: 100%; height: auto; }
         .interval { width: 260px; min-width: 180px; }
         .interval line { stroke: var(--line); stroke-width: 1; }
-        .interval .zero { stroke: var(--soft); stroke-dasharray: 3 3; }
-        .interval .threshold { stroke: var(--ink); stroke-dasharray: 3 3; }
+        .interval .zero { stroke: var(--soft); }
+        .interval .threshold { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 3; }
         .interval .range { stroke-width: 7; stroke-linecap: round; opacity: 0.35; }
         .interval.good .range { stroke: var(--good); } .interval.good .point { fill: var(--good); }
         .interval.bad .range { stroke: var(--bad); } .interval.bad .point { fill: var(--bad); }
