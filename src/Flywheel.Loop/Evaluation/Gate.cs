@@ -15,6 +15,9 @@ public sealed record RuleResult(string Name, string Unit, double Champion, doubl
 {
     /// <summary>Why, in words, with the numbers.</summary>
     public required string Because { get; init; }
+
+    /// <summary>There is no interval: a share held to a floor, or no item changed.</summary>
+    public bool IsPoint => Improvement.Low == Improvement.High;
 }
 
 /// <summary>The gate's verdict on a candidate.</summary>

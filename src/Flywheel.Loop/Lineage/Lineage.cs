@@ -120,7 +120,7 @@ public sealed class Lineage
     {
         List<ReleaseRow> releases = await db.Releases.AsNoTracking().Where(release => release.ModelHash == hash).OrderBy(release => release.Id).ToListAsync(cancellation);
         ModelRow? model = await db.Models.AsNoTracking().SingleOrDefaultAsync(row => row.Hash == hash, cancellation);
-        return new("model", hash, model?.Name ?? "", [.. releases.Select(release => new LineageNode("release", "", $"{release.Time:yyyy-MM-dd HH:mm} {release.Reason}", []))]);
+        return new("model", hash, model?.Name ?? "", [.. releases.Select(release => new LineageNode("release", "", $"{release.Time:yyyy-MM-dd HH:mm}, {Cut(release.Reason)}", []))]);
     }
 
     // Backward: where it came from.
@@ -186,7 +186,7 @@ public sealed class Lineage
 
     private static string Describe(Generation row) => $"choice {row.Choice} of request {row.Group}{By(row.User)}, {row.NumTokens} tokens, {row.Time:yyyy-MM-dd HH:mm}";
 
-    private static string Describe(ExampleRow row) => row.DropReason is { } reason ? $"dropped: {reason}" : $"{row.Kind.ToString().ToLowerInvariant()}, {(row.Split == Split.Train ? "learnt from" : "held out")}{By(row.User)}";
+    private static string Describe(ExampleRow row) => row.DropReason is { } reason ? $"dropped: {reason}" : $"{row.Kind.ToString().ToLowerInvariant()}, {(row.Split == Split.Train ? "to learn" : "held out")},{By(row.User)}";
 
     private static string Describe(TurnRow row) => $"number {row.Number}, {row.State.ToString().ToLowerInvariant()}{(row.Reason is null ? "" : $": {Cut(row.Reason)}")}";
 

@@ -59,13 +59,12 @@ internal static class TurnHtml
         page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">95% interval</th><th></th></tr></thead>\n<tbody>\n");
         foreach (RuleResult rule in report.Decision.Rules)
         {
-            bool point = rule.Improvement.Low == rule.Improvement.High;
             string verdict = rule.Passed switch { true => "<span class=\"verdict good\">✓ pass</span>", false => "<span class=\"verdict bad\">✕ fail</span>", null => "<span class=\"verdict told\">told only</span>" };
             string format = rule.Unit == "share" ? "0%" : "0.000";
             page.Append($"<tr><td><strong>{Text(Capital(rule.Name))}</strong><br><span class=\"note\">{Text(rule.Unit)} · {Text(rule.Basis)}</span></td>");
             page.Append($"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
-            page.Append(point
-                ? $"<td class=\"note\">at least {rule.Threshold.ToString(format)} needed</td><td></td>"
+            page.Append(rule.IsPoint
+                ? $"<td class=\"note\">{(rule.Passed is null ? "no change" : $"at least {rule.Threshold.ToString(format)} needed")}</td><td></td>"
                 : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{TurnReport.Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{TurnReport.Signed(rule.Improvement.Low)} to {TurnReport.Signed(rule.Improvement.High)}</span></td>");
             page.Append($"<td>{verdict}</td></tr>\n");
         }

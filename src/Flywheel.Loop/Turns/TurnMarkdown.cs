@@ -37,7 +37,7 @@ internal static class TurnMarkdown
         return text.ToString();
     }
 
-    private static string Improvement(RuleResult rule) => rule.Improvement.Low == rule.Improvement.High
+    private static string Improvement(RuleResult rule) => rule.IsPoint
         ? $"{rule.Improvement.Estimate:0.000}"
         : $"{TurnReport.Signed(rule.Improvement.Estimate)} [{TurnReport.Signed(rule.Improvement.Low)}, {TurnReport.Signed(rule.Improvement.High)}]";
 
