@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Flywheel.Engine;
 using Flywheel.Engine.Bench;
+using Flywheel.Loop;
 using Flywheel.Model;
 using Spectre.Console;
 
@@ -25,7 +26,16 @@ internal static class BenchCommand
                 ? await EngineBenchmark.RunModelAsync(ModelFolder.Open(folder), options, parse.GetValue(runs))
                 : await EngineBenchmark.RunShapeAsync(parse.GetValue(shape) ?? "135m", options, parse.GetValue(runs)));
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine };
+        var record = new Command("record", "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: flywheel bench record");
+        record.SetAction(async (_, _) =>
+        {
+            ((double p50, double p99), IReadOnlyList<RecordFigures> figures) = await RecordBenchmark.RunAsync(new FlywheelHome().Cache, [1, 4, 16, 64]);
+            Table table = new Table().Title("200 + 200 tokens a generation, durable").AddColumns("callers at once", "p50 ms", "p99 ms", "generations/s");
+            table.AddRow("bare 4 KiB sync", $"{p50:F2}", $"{p99:F2}", "");
+            foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
+            AnsiConsole.Write(table);
+        });
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, record };
     }
 
     private static void Print(EngineFigures figures)
