@@ -140,6 +140,9 @@ public sealed class StudioServer : IAsyncDisposable
         WebApplication app = builder.Build();
         ILogger log = app.Logger;
         app.Use(next => http => ErrorAnswers.Middleware(http, next, log));
+        // A page that loses its connection dials again at once; taken in a stopping server, that call would hold up the end.
+        app.Use(next => http => app.Lifetime.ApplicationStopping.IsCancellationRequested && http.Request.Path.StartsWithSegments("/_blazor")
+            ? Task.FromResult(http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable) : next(http));
         app.UseRouting();
         app.UseStaticFiles();
         app.UseAntiforgery();

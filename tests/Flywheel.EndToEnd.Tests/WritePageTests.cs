@@ -102,6 +102,15 @@ public sealed class WritePageTests : IAsyncLifetime
         Assert.All(await store.RecentGenerationsAsync(3), generation => Assert.Equal(next.Hash, generation.ModelHash));
     }
 
+    [Fact]
+    public async Task Interrupt_PagesOpen_DoNotHoldUpTheServer()
+    {
+        for (int i = 0; i < 3; i++) await OpenAsync();
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        Assert.Equal(0, await _server.InterruptAsync());
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"took {watch.Elapsed}; the time for running answers is 20 s, and none ran");
+    }
+
     [Theory]
     [InlineData(1440)]
     [InlineData(420)]
