@@ -7,7 +7,10 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel bench engine</c>: tokens a second, and how much of the memory's bandwidth they use.</summary>
+/// <summary>
+/// <c>flywheel bench engine</c>: tokens a second, and how much of the memory's bandwidth they use. <c>flywheel bench
+/// serve</c>: many clients against a running server, or two in turn.
+/// </summary>
 internal static class BenchCommand
 {
     public static Command Create()
@@ -35,7 +38,42 @@ internal static class BenchCommand
             foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
             AnsiConsole.Write(table);
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, record };
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, Serve(), record };
+    }
+
+    private static Command Serve()
+    {
+        var load = new ServeLoad();
+        var url = new Option<Uri>("--url") { Description = "Server to measure", Required = true };
+        var versus = new Option<Uri?>("--vs") { Description = "Another OpenAI-compatible server, asked in turn with the first" };
+        var clients = new Option<int>("--clients") { Description = "Clients at the same time", DefaultValueFactory = _ => load.Clients };
+        var shared = new Option<int>("--shared") { Description = "Words that all prompts begin with", DefaultValueFactory = _ => load.SharedWords };
+        var own = new Option<int>("--own") { Description = "Words of each prompt's own", DefaultValueFactory = _ => load.OwnWords };
+        var tokens = new Option<int>("--tokens") { Description = "Most tokens of an answer", DefaultValueFactory = _ => load.MaxTokens };
+        var rounds = new Option<int>("--rounds") { Description = "Rounds that the figures are of", DefaultValueFactory = _ => 3 };
+        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared words that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5050") { url, versus, clients, shared, own, tokens, rounds };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            if (parse.GetValue(rounds) is < 1 and int count) throw new FlywheelException($"--rounds is {count}, expected at least 1");
+            Uri[] servers = parse.GetValue(versus) is { } other ? [parse.GetValue(url)!, other] : [parse.GetValue(url)!];
+            foreach (Uri server in servers)
+                if (!server.IsAbsoluteUri || server.Scheme is not ("http" or "https")) throw new FlywheelException($"'{server}' is no server's address, expected one such as http://127.0.0.1:5050");
+            load = load with { Clients = parse.GetValue(clients), SharedWords = parse.GetValue(shared), OwnWords = parse.GetValue(own), MaxTokens = parse.GetValue(tokens) };
+            Print(servers, load, await ServeBenchmark.RunAsync(servers, load, parse.GetValue(rounds), cancellation));
+        });
+        return command;
+    }
+
+    private static void Print(Uri[] servers, ServeLoad load, IReadOnlyList<(ServerFigures Cold, ServerFigures Warm)> figures)
+    {
+        Table table = new Table().Title(Markup.Escape($"{load.Clients} clients, {load.SharedWords} shared and {load.OwnWords} own words, up to {load.MaxTokens} tokens"))
+            .AddColumns("server", "shared words", "tokens/s", "first text p50 / p95 / p99 ms", "between p50 / p95 / p99 ms", "failed");
+        for (int i = 0; i < servers.Length; i++)
+            foreach ((string kind, ServerFigures found) in new[] { ("cold", figures[i].Cold), ("warm", figures[i].Warm) })
+                table.AddRow(Markup.Escape(servers[i].ToString()), kind, $"{found.TokensPerSecond:N0}", Text(found.FirstMs), Text(found.BetweenMs), $"{found.NumFailed}");
+        AnsiConsole.Write(table);
+
+        static string Text(Percentiles p) => $"{p.P50:N1} / {p.P95:N1} / {p.P99:N1}";
     }
 
     private static void Print(EngineFigures figures)

@@ -1,0 +1,33 @@
+using Flywheel.Engine.Bench;
+using Flywheel.Model;
+
+namespace Flywheel.Studio.Tests;
+
+public class ServeBenchmarkTests
+{
+    [Fact]
+    public async Task Run_TwoServers_MeasuresEveryRequestOfBoth()
+    {
+        await using TestServer one = await TestServer.StartAsync(), other = await TestServer.StartAsync();
+        var load = new ServeLoad { Clients = 3, SharedWords = 20, OwnWords = 3, MaxTokens = 10 };
+        var figures = await ServeBenchmark.RunAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, rounds: 2, TestContext.Current.CancellationToken);
+        Assert.Equal(2, figures.Count);
+        foreach (ServerFigures found in figures.SelectMany(pair => new[] { pair.Cold, pair.Warm }))
+        {
+            Assert.Equal(0, found.NumFailed);
+            Assert.True(found.TokensPerSecond > 0);
+            Assert.True(found.FirstMs.P50 > 0 && found.FirstMs.P50 <= found.FirstMs.P99);
+        }
+    }
+
+    [Fact]
+    public async Task Run_NobodyThere_SaysSo()
+    {
+        var error = await Assert.ThrowsAsync<FlywheelException>(() => ServeBenchmark.RunAsync([new Uri("http://127.0.0.1:1")], new ServeLoad(), 1, TestContext.Current.CancellationToken));
+        Assert.Contains("127.0.0.1:1", error.Message);
+    }
+
+    [Fact]
+    public void Percentiles_OfAHundred_AreTheRanks() =>
+        Assert.Equal(new Percentiles(50, 95, 99), Percentiles.Of([.. Enumerable.Range(1, 100).Select(i => (double)i)]));
+}
