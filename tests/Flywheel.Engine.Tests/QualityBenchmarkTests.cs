@@ -1,0 +1,25 @@
+using Flywheel.Engine.Bench;
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Engine.Tests;
+
+public class QualityBenchmarkTests
+{
+    // A trained model on text of its kind: int8 costs next to nothing, four bits cost something.
+    [Fact]
+    public async Task Run_TrainedModel_FormatsAreOrdered()
+    {
+        ModelFolder model = ModelFolder.Open(TestFiles.Shared("models", "stories260K"));
+        const string text = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big dog. The dog was very happy and wanted to play with her. Lily's mom said it was time to go home.";
+        var figures = await QualityBenchmark.RunAsync(model, text, positions: 40);
+        Assert.Equal(Enum.GetValues<WeightFormat>(), figures.Select(found => found.Format));
+        QualityFigures exact = figures[0], int8 = figures[1], int4 = figures[2];
+        Assert.InRange(exact.Perplexity, 1.2, 20);
+        Assert.Equal(0, exact.Divergence, 1e-12);
+        Assert.Equal(1, exact.SameBest);
+        Assert.InRange(int8.Perplexity / exact.Perplexity, 0.99, 1.01);
+        Assert.InRange(int8.Divergence, 0, 0.005);
+        Assert.InRange(int4.Divergence, int8.Divergence, 0.5);
+    }
+}
