@@ -21,7 +21,7 @@ internal static class AdminEndpoints
         ModelFolder folder;
         try
         {
-            folder = await FindAsync(store, wanted, http.RequestAborted);
+            folder = FirstModel.IntoHome(store.Home, await FindAsync(store, wanted, http.RequestAborted));
             // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
             await host.PromoteAsync(folder, async () =>
             {

@@ -109,6 +109,18 @@ public sealed class SwapTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Promote_FolderElsewhere_IsCopiedSoThatItMayGo()
+    {
+        ModelFolder next = _server.AnotherModel(5);
+        JsonObject status = await _server.PostAsync("/admin/promote", new() { ["model"] = next.Path });
+        Directory.Delete(next.Path, recursive: true);
+        Assert.StartsWith(_server.Home.Models, (string)status["model_folder"]!, StringComparison.Ordinal);
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        (ModelFolder first, _) = await FirstModel.FindAsync(store, new() { Home = _server.Home }, default);
+        Assert.Equal(next.Hash, first.Hash);
+    }
+
+    [Fact]
     public async Task Promote_ByHash_IsRememberedByTheNextStart()
     {
         ModelFolder next = _server.AnotherModel(2);
