@@ -60,13 +60,7 @@ internal sealed unsafe partial class Decoder
             float* v = row + column;
             if (norm != null) _kernels.RmsNorm(v, norm, v, d, _shape.Config.HeadDim, _shape.Config.RmsNormEps);
             int half = _shape.Config.HeadDim / 2;
-            float* cos = _cos + (long)position * half, sin = _sin + (long)position * half;
-            for (int c = 0; c < half; c++)
-            {
-                float a = v[c], b = v[c + half];
-                v[c] = a * cos[c] - b * sin[c];
-                v[c + half] = b * cos[c] + a * sin[c];
-            }
+            _kernels.Rotate(v, _cos + (long)position * half, _sin + (long)position * half, half);
         }
 
         void AddBias(int column)

@@ -102,6 +102,10 @@ public unsafe class KernelTests
             kernels.SwiGlu(x, w, a, n);
             scalar.SwiGlu(x, w, b, n);
             AssertSame(b, a, n);
+            float* turned = Copy(arena, new Span<float>(x, n).ToArray()), expected = Copy(arena, new Span<float>(x, n).ToArray());
+            kernels.Rotate(turned, w, x, odd / 2);
+            scalar.Rotate(expected, w, x, odd / 2);
+            AssertSame(expected, turned, n);
             kernels.LogSumExp(x, odd, a);
             scalar.LogSumExp(x, odd, b);
             AssertSame(b, a, 2);

@@ -18,6 +18,7 @@ internal static unsafe class Avx2Kernels
         Quantize = VectorKernels.Table.Quantize,
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
+        Rotate = VectorKernels.Table.Rotate,
         Attend = VectorKernels.Table.Attend,
         LogSumExp = VectorKernels.Table.LogSumExp,
         Exponentials = VectorKernels.Table.Exponentials,

@@ -110,6 +110,9 @@ internal sealed unsafe class KernelTable
     /// <summary>(gate [n], up [n], y [n], n): y = silu(gate) * up</summary>
     public required delegate*<float*, float*, float*, int, void> SwiGlu { get; init; }
 
+    /// <summary>(x [2 n], cos [n], sin [n], n): turns every pair (x[i], x[i + n]) by its angle.</summary>
+    public required delegate*<float*, float*, float*, int, void> Rotate { get; init; }
+
     public required delegate*<AttentionJob*, void> Attend { get; init; }
 
     /// <summary>(x [n], n, result [2]): the largest value and the sum of exp(x - largest)</summary>

@@ -18,6 +18,7 @@ internal static unsafe class ScalarKernels
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
+        Rotate = &Rotate,
         Attend = &Attend,
         LogSumExp = &LogSumExp,
         Exponentials = &Exponentials,
@@ -107,6 +108,16 @@ internal static unsafe class ScalarKernels
     public static void SwiGlu(float* gate, float* up, float* y, int n)
     {
         for (int i = 0; i < n; i++) y[i] = gate[i] / (1 + Exp(-gate[i])) * up[i];
+    }
+
+    public static void Rotate(float* x, float* cos, float* sin, int n)
+    {
+        for (int i = 0; i < n; i++)
+        {
+            float a = x[i], b = x[i + n];
+            x[i] = a * cos[i] - b * sin[i];
+            x[i + n] = b * cos[i] + a * sin[i];
+        }
     }
 
     public static void Attend(AttentionJob* job)

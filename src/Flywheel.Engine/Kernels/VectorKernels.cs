@@ -23,6 +23,7 @@ internal static unsafe class VectorKernels
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
+        Rotate = &Rotate,
         Attend = &VectorAttention.Attend,
         LogSumExp = &LogSumExp,
         Exponentials = &Exponentials,
@@ -170,6 +171,19 @@ internal static unsafe class VectorKernels
             V g = Vector256.Load(gate + i);
             (g / (V.One + Exp(-g)) * Vector256.Load(up + i)).Store(y + i);
         }
+    }
+
+    [MethodImpl(Hot)]
+    public static void Rotate(float* x, float* cos, float* sin, int n)
+    {
+        int i = 0;
+        for (; i + 8 <= n; i += 8)
+        {
+            V a = Vector256.Load(x + i), b = Vector256.Load(x + i + n), c = Vector256.Load(cos + i), s = Vector256.Load(sin + i);
+            (a * c - b * s).Store(x + i);
+            (b * c + a * s).Store(x + i + n);
+        }
+        for (; i < n; i++) (x[i], x[i + n]) = (x[i] * cos[i] - x[i + n] * sin[i], x[i + n] * cos[i] + x[i] * sin[i]);
     }
 
     [MethodImpl(Hot)]

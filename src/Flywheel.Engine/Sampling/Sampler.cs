@@ -132,10 +132,18 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
     /// <summary>The first of the largest.</summary>
     private static int Best(float* logits, int n)
     {
-        int best = 0;
-        for (int i = 1; i < n; i++)
-            if (logits[i] > logits[best]) best = i;
-        return best;
+        var all = new ReadOnlySpan<float>(logits, n);
+        return Math.Max(0, all.IndexOf(Largest(logits, n))); // none when a defect has made them all NaN
+    }
+
+    private static float Largest(float* values, int n)
+    {
+        Vector256<float> most = Vector256.Create(float.NegativeInfinity);
+        int i = 0;
+        for (; i + 8 <= n; i += 8) most = Vector256.Max(most, Vector256.Load(values + i));
+        float largest = VectorKernels.Largest(most);
+        for (; i < n; i++) largest = MathF.Max(largest, values[i]);
+        return largest;
     }
 
     private static double Sum(float* weights, int n)
