@@ -1,4 +1,8 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
 using Flywheel.Model;
 using Flywheel.Testing;
 using Microsoft.EntityFrameworkCore;
@@ -95,6 +99,69 @@ public sealed class TurnTests : IDisposable
         Assert.StartsWith("FORCED past the gate", outcome.Turn.Reason);
         Assert.Contains("FORCED", (await store.ReleasesAsync())[0].Reason);
         Assert.Contains("forced", await File.ReadAllTextAsync(outcome.Report));
+    }
+
+    [Fact]
+    public async Task Turn_ServerRuns_IsAskedToSwapAndARefusalCanBeRepeated()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 4);
+        string champion = (await store.ChampionAsync())!.Hash;
+        TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
+        using RunningServer.Claim home = RunningServer.ClaimHome(store.Home);
+        using var server = new FakeServer();
+        home.Publish(server.Url);
+
+        server.Answer = (400, """{"error": {"message": "no memory left"}}""");
+        var refused = await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path));
+        Assert.Contains("no memory left", refused.Message);
+        Assert.Contains("run the turn again", refused.Message);
+        Assert.Equal(champion, (await store.ChampionAsync())!.Hash);
+
+        server.Answer = (200, "{}");
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(recipe, store.Home.Path);
+
+        Assert.True(outcome.Promoted, outcome.Turn.Reason);
+        Assert.Equal(2, server.Bodies.Count);
+        Assert.All(server.Bodies, body => Assert.Equal(outcome.Turn.Candidate, JsonNode.Parse(body)!["model"]!.GetValue<string>()));
+        Assert.Equal(outcome.Turn.Id, (await store.ReleasesAsync())[0].TurnId);
+        Assert.Single(await store.ReleasesAsync(), release => release.ModelHash == outcome.Turn.Candidate);
+    }
+
+    /// <summary>Answers <c>POST /admin/promote</c> as it is told to.</summary>
+    private sealed class FakeServer : IDisposable
+    {
+        private readonly TcpListener listener = new(IPAddress.Loopback, 0);
+
+        public FakeServer()
+        {
+            listener.Start();
+            _ = ServeAsync();
+        }
+
+        public string Url => $"http://{listener.LocalEndpoint}";
+
+        public (int Code, string Body) Answer { get; set; }
+
+        public List<string> Bodies { get; } = [];
+
+        private async Task ServeAsync()
+        {
+            while (true)
+            {
+                using TcpClient client = await listener.AcceptTcpClientAsync();
+                using var reader = new StreamReader(client.GetStream());
+                int length = 0;
+                while (await reader.ReadLineAsync() is { Length: > 0 } header)
+                    if (header.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)) length = int.Parse(header[15..]);
+                char[] body = new char[length];
+                await reader.ReadBlockAsync(body);
+                Bodies.Add(new string(body));
+                byte[] answer = Encoding.UTF8.GetBytes($"HTTP/1.1 {Answer.Code} Told\r\nContent-Type: application/json\r\nContent-Length: {Answer.Body.Length}\r\nConnection: close\r\n\r\n{Answer.Body}");
+                await client.GetStream().WriteAsync(answer);
+            }
+        }
+
+        public void Dispose() => listener.Dispose();
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
@@ -16,7 +16,9 @@ internal static class ServerPromotion
         using var client = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
         try
         {
-            using HttpResponseMessage response = await client.PostAsJsonAsync("/admin/promote", new JsonObject { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] }, cancellation);
+            var body = new JsonObject { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] };
+            using var content = new StringContent(body.ToJsonString(JsonText.Compact), Encoding.UTF8, "application/json");
+            using HttpResponseMessage response = await client.PostAsync(new Uri("/admin/promote", UriKind.Relative), content, cancellation);
             if (response.IsSuccessStatusCode) return;
             throw new FlywheelException($"the server at {server.Url} did not take model {modelHash[..12]}: {Message(await response.Content.ReadAsStringAsync(cancellation))}; run the turn again to go on with the promotion");
         }
