@@ -109,7 +109,7 @@ internal static class TurnCommand
         {
             table.AddRow(
                 Markup.Escape($"{rule.Name} ({rule.Unit})\n{rule.Basis}"), $"{rule.Champion:0.000}", $"{rule.Candidate:0.000}",
-                rule.IsPoint ? $"{rule.Improvement.Estimate:0.000}" : Markup.Escape($"{rule.Improvement.Estimate:+0.000;-0.000} [{rule.Improvement.Low:+0.000;-0.000}, {rule.Improvement.High:+0.000;-0.000}]"),
+                rule.IsPoint ? $"{rule.Improvement.Estimate:0.000}" : Markup.Escape($"{rule.Improvement}"),
                 rule.Passed is null ? "" : $"{rule.Threshold:0.###}",
                 rule.Passed switch { true => "[green]pass[/]", false => "[red]FAIL[/]", null => "[grey]told only[/]" });
         }

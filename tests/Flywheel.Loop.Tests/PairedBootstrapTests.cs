@@ -54,6 +54,9 @@ public sealed class PairedBootstrapTests
             Assert.Equal(first.Low + 3, shifted.Low, 1e-9);
         }, seed: "0000KeXSOcQ3", iter: 50);
 
+    [Fact]
+    public void Interval_AsText_ShowsSignsAndNoNegativeZero() => Assert.Equal("+0.038 [0.000, +1.500]", new Interval(0.0381, -0.0004, 1.5).ToString());
+
     // What a 95% interval promises: over many experiments it holds the truth 19 times out of 20. People differ (a random
     // effect each), texts differ within people, people give unequal numbers of texts.
     [Theory]

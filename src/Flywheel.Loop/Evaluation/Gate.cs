@@ -80,8 +80,8 @@ public static class Gate
         return new(name, unit, champion.Average(), candidate.Average(), gain, 0, required ? passed : null, basis)
         {
             Because = passed
-                ? $"{name}: better by {Show(gain)} {unit}"
-                : $"{name}: the gain of {Show(gain)} {unit} is not certain, its 95% interval must lie above 0",
+                ? $"{name}: better by {gain} {unit}"
+                : $"{name}: the gain of {gain} {unit} is not certain, its 95% interval must lie above 0",
         };
     }
 
@@ -94,8 +94,8 @@ public static class Gate
         return new("frozen set", "nats a token", champion.Average(), candidate.Average(), gain, -margin, passed, $"{champion.Count} conversations")
         {
             Because = passed
-                ? $"frozen set: not worse ({Show(gain)}, margin {margin:0.###})"
-                : $"frozen set: change of {Show(gain)} nats a token, the interval must lie above -{margin:0.###}",
+                ? $"frozen set: not worse ({gain}, margin {margin:0.###})"
+                : $"frozen set: change of {gain} nats a token, the interval must lie above -{margin:0.###}",
         };
     }
 
@@ -110,6 +110,4 @@ public static class Gate
             Because = $"sound answers: {after:0%}{(faults.Length > 0 ? $" ({faults})" : "")}, at least {threshold:0%} needed",
         };
     }
-
-    private static string Show(Interval interval) => $"{interval.Estimate:+0.000;-0.000} [{interval.Low:+0.000;-0.000}, {interval.High:+0.000;-0.000}]";
 }

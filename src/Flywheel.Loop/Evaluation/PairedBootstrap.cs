@@ -1,7 +1,14 @@
 namespace Flywheel.Loop;
 
 /// <summary>An estimate with its 95% interval.</summary>
-public readonly record struct Interval(double Estimate, double Low, double High);
+public readonly record struct Interval(double Estimate, double Low, double High)
+{
+    /// <summary>Such as <c>+0.134 [+0.039, +0.241]</c>.</summary>
+    public override string ToString() => $"{Signed(Estimate)} [{Signed(Low)}, {Signed(High)}]";
+
+    /// <summary>Three digits with the sign; what rounds to zero has none.</summary>
+    public static string Signed(double value) => Math.Round(value, 3) is var rounded && rounded != 0 ? rounded.ToString("+0.000;-0.000") : "0.000";
+}
 
 /// <summary>
 /// The 95% interval of a mean of paired differences, when differences within a cluster (a person, a request) go together:

@@ -65,7 +65,7 @@ internal static class TurnHtml
             page.Append($"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
             page.Append(rule.IsPoint
                 ? $"<td class=\"note\">{(rule.Passed is null ? "no change" : $"at least {rule.Threshold.ToString(format)} needed")}</td><td></td>"
-                : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{TurnReport.Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{TurnReport.Signed(rule.Improvement.Low)} to {TurnReport.Signed(rule.Improvement.High)}</span></td>");
+                : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{Signed(rule.Improvement.Low)} to {Signed(rule.Improvement.High)}</span></td>");
             page.Append($"<td>{verdict}</td></tr>\n");
         }
         page.Append("</tbody>\n</table></div>\n</section>\n");
@@ -143,6 +143,9 @@ internal static class TurnHtml
         Row("Candidate", turn.Candidate!);
         page.Append($"</dl>\n<p class=\"hint\"><code>./flywheel lineage {TurnReport.Short(turn.Candidate!)}</code> walks from here to each person's feedback.</p>\n</section>\n");
     }
+
+    /// <summary>With a minus as wide as the plus.</summary>
+    private static string Signed(double value) => Interval.Signed(value).Replace('-', '\u2212');
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
 

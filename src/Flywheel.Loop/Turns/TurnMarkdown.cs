@@ -39,7 +39,7 @@ internal static class TurnMarkdown
 
     private static string Improvement(RuleResult rule) => rule.IsPoint
         ? $"{rule.Improvement.Estimate:0.000}"
-        : $"{TurnReport.Signed(rule.Improvement.Estimate)} [{TurnReport.Signed(rule.Improvement.Low)}, {TurnReport.Signed(rule.Improvement.High)}]";
+        : $"{rule.Improvement}";
 
     private static string Threshold(RuleResult rule) => rule.Passed is null ? "" : $"{rule.Threshold:0.###}";
 

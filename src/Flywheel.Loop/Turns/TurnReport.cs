@@ -29,9 +29,6 @@ internal sealed record TurnReport(
 
     public static string Short(string hash) => hash[..12];
 
-    /// <summary>A number with its sign, as the tables show it.</summary>
-    public static string Signed(double value) => value.ToString("+0.000;−0.000;0.000");
-
     /// <summary>Writes turn.md and turn.html into the turn's folder.</summary>
     /// <returns>Path of turn.html.</returns>
     public static async Task<string> WriteAsync(FlywheelStore store, string folder, TurnRow turn, CuratedDataset dataset, ExamResult champion, ExamResult candidate, GateDecision decision, DateTimeOffset now, CancellationToken cancellation)
