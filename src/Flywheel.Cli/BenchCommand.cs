@@ -62,20 +62,20 @@ internal static class BenchCommand
     private static Command Serve()
     {
         var load = new ServeLoad();
-        var url = new Option<Uri>("--url") { Description = "Server to measure", Required = true };
-        var versus = new Option<Uri?>("--vs") { Description = "Another OpenAI-compatible server, asked in turn with the first" };
+        var url = new Option<string>("--url") { Description = "Server to measure", Required = true };
+        var versus = new Option<string?>("--vs") { Description = "Another OpenAI-compatible server, asked in turn with the first" };
         var clients = new Option<int>("--clients") { Description = "Clients at the same time", DefaultValueFactory = _ => load.Clients };
         var shared = new Option<int>("--shared") { Description = "Words that all prompts begin with", DefaultValueFactory = _ => load.SharedWords };
         var own = new Option<int>("--own") { Description = "Words of each prompt's own", DefaultValueFactory = _ => load.OwnWords };
         var tokens = new Option<int>("--tokens") { Description = "Most tokens of an answer", DefaultValueFactory = _ => load.MaxTokens };
         var rounds = new Option<int>("--rounds") { Description = "Rounds that the figures are of", DefaultValueFactory = _ => 3 };
-        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared words that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5050") { url, versus, clients, shared, own, tokens, rounds };
+        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared words that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5005") { url, versus, clients, shared, own, tokens, rounds };
         command.SetAction(async (parse, cancellation) =>
         {
             if (parse.GetValue(rounds) is < 1 and int count) throw new FlywheelException($"--rounds is {count}, expected at least 1");
-            Uri[] servers = parse.GetValue(versus) is { } other ? [parse.GetValue(url)!, other] : [parse.GetValue(url)!];
-            foreach (Uri server in servers)
-                if (!server.IsAbsoluteUri || server.Scheme is not ("http" or "https")) throw new FlywheelException($"'{server}' is no server's address, expected one such as http://127.0.0.1:5050");
+            string[] urls = parse.GetValue(versus) is { } other ? [parse.GetValue(url)!, other] : [parse.GetValue(url)!];
+            Uri[] servers = [.. urls.Select(text => Uri.TryCreate(text, UriKind.Absolute, out Uri? server) && server.Scheme is "http" or "https" ? server
+                : throw new FlywheelException($"'{text}' is no server's address, expected one such as http://127.0.0.1:5005"))];
             load = load with { Clients = parse.GetValue(clients), SharedWords = parse.GetValue(shared), OwnWords = parse.GetValue(own), MaxTokens = parse.GetValue(tokens) };
             Print(servers, load, await ServeBenchmark.RunAsync(servers, load, parse.GetValue(rounds), cancellation));
         });
