@@ -24,16 +24,16 @@ internal static class TurnCommand
     {
         TurnRecipe recipe = RecipeFile.LoadTurn(path, overrides);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (dryRun)
         {
-            CuratedDataset preview = await new TurnRunner(store).PreviewAsync(recipe, cancellation);
+            CuratedDataset preview = await new TurnRunner(store).PreviewAsync(recipe, folder, cancellation);
             AnsiConsole.WriteLine($"A turn now would be {preview.Summary} Nothing was written.");
             WriteDrops(preview);
             return 0;
         }
         if (force) AnsiConsole.MarkupLine("[yellow]--force: the candidate will be promoted whatever the gate says.[/]");
 
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         TurnOutcome outcome;
         if (Console.IsOutputRedirected) outcome = await new TurnRunner(store, PlainProgress()).RunAsync(recipe, folder, force, cancellation);
         else

@@ -80,6 +80,7 @@ public sealed class TurnTests : IDisposable
         Assert.Contains("badge rejected", await File.ReadAllTextAsync(outcome.Report));
         Assert.Contains("which was rejected", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
 
+        Assert.NotEmpty((await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path)).Rows); // another recipe may try
         await store.AddFeedbackAsync(new(outcome.Dataset.Rows[0].GenerationId, Metrics.Comment, "one more word"));
         TurnOutcome second = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
 

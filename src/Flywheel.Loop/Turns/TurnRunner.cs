@@ -57,7 +57,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             recipe = Rooted(recipe, folder);
             if (!File.Exists(recipe.Gate.Regression)) throw new FlywheelException($"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
             (dataset, FeedbackIntake intake, ModelRow champion) = await CurateAsync(recipe, cancellation);
-            RequireEnough(dataset, intake, recipe.Curate, await ledger.LastAsync(cancellation));
+            RequireEnough(dataset, intake, recipe, await ledger.LastAsync(cancellation));
             dataset.Write(store.Home.Datasets);
             turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
@@ -75,10 +75,11 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     }
 
     /// <summary>What a turn would learn from now; nothing is written.</summary>
-    public async Task<CuratedDataset> PreviewAsync(TurnRecipe recipe, CancellationToken cancellation = default)
+    public async Task<CuratedDataset> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
     {
+        recipe = Rooted(recipe, folder);
         (CuratedDataset dataset, FeedbackIntake intake, ModelRow _) = await CurateAsync(recipe, cancellation);
-        RequireEnough(dataset, intake, recipe.Curate, await ledger.LastAsync(cancellation));
+        RequireEnough(dataset, intake, recipe, await ledger.LastAsync(cancellation));
         return dataset;
     }
 
@@ -94,15 +95,16 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         return (CuratedDataset.Create(rows, intake.Sides, recipe.Curate.HeldOutShare, intake.UsedBefore), intake, champion);
     }
 
-    private static void RequireEnough(CuratedDataset dataset, FeedbackIntake intake, CurateRecipe needs, TurnRow? last)
+    private static void RequireEnough(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
+        CurateRecipe needs = recipe.Curate;
         int train = dataset.Of(ExampleKind.Supervised, Split.Train).Count(), heldOut = dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
         int people = dataset.Rows.Where(row => row.Drop is null).Select(row => row.User).Distinct().Count();
         string waiting = intake.NumOrphans > 0 ? $" ({intake.NumOrphans} more wait for their generation)" : "";
         if (intake.NumOpen == 0)
             throw new FlywheelException($"there is no feedback to learn from{waiting}: keep, edit and discard texts in the Studio, or send POST /feedback, then run the turn again");
-        if (last?.State == TurnState.Rejected && intake.NumNew == 0)
-            throw new FlywheelException($"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback would give the same candidate");
+        if (last?.State == TurnState.Rejected && intake.NumNew == 0 && last.Recipe == RecipeFile.ToYaml(recipe))
+            throw new FlywheelException($"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback and recipe would give the same candidate");
         if (train >= needs.MinTrain && heldOut >= needs.MinHeldOut && people >= 2) return;
         string dropped = dataset.Drops.Count == 0 ? "" : $"; dropped: {string.Join(", ", dataset.Drops.Select(drop => $"{drop.Count} {drop.Reason}"))}";
         throw new FlywheelException($"too little feedback for a turn: {train + heldOut} kept or edited texts of {people} {(people == 1 ? "person" : "people")}: "
