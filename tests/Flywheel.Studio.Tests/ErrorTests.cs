@@ -102,6 +102,19 @@ public sealed class ErrorTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Body_NotUtf8_IsRefused()
+    {
+        byte[][] bodies = [[0xFF], [.. "{\"mo"u8, 0xFF, .. "\": 1}"u8], [.. "{\"model\": \"a"u8, 0xC3, .. "\"}"u8], [.. "{\"logit_bias\": {\"\\ud800\": 1}}"u8], [.. "{\"\\udc00\": 1}"u8]];
+        foreach (string path in new[] { ChatPath, TextPath, "/feedback", "/admin/promote" })
+            foreach (byte[] body in bodies)
+            {
+                using var content = new ByteArrayContent(body);
+                content.Headers.ContentType = new("application/json");
+                await AssertErrorAsync(await _server.Http.PostAsync(path, content), 400, "invalid_json");
+            }
+    }
+
+    [Fact]
     public async Task Prompt_LongerThanTheContext_TellsTheNumbers()
     {
         JsonObject request = TestServer.Chat(string.Concat(Enumerable.Repeat("zxq ", 400)));
