@@ -134,7 +134,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), store, TimeProvider.System,
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(options.Home.Path, "keys"))).SetApplicationName("flywheel");
-        services.AddRazorComponents().AddInteractiveServerComponents();
+        // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
+        services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
 
         WebApplication app = builder.Build();

@@ -90,6 +90,28 @@ public sealed class WritePageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Write_VeryMuchPasted_IsCutAndThePageLives()
+    {
+        IPage page = await OpenAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Try an example" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".draft.ready")).ToHaveCountAsync(3, new() { Timeout = 60_000 });
+        await page.Locator(".draft").Nth(0).GetByRole(AriaRole.Button, new() { Name = "Edit" }).ClickAsync();
+        await PasteAsync(page, "Your text");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Save" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".draft.edited")).ToHaveCountAsync(1);
+        await page.GetByLabel("Facts").FillAsync("");
+        await PasteAsync(page, "Facts");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Write again" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("a fact has at most 200 characters")).ToBeVisibleAsync();
+
+        static async Task PasteAsync(IPage page, string label)
+        {
+            await page.GetByLabel(label).FocusAsync();
+            await page.Keyboard.InsertTextAsync(new string('轮', 60_000));
+        }
+    }
+
+    [Fact]
     public async Task Page_ModelSwapped_ShowsTheNewOneAndWrites()
     {
         IPage page = await OpenAsync();
