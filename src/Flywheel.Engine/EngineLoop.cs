@@ -34,7 +34,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private int _numLive;
 
     // Of the engine's thread alone.
-    private readonly Queue<Sequence> _waiting = new();
+    private readonly LinkedList<Sequence> _waiting = new();
     private readonly List<Sequence> _running = [];
     private readonly Stack<int> _freeSlots;
     private readonly Reading[] _readings;
@@ -67,6 +67,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     /// <summary>Pages of prompts that were taken over instead of computed.</summary>
     public long NumSharedPages => _pages.NumHits;
+
+    /// <summary>How often a request had to give its pages to those before it.</summary>
+    public long NumPostponed { get; private set; }
 
     /// <summary>Tokens of ended generations that were guessed right and cost no step of their own.</summary>
     public long NumGuessed { get; private set; }
@@ -144,7 +147,13 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private void RunStep()
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
+        MakeRoom();
         int decoding = Plan();
+        while (_decoder.NumRows == 0) // prompts that hold each other's pages
+        {
+            Postpone(_running.Count - 1);
+            decoding = Plan();
+        }
         long start = Stopwatch.GetTimestamp();
         ReadOnlySpan<int> phases = _decoder.Plan();
         phases.CopyTo(_phases);
@@ -162,43 +171,80 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         lock (_lock)
         {
             if (_stopping && _numLive == 0) return false;
-            while (_arriving.TryDequeue(out Sequence? sequence)) _waiting.Enqueue(sequence);
+            while (_arriving.TryDequeue(out Sequence? sequence)) _waiting.AddLast(sequence);
         }
-        for (int i = _waiting.Count; i > 0; i--)
+        for (LinkedListNode<Sequence>? node = _waiting.First, next; node is not null; node = next)
         {
-            Sequence sequence = _waiting.Dequeue();
-            if (!sequence.Cancelled) _waiting.Enqueue(sequence);
-            else Leave(sequence, () => sequence.Abort(null));
+            next = node.Next;
+            if (node.Value is not { Cancelled: true } sequence) continue;
+            _waiting.Remove(node);
+            Leave(sequence);
+            sequence.Abort(null);
         }
         for (int i = _running.Count - 1; i >= 0; i--)
-            if (_running[i] is { Cancelled: true } sequence) Remove(i, () => sequence.Abort(null));
+            if (_running[i].Cancelled) Remove(i).Abort(null);
         return true;
     }
 
+    /// <summary>Lets requests in, in order, while there are pages for what they have to read and a page more for each that runs.</summary>
     private void Admit()
     {
-        while (_freeSlots.Count > 0 && _waiting.TryPeek(out Sequence? next) && _pages.TryReserve(next))
+        if (_waiting.Count == 0) return;
+        long promised = 0;
+        foreach (Sequence sequence in _running) promised += Demand(sequence);
+        while (_freeSlots.Count > 0 && _waiting.First is { Value: var next })
         {
-            _waiting.Dequeue();
+            promised += Demand(next);
+            if (_running.Count > 0 && promised > _pages.NumAvailable) return;
+            _waiting.RemoveFirst();
             next.Slot = _freeSlots.Pop();
             _running.Add(next);
         }
+
+        static long Demand(Sequence sequence) => Math.Max(0, KvPool.PagesFor(sequence.Tokens.Length) - sequence.NumPages) + 1;
     }
 
-    private void Remove(int index, Action end)
+    /// <summary>
+    /// Before a step: when texts have grown so far that the next tokens have no room, the newest request gives its pages up
+    /// and waits to read its text again, with the same result.
+    /// </summary>
+    private void MakeRoom()
+    {
+        while (_running.Count > 1)
+        {
+            long needed = 0;
+            foreach (Sequence sequence in _running)
+                if (!sequence.IsPrefilling) needed += Math.Max(0, KvPool.PagesFor(sequence.NumCached + 1 + GenerationSequence.MaxGuesses) - sequence.NumPages);
+            if (needed <= _pages.NumAvailable) return;
+            Postpone(_running.Count - 1);
+        }
+    }
+
+    private void Postpone(int index)
     {
         Sequence sequence = _running[index];
         _running.RemoveAt(index);
         _pages.Free(sequence);
         _freeSlots.Push(sequence.Slot);
-        Leave(sequence, end);
+        _waiting.AddFirst(sequence);
+        NumPostponed++;
     }
 
-    private void Leave(Sequence sequence, Action end)
+    /// <summary>Takes a sequence out; the caller tells it how it ended.</summary>
+    private Sequence Remove(int index)
+    {
+        Sequence sequence = _running[index];
+        _running.RemoveAt(index);
+        _pages.Free(sequence);
+        _freeSlots.Push(sequence.Slot);
+        Leave(sequence);
+        return sequence;
+    }
+
+    private void Leave(Sequence sequence)
     {
         sequence.Unregister();
         lock (_lock) _numLive--;
-        end();
     }
 
     /// <summary>
@@ -222,7 +268,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         foreach (Sequence sequence in _running)
         {
             if (!sequence.IsPrefilling || !_pages.TakeShared(sequence)) continue;
-            budget -= AddRows(sequence, Math.Min(budget, sequence.PromptLength - sequence.NumCached), []);
+            long room = (sequence.NumPages + _pages.NumAvailable) * PageNode.NumTokens - sequence.NumCached;
+            budget -= AddRows(sequence, (int)Math.Min(room, Math.Min(budget, sequence.Tokens.Length - sequence.NumCached)), []);
             if (budget == 0) break;
         }
         return decoding;
@@ -276,14 +323,14 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private void Publish()
     {
         for (int i = 0; i < _numReadings; i++)
-            if (_readings[i] is { Fault: { } defect, Sequence: var sequence }) Remove(_running.IndexOf(sequence), () => sequence.Abort(defect));
+            if (_readings[i] is { Fault: { } defect, Sequence: var sequence }) Remove(_running.IndexOf(sequence)).Abort(defect);
         for (int i = _running.Count - 1; i >= 0; i--)
         {
             bool ended = _running[i].Publish();
             _pages.Share(_running[i]);
             if (!ended) continue;
             if (_running[i] is GenerationSequence { NumAccepted: var accepted }) NumGuessed += accepted;
-            Remove(i, () => { });
+            Remove(i);
         }
         Array.Clear(_readings, 0, _numReadings);
     }

@@ -40,7 +40,7 @@ internal sealed unsafe class GenerationSequence : Sequence
 
     private int NumSampled => Tokens.Length - PromptLength;
 
-    public override bool Wants(int position) => position >= PromptLength - 1;
+    public override bool Wants(int position) => position >= Tokens.Length - 1;
 
     public override ReadOnlySpan<int> Guess(int most)
     {

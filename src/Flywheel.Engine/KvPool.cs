@@ -18,9 +18,6 @@ internal sealed unsafe class KvPool(DecoderShape shape, long maxPages) : IDispos
 
     public long PageFloats => 2 * LayerKeys * shape.Config.NumLayers;
 
-    /// <summary>Pages promised to running sequences, so that none of them has to stop halfway.</summary>
-    public long NumReserved { get; private set; }
-
     public long MaxPages => maxPages;
 
     public static int PagesFor(int tokens) => (tokens + AttentionJob.PageTokens - 1) / AttentionJob.PageTokens;
@@ -29,17 +26,8 @@ internal sealed unsafe class KvPool(DecoderShape shape, long maxPages) : IDispos
 
     public long ValueOffset(int layer, int head) => KeyOffset(layer, head) + LayerKeys;
 
-    public bool TryReserve(int pages)
-    {
-        if (NumReserved + pages > maxPages) return false;
-        NumReserved += pages;
-        return true;
-    }
-
-    public void Release(int reserved) => NumReserved -= reserved;
-
-    /// <summary>Whether a page is free or may still be made.</summary>
-    public bool CanRent => _free.Count > 0 || _all.Count < maxPages;
+    /// <summary>Pages that are free or may still be made.</summary>
+    public long NumAvailable => _free.Count + maxPages - _all.Count;
 
     public float* Rent(out bool isNew)
     {

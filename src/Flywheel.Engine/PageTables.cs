@@ -23,8 +23,8 @@ internal sealed unsafe class PageTables : IDisposable
     /// <summary>Pages that were taken over instead of computed.</summary>
     public long NumHits => _cache.NumHits;
 
-    /// <summary>Promises a sequence all the pages that it can come to need.</summary>
-    public bool TryReserve(Sequence sequence) => _pool.TryReserve(sequence.ReservedPages);
+    /// <summary>Pages that can be had now.</summary>
+    public long NumAvailable => _pool.NumAvailable + _cache.NumUnused;
 
     public float** Of(Sequence sequence) => (float**)(_tables + (long)sequence.Slot * _pagesPerSlot);
 
@@ -72,15 +72,16 @@ internal sealed unsafe class PageTables : IDisposable
     {
         for (int page = sequence.NumPages - 1; page >= sequence.Nodes.Count; page--) _pool.Return(Of(sequence)[page]);
         for (int page = sequence.Nodes.Count - 1; page >= 0; page--) _cache.Release(sequence.Nodes[page]);
-        _pool.Release(sequence.ReservedPages);
+        sequence.Nodes.Clear();
+        sequence.NumPages = sequence.NumCached = 0;
     }
 
     public void Dispose() => _pool.Dispose();
 
-    /// <summary>Whether the page that starts at a position lies in the prompt and none of its logits are wanted.</summary>
+    /// <summary>Whether the page that starts at a position lies in the known text and none of its logits are wanted.</summary>
     private static bool MayShare(Sequence sequence, int start)
     {
-        if (start % PageNode.NumTokens != 0 || start + PageNode.NumTokens > sequence.PromptLength) return false;
+        if (start % PageNode.NumTokens != 0 || start + PageNode.NumTokens > sequence.Tokens.Length) return false;
         for (int i = 0; i < PageNode.NumTokens; i++)
             if (sequence.Wants(start + i)) return false;
         return true;

@@ -38,6 +38,9 @@ internal sealed unsafe class PrefixCache(KvPool pool)
     private readonly Stack<PageNode> _spare = new();
     private PageNode? _oldest, _newest;
 
+    /// <summary>Pages that are kept and used by nobody.</summary>
+    public long NumUnused { get; private set; }
+
     /// <summary>Pages that were taken over instead of computed.</summary>
     public long NumHits { get; private set; }
 
@@ -72,6 +75,7 @@ internal sealed unsafe class PrefixCache(KvPool pool)
             Drop(node);
             return;
         }
+        NumUnused++;
         node.Older = _newest;
         if (_newest is not null) _newest.Newer = node;
         _newest = node;
@@ -81,9 +85,9 @@ internal sealed unsafe class PrefixCache(KvPool pool)
     /// <summary>A page to write: a free one, a new one, or that of the leaf that was not used for longest.</summary>
     public float* Rent()
     {
-        if (!pool.CanRent)
+        if (pool.NumAvailable == 0)
         {
-            PageNode leaf = _oldest ?? throw new InvalidOperationException("every page is in use beyond what was reserved");
+            PageNode leaf = _oldest ?? throw new InvalidOperationException("every page is in use");
             Unlink(leaf);
             Drop(leaf);
         }
@@ -102,6 +106,7 @@ internal sealed unsafe class PrefixCache(KvPool pool)
 
     private void Unlink(PageNode node)
     {
+        NumUnused--;
         if (node.Older is null) _oldest = node.Newer;
         else node.Older.Newer = node.Newer;
         if (node.Newer is null) _newest = node.Older;

@@ -23,8 +23,7 @@ internal abstract unsafe class Sequence
         _tokens = new List<int>(prompt.Length + maxTokens);
         _tokens.AddRange(prompt);
         (PromptLength, MaxTokens) = (prompt.Length, maxTokens);
-        ReservedPages = KvPool.PagesFor(prompt.Length + maxTokens);
-        Nodes = new List<PageNode>(ReservedPages);
+        Nodes = new List<PageNode>(KvPool.PagesFor(prompt.Length + maxTokens));
     }
 
     public int PromptLength { get; }
@@ -38,9 +37,6 @@ internal abstract unsafe class Sequence
     /// <summary>Number of this sequence among those that run; names its place for pages.</summary>
     public int Slot { get; set; } = -1;
 
-    /// <summary>Pages promised to it.</summary>
-    public int ReservedPages { get; }
-
     public int NumPages { get; set; }
 
     /// <summary>Its first pages, as far as they are in the tree of shared pages.</summary>
@@ -49,7 +45,10 @@ internal abstract unsafe class Sequence
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int NumCached { get; set; }
 
-    public bool IsPrefilling => NumCached < PromptLength;
+    /// <summary>
+    /// It has more to read than its newest token: a new prompt, or a text that had to give its pages to others.
+    /// </summary>
+    public bool IsPrefilling => NumCached < Tokens.Length - (Tokens.Length > PromptLength ? 1 : 0);
 
     public bool Cancelled => _cancelled;
 

@@ -152,6 +152,25 @@ public class EngineTests
         Assert.Equal(FinishReason.Length, stream.FinishReason);
     }
 
+    // Long answers and pages for little more than one of them: the newest gives way, reads its text again, and goes on.
+    [Theory]
+    [InlineData(25)]
+    [InlineData(40)]
+    public async Task Submit_MoreThanFits_WaitsAndGivesTheSameResult(int pages)
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 6, CacheBytes = pages * 16384 });
+        await using InferenceEngine single = TestEngine.Open(options: new EngineOptions { Threads = 1, MaxBatch = 1, Speculate = false });
+        GenerationRequest[] requests = [.. Enumerable.Range(0, 10).Select(i => new GenerationRequest
+        {
+            PromptTokens = [.. Enumerable.Range(0, 40 + 37 * i).Select(t => (t * 3 + i / 3) % 261)],
+            MaxTokens = 250,
+            Sampler = new() { Seed = (ulong)i, Temperature = 0.8f, FrequencyPenalty = i % 2 },
+        })];
+        List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+        for (int i = 0; i < requests.Length; i++) AssertSame(await single.Submit(requests[i]).Tokens.ToListAsync(), together[i]);
+        Assert.True(engine.Loop.NumPostponed > 0, "nobody had to give way");
+    }
+
     [Fact]
     public async Task Submit_MoreThanQueue_RefusedThenAcceptedAgain()
     {
