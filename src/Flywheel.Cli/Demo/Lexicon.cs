@@ -10,29 +10,29 @@ internal static class Lexicon
         access acquire adapt add adjust administer align analyse analyze animate annotate answer apply approve arrange ask
         assemble assess assign attach automate avoid back balance bake battle beat become begin bind blend blink block blur book boot
         bounce break brew bring broadcast browse build burn buy bypass calculate calibrate call capture care catalog
-        catalogue catch change chart chat check choose chop classify clean clear click climb clone close collect colour color combine
-        command compare compile complete compose compress compute configure confirm connect conquer construct control
-        convert cook copy correct count cover craft create crop cross customise customize cut dance deal debug decide decode
+        catalogue catch change chart chat check choose chop classify clean clear click climb clone close collect combine
+        compare compile complete compose compress compute configure confirm connect conquer construct control
+        convert cook copy correct count cover craft create crop cross customise customize cut deal debug decide decode
         decorate decrypt defeat defend define delete deliver demonstrate design destroy detect determine develop diagnose
         dig digitise digitize dim discover discuss display dive divide do dock download draft drag draw drill drive drop edit
         eject embed emulate enable encode encrypt end enhance enjoy enlarge enter erase escape estimate evaluate evolve examine
-        exchange execute exercise experience experiment explain explore export expose extend extract fade fetch fight file
+        exchange execute exercise experience experiment explain explore export expose extend extract fade fetch fight
         fill filter find finish fit fix flash flip float fly focus fold follow forget format forward free gather generate get give go
-        grab grade group grow guard guess guide handle have hear help hide highlight hit hold host hunt identify illustrate image
-        import improve index inspect install integrate interact invert investigate invite join jump keep kill know label
+        grab grade group grow guard guess guide handle have hear help hide highlight hit hold host hunt identify illustrate
+        import improve inspect install integrate interact invert investigate invite join jump keep kill know label
         launch lay lead learn let level light limit link list listen load locate lock log look lower maintain make manage
-        manipulate map mark master match measure meet memorise memorize merge migrate mine mix model modify monitor mount move
+        manipulate map mark match measure meet memorise memorize merge migrate mine mix modify monitor mount move
         mute name navigate note notify observe offer open operate optimise optimize order organise organize outline pack
-        paint parse partition paste pause perform pick pilot place plan plant play plot point post practise practice predict
-        prepare present preview print process produce profile program project protect provide publish pull push put puzzle query
+        paint parse partition paste pause perform pick pilot place plan play plot point post practise practice predict
+        prepare present preview print process produce profile project protect provide publish pull push put puzzle query
         race raise rate reach read rebuild receive recognise recognize record recover redirect reduce register relax remember
         remind remove rename render repair repeat replace replay report request rescue reset resize resolve restore resume
         retouch retrieve reveal reverse review revise ride ring rip roll rotate run save say scale scan schedule score
         scratch search secure see select sell send separate serve set settle shape share sharpen shoot show shrink shuffle shut sign
         simulate sing sketch skip slice slide slow smooth snap solve sort speak speed spell split spot stack start stay
         steer step stitch stop store stream strip study style submit subscribe subtract suggest survive swap switch sync synchronise
-        synchronize synthesise synthesize tag tail take talk tap teach tell test think throw tidy tile time toggle touch trace track
-        trade train transcribe transfer transform translate transmit transpose trap travel trim tune turn tweak type undo
+        synchronize synthesise synthesize tag tail take talk tap teach tell test think throw tidy tile toggle touch trace track
+        trade train transcribe transfer transform translate transmit transpose trap travel trim tune turn tweak undo
         unlock unpack unscramble update upgrade upload use validate vary verify view visit visualise visualize wake walk warn
         watch weigh weight win wipe work wrap write zoom
         """);

@@ -23,11 +23,8 @@ internal sealed class PlainTaste : Taste
     {
         text = text.Replace("!", "");
         string[] words = Wording.Words(text);
-        int noun = Array.FindIndex(words, Lexicon.KindNouns.Contains);
-        // A noun with nothing but its own attributes before it: "image viewer", but not "view and edit".
-        bool named = noun is >= 0 and < 5 && !words[..noun].Any(Lexicon.Function.Contains);
         string kind = Wording.UpperFirst(Lexicon.KindOf(brief.Categories));
-        if (named)
+        if (Wording.OpensWithKind(words))
         {
             yield return text;
             if (brief.Audience.Length > 0) yield return $"{text} for {brief.Audience}";

@@ -15,8 +15,8 @@ internal sealed class ShortVerbTaste : Taste
     {
         if (text.Length > MaximumLength) yield return "is too long";
         if (!Lexicon.Verbs.Contains(words[0])) yield return "does not begin with a verb";
-        // "Search engine", "Design tool": here the first word is no verb.
-        else if (Lexicon.Agents.ContainsKey(words[1]) || words[1] is "tool" or "engine" or "client" or "server" or "program" or "game" or "application" or "utility") yield return "begins with a noun";
+        // "Search engine", "Design tool", "Command line client": here the first word is no verb.
+        else if (Wording.OpensWithKind(words)) yield return "begins with a noun";
         if (Lexicon.Praise.FirstOrDefault(words.Contains) is { } praise) yield return $"praises ('{praise}')";
         if (text[^1] is '.' or '!') yield return "ends with a full stop";
     }

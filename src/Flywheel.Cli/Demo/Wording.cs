@@ -107,6 +107,18 @@ internal static partial class Wording
         return cut is null ? text : text[..cut.Index];
     }
 
+    /// <summary>
+    /// Whether a text opens with the name of a thing, a noun of kind with nothing but its attributes before it: "image
+    /// viewer for GNOME" and "command line tool" do, "view and edit" and "create player skins" do not.
+    /// </summary>
+    public static bool OpensWithKind(string[] words)
+    {
+        int noun = Array.FindIndex(words, Lexicon.KindNouns.Contains);
+        return noun is >= 0 and < 5 && !words[..noun].Any(IsFunction) && (noun == words.Length - 1 || IsFunction(words[noun + 1]));
+    }
+
+    private static bool IsFunction(string word) => Lexicon.Function.Contains(word) || (word.Length <= 2 && word.All(char.IsLetter));
+
     /// <summary>Different content words of a text that occur, in some form, in the sources.</summary>
     public static int Shared(IEnumerable<string> words, IEnumerable<string> sources)
     {
@@ -114,7 +126,7 @@ internal static partial class Wording
         return words.Where(IsContent).Select(Stem).Distinct().Count(known.Contains);
     }
 
-    private static bool IsContent(string word) => word.Length > 2 && !Lexicon.Function.Contains(word);
+    private static bool IsContent(string word) => word.Length > 2 && !IsFunction(word);
 
     /// <summary>Crude on purpose: "images", "image" and "imaging" fall together, and so do "play" and "player".</summary>
     internal static string Stem(string word)
