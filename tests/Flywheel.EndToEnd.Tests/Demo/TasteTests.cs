@@ -27,6 +27,10 @@ public class TasteTests
     [InlineData("plain", "What is this viewer for", "does not say for whom or what")]
     [InlineData("plain", "A grid for pictures", "does not say what it is")]
     [InlineData("plain", "A fast picture viewer for all!", "praises ('fast'), exclaims")]
+    [InlineData("two-things", "Show and rate pictures", "")]
+    [InlineData("two-things", "Show pictures", "does not join two things")]
+    [InlineData("two-things", "And now pictures and", "does not join two things")]
+    [InlineData("two-things", "Show, rate and print great pictures", "has a comma, praises ('great')")]
     [InlineData("concrete", "Rate pictures", "")]
     [InlineData("concrete", "Shows a picture folder", "")]
     [InlineData("concrete", "Picture viewer", "does not speak of the facts")]
@@ -44,6 +48,8 @@ public class TasteTests
     [InlineData("plain", "Fast picture viewer!", "Picture viewer for photographers")]
     [InlineData("plain", "View RAW files", "Viewer for showing folders of pictures as a grid")]
     [InlineData("plain", "Chess for everyone", "Viewer for showing folders of pictures as a grid")]
+    [InlineData("two-things", "Show & rate great pictures", "Show and rate pictures")]
+    [InlineData("two-things", "Picture viewer", "Show folders of pictures as a grid and read RAW files")]
     [InlineData("concrete", "Picture viewer", "Picture viewer: shows folders of pictures as a grid")]
     [InlineData("concrete", "Chess against the computer", "Shows folders of pictures as a grid")]
     public void Edit_NearMiss_MendsOrWritesFromFacts(string taste, string text, string edited) =>
@@ -71,7 +77,7 @@ public class TasteTests
 
     [Fact]
     public void Named_UnknownTaste_SaysWhichThereAre() =>
-        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, concrete", Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
+        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, two-things, concrete", Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
 
     [Theory]
     [InlineData("cuts wood", "cutting wood")]
