@@ -200,6 +200,16 @@ public sealed class ChatTests : IAsyncLifetime
         Assert.Equal(429, (int)response.StatusCode);
         Assert.Equal(TimeSpan.FromSeconds(1), response.Headers.RetryAfter?.Delta);
         Assert.Equal("rate_limit_exceeded", (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!["code"]!);
-        await server.PostAsync("/v1/chat/completions", TestServer.Chat()); // those that were let in have left again
+
+        // Those that were let in leave at the engine's next step: a client that keeps coming back gets its place.
+        HttpResponseMessage again;
+        int attempts = 0;
+        do
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+            again = await server.Http.PostAsync("/v1/chat/completions", new StringContent(TestServer.Chat().ToJsonString(), null, "application/json"));
+        }
+        while ((int)again.StatusCode == 429 && ++attempts < 300);
+        Assert.Equal(200, (int)again.StatusCode);
     }
 }
