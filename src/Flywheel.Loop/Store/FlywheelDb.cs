@@ -10,8 +10,10 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// The record's tables. Change them by a migration (<c>dotnet ef migrations add NAME</c>); <see cref="Schema"/> applies
-/// them when a store is opened.
+/// The record's tables. Change them by a migration: <c>dotnet ef migrations add NAME --project src/Flywheel.Loop -o Store/Migrations
+/// --startup-project HOST</c>, where HOST is a scratch project that references this one and Microsoft.EntityFrameworkCore.Design
+/// (the product does not carry it) and holds an <c>IDesignTimeDbContextFactory</c>. <see cref="Schema"/> applies them when a store
+/// is opened; a test fails while one is missing.
 /// </summary>
 public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext(options)
 {
