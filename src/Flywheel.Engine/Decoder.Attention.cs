@@ -1,5 +1,6 @@
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
+using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
@@ -102,17 +103,18 @@ internal sealed unsafe partial class Decoder
 
     private long RotaryLength => (long)_shape.Config.MaxPositions * _shape.Config.HeadDim / 2;
 
-    /// <summary>cos and sin of position x theta^(-2i/D), [positions, D / 2] each.</summary>
+    /// <summary>cos and sin of every position's angles, [positions, D / 2] each.</summary>
     private void FillRotary(float* cos, float* sin)
     {
-        int half = _shape.Config.HeadDim / 2;
+        RopeFrequencies frequencies = RopeFrequencies.Compute(_shape.Config);
+        int half = frequencies.Inverse.Length;
         for (int i = 0; i < half; i++)
         {
-            double frequency = Math.Pow(_shape.Config.RopeTheta, -2.0 * i / _shape.Config.HeadDim);
             for (long position = 0; position < _shape.Config.MaxPositions; position++)
             {
-                cos[position * half + i] = (float)Math.Cos(position * frequency);
-                sin[position * half + i] = (float)Math.Sin(position * frequency);
+                (double s, double c) = Math.SinCos(position * frequencies.Inverse[i]);
+                cos[position * half + i] = (float)(c * frequencies.AttentionFactor);
+                sin[position * half + i] = (float)(s * frequencies.AttentionFactor);
             }
         }
     }

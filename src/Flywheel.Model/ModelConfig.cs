@@ -39,6 +39,9 @@ public sealed record ModelConfig
 
     public float RopeTheta { get; init; } = 10_000f;
 
+    /// <summary>How rotary positions are stretched to longer texts; null when they are not.</summary>
+    public RopeScaling? RopeScaling { get; init; }
+
     /// <summary>The output matrix is the embedding.</summary>
     public bool TieEmbeddings { get; init; } = true;
 
@@ -188,6 +191,8 @@ public sealed record ModelConfig
             throw new FlywheelException($"{source}: head_dim {HeadDim} is odd, expected an even number");
         if (!(RmsNormEps > 0 && float.IsFinite(RmsNormEps))) throw new FlywheelException($"{source}: rms_norm_eps is {RmsNormEps}, expected a positive number");
         if (!(RopeTheta > 0 && float.IsFinite(RopeTheta))) throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected a positive number");
+        RopeScaling?.Validate(source);
+        if (RopeScaling?.Type == RopeScalingType.Yarn && RopeTheta <= 1) throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected more than 1 for yarn");
         if (BosTokenId is { } bos && (bos < 0 || bos >= VocabSize)) throw new FlywheelException($"{source}: bos_token_id is {bos}, expected an id below vocab_size {VocabSize}");
         foreach (int eos in EosTokenIds)
             if (eos < 0 || eos >= VocabSize) throw new FlywheelException($"{source}: eos_token_id is {eos}, expected an id below vocab_size {VocabSize}");
