@@ -30,13 +30,11 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly AutoResetEvent _work = new(false);
     private readonly Lock _lock = new();
     private readonly Queue<Sequence> _arriving = new();
+    private readonly QueueLimit _limit;
     private bool _stopping;
-    private int _numLive;
 
     // Of the engine's thread alone.
-    private readonly LinkedList<Sequence> _waiting = new();
-    private readonly List<Sequence> _running = [];
-    private readonly Stack<int> _freeSlots;
+    private readonly Scheduler _scheduler;
     private readonly Reading[] _readings;
     private readonly int[] _phases;
     private readonly PrefillBudget _budget = new(PrefillRows);
@@ -55,12 +53,19 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         int vocab = weights.Shape.Config.VocabSize;
         _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
         _guesses = options.Speculate;
-        _freeSlots = new Stack<int>(Enumerable.Range(0, options.MaxBatch).Reverse());
+        _scheduler = new Scheduler(_pages, options.MaxBatch);
+        _limit = new QueueLimit(options.MaxBatch, options.MaxQueue);
         new Thread(Serve) { IsBackground = true, Name = "engine" }.Start();
     }
 
     /// <summary>Sequences that wait or run.</summary>
-    public int NumLive => Volatile.Read(ref _numLive);
+    public int NumLive
+    {
+        get
+        {
+            lock (_lock) return _limit.NumLive;
+        }
+    }
 
     /// <summary>Kernel threads that are not parked, the engine's own excluded.</summary>
     public int NumAwake => _team.NumAwake;
@@ -68,8 +73,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>Pages of prompts that were taken over instead of computed.</summary>
     public long NumSharedPages => _pages.NumHits;
 
-    /// <summary>How often a request had to give its pages to those before it.</summary>
-    public long NumPostponed { get; private set; }
+    /// <summary>How often a request had to give its pages or its place to another.</summary>
+    public long NumPostponed => _scheduler.NumPostponed;
 
     /// <summary>Tokens of ended generations that were guessed right and cost no step of their own.</summary>
     public long NumGuessed { get; private set; }
@@ -79,18 +84,16 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>Bytes that the engine's thread has allocated in steps, without handing tokens over; for the allocation gate.</summary>
     public long StepAllocatedBytes { get; private set; }
 
-    /// <returns>False when too many are alive.</returns>
-    public bool TryAdd(Sequence sequence, int maxLive)
+    /// <exception cref="QueueFullException">Too many are alive.</exception>
+    public void Add(Sequence sequence)
     {
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_stopping, typeof(InferenceEngine));
-            if (_numLive >= maxLive) return false;
-            _numLive++;
+            _limit.Enter(sequence.User, Stopwatch.GetTimestamp());
             _arriving.Enqueue(sequence);
             _work.Set();
         }
-        return true;
     }
 
     /// <summary>The sequence ends before the next step.</summary>
@@ -121,8 +124,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         {
             while (Receive())
             {
-                Admit();
-                if (_running.Count > 0) RunStep();
+                _scheduler.Admit();
+                if (_scheduler.Running.Count > 0) RunStep();
                 else _work.WaitOne();
             }
         }
@@ -131,7 +134,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             lock (_lock)
             {
                 _stopping = true;
-                foreach (Sequence sequence in _running.Concat(_waiting).Concat(_arriving)) sequence.Abort(defect);
+                foreach (Sequence sequence in _scheduler.Running.Concat(_scheduler.Waiting).Concat(_arriving)) sequence.Abort(defect);
             }
         }
         finally
@@ -147,11 +150,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private void RunStep()
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        MakeRoom();
+        _scheduler.MakeRoom();
+        _scheduler.Sort();
         int decoding = Plan();
         while (_decoder.NumRows == 0) // prompts that hold each other's pages
         {
-            Postpone(_running.Count - 1);
+            _scheduler.PostponeLast();
             decoding = Plan();
         }
         long start = Stopwatch.GetTimestamp();
@@ -170,94 +174,43 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     {
         lock (_lock)
         {
-            if (_stopping && _numLive == 0) return false;
-            while (_arriving.TryDequeue(out Sequence? sequence)) _waiting.AddLast(sequence);
+            if (_stopping && _limit.NumLive == 0) return false;
+            while (_arriving.TryDequeue(out Sequence? sequence)) _scheduler.Add(sequence);
         }
-        for (LinkedListNode<Sequence>? node = _waiting.First, next; node is not null; node = next)
-        {
-            next = node.Next;
-            if (node.Value is not { Cancelled: true } sequence) continue;
-            _waiting.Remove(node);
-            Leave(sequence);
-            sequence.Abort(null);
-        }
-        for (int i = _running.Count - 1; i >= 0; i--)
-            if (_running[i].Cancelled) Remove(i).Abort(null);
+        DropCancelled(_scheduler.Waiting);
+        DropCancelled(_scheduler.Running);
         return true;
     }
 
-    /// <summary>Lets requests in, in order, while there are pages for what they have to read and a page more for each that runs.</summary>
-    private void Admit()
+    private void DropCancelled(List<Sequence> sequences)
     {
-        if (_waiting.Count == 0) return;
-        long promised = 0;
-        foreach (Sequence sequence in _running) promised += Demand(sequence);
-        while (_freeSlots.Count > 0 && _waiting.First is { Value: var next })
-        {
-            promised += Demand(next);
-            if (_running.Count > 0 && promised > _pages.NumAvailable) return;
-            _waiting.RemoveFirst();
-            next.Slot = _freeSlots.Pop();
-            _running.Add(next);
-        }
-
-        static long Demand(Sequence sequence) => Math.Max(0, KvPool.PagesFor(sequence.Tokens.Length) - sequence.NumPages) + 1;
-    }
-
-    /// <summary>
-    /// Before a step: when texts have grown so far that the next tokens have no room, the newest request gives its pages up
-    /// and waits to read its text again, with the same result.
-    /// </summary>
-    private void MakeRoom()
-    {
-        while (_running.Count > 1)
-        {
-            long needed = 0;
-            foreach (Sequence sequence in _running)
-                if (!sequence.IsPrefilling) needed += Math.Max(0, KvPool.PagesFor(sequence.NumCached + 1 + GenerationSequence.MaxGuesses) - sequence.NumPages);
-            if (needed <= _pages.NumAvailable) return;
-            Postpone(_running.Count - 1);
-        }
-    }
-
-    private void Postpone(int index)
-    {
-        Sequence sequence = _running[index];
-        _running.RemoveAt(index);
-        _pages.Free(sequence);
-        _freeSlots.Push(sequence.Slot);
-        _waiting.AddFirst(sequence);
-        NumPostponed++;
+        for (int i = sequences.Count - 1; i >= 0; i--)
+            if (sequences[i] is { Cancelled: true } sequence)
+            {
+                Remove(sequence);
+                sequence.Abort(null);
+            }
     }
 
     /// <summary>Takes a sequence out; the caller tells it how it ended.</summary>
-    private Sequence Remove(int index)
+    private void Remove(Sequence sequence)
     {
-        Sequence sequence = _running[index];
-        _running.RemoveAt(index);
-        _pages.Free(sequence);
-        _freeSlots.Push(sequence.Slot);
-        Leave(sequence);
-        return sequence;
-    }
-
-    private void Leave(Sequence sequence)
-    {
+        _scheduler.Remove(sequence);
         sequence.Unregister();
-        lock (_lock) _numLive--;
+        lock (_lock) _limit.Leave(sequence.User, Stopwatch.GetTimestamp());
     }
 
     /// <summary>
-    /// Chooses the rows of the next step: everyone who decodes, then prompts in order of arrival. Returns how many rows decode.
+    /// Chooses the rows of the next step: everyone who decodes, then prompts in order. Returns how many rows decode.
     /// </summary>
     private int Plan()
     {
         _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _numReadings = 0;
         int numDecoding = 0;
-        foreach (Sequence sequence in _running)
+        foreach (Sequence sequence in _scheduler.Running)
             if (!sequence.IsPrefilling) numDecoding++;
         int spare = _guesses ? GuessedRows - numDecoding : 0;
-        foreach (Sequence sequence in _running)
+        foreach (Sequence sequence in _scheduler.Running)
         {
             if (sequence.IsPrefilling) continue;
             ReadOnlySpan<int> guesses = sequence.Guess(spare);
@@ -265,7 +218,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             AddRows(sequence, 1 + guesses.Length, guesses);
         }
         int decoding = _decoder.NumRows, budget = _budget.For(decoding);
-        foreach (Sequence sequence in _running)
+        foreach (Sequence sequence in _scheduler.Running)
         {
             if (!sequence.IsPrefilling || !_pages.TakeShared(sequence)) continue;
             long room = (sequence.NumPages + _pages.NumAvailable) * PageNode.NumTokens - sequence.NumCached;
@@ -295,6 +248,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         if (added == 0) return 0;
         _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = _pages.Of(sequence) };
         _decoder.NumRows += added;
+        FairOrder.Charge(sequence, added, sequence.IsPrefilling);
         sequence.NumCached += added;
         int numLogits = _decoder.NumLogitRows - firstLogits;
         if (numLogits > 0) _readings[_numReadings++] = new Reading(sequence, firstLogits, numLogits, firstRead);
@@ -323,14 +277,19 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private void Publish()
     {
         for (int i = 0; i < _numReadings; i++)
-            if (_readings[i] is { Fault: { } defect, Sequence: var sequence }) Remove(_running.IndexOf(sequence)).Abort(defect);
-        for (int i = _running.Count - 1; i >= 0; i--)
+            if (_readings[i] is { Fault: { } defect, Sequence: var sequence })
+            {
+                Remove(sequence);
+                sequence.Abort(defect);
+            }
+        for (int i = _scheduler.Running.Count - 1; i >= 0; i--)
         {
-            bool ended = _running[i].Publish();
-            _pages.Share(_running[i]);
+            Sequence sequence = _scheduler.Running[i];
+            bool ended = sequence.Publish();
+            _pages.Share(sequence);
             if (!ended) continue;
-            if (_running[i] is GenerationSequence { NumAccepted: var accepted }) NumGuessed += accepted;
-            Remove(i);
+            if (sequence is GenerationSequence { NumAccepted: var accepted }) NumGuessed += accepted;
+            Remove(sequence);
         }
         Array.Clear(_readings, 0, _numReadings);
     }

@@ -25,7 +25,7 @@ public sealed record EngineOptions
     /// <summary>Sequences that decode in one step; further requests wait in a queue.</summary>
     public int MaxBatch { get; init; } = 32;
 
-    /// <summary>Requests that may wait; one more is refused.</summary>
+    /// <summary>Requests that may wait; one more is refused. One user alone may fill half.</summary>
     public int MaxQueue { get; init; } = 256;
 
     /// <summary>
@@ -38,6 +38,3 @@ public sealed record EngineOptions
     /// </summary>
     public bool Speculate { get; init; } = true;
 }
-
-/// <summary>The waiting line is full; HTTP answers 429.</summary>
-public sealed class QueueFullException(string message) : Exception(message);

@@ -15,6 +15,11 @@ public sealed record GenerationRequest
 
     /// <summary>Alternatives to report with each token.</summary>
     public int TopLogprobs { get; init; }
+
+    /// <summary>Who asks: users are served fairly among each other. Requests without a user count as one user's.</summary>
+    public string? User { get; init; }
+
+    public Priority Priority { get; init; } = Priority.Normal;
 }
 
 public enum FinishReason { Stop, Length, Cancelled }

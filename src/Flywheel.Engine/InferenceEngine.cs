@@ -17,13 +17,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly ModelFolder? _model;
     private readonly ModelConfig _config;
     private readonly Tokenizer? _tokenizer;
-    private readonly EngineOptions _options;
     private readonly ConcurrentDictionary<string, GrammarMasks> _masks = new(StringComparer.Ordinal);
     private readonly Lazy<TokenTrie> _trie;
 
-    private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, EngineLoop loop)
+    private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineLoop loop)
     {
-        (_model, _config, _tokenizer, _options, Loop) = (model, config, tokenizer, options, loop);
+        (_model, _config, _tokenizer, Loop) = (model, config, tokenizer, loop);
         _trie = new Lazy<TokenTrie>(() => new TokenTrie(tokenizer!, config.VocabSize));
     }
 
@@ -60,7 +59,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         try
         {
             DecoderWeights weights = load(arena, table);
-            return new InferenceEngine(model, config, tokenizer, options, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
+            return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
         }
         catch (OutOfMemoryException e)
         {
@@ -85,7 +84,11 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
         if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
         request.Sampler.Validate(_config.VocabSize);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Sampler.Grammar), Loop.Cancel);
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Sampler.Grammar), Loop.Cancel)
+        {
+            User = request.User ?? "",
+            Priority = request.Priority,
+        };
         Add(sequence, cancellation);
         return sequence.Stream;
     }
@@ -115,8 +118,7 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     private void Add(Sequence sequence, CancellationToken cancellation)
     {
-        if (!Loop.TryAdd(sequence, maxLive: _options.MaxBatch + _options.MaxQueue))
-            throw new QueueFullException($"{_options.MaxBatch} generations run and {_options.MaxQueue} wait; try again later");
+        Loop.Add(sequence);
         if (cancellation.CanBeCanceled) sequence.CancelWith(cancellation.Register(() => Loop.Cancel(sequence)));
     }
 

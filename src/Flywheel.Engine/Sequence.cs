@@ -26,6 +26,20 @@ internal abstract unsafe class Sequence
         Nodes = new List<PageNode>(KvPool.PagesFor(prompt.Length + maxTokens));
     }
 
+    /// <summary>Whose it is; empty when nobody said.</summary>
+    public string User { get; init; } = "";
+
+    public Priority Priority { get; init; } = Priority.Normal;
+
+    /// <summary>Its user's account, from its arrival on.</summary>
+    public Account Account { get; set; } = null!;
+
+    /// <summary>Number among all arrivals.</summary>
+    public long Arrival { get; set; }
+
+    /// <summary>Later requests that were let in before it.</summary>
+    public int NumOvertaken { get; set; }
+
     public int PromptLength { get; }
 
     /// <summary>Tokens that may be sampled.</summary>
