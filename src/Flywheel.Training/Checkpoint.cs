@@ -92,16 +92,7 @@ internal static class Checkpoint
         return manifest;
     }
 
-    private static IEnumerable<(string Name, Tensor Tensor)> State(DecoderModel model, AdamW optimizer)
-    {
-        for (int i = 0; i < model.Parameters.Count; i++)
-        {
-            (string name, Tensor parameter) = model.Parameters[i];
-            yield return (name, parameter);
-            yield return ($"first.{name}", optimizer.Moments[i].First);
-            yield return ($"second.{name}", optimizer.Moments[i].Second);
-        }
-    }
+    private static IEnumerable<(string Name, Tensor Tensor)> State(DecoderModel model, AdamW optimizer) => [.. model.Parameters, .. optimizer.State];
 
     private static unsafe Span<byte> Bytes(Tensor tensor) => MemoryMarshal.AsBytes(new Span<float>(Rows.Floats(tensor), checked((int)tensor.numel())));
 

@@ -14,61 +14,76 @@ internal readonly record struct Score(double Loss, double? Accuracy);
 /// </summary>
 /// <param name="recipe">Says which objective.</param>
 /// <param name="reference">Log-probability of each document under the base model, for preference training.</param>
-internal sealed class Objective(TrainRecipe recipe, double[]? reference)
+/// <param name="world">The ranks that share the micro-batches; none but this process by default.</param>
+internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollectives? world = null)
 {
+    private readonly ICollectives _world = world ?? new SingleRank();
+
+
     private bool IsPreference => recipe.Objective == "preference";
 
     /// <summary>Learn every token, or only the marked ones.</summary>
     public bool EveryToken => recipe.Objective == "next-token";
 
-    /// <summary>Adds the step's gradient to the parameters.</summary>
-    public Score Accumulate(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros) => Run(model, data, micros, learn: true);
+    /// <summary>Adds the gradient of this rank's micro-batches to the parameters; the score is that of all of them.</summary>
+    /// <param name="added">Called after each micro-batch, with its index.</param>
+    public Score Accumulate(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, Action<int>? added = null) => Run(model, data, micros, added ?? (_ => { }));
 
     /// <summary>The loss alone.</summary>
-    public Score Evaluate(DecoderModel model, TokenDataset data, IEnumerable<IReadOnlyList<Segment>> micros) => Run(model, data, [.. micros], learn: false);
+    public Score Evaluate(DecoderModel model, TokenDataset data, IEnumerable<IReadOnlyList<Segment>> micros) => Run(model, data, [.. micros], null);
 
     /// <summary>
     /// Log-probability of each document's targets under <paramref name="model"/>: computed once, before the first step of
     /// preference training, and kept.
     /// </summary>
-    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation)
+    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation, ICollectives? world = null)
     {
+        world ??= new SingleRank();
+        List<Segment>[] micros = [.. DataOrder.Sample(data, split: false, model.Config.MaxPositions, microTokens)];
         double[] sums = new double[data.NumDocuments];
-        foreach (List<Segment> micro in DataOrder.Sample(data, split: false, model.Config.MaxPositions, microTokens))
+        (int first, int end) = CollectivesExtensions.Block(micros.Length, world.Rank, world.Size);
+        foreach (List<Segment> micro in micros[first..end])
         {
             cancellation.ThrowIfCancellationRequested();
             Batch batch = Batch.Read(data, micro, everyToken: false);
             double[] perSegment = SegmentSums(batch, model.LogProbs(batch));
             for (int i = 0; i < perSegment.Length; i++) sums[batch.Documents[i]] = perSegment[i];
         }
+        // Whole documents in the dataset's order: each rank has computed one stretch of them.
+        int[] starts = [.. Enumerable.Range(0, world.Size + 1).Select(rank => CollectivesExtensions.Block(micros.Length, rank, world.Size).First)
+            .Select(micro => micro < micros.Length ? (int)micros[micro][0].Document : sums.Length)];
+        world.AllGather<double>(sums, [.. starts.Zip(starts.Skip(1), (from, to) => to - from)], starts[..^1]);
         return sums;
     }
 
-    private Score Run(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, bool learn)
+    private Score Run(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, Action<int>? added)
     {
         Batch[] batches = [.. micros.Select(micro => Batch.Read(data, micro, EveryToken))];
-        return IsPreference ? Preference(model, batches, learn) : NextToken(model, batches, learn);
+        return IsPreference ? Preference(model, batches, added) : NextToken(model, batches, added);
     }
 
-    private static Score NextToken(DecoderModel model, Batch[] batches, bool learn)
+    private Score NextToken(DecoderModel model, Batch[] batches, Action<int>? added)
     {
         long numTargets = batches.Sum(batch => (long)batch.Targets.Length);
-        double loss = 0;
-        foreach (Batch batch in batches.Where(batch => batch.Targets.Length > 0))
+        return new Score(_world.Map(batches.Length, Loss).Sum(), null);
+
+        double Loss(int index)
         {
+            Batch batch = batches[index];
+            double loss = 0;
             using var scope = TorchSharp.torch.NewDisposeScope();
-            if (!learn)
+            if (added is null) return model.LogProbs(batch).Sum(logProb => -logProb / (double)numTargets);
+            if (batch.Targets.Length > 0)
             {
-                foreach (float logProb in model.LogProbs(batch)) loss -= logProb / (double)numTargets;
-                continue;
+                float[] weights = new float[batch.Targets.Length];
+                Array.Fill(weights, 1f / numTargets);
+                Tensor value = model.Loss(batch, weights);
+                value.backward();
+                loss = value.item<float>();
             }
-            float[] weights = new float[batch.Targets.Length];
-            Array.Fill(weights, 1f / numTargets);
-            Tensor value = model.Loss(batch, weights);
-            value.backward();
-            loss += value.item<float>();
+            added(index);
+            return loss;
         }
-        return new Score(loss, null);
     }
 
     /// <summary>
@@ -77,14 +92,18 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference)
     /// preferred answers' tokens. Its derivative by each token's -log p is beta * sigmoid(-beta * margin), with the sign of
     /// the answer, so one weighted cross-entropy gives the gradient.
     /// </summary>
-    private Score Preference(DecoderModel model, Batch[] batches, bool learn)
+    private Score Preference(DecoderModel model, Batch[] batches, Action<int>? added)
     {
         int numPairs = batches.Sum(batch => batch.SegmentLengths.Length) / 2;
         long numPreferred = batches.Sum(batch => batch.RowSegments.LongCount(segment => segment % 2 == 0));
-        double loss = 0;
-        int won = 0;
-        foreach (Batch batch in batches)
+        (double Loss, int Won)[] scores = _world.Map(batches.Length, Score);
+        return new Score(scores.Sum(score => score.Loss), (double)scores.Sum(score => score.Won) / numPairs);
+
+        (double Loss, int Won) Score(int index)
         {
+            Batch batch = batches[index];
+            double loss = 0;
+            int won = 0;
             using var scope = TorchSharp.torch.NewDisposeScope();
             float[] WeightsOf(float[] logProbs)
             {
@@ -109,10 +128,14 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference)
                 }
                 return weights;
             }
-            if (learn) model.Loss(batch, WeightsOf).backward();
-            else WeightsOf(model.LogProbs(batch));
+            if (added is null) WeightsOf(model.LogProbs(batch));
+            else
+            {
+                model.Loss(batch, WeightsOf).backward();
+                added(index);
+            }
+            return (loss, won);
         }
-        return new Score(loss, (double)won / numPairs);
     }
 
     private static double[] SegmentSums(Batch batch, float[] logProbs)

@@ -104,11 +104,13 @@ public sealed class TrainingRun
     private readonly CancellationToken _cancellation;
     private readonly ModelConfig _config;
     private readonly Tokenizer _tokenizer;
+    private readonly ICollectives _world;
     private TokenDataset _train = null!;
     private TokenDataset? _validation;
 
-    private TrainingRun(TrainingJob job, Action<TrainingProgress> progress, CancellationToken cancellation)
+    private TrainingRun(TrainingJob job, ICollectives world, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
+        _world = world;
         (_job, _recipe, _progress, _cancellation) = (job, job.Recipe.Train, progress, cancellation);
         _config = job.Base?.Config ?? job.Config ?? throw new ArgumentException("neither a base nor a config is given", nameof(job));
         _tokenizer = job.Base?.Tokenizer ?? job.Tokenizer ?? throw new ArgumentException("neither a base nor a tokenizer is given", nameof(job));
@@ -118,8 +120,15 @@ public sealed class TrainingRun
     /// <exception cref="OperationCanceledException">Cancelled; a checkpoint was written, and the same call goes on from it.</exception>
     public static ModelFolder Run(TrainingJob job, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
+        using var alone = new SingleRank();
+        return Run(job, alone, progress, cancellation);
+    }
+
+    /// <summary>The same, shared with other ranks, each of which calls this with the same job.</summary>
+    public static ModelFolder Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    {
         if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return ModelFolder.Open(done.ModelPath);
-        return new TrainingRun(job, progress ?? (_ => { }), cancellation).Run();
+        return new TrainingRun(job, world, progress ?? (_ => { }), cancellation).Run();
     }
 
     private ModelFolder Run()
@@ -182,7 +191,8 @@ public sealed class TrainingRun
         var order = new DataOrder(_train, _recipe, _job.Recipe.Seed, _config.MaxPositions);
         var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"));
         Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"));
-        using var optimizer = new AdamW(model.Parameters, _recipe);
+        using var gradients = new GradientExchange(model.Parameters, _world);
+        using var optimizer = new AdamW(gradients.Owned, _recipe);
 
         CheckpointManifest? restored = Checkpoint.Restore(_job.RunFolder, model, optimizer, note => Report(null, order.NumSteps, null, note));
         int step = restored?.Step ?? 0;
@@ -210,10 +220,13 @@ public sealed class TrainingRun
             long stepStarted = Stopwatch.GetTimestamp();
             List<List<Segment>> micros = order.Step(step);
             double rate = Schedule.Rate(_recipe, step, order.NumSteps);
-            Score score = objective.Accumulate(model, _train, micros);
+            gradients.Begin(micros.Count);
+            Score score = objective.Accumulate(model, _train, micros, gradients.Add);
             if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step);
-            double norm = optimizer.Step(step + 1, rate);
+            double norm = gradients.Sum();
             if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step);
+            optimizer.Step(step + 1, rate, norm);
+            gradients.ShareParameters();
             step++;
             long stepTokens = micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
             tokens += stepTokens;
