@@ -16,6 +16,9 @@ internal unsafe struct Segment
 
     /// <summary>The sequence's pages; those of this step's positions exist.</summary>
     public float** Pages;
+
+    /// <summary>What its rows add to the weights' products, or null.</summary>
+    public AdapterWeights? Adapter;
 }
 
 /// <summary>
@@ -65,6 +68,7 @@ internal sealed unsafe partial class Decoder
         Logits = arena.Allocate<float>((long)maxLogitRows * _shape.Vocab);
         MaxLogitRows = maxLogitRows;
         Segments = new Segment[maxRows];
+        _groups = new AdapterGroup[maxRows];
         _x = arena.Allocate<float>((long)maxRows * _shape.Hidden);
         _qkv = arena.Allocate<float>((long)maxRows * QkvColumns);
         _attention = arena.Allocate<float>((long)maxRows * _shape.AttentionColumns);
@@ -115,20 +119,21 @@ internal sealed unsafe partial class Decoder
 
     private int QkvColumns => _weights.Layers[0].Qkv.NumRows;
 
-    private enum Kind { Embed, PrepareQkv, Qkv, Rotate, Attend, PrepareOutput, Output, PrepareGateUp, GateUp, Down, PrepareHead, Head }
+    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Rotate, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, PrepareHead, Head }
 
     private readonly record struct Phase(Kind Kind, int Layer);
 
-    public static int MaxPhases(int layers) => 3 + 9 * layers;
+    public static int MaxPhases(int layers) => 3 + 13 * layers;
 
     private bool IsDecoding => NumSegments == NumRows;
 
-    private bool PreparesPrivately => NumRows <= MaxPrivateRows;
+    private bool PreparesPrivately => NumRows <= MaxPrivateRows && _numGroups == 0;
 
     /// <summary>The phases of the step that has been set: how many pieces each has.</summary>
     public ReadOnlySpan<int> Plan()
     {
         _step++;
+        FindGroups();
         int count = 0, kvHeads = _shape.Config.NumKvHeads, rowPieces = Math.Min(NumRows, PiecesPerMember * _teamSize);
         int shared = PreparesPrivately ? 0 : rowPieces;
         Add(Kind.Embed, 0, rowPieces);
@@ -136,13 +141,17 @@ internal sealed unsafe partial class Decoder
         {
             LayerWeights layer = _weights.Layers[index];
             Add(Kind.PrepareQkv, index, shared);
+            Add(Kind.LowerQkv, index, LowerPieces(index, Adapted.Qkv));
             Add(Kind.Qkv, index, Pieces(layer.Qkv, NumRows, Matrix.RowUnit));
             Add(Kind.Rotate, index, IsDecoding ? 0 : NumRows);
             Add(Kind.Attend, index, NumTiles() * kvHeads);
             Add(Kind.PrepareOutput, index, shared);
+            Add(Kind.LowerOutput, index, LowerPieces(index, Adapted.Output));
             Add(Kind.Output, index, Pieces(layer.Output, NumRows, Matrix.RowUnit));
             Add(Kind.PrepareGateUp, index, shared);
+            Add(Kind.LowerGateUp, index, LowerPieces(index, Adapted.GateUp));
             Add(Kind.GateUp, index, Pieces(layer.GateUp, NumRows, GatePair));
+            Add(Kind.LowerDown, index, LowerPieces(index, Adapted.Down));
             Add(Kind.Down, index, Pieces(layer.Down, NumRows, Matrix.RowUnit));
         }
         Add(Kind.PrepareHead, 0, Math.Min(NumLogitRows, PiecesPerMember * _teamSize));
@@ -171,8 +180,11 @@ internal sealed unsafe partial class Decoder
             case Kind.PrepareQkv:
                 for (int row = from; row < to; row++) PrepareRow(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, _shared, row, row);
                 break;
+            case Kind.LowerQkv:
+                Lower(index, Adapted.Qkv, piece);
+                break;
             case Kind.Qkv:
-                Multiply(layer.Qkv, Input(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, phase, id), NumRows, _qkv, QkvColumns, add: false, piece, pieces);
+                Multiply(layer.Qkv, Input(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, phase, id), NumRows, _qkv, QkvColumns, add: false, index, Adapted.Qkv, piece, pieces);
                 break;
             case Kind.Rotate:
                 RotateRow(index, layer, piece);
@@ -183,23 +195,32 @@ internal sealed unsafe partial class Decoder
             case Kind.PrepareOutput:
                 for (int row = from; row < to; row++) PrepareRow(_attention, _shape.AttentionColumns, null, layer.Output, _shared, row, row);
                 break;
+            case Kind.LowerOutput:
+                Lower(index, Adapted.Output, piece);
+                break;
             case Kind.Output:
-                Multiply(layer.Output, Input(_attention, _shape.AttentionColumns, null, layer.Output, phase, id), NumRows, _x, _shape.Hidden, add: true, piece, pieces);
+                Multiply(layer.Output, Input(_attention, _shape.AttentionColumns, null, layer.Output, phase, id), NumRows, _x, _shape.Hidden, add: true, index, Adapted.Output, piece, pieces);
                 break;
             case Kind.PrepareGateUp:
                 for (int row = from; row < to; row++) PrepareRow(_x, _shape.Hidden, layer.FeedForwardNorm, layer.GateUp, _shared, row, row);
                 break;
+            case Kind.LowerGateUp:
+                Lower(index, Adapted.GateUp, piece);
+                break;
             case Kind.GateUp:
-                GateAndUp(layer, Input(_x, _shape.Hidden, layer.FeedForwardNorm, layer.GateUp, phase, id), piece, pieces);
+                GateAndUp(index, layer, Input(_x, _shape.Hidden, layer.FeedForwardNorm, layer.GateUp, phase, id), piece, pieces);
+                break;
+            case Kind.LowerDown:
+                Lower(index, Adapted.Down, piece);
                 break;
             case Kind.Down:
-                Multiply(layer.Down, _down, NumRows, _x, _shape.Hidden, add: true, piece, pieces);
+                Multiply(layer.Down, _down, NumRows, _x, _shape.Hidden, add: true, index, Adapted.Down, piece, pieces);
                 break;
             case Kind.PrepareHead: // the rows that are wanted move to the front
                 for (int i = from; i < to; i++) PrepareRow(_x, _shape.Hidden, _weights.FinalNorm, _weights.Head, _shared, LogitRows[i], i);
                 break;
             case Kind.Head:
-                Multiply(_weights.Head, _shared, NumLogitRows, Logits, _shape.Vocab, add: false, piece, pieces);
+                Multiply(_weights.Head, _shared, NumLogitRows, Logits, _shape.Vocab, add: false, 0, null, piece, pieces);
                 break;
         }
     }
@@ -227,18 +248,20 @@ internal sealed unsafe partial class Decoder
             _kernels.Quantize(norm != null ? floats : x, columns, input.Quantized.Values + (long)to * columns, input.Quantized.Blocks + (long)to * columns / KernelTable.Block);
     }
 
-    private static void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int piece, int pieces)
+    private void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int layer, Adapted? adapted, int piece, int pieces)
     {
         (int from, int to) = Share(matrix.NumRows, Matrix.RowUnit, piece, pieces);
         matrix.Multiply(input, rows, y, ldy, add, from, to);
+        if (adapted is { } name) Raise(layer, name, y, ldy, from, to);
     }
 
     /// <summary>Gate and up, then silu(gate) * up of the columns of this piece.</summary>
-    private void GateAndUp(LayerWeights layer, in StepInput input, int piece, int pieces)
+    private void GateAndUp(int index, LayerWeights layer, in StepInput input, int piece, int pieces)
     {
         (int from, int to) = Share(layer.GateUp.NumRows, GatePair, piece, pieces);
         int columns = _shape.FeedForward;
         layer.GateUp.Multiply(input, NumRows, _hidden, 2 * columns, add: false, from, to);
+        Raise(index, Adapted.GateUp, _hidden, 2 * columns, from, to);
         bool quantized = layer.Down.IsQuantized;
         float* product = stackalloc float[KernelTable.Block];
         for (int row = 0; row < NumRows; row++)
@@ -247,9 +270,9 @@ internal sealed unsafe partial class Decoder
             {
                 float* gate = _hidden + (long)row * 2 * columns + first;
                 long column = (long)row * columns + first / 2;
-                float* target = quantized ? product : _down.Floats + column;
+                float* target = quantized && _numGroups == 0 ? product : _down.Floats + column; // an adapter reads it unrounded
                 _kernels.SwiGlu(gate, gate + KernelTable.Block, target, KernelTable.Block);
-                if (quantized) _kernels.Quantize(product, KernelTable.Block, _down.Quantized.Values + column, _down.Quantized.Blocks + column / KernelTable.Block);
+                if (quantized) _kernels.Quantize(target, KernelTable.Block, _down.Quantized.Values + column, _down.Quantized.Blocks + column / KernelTable.Block);
             }
         }
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Sampling;
 using Flywheel.Engine.Weights;
+using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
@@ -35,6 +36,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     // Of the engine's thread alone.
     private readonly Scheduler _scheduler;
+    private readonly List<Sequence> _decoding = [];
     private readonly Reading[] _readings;
     private readonly int[] _phases;
     private readonly PrefillBudget _budget = new(PrefillRows);
@@ -80,6 +82,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     public long NumGuessed { get; private set; }
 
     public long MaxPages => _pages.MaxPages;
+
+    /// <summary>Packs an adapter for the model; on the caller's thread.</summary>
+    public AdapterWeights LoadAdapter(AdapterFolder folder, int number) => AdapterWeights.Load(folder, _decoder.Shape, _reader.Kernels, number, _decoder.MaxRows);
 
     /// <summary>Bytes that the engine's thread has allocated in steps, without handing tokens over; for the allocation gate.</summary>
     public long StepAllocatedBytes { get; private set; }
@@ -134,7 +139,11 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             lock (_lock)
             {
                 _stopping = true;
-                foreach (Sequence sequence in _scheduler.Running.Concat(_scheduler.Waiting).Concat(_arriving)) sequence.Abort(defect);
+                foreach (Sequence sequence in _scheduler.Running.Concat(_scheduler.Waiting).Concat(_arriving))
+                {
+                    sequence.Release();
+                    sequence.Abort(defect);
+                }
             }
         }
         finally
@@ -196,7 +205,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private void Remove(Sequence sequence)
     {
         _scheduler.Remove(sequence);
-        sequence.Unregister();
+        sequence.Release();
         lock (_lock) _limit.Leave(sequence.User, Stopwatch.GetTimestamp());
     }
 
@@ -206,13 +215,10 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private int Plan()
     {
         _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _numReadings = 0;
-        int numDecoding = 0;
-        foreach (Sequence sequence in _scheduler.Running)
-            if (!sequence.IsPrefilling) numDecoding++;
-        int spare = _guesses ? GuessedRows - numDecoding : 0;
-        foreach (Sequence sequence in _scheduler.Running)
+        FindDecoding();
+        int spare = _guesses ? GuessedRows - _decoding.Count : 0;
+        foreach (Sequence sequence in _decoding)
         {
-            if (sequence.IsPrefilling) continue;
             ReadOnlySpan<int> guesses = sequence.Guess(spare);
             spare -= guesses.Length;
             AddRows(sequence, 1 + guesses.Length, guesses);
@@ -226,6 +232,22 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             if (budget == 0) break;
         }
         return decoding;
+    }
+
+    /// <summary>Those with the same adapter side by side, so that they share a pass over its weights.</summary>
+    private void FindDecoding()
+    {
+        _decoding.Clear();
+        foreach (Sequence sequence in _scheduler.Running)
+        {
+            if (sequence.IsPrefilling) continue;
+            int place = _decoding.Count;
+            _decoding.Add(sequence);
+            for (; place > 0 && Number(_decoding[place - 1]) > Number(sequence); place--) _decoding[place] = _decoding[place - 1];
+            _decoding[place] = sequence;
+        }
+
+        static int Number(Sequence sequence) => sequence.Adapter?.Number ?? 0;
     }
 
     /// <summary>Adds up to <paramref name="count"/> of a sequence's next tokens, guesses last; fewer when the logits would not fit.</summary>
@@ -246,7 +268,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             _decoder.Tokens[first + added] = position < tokens.Length ? tokens[position] : guesses[position - tokens.Length];
         }
         if (added == 0) return 0;
-        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = _pages.Of(sequence) };
+        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = _pages.Of(sequence), Adapter = sequence.Adapter };
         _decoder.NumRows += added;
         FairOrder.Charge(sequence, added, sequence.IsPrefilling);
         sequence.NumCached += added;

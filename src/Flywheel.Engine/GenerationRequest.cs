@@ -16,6 +16,9 @@ public sealed record GenerationRequest
     /// <summary>Alternatives to report with each token.</summary>
     public int TopLogprobs { get; init; }
 
+    /// <summary>Name of a loaded adapter; null answers with the model as it is.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>Who asks: users are served fairly among each other. Requests without a user count as one user's.</summary>
     public string? User { get; init; }
 

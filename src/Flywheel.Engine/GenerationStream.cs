@@ -21,6 +21,9 @@ public sealed class GenerationStream
     /// <summary>Set once <see cref="Tokens"/> has ended.</summary>
     public FinishReason FinishReason => _finishReason ?? throw new InvalidOperationException("the generation has not ended");
 
+    /// <summary>Content hash of the adapter that answers; null for the model alone.</summary>
+    public string? AdapterHash { get; internal set; }
+
     internal void Publish(SampledToken token) => _channel.Writer.TryWrite(token);
 
     internal void Finish(FinishReason reason)

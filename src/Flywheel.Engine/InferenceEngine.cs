@@ -19,16 +19,31 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly Tokenizer? _tokenizer;
     private readonly ConcurrentDictionary<string, GrammarMasks> _masks = new(StringComparer.Ordinal);
     private readonly Lazy<TokenTrie> _trie;
+    private readonly LoadedAdapters _adapters;
 
     private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineLoop loop)
     {
-        (_model, _config, _tokenizer, Loop) = (model, config, tokenizer, loop);
+        (_model, _config, _tokenizer, Loop, _adapters) = (model, config, tokenizer, loop, new LoadedAdapters(loop));
         _trie = new Lazy<TokenTrie>(() => new TokenTrie(tokenizer!, config.VocabSize));
     }
 
     public ModelFolder Model => _model ?? throw new InvalidOperationException("this engine was loaded from bare weights");
 
     internal EngineLoop Loop { get; }
+
+    /// <summary>Adapters that requests may name, and their content hashes.</summary>
+    public IReadOnlyDictionary<string, string> Adapters => _adapters.Hashes;
+
+    /// <summary>Makes an adapter of this model available; one of the same name is replaced for new requests.</summary>
+    /// <exception cref="FlywheelException">It is another model's.</exception>
+    public void LoadAdapter(string name, AdapterFolder adapter)
+    {
+        if (_model is not null) adapter.CheckFits(_model);
+        _adapters.Load(name, adapter);
+    }
+
+    /// <summary>New requests can no longer name it; those that run end with it. False when there is none.</summary>
+    public bool UnloadAdapter(string name) => _adapters.Unload(name);
 
     /// <exception cref="FlywheelException">The weights are missing, malformed or do not fit in memory.</exception>
     public static InferenceEngine Load(ModelFolder model, EngineOptions? options = null)
@@ -88,7 +103,9 @@ public sealed class InferenceEngine : IAsyncDisposable
         {
             User = request.User ?? "",
             Priority = request.Priority,
+            Adapter = _adapters.Use(request.Adapter),
         };
+        sequence.Stream.AdapterHash = sequence.Adapter?.Hash;
         Add(sequence, cancellation);
         return sequence.Stream;
     }
@@ -96,29 +113,47 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>
     /// Log-probabilities of each token of a text given those before it: the first is 0. For evaluation and tests.
     /// </summary>
-    public Task<float[]> ScoreAsync(int[] tokens, CancellationToken cancellation = default)
+    public Task<float[]> ScoreAsync(int[] tokens, CancellationToken cancellation = default) => ScoreAsync(tokens, null, cancellation);
+
+    /// <summary>The same with a loaded adapter.</summary>
+    public Task<float[]> ScoreAsync(int[] tokens, string? adapter, CancellationToken cancellation = default)
     {
         CheckText(tokens);
-        var sequence = new ScoreSequence(tokens);
+        var sequence = new ScoreSequence(tokens) { Adapter = _adapters.Use(adapter) };
         Add(sequence, cancellation);
         return sequence.Result;
     }
 
     /// <summary>Logits after the last of <paramref name="tokens"/>, [V]. For tests.</summary>
-    public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default)
+    public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default) => LogitsAsync(tokens, null, cancellation);
+
+    /// <summary>The same with a loaded adapter.</summary>
+    public Task<float[]> LogitsAsync(int[] tokens, string? adapter, CancellationToken cancellation = default)
     {
         CheckText(tokens);
-        var sequence = new LogitsSequence(tokens, _config.VocabSize);
+        var sequence = new LogitsSequence(tokens, _config.VocabSize) { Adapter = _adapters.Use(adapter) };
         Add(sequence, cancellation);
         return sequence.Result;
     }
 
     /// <summary>Lets running generations end, refuses new ones, then frees the memory.</summary>
-    public ValueTask DisposeAsync() => Loop.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Loop.DisposeAsync().ConfigureAwait(false);
+        _adapters.UnloadAll();
+    }
 
     private void Add(Sequence sequence, CancellationToken cancellation)
     {
-        Loop.Add(sequence);
+        try
+        {
+            Loop.Add(sequence);
+        }
+        catch
+        {
+            sequence.Release();
+            throw;
+        }
         if (cancellation.CanBeCanceled) sequence.CancelWith(cancellation.Register(() => Loop.Cancel(sequence)));
     }
 

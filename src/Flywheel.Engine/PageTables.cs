@@ -33,7 +33,7 @@ internal sealed unsafe class PageTables : IDisposable
     {
         while (sequence.Nodes.Count == sequence.NumPages && MayShare(sequence, sequence.NumCached))
         {
-            if (_cache.Find(sequence.Nodes.LastOrDefault(), Tokens(sequence, sequence.NumPages)) is not { } node) return true;
+            if (_cache.Find(Last(sequence), Tokens(sequence, sequence.NumPages)) is not { } node) return true;
             if (!node.Ready) return false;
             _cache.Use(node);
             sequence.Nodes.Add(node);
@@ -50,7 +50,7 @@ internal sealed unsafe class PageTables : IDisposable
         float* page = _cache.Rent();
         bool follows = sequence.Nodes.Count == sequence.NumPages;
         Of(sequence)[sequence.NumPages] = page;
-        if (follows && MayShare(sequence, position) && _cache.Add(sequence.Nodes.LastOrDefault(), Tokens(sequence, sequence.NumPages), page, ready: false) is { } node) sequence.Nodes.Add(node);
+        if (follows && MayShare(sequence, position) && _cache.Add(Last(sequence), Tokens(sequence, sequence.NumPages), page, ready: false) is { } node) sequence.Nodes.Add(node);
         sequence.NumPages++;
     }
 
@@ -62,7 +62,7 @@ internal sealed unsafe class PageTables : IDisposable
         while (sequence.Nodes.Count < full)
         {
             int index = sequence.Nodes.Count;
-            if (_cache.Add(sequence.Nodes.LastOrDefault(), Tokens(sequence, index), Of(sequence)[index], ready: true) is not { } node) return;
+            if (_cache.Add(Last(sequence), Tokens(sequence, index), Of(sequence)[index], ready: true) is not { } node) return;
             sequence.Nodes.Add(node);
         }
     }
@@ -86,6 +86,8 @@ internal sealed unsafe class PageTables : IDisposable
             if (sequence.Wants(start + i)) return false;
         return true;
     }
+
+    private static PageNode? Last(Sequence sequence) => sequence.Nodes.Count > 0 ? sequence.Nodes[^1] : sequence.Adapter?.Root;
 
     private static ReadOnlySpan<int> Tokens(Sequence sequence, int page) => sequence.Tokens.Slice(page * PageNode.NumTokens, PageNode.NumTokens);
 }

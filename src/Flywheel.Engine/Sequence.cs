@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Sampling;
+using Flywheel.Engine.Weights;
 
 namespace Flywheel.Engine;
 
@@ -30,6 +31,9 @@ internal abstract unsafe class Sequence
     public string User { get; init; } = "";
 
     public Priority Priority { get; init; } = Priority.Normal;
+
+    /// <summary>What is added to the model's weights for it; held until it ends.</summary>
+    public AdapterWeights? Adapter { get; init; }
 
     /// <summary>Its user's account, from its arrival on.</summary>
     public Account Account { get; set; } = null!;
@@ -78,13 +82,15 @@ internal abstract unsafe class Sequence
         }
     }
 
-    public void Unregister()
+    /// <summary>Lets go of what it holds outside of the engine.</summary>
+    public void Release()
     {
         lock (_lock)
         {
             _ended = true;
             _registration.Unregister();
         }
+        Adapter?.Release();
     }
 
     /// <summary>Whether the logits after the token at a position are used.</summary>

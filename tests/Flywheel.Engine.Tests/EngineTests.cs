@@ -43,7 +43,7 @@ public class EngineTests
                 }
                 if (random.Next(2) == 0) await running[random.Next(running.Count)].Item2;
             }
-            foreach ((int i, Task<List<SampledToken>> task) in running) AssertSame(alone[i], await task);
+            foreach ((int i, Task<List<SampledToken>> task) in running) TestEngine.AssertSame(alone[i], await task);
         }
     }
 
@@ -167,7 +167,7 @@ public class EngineTests
             Sampler = new() { Seed = (ulong)i, Temperature = 0.8f, FrequencyPenalty = i % 2 },
         })];
         List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
-        for (int i = 0; i < requests.Length; i++) AssertSame(await single.Submit(requests[i]).Tokens.ToListAsync(), together[i]);
+        for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(await single.Submit(requests[i]).Tokens.ToListAsync(), together[i]);
         Assert.True(engine.Loop.NumPostponed > 0, "nobody had to give way");
     }
 
@@ -241,7 +241,7 @@ public class EngineTests
         for (int round = 0; round < 2; round++)
         {
             List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
-            for (int i = 0; i < requests.Length; i++) AssertSame(alone[i], together[i]);
+            for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(alone[i], together[i]);
         }
         // 300 equal tokens are 9 pages: all but the first request take them over, in the second round all.
         Assert.True(engine.Loop.NumSharedPages >= 9 * 23, $"{engine.Loop.NumSharedPages} pages were shared");
@@ -264,7 +264,7 @@ public class EngineTests
             Sampler = new() { Temperature = temperature, RepetitionPenalty = i == 2 ? 1.01f : 1, Seed = (ulong)i },
         })];
         List<SampledToken>[] guessed = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
-        for (int i = 0; i < streams; i++) AssertSame(await plain.Submit(requests[i]).Tokens.ToListAsync(), guessed[i]);
+        for (int i = 0; i < streams; i++) TestEngine.AssertSame(await plain.Submit(requests[i]).Tokens.ToListAsync(), guessed[i]);
         while (engine.Loop.NumLive > 0) await Task.Yield();
         Assert.True(engine.Loop.NumGuessed > 10, $"{engine.Loop.NumGuessed} tokens were guessed right");
         Assert.Equal(0, plain.Loop.NumGuessed);
@@ -308,7 +308,7 @@ public class EngineTests
             async Task CompareAsync()
             {
                 List<SampledToken> tokens = await stream.Tokens.ToListAsync();
-                if (stream.FinishReason != FinishReason.Cancelled) AssertSame(await single.Submit(request).Tokens.ToListAsync(), tokens);
+                if (stream.FinishReason != FinishReason.Cancelled) TestEngine.AssertSame(await single.Submit(request).Tokens.ToListAsync(), tokens);
             }
         }
         await Task.WhenAll(running);
@@ -335,12 +335,4 @@ public class EngineTests
     }
 
     private static GenerationRequest Greedy(int[] prompt, int count) => new() { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } };
-
-    private static void AssertSame(List<SampledToken> expected, List<SampledToken> actual)
-    {
-        Assert.Equal(expected.Select(token => token.Id), actual.Select(token => token.Id));
-        Assert.Equal(expected.Select(token => token.Logprob), actual.Select(token => token.Logprob));
-        Assert.Equal(expected.Select(token => token.SamplerLogprob), actual.Select(token => token.SamplerLogprob));
-        Assert.Equal(expected.SelectMany(token => token.Top), actual.SelectMany(token => token.Top));
-    }
 }

@@ -63,4 +63,13 @@ internal static class TestEngine
         double a = LogSumExp(logits), b = LogSumExp(others);
         return logits.Zip(others, (p, q) => Math.Exp(p - a) * (p - a - (q - b))).Sum();
     }
+
+    /// <summary>To the bit.</summary>
+    public static void AssertSame(List<SampledToken> expected, List<SampledToken> actual)
+    {
+        Assert.Equal(expected.Select(token => token.Id), actual.Select(token => token.Id));
+        Assert.Equal(expected.Select(token => token.Logprob), actual.Select(token => token.Logprob));
+        Assert.Equal(expected.Select(token => token.SamplerLogprob), actual.Select(token => token.SamplerLogprob));
+        Assert.Equal(expected.SelectMany(token => token.Top), actual.SelectMany(token => token.Top));
+    }
 }

@@ -24,6 +24,31 @@ internal sealed record DecoderShape(ModelConfig Config)
     public int FeedForward { get; } = Matrix.Pad(Config.IntermediateSize, KernelTable.Block);
 
     public int Vocab { get; } = Matrix.Pad(Config.VocabSize, Matrix.RowUnit);
+
+    /// <summary>Rows of the joint matrix of queries, keys and values.</summary>
+    public int QkvRows => (Config.NumHeads + 2 * Config.NumKvHeads) * HeadDim;
+
+    /// <summary>Which projection (0 queries, 1 keys, 2 values) and row of it a joint row is; row -1 for a head's padding.</summary>
+    public (int Part, int Row) QkvRow(int row)
+    {
+        int head = row / HeadDim, i = row % HeadDim, heads = Config.NumHeads, kvHeads = Config.NumKvHeads;
+        (int part, int first) = head < heads ? (0, 0) : head < heads + kvHeads ? (1, heads) : (2, heads + kvHeads);
+        return (part, i < Config.HeadDim ? (head - first) * Config.HeadDim + i : -1);
+    }
+
+    /// <summary>Which projection (0 gate, 1 up) and row of it a joint row is; row -1 for padding.</summary>
+    public (int Part, int Row) GateUpRow(int row)
+    {
+        int source = row / (2 * KernelTable.Block) * KernelTable.Block + row % KernelTable.Block;
+        return (row / KernelTable.Block % 2, source < Config.IntermediateSize ? source : -1);
+    }
+
+    /// <summary>[H x D] to [H x padded D].</summary>
+    public void SpreadHeads(ReadOnlySpan<float> heads, Span<float> padded)
+    {
+        padded.Clear();
+        for (int head = 0; head < Config.NumHeads; head++) heads.Slice(head * Config.HeadDim, Config.HeadDim).CopyTo(padded[(head * HeadDim)..]);
+    }
 }
 
 internal sealed unsafe class LayerWeights
@@ -85,7 +110,7 @@ internal sealed unsafe class DecoderWeights
     public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, TensorReader read, WeightFormat format)
     {
         var shape = new DecoderShape(config);
-        int hidden = config.HiddenSize, d = config.HeadDim, heads = config.NumHeads, kvHeads = config.NumKvHeads;
+        int hidden = config.HiddenSize, d = config.HeadDim, heads = config.NumHeads;
 
         // Errors of the embedding and of the output reach every token, so four bits are too few for them.
         Matrix Plain(string name) => Matrix.Create(arena, kernels, format == WeightFormat.Int4 ? WeightFormat.Int8 : format, config.VocabSize, hidden, (row, values) => Row(name, row, values));
@@ -106,7 +131,7 @@ internal sealed unsafe class DecoderWeights
             return new LayerWeights
             {
                 AttentionNorm = Vector(prefix + "input_layernorm.weight", hidden, shape.Hidden),
-                Qkv = Matrix.Create(arena, kernels, format, (heads + 2 * kvHeads) * shape.HeadDim, hidden, (row, values) =>
+                Qkv = Matrix.Create(arena, kernels, format, shape.QkvRows, hidden, (row, values) =>
                 {
                     (string name, int source) = Projection(attention, row);
                     if (source < 0) values.Clear();
@@ -119,16 +144,14 @@ internal sealed unsafe class DecoderWeights
                 {
                     float[] wide = new float[heads * d];
                     Row(attention + "o_proj.weight", row, wide);
-                    values.Clear();
-                    for (int head = 0; head < heads; head++) wide.AsSpan(head * d, d).CopyTo(values[(head * shape.HeadDim)..]);
+                    shape.SpreadHeads(wide, values);
                 }),
                 FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", hidden, shape.Hidden),
                 GateUp = Matrix.Create(arena, kernels, format, 2 * shape.FeedForward, hidden, (row, values) =>
                 {
-                    int source = row / (2 * KernelTable.Block) * KernelTable.Block + row % KernelTable.Block;
-                    bool gate = row / KernelTable.Block % 2 == 0;
-                    if (source >= config.IntermediateSize) values.Clear();
-                    else Row(mlp + (gate ? "gate_proj.weight" : "up_proj.weight"), source, values);
+                    (int part, int source) = shape.GateUpRow(row);
+                    if (source < 0) values.Clear();
+                    else Row(mlp + (part == 0 ? "gate_proj.weight" : "up_proj.weight"), source, values);
                 }),
                 Down = Matrix.Create(arena, kernels, format, hidden, config.IntermediateSize, (row, values) => Row(mlp + "down_proj.weight", row, values)),
             };
@@ -137,16 +160,14 @@ internal sealed unsafe class DecoderWeights
         // Which projection a row of the joint matrix comes from; -1 for padding of a head.
         (string Name, int Row) Projection(string attention, int row)
         {
-            int head = row / shape.HeadDim, i = row % shape.HeadDim;
-            (string name, int first) = head < heads ? ("q", 0) : head < heads + kvHeads ? ("k", heads) : ("v", heads + kvHeads);
-            return (attention + name, i < d ? (head - first) * d + i : -1);
+            (int part, int source) = shape.QkvRow(row);
+            return (attention + "qkv"[part], source);
         }
 
         float* Bias(string attention)
         {
-            int rows = (heads + 2 * kvHeads) * shape.HeadDim;
-            float* bias = arena.Allocate<float>(Matrix.Pad(rows, Matrix.RowUnit));
-            for (int row = 0; row < rows; row++)
+            float* bias = arena.Allocate<float>(Matrix.Pad(shape.QkvRows, Matrix.RowUnit));
+            for (int row = 0; row < shape.QkvRows; row++)
             {
                 (string name, int source) = Projection(attention, row);
                 if (source >= 0) read(name + "_proj.bias", source, new Span<float>(bias + row, 1));
