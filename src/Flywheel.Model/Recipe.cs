@@ -165,6 +165,8 @@ public sealed record TrainRecipe
 {
     public const string NextToken = "next-token", Supervised = "supervised", Preference = "preference";
 
+    public const string AdamW = "adamw", Muon = "muon", Trapezoid = "trapezoid", Cosine = "cosine";
+
     /// <summary><c>next-token</c>, <c>supervised</c> (loss on the assistant's tokens) or <c>preference</c> (DPO).</summary>
     public required string Objective { get; init; }
 
@@ -180,8 +182,17 @@ public sealed record TrainRecipe
     /// <summary>Tokens that go through the model at once.</summary>
     public int MicroTokens { get; init; } = 2048;
 
+    /// <summary><c>adamw</c> for all weights, or <c>muon</c> for hidden matrices and AdamW for the rest.</summary>
+    public string Optimizer { get; init; } = AdamW;
+
     /// <summary>Peak learning rate of AdamW.</summary>
     public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>Peak learning rate of Muon.</summary>
+    public double MuonLearningRate { get; init; } = 0.02;
+
+    /// <summary><c>trapezoid</c>, or <c>cosine</c>, which has no use for <see cref="Warmdown"/>.</summary>
+    public string Schedule { get; init; } = Trapezoid;
 
     /// <summary>Share of steps that warm up linearly.</summary>
     public double Warmup { get; init; } = 0.02;
@@ -199,6 +210,12 @@ public sealed record TrainRecipe
 
     /// <summary>Largest norm of the gradient; 0 leaves it.</summary>
     public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>
+    /// Decay of an exponential moving average of the weights, which becomes the model: 0.99 averages about the last 100 steps;
+    /// 0 takes the last weights.
+    /// </summary>
+    public double AverageDecay { get; init; }
 
     /// <summary>DPO's beta: how dearly moving away from the reference is paid (Rafailov 2023, arXiv 2305.18290).</summary>
     public double DpoBeta { get; init; } = 0.1;
@@ -231,6 +248,9 @@ public sealed record TrainRecipe
         check.AtLeast(2, "train.micro_tokens", MicroTokens);
         check.That(BatchTokens >= MicroTokens, "train.batch_tokens", BatchTokens, $"at least micro_tokens {MicroTokens}");
         check.Positive("train.learning_rate", LearningRate);
+        check.OneOf("train.optimizer", Optimizer, [AdamW, Muon]);
+        check.Positive("train.muon_learning_rate", MuonLearningRate);
+        check.OneOf("train.schedule", Schedule, [Trapezoid, Cosine]);
         check.Share("train.warmup", Warmup);
         check.Share("train.warmdown", Warmdown);
         check.That(Warmup + Warmdown <= 1, "train.warmdown", Warmdown, $"at most 1 together with warmup {Warmup}");
@@ -239,6 +259,7 @@ public sealed record TrainRecipe
         check.That(Beta1 is >= 0 and < 1, "train.beta1", Beta1, "a number from 0 to below 1");
         check.That(Beta2 is >= 0 and < 1, "train.beta2", Beta2, "a number from 0 to below 1");
         check.NotNegative("train.clip_norm", ClipNorm);
+        check.That(AverageDecay is >= 0 and < 1, "train.average_decay", AverageDecay, "a number from 0 to below 1");
         check.Positive("train.dpo_beta", DpoBeta);
         check.NotNegative("train.dpo_supervised", DpoSupervised);
         check.Positive("train.checkpoint_seconds", CheckpointSeconds);

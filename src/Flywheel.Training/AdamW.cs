@@ -1,52 +1,32 @@
 using System.Numerics;
-using Flywheel.Model;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Flywheel.Training;
 
 /// <summary>
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101), one pass over memory, for the
-/// parameters that this rank owns. Decay applies to matrices only: gains and biases have no scale to shrink towards.
+/// Adam with decoupled weight decay (Kingma and Ba 2014, arXiv 1412.6980; Loshchilov and Hutter 2019, arXiv 1711.05101), one
+/// pass over memory.
 /// </summary>
-internal sealed unsafe class AdamW : IDisposable
+internal static unsafe class AdamW
 {
     private const float Epsilon = 1e-8f;
 
-    private readonly TrainRecipe _recipe;
-    private readonly (string Name, Tensor Tensor)[] _parameters;
-    private readonly (Tensor First, Tensor Second)[] _moments;
-
-    public AdamW(IEnumerable<(string Name, Tensor Tensor)> parameters, TrainRecipe recipe)
-    {
-        (_parameters, _recipe) = ([.. parameters], recipe);
-        _moments = [.. _parameters.Select(parameter => (zeros_like(parameter.Tensor, requires_grad: false).DetachFromDisposeScope(), zeros_like(parameter.Tensor, requires_grad: false).DetachFromDisposeScope()))];
-    }
-
-    /// <summary>What a checkpoint keeps: running mean and mean square of each parameter's gradient.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> State =>
-        _parameters.SelectMany((parameter, i) => new[] { ($"first.{parameter.Name}", _moments[i].First), ($"second.{parameter.Name}", _moments[i].Second) });
-
-    /// <summary>Updates the parameters from their <c>grad</c>.</summary>
+    /// <param name="parameter">Updated.</param>
+    /// <param name="first">Running mean of the gradient.</param>
+    /// <param name="second">Running mean of its square.</param>
     /// <param name="step">Counted from 1.</param>
     /// <param name="rate">This step's learning rate.</param>
-    /// <param name="norm">Of the gradient of all parameters, for clipping.</param>
-    public void Step(int step, double rate, double norm)
+    /// <param name="clip">Factor of the gradient.</param>
+    /// <param name="decay">Weight decay.</param>
+    /// <param name="betas">How much of each running mean is kept.</param>
+    public static void Update(Tensor parameter, Tensor first, Tensor second, int step, double rate, float clip, double decay, (double First, double Second) betas)
     {
-        float clip = _recipe.ClipNorm > 0 && norm > _recipe.ClipNorm ? (float)(_recipe.ClipNorm / norm) : 1;
-        float beta1 = (float)_recipe.Beta1, beta2 = (float)_recipe.Beta2;
-        float scale = (float)(rate / (1 - Math.Pow(_recipe.Beta1, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(_recipe.Beta2, step)));
-        for (int i = 0; i < _parameters.Length; i++)
+        float scale = (float)(rate / (1 - Math.Pow(betas.First, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(betas.Second, step))), keep = (float)(1 - rate * decay);
+        (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(parameter.grad!), (nint)Rows.Floats(first), (nint)Rows.Floats(second));
+        Rows.ForEach(parameter.numel(), 4, (_, start, end) =>
         {
-            Tensor parameter = _parameters[i].Tensor;
-            float keep = parameter.dim() >= 2 ? (float)(1 - rate * _recipe.WeightDecay) : 1;
-            (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(parameter.grad!), (nint)Rows.Floats(_moments[i].First), (nint)Rows.Floats(_moments[i].Second));
-            Rows.ForEach(parameter.numel(), 4, (_, first, end) =>
-            {
-                int n = end - first;
-                Update(new((float*)p + first, n), new((float*)g + first, n), new((float*)m + first, n), new((float*)v + first, n), clip, keep, beta1, beta2, scale, rootCorrection);
-            });
-        }
+            int n = end - start;
+            Update(new((float*)p + start, n), new((float*)g + start, n), new((float*)m + start, n), new((float*)v + start, n), clip, keep, (float)betas.First, (float)betas.Second, scale, rootCorrection);
+        });
     }
 
     private static void Update(Span<float> p, ReadOnlySpan<float> g, Span<float> m, Span<float> v, float clip, float keep, float beta1, float beta2, float scale, float rootCorrection)
@@ -68,15 +48,6 @@ internal sealed unsafe class AdamW : IDisposable
             m[i] = m[i] * beta1 + gradient * (1 - beta1);
             v[i] = v[i] * beta2 + gradient * gradient * (1 - beta2);
             p[i] = p[i] * keep - m[i] * scale / (MathF.Sqrt(v[i]) * rootCorrection + Epsilon);
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach ((Tensor first, Tensor second) in _moments)
-        {
-            first.Dispose();
-            second.Dispose();
         }
     }
 }

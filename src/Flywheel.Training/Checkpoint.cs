@@ -29,7 +29,7 @@ internal static class Checkpoint
 {
     private const int Keep = 2;
 
-    public static void Write(string runFolder, DecoderModel model, AdamW optimizer, int step, long tokens, double seconds)
+    public static void Write(string runFolder, DecoderModel model, Optimizer optimizer, int step, long tokens, double seconds)
     {
         string folder = Directory.CreateDirectory(Path.Combine(runFolder, "checkpoints")).FullName, file = WeightsPath(folder, step);
         SafetensorsWriter.Write(file, [.. State(model, optimizer).Select(entry => (entry.Name, DType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(Bytes(entry.Tensor)))))]);
@@ -47,7 +47,7 @@ internal static class Checkpoint
 
     /// <summary>Restores the newest checkpoint that is whole; null when there is none.</summary>
     /// <param name="report">Told of each damaged one, by name.</param>
-    public static CheckpointManifest? Restore(string runFolder, DecoderModel model, AdamW optimizer, Action<string> report)
+    public static CheckpointManifest? Restore(string runFolder, DecoderModel model, Optimizer optimizer, Action<string> report)
     {
         string folder = Path.Combine(runFolder, "checkpoints");
         if (!Directory.Exists(folder)) return null;
@@ -78,7 +78,7 @@ internal static class Checkpoint
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    private static CheckpointManifest Read(string folder, int step, DecoderModel model, AdamW optimizer)
+    private static CheckpointManifest Read(string folder, int step, DecoderModel model, Optimizer optimizer)
     {
         var manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(ManifestPath(folder, step)), JsonText.Compact)!;
         string file = WeightsPath(folder, step);
@@ -92,7 +92,7 @@ internal static class Checkpoint
         return manifest;
     }
 
-    private static IEnumerable<(string Name, Tensor Tensor)> State(DecoderModel model, AdamW optimizer) => [.. model.Parameters, .. optimizer.State];
+    private static IEnumerable<Parameter> State(DecoderModel model, Optimizer optimizer) => [.. model.Parameters, .. optimizer.State];
 
     private static unsafe Span<byte> Bytes(Tensor tensor) => MemoryMarshal.AsBytes(new Span<float>(Rows.Floats(tensor), checked((int)tensor.numel())));
 

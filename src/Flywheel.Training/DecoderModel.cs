@@ -25,11 +25,11 @@ internal sealed class DecoderModel : IDisposable
         _rope = new RopeTable(config.MaxPositions, config.HeadDim, config.RopeTheta);
         _noNorm = zeros(config.HeadDim).DetachFromDisposeScope();
         var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
-        Tensor Add(params string[] names)
+        Tensor Add(bool hidden, params string[] names)
         {
             long[] shape = [names.Sum(name => shapes[name][0]), .. shapes[names[0]][1..]];
             Tensor parameter = zeros(shape, requires_grad: true).DetachFromDisposeScope();
-            Parameters.Add((names[0], parameter));
+            Parameters.Add(new Parameter(names[0], parameter) { HiddenRows = hidden ? [.. names.Select(name => shapes[name][0])] : [] });
             long row = 0;
             foreach (string name in names)
             {
@@ -38,23 +38,23 @@ internal sealed class DecoderModel : IDisposable
             }
             return parameter;
         }
-        _embedding = Add("model.embed_tokens.weight");
+        _embedding = Add(hidden: false, "model.embed_tokens.weight");
         _layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer =>
         {
             string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.";
             return new Layer(
-                Add(prefix + "input_layernorm.weight"),
-                Add(attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"),
-                config.HasQkvBias ? Add(attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias") : null,
-                config.HasQkNorm ? Add(attention + "q_norm.weight") : null,
-                config.HasQkNorm ? Add(attention + "k_norm.weight") : null,
-                Add(attention + "o_proj.weight"),
-                Add(prefix + "post_attention_layernorm.weight"),
-                Add(prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"),
-                Add(prefix + "mlp.down_proj.weight"));
+                Add(hidden: false, prefix + "input_layernorm.weight"),
+                Add(hidden: true, attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"),
+                config.HasQkvBias ? Add(hidden: false, attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias") : null,
+                config.HasQkNorm ? Add(hidden: false, attention + "q_norm.weight") : null,
+                config.HasQkNorm ? Add(hidden: false, attention + "k_norm.weight") : null,
+                Add(hidden: true, attention + "o_proj.weight"),
+                Add(hidden: false, prefix + "post_attention_layernorm.weight"),
+                Add(hidden: true, prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"),
+                Add(hidden: true, prefix + "mlp.down_proj.weight"));
         })];
-        _finalNorm = Add("model.norm.weight");
-        _output = config.TieEmbeddings ? _embedding : Add("lm_head.weight");
+        _finalNorm = Add(hidden: false, "model.norm.weight");
+        _output = config.TieEmbeddings ? _embedding : Add(hidden: false, "lm_head.weight");
     }
 
     public ModelConfig Config { get; }
@@ -63,7 +63,7 @@ internal sealed class DecoderModel : IDisposable
     public bool HalfProducts { get; init; }
 
     /// <summary>Every trained tensor once, in a fixed order, under the name of its first part.</summary>
-    public List<(string Name, Tensor Tensor)> Parameters { get; } = [];
+    public List<Parameter> Parameters { get; } = [];
 
     /// <summary>
     /// Random weights: normal with deviation 0.5 / sqrt(inputs), embedding 0.02, gains 1, biases 0, and zero for what is added

@@ -192,7 +192,7 @@ public sealed class TrainingRun
         var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"));
         Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"));
         using var gradients = new GradientExchange(model.Parameters, _world);
-        using var optimizer = new AdamW(gradients.Owned, _recipe);
+        using var optimizer = new Optimizer(gradients.Owned, _recipe);
 
         CheckpointManifest? restored = Checkpoint.Restore(_job.RunFolder, model, optimizer, note => Report(null, order.NumSteps, null, note));
         int step = restored?.Step ?? 0;
@@ -219,13 +219,13 @@ public sealed class TrainingRun
             }
             long stepStarted = Stopwatch.GetTimestamp();
             List<List<Segment>> micros = order.Step(step);
-            double rate = Schedule.Rate(_recipe, step, order.NumSteps);
+            double factor = Schedule.Factor(_recipe, step, order.NumSteps);
             gradients.Begin(micros.Count);
             Score score = objective.Accumulate(model, _train, micros, gradients.Add);
             if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step);
             double norm = gradients.Sum();
             if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step);
-            optimizer.Step(step + 1, rate, norm);
+            optimizer.Step(step + 1, factor, norm);
             gradients.ShareParameters();
             step++;
             long stepTokens = micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
@@ -233,7 +233,7 @@ public sealed class TrainingRun
             double stepSeconds = Stopwatch.GetElapsedTime(stepStarted).TotalSeconds;
             last = new LogLine
             {
-                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = rate, GradientNorm = norm,
+                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate, GradientNorm = norm,
                 Tokens = tokens, TokensPerSecond = stepTokens / stepSeconds, Seconds = Elapsed(),
             };
             TrainingLog.Append(_job.RunFolder, last);
@@ -242,6 +242,8 @@ public sealed class TrainingRun
             if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), EvaluationTokens);
             if (step == order.NumSteps || Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds) Save();
         }
+        optimizer.UseAverage();
+        gradients.ShareParameters();
         Score? final = validation is null ? null : Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), long.MaxValue);
         return Finish(model, last!, final);
     }

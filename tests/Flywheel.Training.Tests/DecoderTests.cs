@@ -90,7 +90,7 @@ public sealed class DecoderTests : IDisposable
         using DecoderModel model = TestModels.Random(TestModels.Tiny, 7);
         using TokenDataset data = Data(5, 33, 2, 60);
         using var gradients = new GradientExchange(model.Parameters, new SingleRank());
-        using var optimizer = new AdamW(gradients.Owned, new TrainRecipe { Objective = "next-token" });
+        using var optimizer = new Optimizer(gradients.Owned, new TrainRecipe { Objective = "next-token" });
         var objective = new Objective(new TrainRecipe { Objective = "next-token" }, null);
         Segment[] all = [.. Enumerable.Range(0, 4).Select(document => new Segment(document, 0, data.Length(document)))];
         long after5 = 0;
@@ -98,7 +98,7 @@ public sealed class DecoderTests : IDisposable
         {
             gradients.Begin(5);
             objective.Accumulate(model, data, [all, all, all, all, all], gradients.Add);
-            optimizer.Step(step, 1e-3, gradients.Sum());
+            optimizer.Step(step, 1, gradients.Sum());
             GC.Collect();
             GC.WaitForPendingFinalizers();
             if (step == 5) after5 = Tensor.TotalCount;

@@ -22,7 +22,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     /// <summary>Floats summed in fp32 before the sum goes on in double.</summary>
     private const int NormBlock = 4096;
 
-    private readonly List<(string Name, Tensor Tensor)> _parameters;
+    private readonly List<Parameter> _parameters;
     private readonly int[] _owners, _starts, _counts, _offsets;
     private readonly Tensor _gradients;
     private readonly List<(MicroNode Node, Tensor Sum)> _stack = [];
@@ -32,7 +32,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     private MicroNode? _current;
 
     /// <exception cref="FlywheelException">More values than one exchange can carry.</exception>
-    public GradientExchange(IReadOnlyList<(string Name, Tensor Tensor)> parameters, ICollectives world)
+    public GradientExchange(IReadOnlyList<Parameter> parameters, ICollectives world)
     {
         (_parameters, World) = ([.. parameters], world);
         _owners = Owners([.. parameters.Select(parameter => parameter.Tensor.numel())], world.Size);
@@ -61,7 +61,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     public ICollectives World { get; }
 
     /// <summary>The parameters that this rank updates.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Owned => _parameters.Where((_, i) => _owners[i] == World.Rank);
+    public IEnumerable<Parameter> Owned => _parameters.Where((_, i) => _owners[i] == World.Rank);
 
     /// <summary>Before the first micro-batch of a step.</summary>
     public void Begin(int numMicros)

@@ -37,7 +37,7 @@ public sealed class MicroTreeTests
         {
             using var scope = NewDisposeScope();
             var random = new SeededRandom(7, (ulong)numMicros);
-            (string, Tensor)[] parameters = [("matrix", zeros(5, 7, requires_grad: true)), ("gain", zeros(3, requires_grad: true))];
+            Parameter[] parameters = [new("matrix", zeros(5, 7, requires_grad: true)), new("gain", zeros(3, requires_grad: true))];
             float[][] micros = [.. Enumerable.Range(0, numMicros).Select(_ => Enumerable.Range(0, 38).Select(_ => (float)random.NextNormal()).ToArray())];
             using var exchange = new GradientExchange(parameters, new SingleRank());
             for (int repeat = 0; repeat < 2; repeat++)
@@ -45,12 +45,12 @@ public sealed class MicroTreeTests
                 exchange.Begin(numMicros);
                 for (int micro = 0; micro < numMicros; micro++)
                 {
-                    parameters[0].Item2.grad!.add_(tensor(micros[micro][..35]).view(5, 7));
-                    parameters[1].Item2.grad!.add_(tensor(micros[micro][35..]));
+                    parameters[0].Tensor.grad!.add_(tensor(micros[micro][..35]).view(5, 7));
+                    parameters[1].Tensor.grad!.add_(tensor(micros[micro][35..]));
                     exchange.Add(micro);
                 }
                 double norm = exchange.Sum();
-                float[] actual = [.. parameters[0].Item2.grad!.data<float>(), .. parameters[1].Item2.grad!.data<float>()];
+                float[] actual = [.. parameters[0].Tensor.grad!.data<float>(), .. parameters[1].Tensor.grad!.data<float>()];
                 var parts = MicroTree.Nodes(numMicros, 0, numMicros).Concat(Enumerable.Range(1, numMicros - 1).SelectMany(rank => MicroTree.Nodes(numMicros, rank, numMicros)))
                     .ToDictionary(node => node, node => (float[])micros[node.Index].Clone());
                 float[] expected = MicroTree.Sum(numMicros, parts, (to, from) =>
