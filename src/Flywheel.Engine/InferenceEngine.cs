@@ -48,12 +48,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <exception cref="FlywheelException">The weights are missing, malformed or do not fit in memory.</exception>
     public static InferenceEngine Load(ModelFolder model, EngineOptions? options = null)
     {
-        using SafetensorsFile file = model.OpenWeights();
+        using IWeightFile file = model.OpenWeights();
         return Load(file, model.Config, model.Tokenizer, options ?? new(), model);
     }
 
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
-    internal static InferenceEngine Load(SafetensorsFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
     {
         return Load(file.Path, (arena, table) => DecoderWeights.Load(arena, table, config, file, options.Weights), config, tokenizer, options, model, kernels);
     }

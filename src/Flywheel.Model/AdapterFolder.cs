@@ -73,7 +73,7 @@ public sealed class AdapterFolder
     public static AdapterFolder Create(string parent, AdapterConfig config, IEnumerable<(string Module, float[] A, float[] B)> factors, ModelManifest manifest)
     {
         config.Validate("adapter config");
-        List<(string Name, DType DType, long[] Shape, Action<Stream> Write)> tensors = [];
+        List<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors = [];
         long numParameters = 0;
         foreach ((string module, float[] a, float[] b) in factors.OrderBy(factor => factor.Module, StringComparer.Ordinal))
         {
@@ -81,7 +81,7 @@ public sealed class AdapterFolder
             {
                 if (shape[0] * shape[1] != values.Length) throw new ArgumentException($"{module}: {kind} has {values.Length} values, no multiple of rank {config.Rank}", nameof(factors));
                 if (!Array.TrueForAll(values, float.IsFinite)) throw new FlywheelException($"{module}: lora_{kind} has a value that is not finite: the training has diverged, no adapter is written");
-                tensors.Add(($"{Prefix}{module}.lora_{kind}.weight", DType.F32, shape, stream => SafetensorsWriter.WriteFloats(stream, values, DType.F32)));
+                tensors.Add(($"{Prefix}{module}.lora_{kind}.weight", TensorType.F32, shape, stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
                 numParameters += values.Length;
             }
         }
@@ -150,14 +150,14 @@ public sealed class AdapterFolder
     /// <summary>Writes the model that base and adapter are together: it needs neither of them any more.</summary>
     /// <param name="model">The base.</param>
     /// <param name="parent">Folder of models.</param>
-    /// <param name="dtype">F32 or BF16.</param>
+    /// <param name="type">F32 or BF16.</param>
     /// <exception cref="FlywheelException">The adapter belongs to another model.</exception>
-    public ModelFolder Merge(ModelFolder model, string parent, DType dtype)
+    public ModelFolder Merge(ModelFolder model, string parent, TensorType type)
     {
         CheckFits(model);
         using var weights = model.OpenWeights();
         Dictionary<string, long[]> shapes = model.Config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
-        return ModelFolder.Create(parent, model.Config, model.Tokenizer, dtype, name =>
+        return ModelFolder.Create(parent, model.Config, model.Tokenizer, type, name =>
         {
             float[] values = weights.ReadFloats(weights.Require(name, shapes[name]));
             AddTo(name, values);
@@ -174,7 +174,7 @@ public sealed class AdapterFolder
             string? suffix = new[] { ".lora_A.weight", ".lora_B.weight" }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
             if (suffix is null || !name.StartsWith(Prefix, StringComparison.Ordinal))
                 throw new FlywheelException($"{weights.Path}: tensor '{name}' is no part of a LoRA adapter, expected names such as {Prefix}model.layers.0.self_attn.q_proj.lora_A.weight");
-            if (tensor.DType is not (DType.F32 or DType.F16 or DType.BF16)) throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.DType}, expected F32, F16 or BF16");
+            if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16)) throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected F32, F16 or BF16");
             if (tensor.Shape.Length != 2 || tensor.Shape[suffix[6] == 'A' ? 0 : 1] != config.Rank)
                 throw new FlywheelException($"{weights.Path}: tensor '{name}' has shape {tensor.ShapeText}, expected {(suffix[6] == 'A' ? $"[{config.Rank}, inputs]" : $"[outputs, {config.Rank}]")} for r {config.Rank}");
             string module = name[Prefix.Length..^suffix.Length], other = Prefix + module + (suffix[6] == 'A' ? ".lora_B.weight" : ".lora_A.weight");

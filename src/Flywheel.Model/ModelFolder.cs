@@ -29,12 +29,13 @@ public sealed record ModelManifest
 }
 
 /// <summary>
-/// A model on disk in Hugging Face's layout: config.json, model.safetensors, tokenizer.json, tokenizer_config.json,
-/// generation_config.json, chat_template.jinja, and our flywheel.json. Named by the hash of weights, config and tokenizer.
+/// A model on disk in Hugging Face's layout: config.json, model.safetensors (or a sharded set with its index, or
+/// model.gguf with the same tensors in ggml's blocks), tokenizer.json, tokenizer_config.json, generation_config.json,
+/// chat_template.jinja, and our flywheel.json. Named by the hash of weights, config and tokenizer.
 /// </summary>
 public sealed class ModelFolder
 {
-    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
+    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
 
     private readonly Lazy<Tokenizer> _tokenizer;
 
@@ -72,8 +73,8 @@ public sealed class ModelFolder
         if (!Directory.Exists(path)) throw new FlywheelException($"{path}: no such folder; expected a model folder");
         byte[] configBytes = ReadFile(ConfigFile), tokenizer = ReadFile(TokenizerFile);
         ModelConfig config = ModelConfig.Parse(Encoding.UTF8.GetString(configBytes), System.IO.Path.Combine(path, ConfigFile));
-        string weights = System.IO.Path.Combine(path, WeightsFile);
-        using (SafetensorsFile file = SafetensorsFile.Open(weights)) CheckTensors(file, config);
+        string weights = FindWeights(path);
+        using (IWeightFile file = OpenWeightFile(weights)) CheckTensors(file, config);
         string hash = ContentHash(configBytes, tokenizer, weights);
         return new ModelFolder(path, hash, config, ReadManifest(path, hash, config), tokenizer);
 
@@ -85,9 +86,9 @@ public sealed class ModelFolder
     }
 
     /// <summary>Opens the weights; the caller disposes. Every tensor has been checked against the config.</summary>
-    public SafetensorsFile OpenWeights()
+    public IWeightFile OpenWeights()
     {
-        SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(Path, WeightsFile));
+        IWeightFile weights = OpenWeightFile(FindWeights(Path));
         try
         {
             CheckTensors(weights, Config); // again: the file may have changed since
@@ -111,14 +112,14 @@ public sealed class ModelFolder
     /// <param name="readTensor">fp32 values of a tensor by Hugging Face name, in the order of <see cref="ModelConfig.Tensors"/>.</param>
     /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
     /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
-    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, DType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
+    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
     {
         config.Validate("model config");
         CheckVocabulary("tokenizer", tokenizer, config);
         string path = AtomicFile.WriteNamedFolder(parent, folder =>
         {
             string File(string name) => System.IO.Path.Combine(folder, name);
-            config.Save(File(ConfigFile), dtype == DType.F32 ? "float32" : "bfloat16");
+            config.Save(File(ConfigFile), dtype == TensorType.F32 ? "float32" : "bfloat16");
             tokenizer.Save(File(TokenizerFile));
             SafetensorsWriter.Write(File(WeightsFile), [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))],
                 new Dictionary<string, string> { ["format"] = "pt" }); // transformers refuses a file without it
@@ -140,14 +141,28 @@ public sealed class ModelFolder
         };
     }
 
-    private static void CheckTensors(SafetensorsFile weights, ModelConfig config)
+    /// <summary>The file of a folder's weights, or the index of a sharded set.</summary>
+    private static string FindWeights(string folder)
+    {
+        string[] found = [.. new[] { WeightsFile, IndexFile, GgufWeightsFile }.Select(name => System.IO.Path.Combine(folder, name)).Where(File.Exists)];
+        return found.Length switch
+        {
+            1 => found[0],
+            0 => throw new FlywheelException($"{folder}: has no weights, expected {WeightsFile}, {IndexFile} or {GgufWeightsFile}"),
+            _ => throw new FlywheelException($"{folder}: has weights twice, {System.IO.Path.GetFileName(found[0])} and {System.IO.Path.GetFileName(found[1])}; expected one of them"),
+        };
+    }
+
+    private static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
+
+    private static void CheckTensors(IWeightFile weights, ModelConfig config)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string name, long[] shape) in config.Tensors())
         {
             TensorInfo tensor = weights.Require(name, shape);
-            if (tensor.DType is not (DType.F32 or DType.F16 or DType.BF16))
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.DType}, expected F32, F16 or BF16");
+            if (!tensor.Type.IsReal())
+                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected F32, F16 or BF16");
             known.Add(name);
         }
         string[] unknown = [.. weights.Tensors.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
@@ -169,11 +184,19 @@ public sealed class ModelFolder
             throw new FlywheelException($"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
     }
 
-    private static string ContentHash(byte[] config, byte[] tokenizer, string weightsPath)
+    private static string ContentHash(byte[] config, byte[] tokenizer, string weights)
     {
-        using FileStream weights = File.OpenRead(weightsPath);
-        string parts = $"config {Convert.ToHexStringLower(SHA256.HashData(config))}\ntokenizer {Convert.ToHexStringLower(SHA256.HashData(tokenizer))}\nweights {Convert.ToHexStringLower(SHA256.HashData(weights))}\n";
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(parts)));
+        string[] files = System.IO.Path.GetFileName(weights) == IndexFile ? [weights, .. SafetensorsFile.ShardFiles(weights)] : [weights];
+        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n"));
+        return Hash(Encoding.UTF8.GetBytes(parts));
+
+        static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+        static string HashFile(string path)
+        {
+            using FileStream stream = File.OpenRead(path);
+            return Convert.ToHexStringLower(SHA256.HashData(stream));
+        }
     }
 
     /// <summary>A model from elsewhere has no flywheel.json; it is called by its folder's name.</summary>

@@ -32,7 +32,7 @@ internal static class Checkpoint
     public static void Write(string runFolder, DecoderModel model, Optimizer optimizer, int step, long tokens, double seconds)
     {
         string folder = Directory.CreateDirectory(Path.Combine(runFolder, "checkpoints")).FullName, file = WeightsPath(folder, step);
-        SafetensorsWriter.Write(file, [.. State(model, optimizer).Select(entry => (entry.Name, DType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(Bytes(entry.Tensor)))))]);
+        SafetensorsWriter.Write(file, [.. State(model, optimizer).Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(Bytes(entry.Tensor)))))]);
         using (FileStream stream = File.OpenRead(file))
         {
             var manifest = new CheckpointManifest { Step = step, Tokens = tokens, Seconds = seconds, Sha256 = Convert.ToHexStringLower(SHA256.HashData(stream)) };

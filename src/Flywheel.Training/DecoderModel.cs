@@ -95,7 +95,7 @@ internal sealed class DecoderModel : IDisposable
     public static DecoderModel Load(ModelFolder folder, bool halfProducts = false)
     {
         var model = new DecoderModel(folder.Config) { HalfProducts = halfProducts };
-        using SafetensorsFile weights = folder.OpenWeights();
+        using IWeightFile weights = folder.OpenWeights();
         foreach ((string name, long[] shape) in folder.Config.Tensors()) model.Write(name, weights.ReadFloats(weights.Require(name, shape)));
         return model;
     }

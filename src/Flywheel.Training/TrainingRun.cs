@@ -280,7 +280,7 @@ public sealed class TrainingRun
         var evaluation = new SortedDictionary<string, double>(StringComparer.Ordinal) { ["training_loss"] = last.Loss!.Value };
         if (validation is { } score) evaluation["validation_loss"] = score.Loss;
         if (validation?.Accuracy is { } accuracy) evaluation["validation_accuracy"] = accuracy;
-        ModelFolder result = ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? DType.BF16 : DType.F32, model.Read, new ModelManifest
+        ModelFolder result = ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, new ModelManifest
         {
             Name = _job.Recipe.Name,
             Parent = _job.Base?.Hash,

@@ -88,7 +88,7 @@ public class EngineTests
     public async Task Submit_HalfPrecisionWeights_Run()
     {
         using var folder = new TempFolder();
-        TestEngine.WriteWeights(folder["model.safetensors"], TestEngine.Config(), 3, DType.BF16);
+        TestEngine.WriteWeights(folder["model.safetensors"], TestEngine.Config(), 3, TensorType.BF16);
         using SafetensorsFile file = SafetensorsFile.Open(folder["model.safetensors"]);
         await using InferenceEngine engine = InferenceEngine.Load(file, TestEngine.Config(), null, new EngineOptions { Threads = 1 });
         Assert.All(await engine.LogitsAsync([1, 2, 3]), logit => Assert.True(float.IsFinite(logit)));

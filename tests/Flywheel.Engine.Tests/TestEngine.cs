@@ -26,7 +26,7 @@ internal static class TestEngine
     };
 
     /// <summary>Weights whose logits are peaked enough to be interesting.</summary>
-    public static void WriteWeights(string path, ModelConfig config, int seed, DType dtype = DType.F32)
+    public static void WriteWeights(string path, ModelConfig config, int seed, TensorType dtype = TensorType.F32)
     {
         var random = new Random(seed);
         SafetensorsWriter.Write(path, [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, (Action<Stream>)(stream =>

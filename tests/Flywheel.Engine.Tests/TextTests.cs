@@ -18,7 +18,7 @@ public sealed class TextTests : IAsyncLifetime, IDisposable
         ModelConfig config = TestEngine.Config() with { VocabSize = tokenizer.VocabSize, EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd]] };
         TestEngine.WriteWeights(_folder["weights"], config, seed: 9);
         using SafetensorsFile file = SafetensorsFile.Open(_folder["weights"]);
-        _model = ModelFolder.Create(_folder["models"], config, tokenizer, DType.F32, name => file.ReadFloats(file.Tensors[name]), new ModelManifest { Name = "random" });
+        _model = ModelFolder.Create(_folder["models"], config, tokenizer, TensorType.F32, name => file.ReadFloats(file.Tensors[name]), new ModelManifest { Name = "random" });
         _engine = InferenceEngine.Load(_model, new EngineOptions { Threads = 1 });
         return ValueTask.CompletedTask;
     }

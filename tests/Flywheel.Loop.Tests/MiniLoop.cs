@@ -59,6 +59,6 @@ internal static class MiniLoop
             long length = shapes[name].Aggregate(1L, (product, size) => product * size);
             return [.. Enumerable.Range(0, (int)length).Select(_ => name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1f : 0.1f * (float)(random.NextDouble() - 0.5))];
         }
-        return ModelFolder.Create(models, config, tokenizer, DType.F32, Values, new ModelManifest { Name = "mini", Created = Given.Monday });
+        return ModelFolder.Create(models, config, tokenizer, TensorType.F32, Values, new ModelManifest { Name = "mini", Created = Given.Monday });
     }
 }

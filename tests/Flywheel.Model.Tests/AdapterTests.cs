@@ -48,7 +48,7 @@ public sealed class AdapterTests : IDisposable
     public void Merge_AddsScaledProduct_AndNothingElse(bool rsLora, double scale)
     {
         ModelFolder model = TinyModel.Create(_folder["models"]);
-        ModelFolder merged = Small(model, rsLora).Merge(model, _folder["merged"], DType.F32);
+        ModelFolder merged = Small(model, rsLora).Merge(model, _folder["merged"], TensorType.F32);
         using var before = model.OpenWeights();
         using var after = merged.OpenWeights();
         foreach ((string name, long[] shape) in model.Config.Tensors())
@@ -72,7 +72,7 @@ public sealed class AdapterTests : IDisposable
     {
         AdapterFolder adapter = Small(TinyModel.Create(_folder["models"]));
         ModelFolder other = TinyModel.Create(_folder["models"], seed: 2);
-        Assert.Contains(other.ShortHash, Assert.Throws<FlywheelException>(() => adapter.Merge(other, _folder["merged"], DType.F32)).Message);
+        Assert.Contains(other.ShortHash, Assert.Throws<FlywheelException>(() => adapter.Merge(other, _folder["merged"], TensorType.F32)).Message);
     }
 
     /// <summary>The fields as PEFT 0.17 writes them, and what we cannot honour.</summary>
@@ -118,14 +118,14 @@ public sealed class AdapterTests : IDisposable
         ModelFolder model = TinyModel.Create(_folder["models"]);
         AdapterFolder adapter = Small(model);
         string file = Path.Combine(adapter.Path, "adapter_model.safetensors");
-        List<(string, DType, long[], Action<Stream>)> tensors = [];
+        List<(string, TensorType, long[], Action<Stream>)> tensors = [];
         using (SafetensorsFile weights = SafetensorsFile.Open(file))
         {
             foreach ((string name, TensorInfo tensor) in weights.Tensors)
             {
                 float[] values = weights.ReadFloats(tensor);
                 foreach (string kept in name != removed ? [name] : added is null ? Array.Empty<string>() : [name, added, added.Replace("_A", "_B", StringComparison.Ordinal)])
-                    if (!tensors.Exists(entry => entry.Item1 == kept)) tensors.Add((kept, DType.F32, kept.Contains("_B.", StringComparison.Ordinal) && !name.Contains("_B.", StringComparison.Ordinal) ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape, stream => SafetensorsWriter.WriteFloats(stream, values, DType.F32)));
+                    if (!tensors.Exists(entry => entry.Item1 == kept)) tensors.Add((kept, TensorType.F32, kept.Contains("_B.", StringComparison.Ordinal) && !name.Contains("_B.", StringComparison.Ordinal) ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape, stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
             }
         }
         SafetensorsWriter.Write(file, tensors);

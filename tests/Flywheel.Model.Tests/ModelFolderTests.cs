@@ -23,7 +23,7 @@ public sealed class ModelFolderTests : IDisposable
         return [.. Enumerable.Range(0, (int)size).Select(_ => random.NextSingle() - 0.5f)];
     }
 
-    private ModelFolder Create(DType dtype = DType.F32, Func<string, float[]>? read = null, string name = "tiny") =>
+    private ModelFolder Create(TensorType dtype = TensorType.F32, Func<string, float[]>? read = null, string name = "tiny") =>
         ModelFolder.Create(_folder.Path, TinyConfig, TokenizerTests.Small, dtype, read ?? Values, new ModelManifest { Name = name, Parent = "abc", Created = DateTimeOffset.UnixEpoch, Evaluation = new Dictionary<string, double> { ["loss"] = 1.5 } });
 
     /// <summary>Changes a file of a folder and forgets the recorded hash, so that the change itself must be noticed.</summary>
@@ -52,7 +52,7 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(TinyConfig.EosTokenIds, model.Config.EosTokenIds);
         Assert.Equal(TokenizerTests.Small.Hash, model.Tokenizer.Hash);
         Assert.Equal(("tiny", "abc", 1.5, TinyConfig.NumParameters), (model.Manifest.Name, model.Manifest.Parent, model.Manifest.Evaluation["loss"], model.Manifest.NumParameters));
-        using SafetensorsFile weights = model.OpenWeights();
+        using IWeightFile weights = model.OpenWeights();
         Assert.Equal(TinyConfig.NumParameters, weights.Tensors.Values.Sum(tensor => tensor.NumElements));
         foreach (TensorInfo tensor in weights.Tensors.Values) Assert.Equal(Values(tensor.Name), weights.ReadFloats(tensor));
     }
@@ -81,7 +81,7 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void Create_BFloat16_KeepsTheNearestValues()
     {
-        using SafetensorsFile weights = Create(DType.BF16).OpenWeights();
+        using IWeightFile weights = Create(TensorType.BF16).OpenWeights();
         foreach (TensorInfo tensor in weights.Tensors.Values)
             foreach ((float wanted, float got) in Values(tensor.Name).Zip(weights.ReadFloats(tensor))) Assert.Equal(wanted, got, MathF.Abs(wanted) / 256);
     }
@@ -169,7 +169,7 @@ public sealed class ModelFolderTests : IDisposable
 
     [Fact]
     public void Open_TensorOfIntegers_NamesItsType() => Assert.Contains("I32", Damage(Create(), "model.safetensors", path =>
-        SafetensorsWriter.Write(path, [.. TinyConfig.Tensors().Select(tensor => (tensor.Name, DType.I32, tensor.Shape, (Action<Stream>)(stream => stream.Write(new byte[Values(tensor.Name).Length * 4]))))])));
+        SafetensorsWriter.Write(path, [.. TinyConfig.Tensors().Select(tensor => (tensor.Name, TensorType.I32, tensor.Shape, (Action<Stream>)(stream => stream.Write(new byte[Values(tensor.Name).Length * 4]))))])));
 
     [Fact]
     public void Open_VocabularyLargerThanModel_SaysBothSizes()
@@ -200,7 +200,7 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(467_808, model.Config.NumParameters);
         Assert.Equal("tiny-qwen3", model.Manifest.Name);
         Assert.Equal([2], model.Config.EosTokenIds);
-        using SafetensorsFile weights = model.OpenWeights();
+        using IWeightFile weights = model.OpenWeights();
         Assert.Equal(467_808, weights.Tensors.Values.Sum(tensor => tensor.NumElements));
         Assert.Equal(512, model.Tokenizer.VocabSize);
     }
@@ -223,7 +223,7 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void Folder_ConversationThroughItsTokenizerAndADataset_ComesBack()
     {
-        ModelFolder model = ModelFolder.Open(Create(DType.BF16).Path);
+        ModelFolder model = ModelFolder.Open(Create(TensorType.BF16).Path);
         Conversation conversation = new Brief("Lamp", Brief.Tagline, ["It is bright.", "灯塔 <|im_end|>"], ["Utility"]).ToConversation();
         conversation = new([.. conversation.Messages, Message.Assistant("Light up the night 😀")]);
         (int[] tokens, byte[] targets) = new ChatTemplate(model.Tokenizer).Document(conversation);

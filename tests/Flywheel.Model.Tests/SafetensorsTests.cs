@@ -13,7 +13,7 @@ public sealed class SafetensorsTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static (string, DType, long[], Action<Stream>) Floats(string name, DType dtype, long[] shape, params float[] values) =>
+    private static (string, TensorType, long[], Action<Stream>) Floats(string name, TensorType dtype, long[] shape, params float[] values) =>
         (name, dtype, shape, stream => SafetensorsWriter.WriteFloats(stream, values, dtype));
 
     /// <summary>A file with this header (padded) and so many bytes of data.</summary>
@@ -32,7 +32,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Write_SeveralTensors_ReadBack()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [2, 3], 1, 2, 3, 4, 5, -6.5f), Floats("empty", DType.F32, [0, 7]), Floats("b", DType.BF16, [2], 1.5f, -2), Floats("scalar", DType.F32, [], 9)], new Dictionary<string, string> { ["format"] = "pt" });
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, -6.5f), Floats("empty", TensorType.F32, [0, 7]), Floats("b", TensorType.BF16, [2], 1.5f, -2), Floats("scalar", TensorType.F32, [], 9)], new Dictionary<string, string> { ["format"] = "pt" });
         using var file = SafetensorsFile.Open(FilePath);
         Assert.Equal([1, 2, 3, 4, 5, -6.5f], file.ReadFloats(file.Require("a", 2, 3)));
         Assert.Equal([1.5f, -2], file.ReadFloats(file.Require("b", 2)));
@@ -49,7 +49,7 @@ public sealed class SafetensorsTests : IDisposable
     {
         byte[] Once()
         {
-            SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [1], 1)], new Dictionary<string, string> { ["y"] = "1", ["x"] = "2" });
+            SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [1], 1)], new Dictionary<string, string> { ["y"] = "1", ["x"] = "2" });
             return File.ReadAllBytes(FilePath);
         }
         Assert.Equal(Once(), Once());
@@ -59,7 +59,7 @@ public sealed class SafetensorsTests : IDisposable
     public void Write_TensorOfAnotherSize_LeavesTheOldFile()
     {
         File.WriteAllText(FilePath, "old");
-        Assert.Throws<InvalidOperationException>(() => SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [3], 1, 2)]));
+        Assert.Throws<InvalidOperationException>(() => SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [3], 1, 2)]));
         Assert.Equal("old", File.ReadAllText(FilePath));
         Assert.Single(Directory.GetFiles(_folder.Path));
     }
@@ -67,20 +67,20 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Read_OutsideTheTensor_IsRefused()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [2], 1, 2), Floats("b", DType.F32, [2], 3, 4)]);
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2], 1, 2), Floats("b", TensorType.F32, [2], 3, 4)]);
         using var file = SafetensorsFile.Open(FilePath);
         TensorInfo a = file.Tensors["a"];
         Assert.Throws<ArgumentOutOfRangeException>(() => file.ReadFloats(a, 1, new float[2]));
         Assert.Throws<ArgumentOutOfRangeException>(() => file.ReadFloats(a, -1, new float[1]));
         Assert.Throws<ArgumentOutOfRangeException>(() => file.ReadBytes(a, long.MaxValue, new byte[8]));
-        Assert.Throws<OverflowException>(() => file.ReadFloats(a, long.MaxValue / 2, new float[1]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => file.ReadFloats(a, long.MaxValue / 2, new float[1]));
     }
 
     [Fact]
     public void WriteFloats_AsBFloat16_RoundsToTheNearestAndTiesToEven() => Gen.UInt.Select(BitConverter.UInt32BitsToSingle).Where(float.IsFinite).Sample(value =>
     {
         using var stream = new MemoryStream();
-        SafetensorsWriter.WriteFloats(stream, [value], DType.BF16);
+        SafetensorsWriter.WriteFloats(stream, [value], TensorType.BF16);
         ushort bits = BinaryPrimitives.ReadUInt16LittleEndian(stream.ToArray());
         // The two neighbours of the value, and how far they are, in exact arithmetic.
         uint below = BitConverter.SingleToUInt32Bits(value) >> 16, above = below + 1;
@@ -99,7 +99,7 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData(-0f)]
     public void WriteFloats_SpecialValuesAsBFloat16_Stay(float value)
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", DType.BF16, [1], value)]);
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.BF16, [1], value)]);
         using var file = SafetensorsFile.Open(FilePath);
         Assert.Equal(value, file.ReadFloats(file.Tensors["a"])[0]);
     }
@@ -108,7 +108,7 @@ public sealed class SafetensorsTests : IDisposable
     public void ReadFloats_Float16_IsExact()
     {
         Half[] values = [.. Enumerable.Range(0, 1 << 16).Select(bits => BitConverter.UInt16BitsToHalf((ushort)bits))];
-        SafetensorsWriter.Write(FilePath, [("a", DType.F16, [values.Length], stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(values)))]);
+        SafetensorsWriter.Write(FilePath, [("a", TensorType.F16, [values.Length], stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(values)))]);
         using var file = SafetensorsFile.Open(FilePath);
         Assert.Equal(values.Select(value => (float)value), file.ReadFloats(file.Tensors["a"]));
     }
@@ -156,7 +156,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Open_AnyTruncation_IsAClearError()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", DType.BF16, [4], 1, 2, 3, 4)]);
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)]);
         byte[] whole = File.ReadAllBytes(FilePath);
         for (int length = 0; length < whole.Length; length++)
         {
@@ -168,7 +168,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Open_MutatedFile_FailsOnlyWithAFlywheelExceptionAndStaysSmall()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", DType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", DType.BF16, [4], 1, 2, 3, 4)], new Dictionary<string, string> { ["format"] = "pt" });
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)], new Dictionary<string, string> { ["format"] = "pt" });
         byte[] whole = File.ReadAllBytes(FilePath);
         int headerEnd = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(whole);
         string mutated = _folder["mutated.safetensors"];

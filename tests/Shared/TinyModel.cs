@@ -26,7 +26,7 @@ internal static class TinyModel
         };
         var random = new Random(seed);
         Dictionary<string, float[]> weights = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => Values(tensor.Name, tensor.Shape));
-        return ModelFolder.Create(folder, config, tokenizer, DType.F32, tensor => weights[tensor], new ModelManifest { Name = name ?? $"tiny-{seed}", Created = DateTimeOffset.UnixEpoch });
+        return ModelFolder.Create(folder, config, tokenizer, TensorType.F32, tensor => weights[tensor], new ModelManifest { Name = name ?? $"tiny-{seed}", Created = DateTimeOffset.UnixEpoch });
 
         float[] Values(string tensor, long[] shape)
         {

@@ -61,7 +61,7 @@ public static class EngineBenchmark
     {
         return MeasureAsync(model.ShortHash, model.Config, options, runs, (arena, table) =>
         {
-            using SafetensorsFile file = model.OpenWeights();
+            using IWeightFile file = model.OpenWeights();
             return DecoderWeights.Load(arena, table, model.Config, file, options.Weights);
         });
     }

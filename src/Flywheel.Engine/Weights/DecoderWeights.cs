@@ -101,7 +101,7 @@ internal sealed unsafe class DecoderWeights
     public long BytesPerStep => Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
 
     /// <exception cref="FlywheelException">A tensor is missing or has another shape or type than expected.</exception>
-    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, SafetensorsFile file, WeightFormat format)
+    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
     {
         foreach ((string name, long[] size) in config.Tensors()) file.Require(name, size);
         return Load(arena, kernels, config, (name, start, values) => file.ReadFloats(file.Tensors[name], start, values), format);

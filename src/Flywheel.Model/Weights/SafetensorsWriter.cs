@@ -10,7 +10,7 @@ public static class SafetensorsWriter
     /// <param name="path">The file to write.</param>
     /// <param name="tensors">Name, type, shape and a function that writes exactly the tensor's bytes.</param>
     /// <param name="metadata">Free text pairs of the header.</param>
-    public static void Write(string path, IReadOnlyList<(string Name, DType DType, long[] Shape, Action<Stream> Write)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var header = new MemoryStream();
         using (var json = new Utf8JsonWriter(header))
@@ -23,16 +23,16 @@ public static class SafetensorsWriter
                 json.WriteEndObject();
             }
             long offset = 0;
-            foreach ((string name, DType dtype, long[] shape, _) in tensors)
+            foreach ((string name, TensorType type, long[] shape, _) in tensors)
             {
                 json.WriteStartObject(name);
-                json.WriteString("dtype", dtype.ToString());
+                json.WriteString("dtype", type.ToString());
                 json.WriteStartArray("shape");
                 foreach (long size in shape) json.WriteNumberValue(size);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += shape.Aggregate((long)dtype.SizeInBytes(), (product, size) => product * size));
+                json.WriteNumberValue(offset += shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size));
                 json.WriteEndArray();
                 json.WriteEndObject();
             }
@@ -45,25 +45,25 @@ public static class SafetensorsWriter
             BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
             stream.Write(length);
             header.WriteTo(stream);
-            foreach ((string name, DType dtype, long[] shape, Action<Stream> write) in tensors)
+            foreach ((string name, TensorType type, long[] shape, Action<Stream> write) in tensors)
             {
                 long before = stream.Position;
                 write(stream);
-                long expected = shape.Aggregate((long)dtype.SizeInBytes(), (product, size) => product * size);
+                long expected = shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size);
                 if (stream.Position - before != expected) throw new InvalidOperationException($"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {expected}");
             }
         });
     }
 
     /// <summary>fp32 values to BF16 (round to nearest even) or F32 bytes.</summary>
-    public static void WriteFloats(Stream stream, ReadOnlySpan<float> values, DType dtype)
+    public static void WriteFloats(Stream stream, ReadOnlySpan<float> values, TensorType type)
     {
-        if (dtype == DType.F32)
+        if (type == TensorType.F32)
         {
             stream.Write(MemoryMarshal.AsBytes(values));
             return;
         }
-        if (dtype != DType.BF16) throw new ArgumentException($"cannot write floats as {dtype}", nameof(dtype));
+        if (type != TensorType.BF16) throw new ArgumentException($"cannot write floats as {type}", nameof(type));
         ushort[] rounded = new ushort[values.Length];
         for (int i = 0; i < values.Length; i++)
         {

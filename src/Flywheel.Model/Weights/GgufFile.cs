@@ -1,0 +1,109 @@
+namespace Flywheel.Model;
+
+/// <summary>
+/// The weights in a GGUF file, seen as Hugging Face has them: their names and shapes, and for the architecture llama the
+/// rows of q and k in half-split order (llama.cpp stores them with the two halves of each head interleaved). The file is
+/// mapped into memory and its blocks are left as they are.
+/// </summary>
+public sealed class GgufFile : IWeightFile
+{
+    private readonly MappedFile _file;
+    private readonly Dictionary<string, int> _headDims = new(StringComparer.Ordinal); // of tensors with interleaved rows
+
+    private GgufFile(string path, MappedFile file, GgufHeader header)
+    {
+        (Path, _file, Metadata) = (path, file, header.Metadata);
+        string? architecture = Metadata.Text("general.architecture");
+        var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
+        foreach (GgufTensor tensor in header.Tensors)
+        {
+            string name = GgufNames.ToHf(tensor.Name);
+            long[] shape = [.. tensor.Dimensions.Reverse()];
+            if (!tensors.TryAdd(name, new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes)))
+                throw new FlywheelException($"{path}: tensors '{tensor.Name}' and '{name}' are the same");
+            if (architecture == "llama" && NumHeads(name) is { } heads)
+            {
+                if (heads == 0 || shape.Length == 0 || shape[0] % (2L * heads) != 0)
+                    throw new FlywheelException($"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", shape)}], whose rows are not {heads} heads of an even width");
+                _headDims[name] = (int)Math.Min(shape[0] / heads, int.MaxValue);
+            }
+        }
+        Tensors = tensors;
+    }
+
+    public string Path { get; }
+
+    public GgufMetadata Metadata { get; }
+
+    /// <summary>By Hugging Face name.</summary>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <exception cref="FlywheelException">Missing, truncated or malformed, or a type that is not supported; the message names the file and the fault.</exception>
+    public static GgufFile Open(string path)
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected model weights in GGUF format");
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
+            GgufHeader header = GgufHeader.Read(path, stream);
+            var file = new MappedFile(stream);
+            try
+            {
+                return new GgufFile(path, file, header);
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FlywheelException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    public void ReadRow(TensorInfo tensor, long row, Span<byte> destination)
+    {
+        if (destination.Length != tensor.RowBytes) throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}", nameof(destination));
+        _file.Read(tensor, checked(StoredRow(tensor, row) * tensor.RowBytes), destination);
+    }
+
+    public void ReadFloats(TensorInfo tensor, long start, Span<float> destination)
+    {
+        if (!tensor.Type.IsReal()) throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected numbers of a weight");
+        if (!_headDims.ContainsKey(tensor.Name))
+        {
+            _file.ReadFloats(tensor, start, destination);
+            return;
+        }
+        if (start < 0 || start > tensor.NumElements - destination.Length) throw new ArgumentOutOfRangeException(nameof(start));
+        long columns = tensor.Shape.Length == 1 ? 1 : tensor.NumColumns; // a bias is moved like the rows that it belongs to
+        while (destination.Length > 0)
+        {
+            (long row, long column) = Math.DivRem(start, columns);
+            int count = (int)Math.Min(columns - column, destination.Length);
+            _file.ReadFloats(tensor, StoredRow(tensor, row) * columns + column, destination[..count]);
+            start += count;
+            destination = destination[count..];
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Row (head, half, i) of Hugging Face's order is stored as (head, i, half).</summary>
+    internal static long Interleave(long row, int headDim)
+    {
+        (long head, long within) = Math.DivRem(row, headDim);
+        (long half, long i) = Math.DivRem(within, headDim / 2);
+        return head * headDim + 2 * i + half;
+    }
+
+    private long StoredRow(TensorInfo tensor, long row) => _headDims.TryGetValue(tensor.Name, out int headDim) ? Interleave(row, headDim) : row;
+
+    /// <summary>How many heads the rows of a tensor are, if llama.cpp interleaves them.</summary>
+    private int? NumHeads(string name) =>
+        name.Contains(".self_attn.q_proj.", StringComparison.Ordinal) ? Metadata.RequireInteger("llama.attention.head_count")
+        : name.Contains(".self_attn.k_proj.", StringComparison.Ordinal) ? Metadata.Integer("llama.attention.head_count_kv") ?? Metadata.RequireInteger("llama.attention.head_count")
+        : null;
+}
