@@ -142,11 +142,11 @@ public sealed class AdapterTests : IDisposable
         string basePath = _folder["base.safetensors"], path = _folder["merged.safetensors"];
         TestEngine.WriteWeights(basePath, config, 1);
         using (SafetensorsFile weights = SafetensorsFile.Open(basePath))
-            SafetensorsWriter.Write(path, [.. config.Tensors().Select(tensor => (tensor.Name, DType.F32, tensor.Shape, (Action<Stream>)(stream =>
+            SafetensorsWriter.Write(path, [.. config.Tensors().Select(tensor => (tensor.Name, TensorType.F32, tensor.Shape, (Action<Stream>)(stream =>
             {
                 float[] values = weights.ReadFloats(weights.Tensors[tensor.Name]);
                 adapter.AddTo(tensor.Name, values);
-                SafetensorsWriter.WriteFloats(stream, values, DType.F32);
+                SafetensorsWriter.WriteFloats(stream, values, TensorType.F32);
             })))]);
         using SafetensorsFile merged = SafetensorsFile.Open(path);
         return InferenceEngine.Load(merged, config, null, new EngineOptions { Weights = WeightFormat.Fp32, Threads = 1 });
