@@ -111,6 +111,21 @@ public sealed record ShapeRecipe
 
     public bool TieEmbeddings { get; init; } = true;
 
+    /// <param name="vocab">Ids of the tokenizer.</param>
+    public ModelConfig ToConfig(int vocab) => new()
+    {
+        HiddenSize = Hidden,
+        IntermediateSize = Intermediate,
+        NumLayers = Layers,
+        NumHeads = Heads,
+        NumKvHeads = KvHeads,
+        HeadDim = HeadDim,
+        VocabSize = vocab,
+        MaxPositions = Context,
+        RopeTheta = RopeTheta,
+        TieEmbeddings = TieEmbeddings,
+    };
+
     internal void Validate(RecipeCheck check)
     {
         check.AtLeast(1, "model.hidden", Hidden);

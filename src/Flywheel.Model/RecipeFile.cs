@@ -43,6 +43,23 @@ public static class RecipeFile
     /// <summary>The same for the recipe of a turn.</summary>
     public static string ToYaml(TurnRecipe recipe) => Serialize(recipe);
 
+    /// <summary>Every field that has a value, by its path, such as <c>train.steps</c> or <c>data[0].source</c>.</summary>
+    public static Dictionary<string, string> Fields(Recipe recipe)
+    {
+        var fields = new Dictionary<string, string>(StringComparer.Ordinal);
+        Add(ToNode(recipe)!, "");
+        return fields;
+
+        void Add(YamlNode node, string path)
+        {
+            if (node is YamlMappingNode mapping)
+                foreach ((YamlNode key, YamlNode value) in mapping.Children) Add(value, path.Length > 0 ? $"{path}.{key}" : $"{key}");
+            else if (node is YamlSequenceNode sequence)
+                for (int i = 0; i < sequence.Children.Count; i++) Add(sequence.Children[i], $"{path}[{i}]");
+            else fields[path] = $"{node}";
+        }
+    }
+
     private static string Read(string path) =>
         File.Exists(path) ? File.ReadAllText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
 

@@ -105,7 +105,7 @@ public static class TrainingLog
     }
 
     /// <summary>Exponential mean over about 2% of the run.</summary>
-    private static double[] Smooth(double[] values)
+    public static double[] Smooth(double[] values)
     {
         double keep = 1 - 1 / Math.Max(1, values.Length * 0.02), mean = values[0];
         return [.. values.Select(value => mean = keep * mean + (1 - keep) * value)];

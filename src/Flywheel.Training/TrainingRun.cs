@@ -96,7 +96,7 @@ internal sealed record RunIdentity
 public sealed class TrainingRun
 {
     /// <summary>Tokens of the validation split that are looked at during the run; at its end all of them are.</summary>
-    private const long EvaluationTokens = 32_768;
+    internal const long EvaluationTokens = 32_768;
 
     private readonly TrainingJob _job;
     private readonly TrainRecipe _recipe;

@@ -27,6 +27,9 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Find out what a new run will take before its first step, by running its beginning.</summary>
+    public bool Forecasts { get; init; }
+
     public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
 
     /// <param name="path">A YAML file; its relative paths start at its folder.</param>
@@ -51,7 +54,7 @@ public sealed class RecipeRunner(FlywheelHome home)
         else (tokenizer, config) = Fresh(recipe, collection);
         BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status);
         string runFolder = Path.Combine(home.Runs, $"{recipe.Name}-{Identity(recipe, parent, tokenizer, data)}");
-        ModelFolder model = TrainingRun.Run(new TrainingJob
+        var job = new TrainingJob
         {
             Recipe = recipe,
             RunFolder = runFolder,
@@ -63,8 +66,36 @@ public sealed class RecipeRunner(FlywheelHome home)
             ModelsFolder = home.Models,
             NumThreads = NumThreads,
             Time = Time,
-        }, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        };
+        Experiment experiment = Experiment.Read(runFolder) ?? Begin(job, config, cancellation);
+        ProcessMemory.ResetPeak();
+        bool isDone = TrainingResult.Read(runFolder) is not null;
+        ModelFolder model = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(runFolder);
         return new FinishedRun(model, runFolder, data);
+    }
+
+    private Experiment Begin(TrainingJob job, ModelConfig config, CancellationToken cancellation)
+    {
+        if (Forecasts) Status?.Invoke("measuring the first steps");
+        var experiment = new Experiment
+        {
+            Recipe = job.Recipe.Name,
+            Seed = job.Recipe.Seed,
+            Revision = Experiment.ThisRevision,
+            Dataset = Path.GetFileName(job.TrainData),
+            ValidationDataset = Path.GetFileName(job.ValidationData),
+            Base = job.Base?.Hash,
+            NumParameters = config.NumParameters,
+            Started = Time.GetUtcNow(),
+            Machine = Experiment.ThisMachine(),
+            NumThreads = job.NumThreads,
+            Forecast = Forecasts ? TrainingForecast.Measure(job, cancellation) : null,
+        };
+        if (experiment.Forecast is { } forecast)
+            Status?.Invoke($"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {TimeSpan.FromSeconds(Math.Ceiling(forecast.Seconds)):g} at {forecast.TokensPerSecond:N0} tokens/s, {forecast.MemoryBytes / 1e9:F2} GB of memory");
+        experiment.Write(job.RunFolder);
+        return experiment;
     }
 
     /// <summary>A model folder, a hash (or its beginning) in the home's models, or a recipe that is run first.</summary>
@@ -89,20 +120,7 @@ public sealed class RecipeRunner(FlywheelHome home)
         TokenizerRecipe wanted = recipe.Tokenizer ?? throw new FlywheelException($"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
         Status?.Invoke($"learning a vocabulary of {wanted.Vocab}");
         Tokenizer tokenizer = Tokenizer.Train(collection.Texts(), wanted.Vocab);
-        return (tokenizer, new ModelConfig
-        {
-            HiddenSize = shape.Hidden,
-            IntermediateSize = shape.Intermediate,
-            NumLayers = shape.Layers,
-            NumHeads = shape.Heads,
-            NumKvHeads = shape.KvHeads,
-            HeadDim = shape.HeadDim,
-            VocabSize = tokenizer.VocabSize,
-            MaxPositions = shape.Context,
-            RopeTheta = shape.RopeTheta,
-            TieEmbeddings = shape.TieEmbeddings,
-            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]],
-        });
+        return (tokenizer, shape.ToConfig(tokenizer.VocabSize) with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] });
     }
 
     /// <summary>Hash of everything that decides the weights; the evaluation's rhythm and the checkpoints' do not.</summary>

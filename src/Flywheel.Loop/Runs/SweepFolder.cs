@@ -1,0 +1,34 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Flywheel.Model;
+
+namespace Flywheel.Loop.Runs;
+
+/// <summary>What a sweep leaves behind: sweep.json, a report and its curves.</summary>
+public static class SweepFolder
+{
+    /// <returns>The folder.</returns>
+    public static string Write(FlywheelHome home, SweepResult result)
+    {
+        string json = JsonSerializer.Serialize(result, JsonText.Indented);
+        string fields = string.Join(' ', result.Tries[0].Overrides.Select(text => text[..text.IndexOf('=', StringComparison.Ordinal)]));
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{fields} {json}")))[..10];
+        string folder = Directory.CreateDirectory(Path.Combine(home.Runs, $"sweep-{Path.GetFileNameWithoutExtension(result.Recipe)}-{hash}")).FullName;
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.json"), json + "\n");
+        (string, RunFolder)[] runs = [.. result.Tries.Where(attempt => attempt.Run is not null).OrderByDescending(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss ?? double.PositiveInfinity).Take(10)
+            .Select(attempt => (string.Join(' ', attempt.Overrides), RunFolder.Find(home, attempt.Run!)))];
+        foreach (string type in new[] { "svg", "png" }) RunComparison.Draw(runs, Path.Combine(folder, $"curves.{type}"), $"Sweep of {result.Recipe}");
+        AtomicFile.WriteText(Path.Combine(folder, "report.md"), Markdown(result));
+        return folder;
+    }
+
+    private static string Markdown(SweepResult result)
+    {
+        var text = new StringBuilder($"# Sweep of {result.Recipe}\n\nSuccessive halving, {result.NumRungs} rungs, {result.Tries.Sum(attempt => attempt.Seconds) / 60:F1} of {result.BudgetMinutes:F1} minutes.\n\n");
+        text.Append($"Best: `{string.Join(' ', result.Winner.Overrides)}`, held-out loss {result.Winner.Loss:F4} nats a token.\n\n| rung | steps | fields | held-out loss | seconds | run |\n|---|---|---|---|---|---|\n");
+        foreach (SweepTry attempt in result.Tries.OrderBy(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss ?? double.PositiveInfinity))
+            text.Append($"| {attempt.Rung + 1} | {attempt.Steps} | {string.Join(' ', attempt.Overrides)} | {(attempt.Loss is { } loss ? $"{loss:F4}" : $"failed: {attempt.Failure}")} | {attempt.Seconds:F0} | {attempt.Run} |\n");
+        return text.Append("\n![Held-out loss over tokens of the last runs](curves.svg)\n").ToString();
+    }
+}
