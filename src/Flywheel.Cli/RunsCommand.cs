@@ -1,43 +1,96 @@
 using System.CommandLine;
+using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Flywheel.Training;
 using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel runs</c>: what was trained in this home, and how far.</summary>
+/// <summary><c>flywheel runs</c>: what was trained in this home, how far, side by side, and which is the best.</summary>
 internal static class RunsCommand
 {
     public static Command Create()
     {
-        var command = new Command("runs", "List training runs: state, steps, loss, time.\nExample: flywheel runs");
+        var command = new Command("runs", "List training runs: state, steps, loss, time against forecast.\nExample: flywheel runs") { Compare(), Best() };
         command.SetAction(_ => List(new FlywheelHome()));
+        return command;
+    }
+
+    private static Command Compare()
+    {
+        var names = new Argument<string[]>("runs") { Description = "Names of runs, or their beginnings", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--out") { Description = "Picture of all curves, .svg or .png", DefaultValueFactory = _ => "compare.svg" };
+        var command = new Command("compare", "Where recipes differ, how the runs ended, and all curves in one plot.\nExample: flywheel runs compare starter-pretrain-1a2b starter-pretrain-3c4d --out curves.png") { names, output };
+        command.SetAction(parse =>
+        {
+            var home = new FlywheelHome();
+            RunFolder[] runs = [.. parse.GetValue(names)!.Select(name => RunFolder.Find(home, name))];
+            var table = new Table().AddColumn("");
+            foreach (RunFolder run in runs) table.AddColumn(Markup.Escape(run.Name));
+            foreach ((string field, string[] values) in RunComparison.Differences(runs)) table.AddRow([Markup.Escape(field), .. values.Select(Markup.Escape)]);
+            if (table.Rows.Count == 0) table.AddRow(["recipe", .. runs.Select(_ => "the same")]);
+            table.AddEmptyRow();
+            foreach ((string what, Func<RunFolder, string> value) in Facts) table.AddRow([what, .. runs.Select(value).Select(Markup.Escape)]);
+            AnsiConsole.Write(table);
+            string path = Path.GetFullPath(parse.GetValue(output)!);
+            RunComparison.Draw([.. runs.Select(run => (run.Name, run))], path, "Runs compared");
+            Console.WriteLine($"curves: {path}");
+            if (runs.Select(run => run.Experiment?.ValidationDataset).Distinct().Count() > 1) Console.WriteLine("note: these runs were tested on different held-out data, so their held-out losses do not compare");
+        });
+        return command;
+    }
+
+    private static (string What, Func<RunFolder, string> Value)[] Facts =>
+    [
+        ("state", State),
+        ("parameters", run => run.Experiment is { } experiment ? $"{experiment.NumParameters:N0}" : "-"),
+        ("steps, tokens", run => run.LastStep is { } last ? $"{last.Step:N0}, {last.Tokens:N0}" : "-"),
+        ("loss", run => run.LastStep is { } last ? $"{last.Loss:F4}" : "-"),
+        ("held-out loss", run => run.ValidationLoss is { } loss ? $"{loss:F4}" : "-"),
+        ("time, forecast", run => $"{Duration(run.Seconds)}, {(run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-")}"),
+        ("memory, forecast", run => run.Experiment is { PeakMemoryBytes: { } peak, Forecast: var forecast } ? $"{peak / 1e9:F2} GB, {(forecast is null ? "-" : $"{forecast.MemoryBytes / 1e9:F2} GB")}" : "-"),
+        ("thread hours", run => $"{run.ThreadHours:F2}"),
+        ("seed", run => $"{run.Experiment?.Seed}"),
+        ("revision", run => run.Experiment?.Revision ?? "-"),
+        ("data", run => run.Experiment?.Dataset[..12] ?? "-"),
+        ("machine", run => run.Experiment?.Machine ?? "-"),
+        ("model", run => run.Result?.Model[..12] ?? "-"),
+    ];
+
+    private static Command Best()
+    {
+        var command = new Command("best", "The finished run with the least held-out loss, for each held-out data.\nExample: flywheel runs best");
+        command.SetAction(_ =>
+        {
+            IReadOnlyList<RunFolder> best = RunComparison.Best(RunFolder.All(new FlywheelHome()));
+            if (best.Count == 0) Console.WriteLine("no run has finished with a held-out loss yet");
+            else AnsiConsole.Write(Rows(best));
+        });
         return command;
     }
 
     private static void List(FlywheelHome home)
     {
-        string[] folders = [.. Directory.GetDirectories(home.Runs).Where(folder => File.Exists(Path.Combine(folder, "run.json"))).OrderBy(Directory.GetCreationTimeUtc)];
-        if (folders.Length == 0)
-        {
-            Console.WriteLine($"no runs in {home.Runs}; start one with: flywheel train recipes/starter.yaml");
-            return;
-        }
-        Table table = new Table().AddColumns("run", "state", "steps", "loss", "validation", "time", "model");
-        foreach (string folder in folders)
-        {
-            IReadOnlyList<LogLine> lines = TrainingLog.Read(folder);
-            LogLine? last = lines.LastOrDefault(line => line.Loss is not null), evaluation = lines.LastOrDefault(line => line.ValidationLoss is not null);
-            TrainingResult? result = TrainingResult.Read(folder);
-            table.AddRow(Markup.Escape(Path.GetFileName(folder)), result is null ? "not finished" : "finished", $"{last?.Step ?? 0:N0}",
-                last is null ? "-" : $"{last.Loss:F4}", evaluation is null ? "-" : $"{evaluation.ValidationLoss:F4}", Duration(last?.Seconds ?? 0), result?.Model[..12] ?? "-");
-        }
-        AnsiConsole.Write(table);
+        IReadOnlyList<RunFolder> runs = RunFolder.All(home);
+        if (runs.Count == 0) Console.WriteLine($"no runs in {home.Runs}; start one with: flywheel train recipes/starter.yaml");
+        else AnsiConsole.Write(Rows(runs));
     }
+
+    private static Table Rows(IReadOnlyList<RunFolder> runs)
+    {
+        Table table = new Table().AddColumns("run", "state", "parameters", "steps", "loss", "held-out", "time", "forecast", "thread hours", "model");
+        foreach (RunFolder run in runs)
+            table.AddRow(Markup.Escape(run.Name), State(run), run.Experiment is { } experiment ? $"{experiment.NumParameters / 1e6:G3} M" : "-", $"{run.LastStep?.Step ?? 0:N0}",
+                run.LastStep is { } last ? $"{last.Loss:F4}" : "-", run.ValidationLoss is { } loss ? $"{loss:F4}" : "-", Duration(run.Seconds),
+                run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F2}", run.Result?.Model[..12] ?? "-");
+        return table;
+    }
+
+    private static string State(RunFolder run) => run.Result is null ? "not finished" : "finished";
 
     internal static string Duration(double seconds)
     {
         var time = TimeSpan.FromSeconds(Math.Max(0, seconds));
-        return time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s" : $"{time.TotalSeconds:F0} s";
+        return time.TotalDays >= 3 ? $"{time.TotalDays:F1} days" : time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s" : $"{time.TotalSeconds:F0} s";
     }
 }

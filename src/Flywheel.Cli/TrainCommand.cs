@@ -45,7 +45,7 @@ internal static class TrainCommand
             .AddRow("time", RunsCommand.Duration(result.Seconds)));
 
         FinishedRun Train(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads }.Run(recipe, overrides, cancellation);
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Forecasts = true }.Run(recipe, overrides, cancellation);
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)

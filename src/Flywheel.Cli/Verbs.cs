@@ -15,6 +15,9 @@ internal static class Verbs
         DataCommand.Create(),
         TrainCommand.Create(),
         RunsCommand.Create(),
+        SweepCommand.Create(),
+        ScalingCommand.Create(),
+        PlanCommand.Create(),
         BenchCommand.Create(),
     ];
 }

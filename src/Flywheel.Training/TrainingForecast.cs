@@ -6,7 +6,7 @@ namespace Flywheel.Training;
 /// <summary>What a run will take on this machine, found by running its first steps and forgetting them.</summary>
 public sealed record TrainingForecast
 {
-    private const int LeastSteps = 3, FewestStepsWorthIt = 8;
+    private const int LeastSteps = 3, FewestStepsWorthIt = 20;
     private const double PilotSeconds = 8;
 
     /// <summary>Part of a training step that a pass without gradients takes.</summary>
@@ -25,12 +25,14 @@ public sealed record TrainingForecast
     /// <summary>Most memory that the process holds.</summary>
     public required long MemoryBytes { get; init; }
 
-    /// <summary>Null for a run so short that finding out would take longer.</summary>
-    /// <exception cref="FlywheelException">As <see cref="TrainingRun.Run"/>.</exception>
-    public static TrainingForecast? Measure(TrainingJob job, CancellationToken cancellation = default)
+    /// <summary>False of a run so short that finding out would take about as long.</summary>
+    public static bool IsWorthIt(TrainingJob job) => Size(job).Steps >= FewestStepsWorthIt;
+
+    /// <exception cref="FlywheelException">As <see cref="TrainingRun.Run"/>; or there are fewer than two steps.</exception>
+    public static TrainingForecast Measure(TrainingJob job, CancellationToken cancellation = default)
     {
         (int steps, long tokens, long evaluated) = Size(job);
-        if (steps < FewestStepsWorthIt) return null;
+        if (steps < 2) throw new FlywheelException($"recipe '{job.Recipe.Name}': a run of one step cannot be forecast");
         string folder = Directory.CreateTempSubdirectory("flywheel-forecast-").FullName;
         long before = ProcessMemory.ResetPeak();
         LogLine? first = null, last = null;
@@ -45,7 +47,7 @@ public sealed record TrainingForecast
                 else
                 {
                     (last, seconds) = (line, Stopwatch.GetElapsedTime(begun).TotalSeconds);
-                    if (line.Step >= LeastSteps && seconds >= PilotSeconds || line.Step >= steps / 2) throw new Enough();
+                    if (line.Step >= LeastSteps && seconds >= PilotSeconds || line.Step >= Math.Max(2, steps / 2)) throw new Enough();
                 }
             }, cancellation);
         }

@@ -6,7 +6,10 @@ namespace Flywheel.Loop.Planning;
 /// <summary>Shapes and what a token costs in them.</summary>
 public static class ModelShape
 {
-    private const int WidthUnit = 32, WidestModel = 32_768;
+    private const int NarrowUnit = 32, WideUnit = 512, Wide = 1024, Widest = 32_768, FeedForwardUnit = 32;
+
+    /// <summary>How much a depth other than the families' costs beside a size other than the wanted one.</summary>
+    private const double DepthWeight = 0.2;
 
     /// <summary>
     /// The shape of a decoder with about so many parameters, embedding included. Depth follows width as in published
@@ -18,18 +21,31 @@ public static class ModelShape
     public static ModelConfig For(double parameters, int context, int vocab = 0)
     {
         if (vocab == 0) vocab = parameters switch { < 3e6 => 4_096, < 30e6 => 8_192, < 300e6 => 16_384, < 1.5e9 => 32_768, < 15e9 => 65_536, _ => 131_072 };
-        // Not monotone in the width, because heads come in whole groups: the nearest of all.
-        return Enumerable.Range(2, WidestModel / WidthUnit - 1).Select(units => OfWidth(units * WidthUnit)).MinBy(config => Math.Abs(Math.Log(config.NumParameters / parameters)))!;
+        return Widths().SelectMany(Candidates).MinBy(candidate => candidate.Distance).Config;
 
-        ModelConfig OfWidth(int width)
+        static IEnumerable<int> Widths()
         {
-            double perLayer = 64 * Math.Pow(2, Math.Clamp(Math.Log(width / 768.0) / Math.Log(4096 / 768.0), 0, 1));
-            int headDim = width < 256 ? 32 : width < 1024 ? 64 : 128, heads = Math.Max(1, width / headDim);
+            for (int width = 2 * NarrowUnit; width <= Widest; width += width < Wide ? NarrowUnit : WideUnit) yield return width;
+        }
+
+        IEnumerable<(ModelConfig Config, double Distance)> Candidates(int width)
+        {
+            double usual = width / (64 * Math.Pow(2, Math.Clamp(Math.Log(width / 768.0) / Math.Log(4096 / 768.0), 0, 1)));
+            for (int depth = Math.Max(2, (int)(usual / 1.4)); depth <= Math.Max(2, usual * 1.4); depth++)
+            {
+                ModelConfig config = Of(width, depth);
+                yield return (config, Math.Abs(Math.Log(config.NumParameters / parameters)) + DepthWeight * Math.Abs(Math.Log(depth / Math.Max(2, usual))));
+            }
+        }
+
+        ModelConfig Of(int width, int depth)
+        {
+            int headDim = width < 256 ? 32 : width < Wide ? 64 : 128, heads = Math.Max(1, width / headDim);
             return new ModelConfig
             {
                 HiddenSize = width,
-                IntermediateSize = (int)Math.Round(width * 8 / 3.0 / WidthUnit) * WidthUnit,
-                NumLayers = Math.Max(2, (int)Math.Round(width / perLayer)),
+                IntermediateSize = (int)Math.Round(width * 8 / 3.0 / FeedForwardUnit) * FeedForwardUnit,
+                NumLayers = depth,
                 NumHeads = heads,
                 NumKvHeads = heads % 4 == 0 ? heads / 4 : heads % 3 == 0 ? heads / 3 : heads % 2 == 0 ? heads / 2 : heads,
                 HeadDim = headDim,

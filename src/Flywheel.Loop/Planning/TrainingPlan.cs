@@ -135,7 +135,7 @@ public sealed record TrainingPlan
     {
         (double low, double high) = (LeastParameters, MostParameters);
         if (OfSize(request, low, null).Checkpoints.TotalSeconds > seconds) throw new FlywheelException($"{seconds / 3600:g3} hours on {request.Count} are too few for a model of {low:g1} parameters; give more time, money or machines");
-        for (int i = 0; i < 60; i++)
+        for (int i = 0; i < 32; i++)
         {
             double middle = Math.Sqrt(low * high);
             if (OfSize(request, middle, null).Checkpoints.TotalSeconds > seconds) high = middle;

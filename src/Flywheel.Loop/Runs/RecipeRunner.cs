@@ -44,7 +44,27 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// <param name="cancellation">Ends the run after a checkpoint.</param>
     public FinishedRun Run(Recipe recipe, string folder, CancellationToken cancellation = default) => Run(recipe, folder, [], cancellation);
 
+    /// <summary>What a recipe would take here, without training it; its base is trained first if it has to be.</summary>
+    /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
+    public TrainingForecast Forecast(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default)
+    {
+        (TrainingJob job, _) = Prepare(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, [], cancellation);
+        Status?.Invoke("measuring the first steps");
+        return TrainingForecast.Measure(job, cancellation);
+    }
+
     private FinishedRun Run(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
+    {
+        (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above, cancellation);
+        Experiment experiment = Experiment.Read(job.RunFolder) ?? Begin(job, cancellation);
+        ProcessMemory.ResetPeak();
+        bool isDone = TrainingResult.Read(job.RunFolder) is not null;
+        ModelFolder model = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(job.RunFolder);
+        return new FinishedRun(model, job.RunFolder, data);
+    }
+
+    private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
         ModelFolder? parent = recipe.Base is { } name ? ResolveBase(name, recipe, folder, above, cancellation) : null;
         Tokenizer tokenizer;
@@ -53,11 +73,10 @@ public sealed class RecipeRunner(FlywheelHome home)
         if (parent is not null) (tokenizer, config) = (parent.Tokenizer, parent.Config);
         else (tokenizer, config) = Fresh(recipe, collection);
         BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status);
-        string runFolder = Path.Combine(home.Runs, $"{recipe.Name}-{Identity(recipe, parent, tokenizer, data)}");
-        var job = new TrainingJob
+        return (new TrainingJob
         {
             Recipe = recipe,
-            RunFolder = runFolder,
+            RunFolder = Path.Combine(home.Runs, $"{recipe.Name}-{Identity(recipe, parent, tokenizer, data)}"),
             Base = parent,
             Config = parent is null ? config : null,
             Tokenizer = parent is null ? tokenizer : null,
@@ -66,18 +85,11 @@ public sealed class RecipeRunner(FlywheelHome home)
             ModelsFolder = home.Models,
             NumThreads = NumThreads,
             Time = Time,
-        };
-        Experiment experiment = Experiment.Read(runFolder) ?? Begin(job, config, cancellation);
-        ProcessMemory.ResetPeak();
-        bool isDone = TrainingResult.Read(runFolder) is not null;
-        ModelFolder model = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
-        if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(runFolder);
-        return new FinishedRun(model, runFolder, data);
+        }, data);
     }
 
-    private Experiment Begin(TrainingJob job, ModelConfig config, CancellationToken cancellation)
+    private Experiment Begin(TrainingJob job, CancellationToken cancellation)
     {
-        if (Forecasts) Status?.Invoke("measuring the first steps");
         var experiment = new Experiment
         {
             Recipe = job.Recipe.Name,
@@ -86,16 +98,23 @@ public sealed class RecipeRunner(FlywheelHome home)
             Dataset = Path.GetFileName(job.TrainData),
             ValidationDataset = Path.GetFileName(job.ValidationData),
             Base = job.Base?.Hash,
-            NumParameters = config.NumParameters,
+            NumParameters = (job.Base?.Config ?? job.Config!).NumParameters,
             Started = Time.GetUtcNow(),
             Machine = Experiment.ThisMachine(),
             NumThreads = job.NumThreads,
-            Forecast = Forecasts ? TrainingForecast.Measure(job, cancellation) : null,
+            Forecast = Forecasts ? Measure() : null,
         };
         if (experiment.Forecast is { } forecast)
             Status?.Invoke($"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {TimeSpan.FromSeconds(Math.Ceiling(forecast.Seconds)):g} at {forecast.TokensPerSecond:N0} tokens/s, {forecast.MemoryBytes / 1e9:F2} GB of memory");
         experiment.Write(job.RunFolder);
         return experiment;
+
+        TrainingForecast? Measure()
+        {
+            if (!TrainingForecast.IsWorthIt(job)) return null;
+            Status?.Invoke("measuring the first steps");
+            return TrainingForecast.Measure(job, cancellation);
+        }
     }
 
     /// <summary>A model folder, a hash (or its beginning) in the home's models, or a recipe that is run first.</summary>

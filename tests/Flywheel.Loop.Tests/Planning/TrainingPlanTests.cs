@@ -35,7 +35,7 @@ public sealed class TrainingPlanTests
             Assert.Equal(money, plan.Money + plan.LabelMoney + plan.PeopleMoney, money * 0.001);
             Assert.InRange(plan.Checkpoints.Efficiency, 0, 1);
             Assert.Equal(plan.Shape.NumParameters * 20.0, plan.Tokens, plan.Tokens * 0.5); // shapes come in steps; the time is what counts
-        }, iter: 200, seed: "0000KvN4M3q1");
+        }, iter: 100, seed: "0000KvN4M3q1");
 
     [Fact]
     public void For_MoreTime_NeverASmallerModel()
