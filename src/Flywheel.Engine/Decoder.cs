@@ -2,6 +2,7 @@
 // F feed-forward width, V vocabulary; all padded as DecoderShape says.
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
+using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
@@ -30,9 +31,6 @@ internal sealed unsafe partial class Decoder
     /// <summary>Up to so many rows, every member prepares its own copy of a product's input: cheaper than a phase.</summary>
     private const int MaxPrivateRows = 4;
 
-    /// <summary>Query lines that share one pass over keys and values.</summary>
-    private const int MaxLines = 16;
-
     /// <summary>Weights of a piece of a product, at least: less would be lost in taking it.</summary>
     private const int PieceBytes = 64 << 10;
 
@@ -44,6 +42,7 @@ internal sealed unsafe partial class Decoder
     /// <summary>Rows of the gate and of up that lie side by side.</summary>
     private const int GatePair = 2 * KernelTable.Block;
 
+    private readonly NativeArena _arena;
     private readonly DecoderWeights _weights;
     private readonly DecoderShape _shape;
     private readonly KernelTable _kernels;
@@ -51,18 +50,17 @@ internal sealed unsafe partial class Decoder
     private readonly int _teamSize;
     private readonly int _maxRows;
 
-    private readonly float* _x, _qkv, _attention, _hidden, _cos, _sin;
+    private readonly float* _x, _qkv, _attention, _hidden;
     private readonly StepInput _shared, _down;
     private readonly StepInput[] _private;
     private readonly long[] _prepared;
     private readonly Phase[] _phases;
     private readonly int[] _pieces;
     private long _step;
-    private readonly float*[] _scores;
 
     public Decoder(NativeArena arena, DecoderWeights weights, KernelTable kernels, KvPool pool, int teamSize, int maxRows, int maxLogitRows)
     {
-        (_weights, _shape, _kernels, _pool, _teamSize, _maxRows) = (weights, weights.Shape, kernels, pool, teamSize, maxRows);
+        (_arena, _weights, _shape, _kernels, _pool, _teamSize, _maxRows) = (arena, weights, weights.Shape, kernels, pool, teamSize, maxRows);
         Tokens = arena.Allocate<int>(maxRows);
         LogitRows = arena.Allocate<int>(maxLogitRows);
         Logits = arena.Allocate<float>((long)maxLogitRows * _shape.Vocab);
@@ -80,10 +78,13 @@ internal sealed unsafe partial class Decoder
         _prepared = new long[teamSize * CacheLineLongs];
         _phases = new Phase[MaxPhases(weights.Layers.Length)];
         _pieces = new int[_phases.Length];
-        _scores = new float*[teamSize];
-        int lines = Math.Max(MaxLines, GroupSize);
-        for (int id = 0; id < teamSize; id++) _scores[id] = arena.Allocate<float>((long)lines * AttentionJob.SpanTokens);
-        FillRotary(_cos = arena.Allocate<float>(RotaryLength), _sin = arena.Allocate<float>(RotaryLength));
+        _frequencies = RopeFrequencies.Compute(_shape.Config);
+        _cos = arena.Allocate<float>((long)maxRows * _frequencies.Inverse.Length);
+        _sin = arena.Allocate<float>((long)maxRows * _frequencies.Inverse.Length);
+        _tiles = new Tile[maxRows];
+        _parts = new (int, int)[maxRows + MaxExtraParts];
+        _unfinished = new int[maxRows * _shape.Config.NumKvHeads];
+        _scratch = [.. Enumerable.Range(0, teamSize).Select(_ => Scratch())];
 
         StepInput Input(int rows) => new()
         {
@@ -119,7 +120,7 @@ internal sealed unsafe partial class Decoder
 
     private int QkvColumns => _weights.Layers[0].Qkv.NumRows;
 
-    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Rotate, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, PrepareHead, Head }
+    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Cache, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, PrepareHead, Head }
 
     private readonly record struct Phase(Kind Kind, int Layer);
 
@@ -134,7 +135,7 @@ internal sealed unsafe partial class Decoder
     {
         _step++;
         FindGroups();
-        int count = 0, kvHeads = _shape.Config.NumKvHeads, rowPieces = Math.Min(NumRows, PiecesPerMember * _teamSize);
+        int count = 0, attentionPieces = PlanAttention(), rowPieces = Math.Min(NumRows, PiecesPerMember * _teamSize);
         int shared = PreparesPrivately ? 0 : rowPieces;
         Add(Kind.Embed, 0, rowPieces);
         for (int index = 0; index < _weights.Layers.Length; index++)
@@ -143,8 +144,8 @@ internal sealed unsafe partial class Decoder
             Add(Kind.PrepareQkv, index, shared);
             Add(Kind.LowerQkv, index, LowerPieces(index, Adapted.Qkv));
             Add(Kind.Qkv, index, Pieces(layer.Qkv, NumRows, Matrix.RowUnit));
-            Add(Kind.Rotate, index, IsDecoding ? 0 : NumRows);
-            Add(Kind.Attend, index, NumTiles() * kvHeads);
+            Add(Kind.Cache, index, IsDecoding ? 0 : rowPieces);
+            Add(Kind.Attend, index, attentionPieces);
             Add(Kind.PrepareOutput, index, shared);
             Add(Kind.LowerOutput, index, LowerPieces(index, Adapted.Output));
             Add(Kind.Output, index, Pieces(layer.Output, NumRows, Matrix.RowUnit));
@@ -175,7 +176,11 @@ internal sealed unsafe partial class Decoder
         switch (kind)
         {
             case Kind.Embed:
-                for (int row = from; row < to; row++) _weights.Embedding.ReadRow(Tokens[row], _x + (long)row * _shape.Hidden);
+                for (int row = from; row < to; row++)
+                {
+                    _weights.Embedding.ReadRow(Tokens[row], _x + (long)row * _shape.Hidden);
+                    FillAngles(row);
+                }
                 break;
             case Kind.PrepareQkv:
                 for (int row = from; row < to; row++) PrepareRow(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, _shared, row, row);
@@ -186,8 +191,8 @@ internal sealed unsafe partial class Decoder
             case Kind.Qkv:
                 Multiply(layer.Qkv, Input(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, phase, id), NumRows, _qkv, QkvColumns, add: false, index, Adapted.Qkv, piece, pieces);
                 break;
-            case Kind.Rotate:
-                RotateRow(index, layer, piece);
+            case Kind.Cache:
+                for (int row = from; row < to; row++) CacheRow(index, layer, row);
                 break;
             case Kind.Attend:
                 AttendPiece(index, layer, piece, id);

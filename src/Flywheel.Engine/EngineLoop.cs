@@ -45,7 +45,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages)
     {
         _arena = arena;
-        var pool = new KvPool(weights.Shape, maxPages);
+        var pool = new KvPool(weights.Shape, options.KvType, maxPages);
         _pages = new PageTables(arena, pool, options.MaxBatch, weights.Shape.Config.MaxPositions);
         int logitRows = Math.Max(options.MaxBatch, LeastLogitRows) + GuessedRows;
         _decoder = new Decoder(arena, weights, kernels, pool, threads, options.MaxBatch + GuessedRows + PrefillRows, logitRows);

@@ -19,6 +19,9 @@ public sealed record EngineOptions
 {
     public WeightFormat Weights { get; init; } = WeightFormat.Int8;
 
+    /// <summary>How keys and values are held.</summary>
+    public KvType KvType { get; init; } = KvType.Fp16;
+
     /// <summary>Kernel threads; 0 takes the number of cores.</summary>
     public int Threads { get; init; }
 

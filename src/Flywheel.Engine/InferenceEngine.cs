@@ -183,7 +183,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Room for a full batch of longest texts at most, and always for a page.</summary>
     private static long MaxPages(ModelConfig config, DecoderShape shape, EngineOptions options, long free)
     {
-        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = sizeof(float) * new KvPool(shape, 0).PageFloats;
+        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = new KvPool(shape, options.KvType, 0).PageBytes;
         return options.CacheBytes > 0 ? Math.Max(1, options.CacheBytes / pageBytes) : Math.Clamp(free / 4 / pageBytes, 1, options.MaxBatch * perSequence);
     }
 }

@@ -1,51 +1,57 @@
-using System.Runtime.InteropServices;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
 
 namespace Flywheel.Engine;
 
 /// <summary>
-/// Pages of the key/value cache. A page holds 32 tokens of one sequence for all layers: for each layer the keys
-/// [G, D, 32], then the values [G, 32, D]. Pages are made on demand up to a limit and used again.
+/// Pages of the key/value cache. A page holds 32 tokens of one sequence for all layers: for each layer and head the tiles
+/// of its keys, then those of its values. Pages are made on demand up to a limit and used again.
 /// </summary>
-internal sealed unsafe class KvPool(DecoderShape shape, long maxPages) : IDisposable
+internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPages) : IDisposable
 {
+    /// <summary>Pages are made so many bytes at a time, because a step reads a little of every page: small memory pages would cost a TLB miss each.</summary>
+    private const long SlabBytes = 32 << 20;
+
+    private readonly NativeArena _arena = new();
     private readonly Stack<nint> _free = [];
-    private readonly List<nint> _all = [];
+    private byte* _slab;
+    private long _slabLeft, _numMade;
 
-    /// <summary>fp32 numbers of one layer's keys in a page.</summary>
-    private long LayerKeys { get; } = (long)shape.KvColumns * AttentionJob.PageTokens;
+    public KvType Type => type;
 
-    public long PageFloats => 2 * LayerKeys * shape.Config.NumLayers;
+    /// <summary>Tiles that a head's keys of a page need.</summary>
+    public int NumBlocks { get; } = (shape.Config.HeadDim + KvTile.Size - 1) / KvTile.Size;
+
+    public long PageBytes => shape.Config.NumLayers * KeyOffset(1, 0);
 
     public long MaxPages => maxPages;
 
     public static int PagesFor(int tokens) => (tokens + AttentionJob.PageTokens - 1) / AttentionJob.PageTokens;
 
-    public long KeyOffset(int layer, int head) => 2 * LayerKeys * layer + (long)head * shape.HeadDim * AttentionJob.PageTokens;
+    public long KeyOffset(int layer, int head) => 2L * ((long)layer * shape.Config.NumKvHeads + head) * NumBlocks * KvTile.Bytes(type);
 
-    public long ValueOffset(int layer, int head) => KeyOffset(layer, head) + LayerKeys;
+    public long ValueOffset(int layer, int head) => KeyOffset(layer, head) + (long)NumBlocks * KvTile.Bytes(type);
 
     /// <summary>Pages that are free or may still be made.</summary>
-    public long NumAvailable => _free.Count + maxPages - _all.Count;
+    public long NumAvailable => _free.Count + maxPages - _numMade;
 
     public float* Rent(out bool isNew)
     {
         isNew = !_free.TryPop(out nint page);
         if (!isNew) return (float*)page;
-        nuint bytes = (nuint)PageFloats * sizeof(float);
-        void* fresh = NativeMemory.AlignedAlloc(bytes, 64);
-        NativeMemory.Clear(fresh, bytes); // unwritten tokens are multiplied by weight 0 and must be finite
-        _all.Add((nint)fresh);
-        return (float*)fresh;
+        if (_slabLeft == 0)
+        {
+            _slabLeft = Math.Min(Math.Max(1, SlabBytes / PageBytes), maxPages - _numMade);
+            _slab = _arena.Allocate<byte>(_slabLeft * PageBytes); // zeroed: unwritten tokens are multiplied by weight 0 and must be finite
+        }
+        page = (nint)_slab;
+        _slab += PageBytes;
+        _slabLeft--;
+        _numMade++;
+        return (float*)page;
     }
 
     public void Return(float* page) => _free.Push((nint)page);
 
-    public void Dispose()
-    {
-        foreach (nint page in _all) NativeMemory.AlignedFree((void*)page);
-        _all.Clear();
-        _free.Clear();
-    }
+    public void Dispose() => _arena.Dispose();
 }

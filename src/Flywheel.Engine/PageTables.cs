@@ -14,7 +14,7 @@ internal sealed unsafe class PageTables : IDisposable
     {
         _pool = pool;
         _cache = new PrefixCache(pool);
-        _pagesPerSlot = KvPool.PagesFor(maxPositions);
+        _pagesPerSlot = (int)Math.Min(KvPool.PagesFor(maxPositions), pool.MaxPages);
         _tables = arena.Allocate<nint>((long)slots * _pagesPerSlot);
     }
 

@@ -121,29 +121,6 @@ public unsafe class KernelTests
         }, iter: 100);
     }
 
-    [Theory]
-    [MemberData(nameof(Tables))]
-    public void Attend_AnyContextAndGroup_EqualsScalarAndDoesNotDependOnOtherLines(string name)
-    {
-        KernelTable kernels = KernelTable.Select(name);
-        Gen.Select(Gen.Int[1, 7], Gen.Int[1, 5], Gen.Int[1, 600], Gen.Int[1, 9], Gen.Int[0, 1_000_000]).Sample((eighths, group, start, rows, seed) =>
-        {
-            using var arena = new NativeArena();
-            float[] together = Attention(kernels, arena, eighths * 8, group, start, 0, rows, seed);
-            float[] scalar = Attention(KernelTable.Select("scalar"), arena, eighths * 8, group, start, 0, rows, seed);
-            int width = group * eighths * 8;
-            for (int row = 0; row < rows; row++)
-            {
-                float[] alone = Attention(kernels, arena, eighths * 8, group, start, row, row + 1, seed);
-                for (int i = 0; i < width; i++)
-                {
-                    Assert.Equal(alone[i], together[row * width + i]);
-                    AssertSame(scalar[row * width + i], together[row * width + i], 1e-5f);
-                }
-            }
-        }, iter: 40);
-    }
-
     [Fact]
     public void Exp_WholeRange_Within2Ulp()
     {
@@ -182,37 +159,14 @@ public unsafe class KernelTests
         return result;
     }
 
-    /// <summary>[rows, group, D]: rows <paramref name="from"/> to <paramref name="to"/> after <paramref name="start"/> earlier positions.</summary>
-    private static float[] Attention(KernelTable kernels, NativeArena arena, int d, int group, int start, int from, int to, int seed)
-    {
-        const int page = AttentionJob.PageTokens;
-        var random = new Random(seed);
-        int positions = start + 16, lines = (to - from) * group;
-        float** pages = (float**)arena.Allocate<nint>(positions / page + 1);
-        for (int p = 0; p <= positions / page; p++) pages[p] = Copy(arena, Values(random, 2 * d * page));
-        float[] query = Values(random, 16 * group * d);
-        float* q = Copy(arena, query), output = arena.Allocate<float>(lines * d);
-        float** queries = (float**)arena.Allocate<nint>(lines), outputs = (float**)arena.Allocate<nint>(lines);
-        int* limits = arena.Allocate<int>(lines);
-        for (int line = 0; line < lines; line++)
-        {
-            queries[line] = q + (from * group + line) * d;
-            outputs[line] = output + line * d;
-            limits[line] = start + from + line / group + 1;
-        }
-        var job = new AttentionJob { Pages = pages, ValueOffset = d * page, HeadDim = d, NumLines = lines, Queries = queries, Outputs = outputs, Limits = limits, Scale = 1 / MathF.Sqrt(d), Scores = arena.Allocate<float>(lines * AttentionJob.SpanTokens) };
-        kernels.Attend(&job);
-        return new Span<float>(output, lines * d).ToArray();
-    }
-
-    private static float[] Values(Random random, int n, float scale = 1)
+    internal static float[] Values(Random random, int n, float scale = 1)
     {
         float[] values = new float[n];
         for (int i = 0; i < n; i++) values[i] = scale * (float)TestEngine.Normal(random);
         return values;
     }
 
-    private static float* Copy(NativeArena arena, float[] values)
+    internal static float* Copy(NativeArena arena, float[] values)
     {
         float* copy = arena.Allocate<float>(values.Length);
         values.CopyTo(new Span<float>(copy, values.Length));
@@ -224,7 +178,7 @@ public unsafe class KernelTests
         for (int i = 0; i < n; i++) AssertSame(expected[i], actual[i], 1e-5f);
     }
 
-    private static void AssertSame(float expected, float actual, float tolerance)
+    internal static void AssertSame(float expected, float actual, float tolerance)
     {
         if (KernelTable.IsExact) Assert.Equal(expected, actual);
         else Assert.Equal(expected, actual, Math.Max(tolerance, tolerance * Math.Abs(expected)));

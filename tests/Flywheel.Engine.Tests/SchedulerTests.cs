@@ -15,7 +15,7 @@ public sealed unsafe class SchedulerTests : IDisposable
 
     public SchedulerTests()
     {
-        var pool = new KvPool(new DecoderShape(TestEngine.Config()), maxPages: 60);
+        var pool = new KvPool(new DecoderShape(TestEngine.Config()), KvType.Fp16, maxPages: 60);
         _pages = new PageTables(_arena, pool, Slots, maxPositions: 700);
         _scheduler = new Scheduler(_pages, Slots);
     }
@@ -121,7 +121,7 @@ public sealed unsafe class SchedulerTests : IDisposable
             if (random.Next(8) == 0 && live[random.Next(live.Count)] is { EndedAt: 0 } text)
             {
                 _scheduler.Remove(text);
-                text.EndedAt = _step;
+                text.EndedAt = _step + 1; // 0 is not ended
             }
             for (int steps = random.Next(60); steps > 0; steps--) Step();
         }

@@ -37,6 +37,9 @@ internal sealed unsafe partial class Assembler
     /// <summary>16 fp16 to fp32.</summary>
     public void LoadHalves(int zmm, Address source) => Evex(Map0F38, P66, 0x13, zmm, 0, source, 32);
 
+    /// <summary>16 signed bytes to ints.</summary>
+    public void LoadBytes(int zmm, Address source) => Evex(Map0F38, P66, 0x21, zmm, 0, source, 16);
+
     /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
     public void DotBytes(int sum, int unsigned, Address signedInt) => Evex(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
 
@@ -48,6 +51,11 @@ internal sealed unsafe partial class Assembler
 
     /// <summary>sum += a * b, rounded once.</summary>
     public void MultiplyAdd(int sum, int a, int b) => Evex(Map0F38, P66, 0xB8, sum, a, b);
+
+    /// <summary>sum += a * one broadcast float, rounded once.</summary>
+    public void MultiplyAddBroadcast(int sum, int a, Address single) => Evex(Map0F38, P66, 0xB8, sum, a, single, 4, broadcast: true);
+
+    public void Multiply(int zmm, int a, int b) => Evex(Map0F, None, 0x59, zmm, a, b);
 
     public void Zero(int zmm) => Evex(Map0F, P66, 0xEF, zmm, zmm, zmm);
 

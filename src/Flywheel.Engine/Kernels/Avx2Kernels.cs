@@ -19,7 +19,8 @@ internal static unsafe class Avx2Kernels
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
         Rotate = VectorKernels.Table.Rotate,
-        Attend = VectorKernels.Table.Attend,
+        AttendSpan = VectorKernels.Table.AttendSpan,
+        FoldSpans = VectorKernels.Table.FoldSpans,
         LogSumExp = VectorKernels.Table.LogSumExp,
         Exponentials = VectorKernels.Table.Exponentials,
     };

@@ -24,50 +24,6 @@ internal record struct Int8Block
 }
 
 /// <summary>
-/// Attention of several query lines (heads of one group, at one or more positions of one sequence) over the pages of
-/// one key/value head.
-/// </summary>
-internal unsafe struct AttentionJob
-{
-    /// <summary>Tokens in a page of the cache.</summary>
-    public const int PageTokens = 32;
-
-    /// <summary>
-    /// Tokens after which partial results are combined. A property of the position alone, so that the order of
-    /// additions does not depend on how the work was cut.
-    /// </summary>
-    public const int SpanTokens = 256;
-
-    /// <summary>Start of every page of the sequence.</summary>
-    public float** Pages;
-
-    /// <summary>From a page's start to this head's keys, stored [D, PageTokens].</summary>
-    public long KeyOffset;
-
-    /// <summary>From a page's start to this head's values, stored [PageTokens, D].</summary>
-    public long ValueOffset;
-
-    /// <summary>D, a multiple of 8.</summary>
-    public int HeadDim;
-
-    public int NumLines;
-
-    /// <summary>[NumLines] of [D].</summary>
-    public float** Queries;
-
-    /// <summary>[NumLines] of [D].</summary>
-    public float** Outputs;
-
-    /// <summary>How many positions each line may see.</summary>
-    public int* Limits;
-
-    public float Scale;
-
-    /// <summary>Scratch, [NumLines, SpanTokens].</summary>
-    public float* Scores;
-}
-
-/// <summary>
 /// One implementation of every inner loop. All give the same bits wherever fused multiply-add is in hardware: the order
 /// of additions is part of each kernel's definition (see <see cref="ScalarKernels"/>).
 /// </summary>
@@ -113,7 +69,11 @@ internal sealed unsafe class KernelTable
     /// <summary>(x [2 n], cos [n], sin [n], n): turns every pair (x[i], x[i + n]) by its angle.</summary>
     public required delegate*<float*, float*, float*, int, void> Rotate { get; init; }
 
-    public required delegate*<AttentionJob*, void> Attend { get; init; }
+    /// <summary>(job, span, result): attention over one span of tokens</summary>
+    public required delegate*<AttentionJob*, int, float*, void> AttendSpan { get; init; }
+
+    /// <summary>(job, result of all spans before, result of the next span): adds the second to the first</summary>
+    public required delegate*<AttentionJob*, float*, float*, void> FoldSpans { get; init; }
 
     /// <summary>(x [n], n, result [2]): the largest value and the sum of exp(x - largest)</summary>
     public required delegate*<float*, int, float*, void> LogSumExp { get; init; }

@@ -19,7 +19,8 @@ internal static unsafe class ScalarKernels
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
         Rotate = &Rotate,
-        Attend = &Attend,
+        AttendSpan = &ScalarAttention.AttendSpan,
+        FoldSpans = &ScalarAttention.Fold,
         LogSumExp = &LogSumExp,
         Exponentials = &Exponentials,
     };
@@ -120,47 +121,6 @@ internal static unsafe class ScalarKernels
         }
     }
 
-    public static void Attend(AttentionJob* job)
-    {
-        const int page = AttentionJob.PageTokens, span = AttentionJob.SpanTokens;
-        int d = job->HeadDim;
-        float* sums = stackalloc float[Lanes];
-        for (int line = 0; line < job->NumLines; line++)
-        {
-            float* output = job->Outputs[line];
-            float largest = float.NegativeInfinity, total = 0;
-            for (int i = 0; i < d; i++) output[i] = 0;
-            for (int start = 0; start < job->Limits[line]; start += span)
-            {
-                int count = Math.Min(span, job->Limits[line] - start);
-                float* scores = job->Scores;
-                float best = largest;
-                for (int j = 0; j < count; j++)
-                {
-                    float* keys = job->Pages[(start + j) / page] + job->KeyOffset + j % page;
-                    float dot = 0;
-                    for (int i = 0; i < d; i++) dot = MathF.FusedMultiplyAdd(job->Queries[line][i], keys[i * page], dot);
-                    scores[j] = dot * job->Scale;
-                    best = MathF.Max(best, scores[j]);
-                }
-                float correction = Exp(largest - best);
-                largest = best;
-                for (int lane = 0; lane < Lanes; lane++) sums[lane] = 0;
-                for (int j = 0; j < count; j++) sums[j % Lanes] += scores[j] = Exp(scores[j] - best);
-                total = MathF.FusedMultiplyAdd(total, correction, SumLanes(sums));
-                for (int i = 0; i < d; i++)
-                {
-                    float sum = output[i] * correction;
-                    for (int j = 0; j < count; j++)
-                        sum = MathF.FusedMultiplyAdd(scores[j], (job->Pages[(start + j) / page] + job->ValueOffset)[j % page * d + i], sum);
-                    output[i] = sum;
-                }
-            }
-            float inverse = 1 / total;
-            for (int i = 0; i < d; i++) output[i] *= inverse;
-        }
-    }
-
     public static void LogSumExp(float* x, int n, float* result)
     {
         float* sums = stackalloc float[Lanes];
@@ -197,7 +157,7 @@ internal static unsafe class ScalarKernels
     }
 
     /// <summary>Adds eight lanes pairwise, as halving a vector does.</summary>
-    private static float SumLanes(float* s) => s[0] + s[4] + (s[2] + s[6]) + (s[1] + s[5] + (s[3] + s[7]));
+    internal static float SumLanes(float* s) => s[0] + s[4] + (s[2] + s[6]) + (s[1] + s[5] + (s[3] + s[7]));
 
     private static void Store(float* y, float value, bool add) => *y = add ? *y + value : value;
 }

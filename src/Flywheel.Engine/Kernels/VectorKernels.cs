@@ -24,7 +24,8 @@ internal static unsafe class VectorKernels
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
         Rotate = &Rotate,
-        Attend = &VectorAttention.Attend,
+        AttendSpan = &TiledAttention<VectorAttention>.AttendSpan,
+        FoldSpans = &VectorAttention.Fold,
         LogSumExp = &LogSumExp,
         Exponentials = &Exponentials,
     };

@@ -21,7 +21,7 @@ internal static unsafe class VnniKernels
     public static KernelTable Table { get; } = new()
     {
         Name = "vnni",
-        IsSupported = Code8.Length > 0 && Code8.Concat(Code4).All(function => function != 0),
+        IsSupported = Avx512Attention.IsSupported && Code8.Length > 0 && Code8.Concat(Code4).All(function => function != 0),
         IntPanel = Outputs,
         Int8Bias = 128, // the instruction takes unsigned weights; the inputs' sums take the bias off again
         MultiplyFp32 = VectorKernels.Table.MultiplyFp32,
@@ -31,7 +31,8 @@ internal static unsafe class VnniKernels
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
         Rotate = VectorKernels.Table.Rotate,
-        Attend = VectorKernels.Table.Attend,
+        AttendSpan = &TiledAttention<Avx512Attention>.AttendSpan,
+        FoldSpans = VectorKernels.Table.FoldSpans,
         LogSumExp = VectorKernels.Table.LogSumExp,
         Exponentials = VectorKernels.Table.Exponentials,
     };

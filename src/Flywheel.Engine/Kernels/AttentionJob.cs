@@ -1,0 +1,62 @@
+namespace Flywheel.Engine.Kernels;
+
+/// <summary>
+/// Attention of several query lines (heads of one group, at one or more positions of one sequence) over the pages of
+/// one key/value head, a span of tokens at a time. Everything is cut into tiles of 32 x 32 (see <see cref="KvTile"/>);
+/// D below is the head dim padded to whole tiles.
+/// </summary>
+internal unsafe struct AttentionJob
+{
+    /// <summary>Tokens in a page of the cache.</summary>
+    public const int PageTokens = KvTile.Size;
+
+    /// <summary>
+    /// Tokens of a span. Spans give partial results that are folded in the order of their positions, so that the order of
+    /// additions does not depend on how the work was cut.
+    /// </summary>
+    public const int SpanTokens = 256;
+
+    public const int SpanPages = SpanTokens / PageTokens;
+
+    public KvType Type;
+
+    /// <summary>Start of every page of the sequence.</summary>
+    public byte** Pages;
+
+    /// <summary>From a page's start to this head's keys, [D / 32] tiles; bytes.</summary>
+    public long KeyOffset;
+
+    /// <summary>From a page's start to this head's values, [D / 32] tiles; bytes.</summary>
+    public long ValueOffset;
+
+    /// <summary>D / 32.</summary>
+    public int NumBlocks;
+
+    public int NumLines;
+
+    /// <summary>[D / 32, NumLines, 32], multiplied by 1 / sqrt(head dim).</summary>
+    public float* Queries;
+
+    /// <summary>How many positions each line may see, ascending.</summary>
+    public int* Limits;
+
+    /// <summary>Scratch, [SpanPages, NumLines, 32].</summary>
+    public float* Scores;
+
+    /// <summary>Scratch, one tile in fp32.</summary>
+    public float* Wide;
+
+    /// <summary>Floats of a result: sums of weighted values [D / 32, NumLines, 32], largest scores [NumLines], sums of weights [NumLines].</summary>
+    public static long ResultFloats(int numBlocks, int numLines) => (long)numLines * (numBlocks * KvTile.Size + 2);
+
+    public readonly int Longest => Limits[NumLines - 1];
+
+    /// <summary>Floats of one block of all lines.</summary>
+    public readonly long BlockFloats => (long)NumLines * KvTile.Size;
+
+    public readonly float* Largest(float* result) => result + NumBlocks * BlockFloats;
+
+    public readonly float* Total(float* result) => Largest(result) + NumLines;
+
+    public static int NumSpans(int tokens) => (tokens + SpanTokens - 1) / SpanTokens;
+}
