@@ -38,7 +38,25 @@ internal static class BenchCommand
             foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
             AnsiConsole.Write(table);
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, Serve(), Quality(), record };
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, Context(), Serve(), Quality(), record };
+    }
+
+    private static Command Context()
+    {
+        var shape = new Option<string>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", EngineBenchmark.Shapes.Keys)}", DefaultValueFactory = _ => "135m" };
+        var lengths = new Option<int[]>("--tokens") { Description = "Lengths of the text before", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [512, 2048, 8192] };
+        var kv = new Option<KvType>("--kv") { Description = "How keys and values are held", DefaultValueFactory = _ => KvType.Fp16 };
+        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Int8 };
+        var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
+        var command = new Command("context", "Prefill and decode tokens/s as the text before grows.\nExample: flywheel bench context --shape 135m --tokens 8192 32768 --kv int8") { shape, lengths, kv, format, threads };
+        command.SetAction(async (parse, _) =>
+        {
+            Table table = new Table().AddColumns("keys and values", "tokens before", "they take", "prefill tokens/s", "decode tokens/s");
+            foreach (ContextFigures found in await ContextBenchmark.RunAsync(parse.GetValue(shape)!, new EngineOptions { Weights = parse.GetValue(format), Kv = parse.GetValue(kv), Threads = parse.GetValue(threads) }, parse.GetValue(lengths)!))
+                table.AddRow($"{found.Kv}", $"{found.Context:N0}", $"{found.CacheBytes / 1e6:N0} MB", $"{found.PrefillPerSecond:N0}", $"{found.DecodePerSecond:N1}");
+            AnsiConsole.Write(table);
+        });
+        return command;
     }
 
     private static Command Quality()

@@ -55,7 +55,7 @@ public class ReferenceTests
         string folder = TestFiles.Shared("models", model);
         ModelConfig config = ModelConfig.Load(Path.Combine(folder, "config.json")) with { EosTokenIds = [] };
         using SafetensorsFile weights = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
-        return InferenceEngine.Load(weights, config, null, new EngineOptions { Weights = format, KvType = format == WeightFormat.Fp32 ? KvType.Fp32 : KvType.Fp16, Threads = 2 }, kernels: kernels);
+        return InferenceEngine.Load(weights, config, null, new EngineOptions { Weights = format, Threads = 2 }, kernels: kernels);
     }
 
     private sealed record Prompt(int[] Tokens, double[] Logprobs, (int Id, double Logprob)[] Top, int[] Greedy);

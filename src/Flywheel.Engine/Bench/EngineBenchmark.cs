@@ -39,20 +39,24 @@ public static class EngineBenchmark
     /// <summary>A model of one of <see cref="Shapes"/>.</summary>
     public static Task<EngineFigures> RunShapeAsync(string shape, EngineOptions options, int runs)
     {
-        if (!Shapes.TryGetValue(shape, out ModelConfig? config)) throw new FlywheelException($"shape is '{shape}', expected one of {string.Join(", ", Shapes.Keys)}");
+        ModelConfig config = Shape(shape);
         return MeasureAsync(shape, config, options, runs, (arena, table) => DecoderWeights.Load(arena, table, config, Random, options.Weights));
+    }
 
-        static void Random(string name, long start, Span<float> values)
+    internal static ModelConfig Shape(string name) =>
+        Shapes.TryGetValue(name, out ModelConfig? config) ? config : throw new FlywheelException($"shape is '{name}', expected one of {string.Join(", ", Shapes.Keys)}");
+
+    /// <summary>Weights that keep activations in range.</summary>
+    internal static void Random(string name, long start, Span<float> values)
+    {
+        bool norm = name.EndsWith("norm.weight", StringComparison.Ordinal);
+        ulong state = ((ulong)start + 1) * 0x9E3779B97F4A7C15 ^ (ulong)name.Length << 32;
+        foreach (ref float value in values)
         {
-            bool norm = name.EndsWith("norm.weight", StringComparison.Ordinal);
-            ulong state = ((ulong)start + 1) * 0x9E3779B97F4A7C15 ^ (ulong)name.Length << 32;
-            foreach (ref float value in values)
-            {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                value = norm ? 1 : ((int)(state >> 40) - (1 << 23)) * (0.07f / (1 << 23));
-            }
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            value = norm ? 1 : ((int)(state >> 40) - (1 << 23)) * (0.07f / (1 << 23));
         }
     }
 
