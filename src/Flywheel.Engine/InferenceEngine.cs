@@ -163,7 +163,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (grammar is null) return null;
         if (_tokenizer is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
         if (_masks.Count >= MaxGrammars) _masks.Clear();
-        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value)), _tokenizer, _config.EosTokenIds);
+        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _config.EosTokenIds)), _tokenizer);
     }
 
     private void CheckText(int[] tokens)

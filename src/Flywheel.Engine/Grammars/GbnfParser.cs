@@ -4,47 +4,40 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine.Grammars;
 
-/// <summary>Reads GBNF into byte-level rules: literals, classes, groups, repetitions, alternatives, comments.</summary>
+/// <summary>
+/// Reads GBNF (llama.cpp, grammars/README.md) into byte-level rules: literals, classes, groups, repetitions, alternatives,
+/// comments. Repetitions stay counts, so that <c>x{0,2000}</c> is no larger than <c>x?</c>.
+/// </summary>
 internal sealed class GbnfParser(string text)
 {
-    /// <summary>A bound on expanded repetitions, so that a hostile grammar cannot take all memory.</summary>
-    private const int MaxElements = 1_000_000, MaxRepetitions = 5_000, MaxDepth = 200;
+    /// <summary>Bounds that no honest grammar meets, so that a hostile one takes neither memory nor time.</summary>
+    private const int MaxLength = 1 << 20, MaxElements = 200_000, MaxRepetitions = 1_000_000, MaxDepth = 200;
 
-    private readonly Dictionary<string, int> _names = new() { ["root"] = 0 };
+    private readonly Dictionary<string, int> _names = new(StringComparer.Ordinal) { ["root"] = 0 };
     private readonly List<List<GrammarElement[]>?> _rules = [null];
     private int _at, _depth, _size;
 
-    public (GrammarElement[] Elements, int[][] Rules) Parse()
+    public List<GrammarElement[]>[] Parse()
     {
+        if (text.Length > MaxLength) throw new FlywheelException($"grammar: it has {text.Length} characters, expected at most {MaxLength}");
         for (SkipBlank(newLines: true); _at < text.Length; SkipBlank(newLines: true))
         {
             string name = Name();
             int rule = RuleOf(name);
             SkipBlank(newLines: false);
             Expect("::=");
+            SkipBlank(newLines: true);
             if (_rules[rule] is not null) throw Fault($"rule '{name}' is defined twice");
             _rules[rule] = Alternatives();
             if (_at < text.Length && text[_at] is not ('\n' or '\r')) throw Fault($"'{text[_at]}' is unexpected");
         }
         foreach ((string name, int rule) in _names)
             if (_rules[rule] is null) throw new FlywheelException($"grammar: rule '{name}' is not defined");
-        RefuseLeftRecursion();
-
-        var elements = new List<GrammarElement>();
-        var starts = new List<int[]>();
-        foreach (List<GrammarElement[]>? rule in _rules)
-        {
-            var alternatives = new List<int>();
-            foreach (GrammarElement[] alternative in rule!)
-            {
-                alternatives.Add(elements.Count);
-                elements.AddRange(alternative);
-                elements.Add(new GrammarElement(ElementKind.End));
-            }
-            starts.Add([.. alternatives]);
-        }
-        return ([.. elements], [.. starts]);
+        return [.. _rules!];
     }
+
+    /// <summary>What a rule is called in the text; null for one that stands for a group.</summary>
+    public string? NameOf(int rule) => _names.FirstOrDefault(pair => pair.Value == rule).Key;
 
     private List<GrammarElement[]> Alternatives()
     {
@@ -67,9 +60,9 @@ internal sealed class GbnfParser(string text)
             SkipBlank(newLines: _depth > 1);
             if (_at == text.Length || text[_at] is '|' or ')' or '\n' or '\r') break;
             GrammarElement[] item = Item();
-            SkipBlank(newLines: false);
+            SkipBlank(newLines: _depth > 1);
             sequence.AddRange(Repeated(item));
-            if ((_size += sequence.Count) > 50 * MaxElements) throw Fault("the grammar is too large");
+            if ((_size += item.Length) > MaxElements) throw Fault($"the grammar has more than {MaxElements} elements");
         }
         return [.. sequence];
     }
@@ -93,6 +86,8 @@ internal sealed class GbnfParser(string text)
                 List<GrammarElement[]> group = Alternatives();
                 if (!Accept(')')) throw Fault("')' is missing");
                 return [Reference(group)];
+            case '*' or '+' or '?' or '{':
+                throw Fault($"'{text[_at]}' repeats nothing");
             default:
                 return [new GrammarElement(ElementKind.Rule, RuleOf(Name()))];
         }
@@ -131,39 +126,34 @@ internal sealed class GbnfParser(string text)
         return [Reference([.. ranges.SelectMany(range => Utf8Ranges.Split(range.Low, range.High)).Select(Bytes)])];
     }
 
-    /// <summary>x* is r ::= x r | nothing; x{2,4} is x x (x (x)?)?.</summary>
     private GrammarElement[] Repeated(GrammarElement[] item)
     {
-        if (_at == text.Length) return item;
-        (int least, int? most) = (1, (int?)1);
-        switch (text[_at])
+        while (_at < text.Length)
         {
-            case '*': (least, most) = (0, null); break;
-            case '+': (least, most) = (1, null); break;
-            case '?': (least, most) = (0, 1); break;
-            case '{':
-                _at++;
-                least = Number();
-                most = least;
-                if (Accept(',')) most = _at < text.Length && char.IsAsciiDigit(text[_at]) ? Number() : null;
-                if (_at == text.Length || text[_at] != '}' || most < least) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
-                break;
-            default: return item;
+            (int least, int most) = (0, GrammarElement.Unbounded);
+            switch (text[_at])
+            {
+                case '*': break;
+                case '+': least = 1; break;
+                case '?': most = 1; break;
+                case '{':
+                    _at++;
+                    least = most = Number();
+                    if (Accept(',')) most = _at < text.Length && text[_at] != '}' ? Number() : GrammarElement.Unbounded;
+                    if (_at == text.Length || text[_at] != '}' || most < least) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
+                    break;
+                default: return item;
+            }
+            _at++;
+            SkipBlank(newLines: _depth > 1);
+            item = (least, most) switch
+            {
+                (1, 1) => item,
+                (0, 1) => [Reference([item, []])],
+                _ => [new GrammarElement(ElementKind.Repeat, item is [{ Kind: ElementKind.Rule } only] ? only.Rule : Reference([item]).Rule, Least: least, Most: most)],
+            };
         }
-        _at++;
-        if (Math.Max(least, most ?? 0) * (long)item.Length > MaxRepetitions) throw Fault($"a repetition gives more than {MaxRepetitions} steps");
-        List<GrammarElement> result = [.. Enumerable.Repeat(item, least).SelectMany(part => part)];
-        if (most is null)
-        {
-            int rule = NewRule();
-            _rules[rule] = [[.. item, new GrammarElement(ElementKind.Rule, rule)], []];
-            result.Add(new GrammarElement(ElementKind.Rule, rule));
-            return [.. result];
-        }
-        GrammarElement? rest = null;
-        for (int i = least; i < most; i++) rest = Reference([rest is null ? item : [.. item, rest.Value], []]);
-        if (rest is not null) result.Add(rest.Value);
-        return [.. result];
+        return item;
     }
 
     private int Character(char closing)
@@ -201,7 +191,7 @@ internal sealed class GbnfParser(string text)
     {
         int start = _at;
         while (_at < text.Length && char.IsAsciiDigit(text[_at])) _at++;
-        return int.TryParse(text.AsSpan(start, _at - start), out int value) ? value : throw Fault("a number is missing or too large");
+        return int.TryParse(text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= MaxRepetitions ? value : throw Fault($"a repetition's number is missing or above {MaxRepetitions}");
     }
 
     private string Name()
@@ -219,7 +209,7 @@ internal sealed class GbnfParser(string text)
 
     private int NewRule()
     {
-        if (_rules.Count == MaxElements) throw Fault("the grammar has too many rules");
+        if (_rules.Count == MaxElements) throw Fault($"the grammar has more than {MaxElements} rules");
         _rules.Add(null);
         return _rules.Count - 1;
     }
@@ -253,59 +243,6 @@ internal sealed class GbnfParser(string text)
     {
         if (string.CompareOrdinal(text, _at, symbol, 0, symbol.Length) != 0) throw Fault($"'{symbol}' is missing");
         _at += symbol.Length;
-    }
-
-    /// <summary>A rule that can begin with itself would never end.</summary>
-    private void RefuseLeftRecursion()
-    {
-        bool[] nullable = new bool[_rules.Count];
-        for (bool changed = true; changed;)
-        {
-            changed = false;
-            for (int rule = 0; rule < _rules.Count; rule++)
-                if (!nullable[rule] && _rules[rule]!.Any(alternative => alternative.All(element => element.Kind == ElementKind.Rule && nullable[element.Rule]))) nullable[rule] = changed = true;
-        }
-        int[] state = new int[_rules.Count]; // 1 while on the path, 2 when done
-        for (int start = 0; start < _rules.Count; start++)
-        {
-            var path = new Stack<(int Rule, IEnumerator<int> Next)>();
-            Enter(start);
-            while (path.TryPeek(out var top))
-            {
-                if (!top.Next.MoveNext())
-                {
-                    state[top.Rule] = 2;
-                    path.Pop();
-                }
-                else if (state[top.Next.Current] == 1)
-                {
-                    string name = _names.FirstOrDefault(pair => pair.Value == top.Next.Current).Key ?? "a repetition of something that may be empty";
-                    throw new FlywheelException($"grammar: '{name}' can begin with itself");
-                }
-                else
-                {
-                    Enter(top.Next.Current);
-                }
-            }
-
-            void Enter(int rule)
-            {
-                if (state[rule] != 0) return;
-                state[rule] = 1;
-                path.Push((rule, Firsts(rule).GetEnumerator()));
-            }
-        }
-
-        IEnumerable<int> Firsts(int rule)
-        {
-            foreach (GrammarElement[] alternative in _rules[rule]!)
-                foreach (GrammarElement element in alternative)
-                {
-                    if (element.Kind != ElementKind.Rule) break;
-                    yield return element.Rule;
-                    if (!nullable[element.Rule]) break;
-                }
-        }
     }
 
     private FlywheelException Fault(string what) =>

@@ -27,23 +27,54 @@ public sealed class Grammar
     internal int[][] Rules { get; }
 
     /// <summary>Reads GBNF (llama.cpp, grammars/README.md); the rule <c>root</c> is the answer.</summary>
-    /// <exception cref="FlywheelException">A fault of the text; its line is named.</exception>
-    public static Grammar Parse(string gbnf)
+    /// <exception cref="FlywheelException">A fault of the text, whose line is named, or a rule that never ends.</exception>
+    public static Grammar Parse(string gbnf) => Parse(gbnf, "grammar: 'root' never ends, whatever is written");
+
+    private static Grammar Parse(string gbnf, string whenNothingEnds)
     {
-        (GrammarElement[] elements, int[][] rules) = new GbnfParser(gbnf).Parse();
-        return new Grammar(gbnf, elements, rules);
+        var parser = new GbnfParser(gbnf);
+        List<GrammarElement[]>[] rules = GrammarChecks.Checked(parser.Parse(), parser.NameOf, whenNothingEnds);
+        var elements = new List<GrammarElement>();
+        var starts = new int[rules.Length][];
+        for (int rule = 0; rule < rules.Length; rule++)
+        {
+            starts[rule] = new int[rules[rule].Count];
+            for (int i = 0; i < starts[rule].Length; i++)
+            {
+                starts[rule][i] = elements.Count;
+                elements.AddRange(rules[rule][i]);
+                elements.Add(new GrammarElement(ElementKind.End));
+            }
+        }
+        return new Grammar(gbnf, [.. elements], starts);
     }
 
-    /// <summary>JSON that fits a schema (the part of JSON Schema that OpenAI's structured outputs use, and more).</summary>
+    /// <summary>JSON that fits a schema; see <see cref="JsonSchemaGrammar"/> for what of JSON Schema there is.</summary>
     /// <exception cref="FlywheelException">A keyword is malformed or not supported; its path is named.</exception>
-    public static Grammar FromJsonSchema(JsonNode schema) => Parse(JsonSchemaGrammar.Convert(schema));
+    public static Grammar FromJsonSchema(JsonNode schema)
+    {
+        try
+        {
+            return Parse(JsonSchemaGrammar.Convert(schema), "nothing fits the schema, or nothing that ends");
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            // JsonNode finds out late that a field is given twice, or that a text has half a surrogate pair.
+            throw new FlywheelException($"the schema is malformed: {e.Message}", e);
+        }
+    }
 }
 
-internal enum ElementKind { End, Bytes, Rule }
+internal enum ElementKind { End, Bytes, Rule, Repeat }
 
-/// <summary>A step of an alternative: one byte of a range, or another rule.</summary>
+/// <summary>A step of an alternative: one byte of a range, another rule, or another rule several times.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="Rule">The rule's number.</param>
 /// <param name="Low">Lowest byte.</param>
 /// <param name="High">Highest byte.</param>
-internal readonly record struct GrammarElement(ElementKind Kind, int Rule = 0, byte Low = 0, byte High = 0);
+/// <param name="Least">Fewest times.</param>
+/// <param name="Most">Most times.</param>
+internal readonly record struct GrammarElement(ElementKind Kind, int Rule = 0, byte Low = 0, byte High = 0, int Least = 0, int Most = 0)
+{
+    public const int Unbounded = int.MaxValue;
+}

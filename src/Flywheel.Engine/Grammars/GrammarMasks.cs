@@ -1,184 +1,157 @@
-using System.Runtime.InteropServices;
+using System.Diagnostics;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Grammars;
 
-/// <summary>A place in a grammar where a rule that was entered goes on; every place is one object.</summary>
-internal sealed class GrammarStack(int element, GrammarStack? below)
-{
-    public int Element { get; } = element;
-
-    public GrammarStack? Below { get; } = below;
-}
-
-/// <summary>Everywhere that a text so far can be in the grammar.</summary>
-internal sealed class GrammarState(GrammarStack?[] stacks)
-{
-    /// <summary>Each stands before a byte; null is the end of the whole.</summary>
-    public GrammarStack?[] Stacks { get; } = stacks;
-
-    public bool Accepts { get; } = stacks.Contains(null);
-
-    /// <summary>The state after each byte, where known.</summary>
-    public GrammarState?[] Next { get; } = new GrammarState?[256];
-
-    /// <summary>Bit of every token that may follow, once it was asked for.</summary>
-    public ulong[]? Mask { get; set; }
-}
-
 /// <summary>
-/// Which tokens may follow a text under a grammar. States and masks are made when first met and kept: a state's mask
-/// costs one walk over the tree of all tokens. Safe for concurrent use.
+/// Which tokens may follow a text under a grammar. A mask costs a walk over the tree of all tokens; it is made once for
+/// all states that look alike from near (the innermost rules, and counts that no token can exhaust). Tokens that reach
+/// further out, few, are tried for each state. Safe for concurrent use.
 /// </summary>
+/// <remarks>After the split into context-free and context-dependent tokens of XGrammar (Dong et al. 2024, arXiv 2411.15100).</remarks>
 internal sealed class GrammarMasks
 {
-    /// <summary>States that are kept; a grammar that nests without end starts afresh beyond.</summary>
-    private const int MaxStates = 10_000;
+    /// <summary>Rules that a near state keeps: of a JSON string the character, the repetition and the closing quote.</summary>
+    private const int Frames = 3;
+
+    /// <summary>Masks of one grammar; beyond, they are made again.</summary>
+    private const int MaxMaskBytes = 16 << 20;
+
+    /// <summary>States whose masks are made ahead, and how long that may take.</summary>
+    private const int StatesAhead = 300;
+
+    private static readonly TimeSpan TimeAhead = TimeSpan.FromMilliseconds(30);
 
     private readonly Lock _lock = new();
-    private readonly Grammar _grammar;
+    private readonly GrammarAutomaton _automaton;
     private readonly TokenTrie _trie;
-    private readonly Dictionary<(int, GrammarStack?), GrammarStack> _stacks = [];
-    private readonly Dictionary<string, GrammarState> _states = new(StringComparer.Ordinal);
-    private readonly Dictionary<GrammarStack, int> _numbers = new(ReferenceEqualityComparer.Instance);
+    private readonly IReadOnlyList<int> _endTokens;
+    private readonly Dictionary<GrammarState, Near> _near = new(ReferenceEqualityComparer.Instance);
+    private readonly List<GrammarState> _masked = [];
+    private readonly GrammarState[] _path;
+    private readonly ulong[] _bits;
+    private long _maskBytes;
 
-    public GrammarMasks(Grammar grammar, TokenTrie trie)
+    public GrammarMasks(Grammar grammar, TokenTrie trie, IReadOnlyList<int> endTokens)
     {
-        (_grammar, _trie) = (grammar, trie);
-        var start = new HashSet<GrammarStack?>();
-        foreach (int alternative in grammar.Rules[0]) Expand(alternative, null, start);
-        Start = Intern(start);
+        (_automaton, _trie, _endTokens) = (new GrammarAutomaton(grammar), trie, endTokens);
+        _path = new GrammarState[trie.MaxTokenBytes + 1];
+        _bits = new ulong[(trie.VocabSize + 63) / 64];
+        MakeAhead();
     }
 
-    public GrammarState Start { get; }
+    public GrammarState Start => _automaton.Start;
 
-    private static GrammarState Dead { get; } = new([]);
+    /// <summary>Masks that were made by walks over the tree.</summary>
+    public int NumWalks { get; private set; }
 
-    /// <summary>Forbids every token that cannot follow; end tokens may where the whole may end.</summary>
-    public unsafe void Apply(GrammarState state, float* logits, int vocabSize, IReadOnlyList<int> endTokens)
+    /// <summary>The tokens that may follow; end tokens may where the whole may end.</summary>
+    /// <exception cref="FlywheelException">None may.</exception>
+    public TokenMask Mask(GrammarState state)
     {
-        ulong[] mask = Mask(state);
-        bool any = state.Accepts && endTokens.Count > 0;
-        for (int word = 0; word < mask.Length; word++)
+        lock (_lock)
         {
-            ulong allowed = mask[word];
-            any |= allowed != 0;
-            if (allowed == ulong.MaxValue) continue;
-            for (int id = word * 64; id < Math.Min(vocabSize, word * 64 + 64); id++)
-                if ((allowed >> id % 64 & 1) == 0 && !(state.Accepts && endTokens.Contains(id))) logits[id] = float.NegativeInfinity;
+            TokenMask mask = state.Mask ?? Make(state);
+            return mask.IsEmpty ? throw new FlywheelException("grammar: no token of the vocabulary may follow here") : mask;
         }
-        if (!any) throw new FlywheelException("the grammar allows no token of the vocabulary here");
     }
 
     /// <summary>The state after a token's bytes.</summary>
     public GrammarState Advance(GrammarState state, ReadOnlySpan<byte> bytes)
     {
-        lock (_lock)
+        lock (_lock) return _automaton.Advance(state, bytes);
+    }
+
+    /// <summary>The states nearest to the start, so that the first request of a form seldom makes a mask while others wait.</summary>
+    private void MakeAhead()
+    {
+        long start = Stopwatch.GetTimestamp();
+        var seen = new HashSet<GrammarState>(ReferenceEqualityComparer.Instance) { Start };
+        var queue = new Queue<GrammarState>(seen);
+        byte[] samples = [.. Enumerable.Range(0, 256).Select(b => (byte)b).DistinctBy(b => _automaton.ClassOf(b))];
+        while (queue.TryDequeue(out GrammarState? state) && Stopwatch.GetElapsedTime(start) < TimeAhead)
         {
-            foreach (byte b in bytes) state = Advance(state, b);
-            return state;
+            Make(state);
+            foreach (byte b in samples)
+                if (_automaton.Advance(state, b) is { IsDead: false } next && seen.Count < StatesAhead && seen.Add(next)) queue.Enqueue(next);
         }
     }
 
-    private ulong[] Mask(GrammarState state)
+    private TokenMask Make(GrammarState state)
     {
-        lock (_lock)
+        var below = new List<GrammarStack>();
+        GrammarState shallow = _automaton.Shallow(state, Frames, _trie.MaxTokenBytes + 1, below);
+        if (!_near.TryGetValue(shallow, out Near? near)) _near[shallow] = near = Look(shallow);
+        TokenMask mask = near.Mask;
+        if (near.Exits.Count > 0)
         {
-            if (state.Mask is null)
+            Array.Clear(_bits);
+            mask.AddTo(_bits);
+            foreach ((int node, int[] holes) in near.Exits)
+                Walk(node + 1, _trie.End(node), _automaton.Resume(holes.Select(hole => below[hole])), null);
+            mask = TokenMask.Of(_bits);
+        }
+        if (_maskBytes > MaxMaskBytes) Forget();
+        _masked.Add(state);
+        if (!ReferenceEquals(mask, near.Mask)) _maskBytes += mask.Size;
+        return state.Mask = mask;
+    }
+
+    private Near Look(GrammarState shallow)
+    {
+        NumWalks++;
+        Array.Clear(_bits);
+        var exits = new List<(int, int[])>();
+        Walk(0, _trie.NumNodes, shallow, exits);
+        if (shallow.Accepts)
+            foreach (int id in _endTokens) _bits[id / 64] |= 1UL << id % 64;
+        var near = new Near(TokenMask.Of(_bits), exits);
+        _maskBytes += near.Mask.Size + 48 * exits.Count;
+        return near;
+    }
+
+    /// <summary>Allows the tokens among nodes that can be read from a state; nodes at which a token leaves for a hole become exits.</summary>
+    private void Walk(int node, int end, GrammarState from, List<(int Node, int[] Holes)>? exits)
+    {
+        if (node == end) return;
+        int top = _trie.Depth(node);
+        _path[top] = from;
+        while (node < end)
+        {
+            int depth = _trie.Depth(node);
+            GrammarState next = _automaton.Advance(_path[depth], _trie.Byte(node));
+            if (next.IsDead)
             {
-                ulong[] mask = new ulong[(_trie.VocabSize + 63) / 64];
-                Walk(0, state);
-                state.Mask = mask;
-
-                void Walk(int node, GrammarState at)
-                {
-                    foreach ((byte b, int child) in _trie.Children(node))
-                    {
-                        GrammarState next = Advance(at, b);
-                        if (next == Dead) continue;
-                        foreach (int id in _trie.Ends(child)) mask[id / 64] |= 1UL << id % 64;
-                        Walk(child, next);
-                    }
-                }
+                node = _trie.End(node);
+                continue;
             }
-            return state.Mask;
+            foreach (int id in _trie.Tokens(node)) _bits[id / 64] |= 1UL << id % 64;
+            if (next.HasHoles && exits is not null && _trie.End(node) > node + 1)
+                exits.Add((node, [.. next.Stacks.Where(stack => stack is { IsHole: true }).Select(stack => -1 - stack!.Element)]));
+            _path[depth + 1] = next;
+            node++;
         }
     }
 
-    private GrammarState Advance(GrammarState state, byte b)
+    private void Forget()
     {
-        if (state.Next[b] is { } known) return known;
-        var next = new HashSet<GrammarStack?>();
-        foreach (GrammarStack? stack in state.Stacks)
-        {
-            if (stack is null) continue;
-            GrammarElement element = _grammar.Elements[stack.Element];
-            if (b >= element.Low && b <= element.High) Expand(stack.Element + 1, stack.Below, next);
-        }
-        return state.Next[b] = next.Count == 0 ? Dead : Intern(next);
+        foreach (GrammarState state in _masked) state.Mask = null;
+        _masked.Clear();
+        _near.Clear();
+        _maskBytes = 0;
     }
 
-    /// <summary>Follows rules and ends from an element until every path stands before a byte or at the end.</summary>
-    private void Expand(int element, GrammarStack? below, HashSet<GrammarStack?> into)
-    {
-        while (_grammar.Elements[element].Kind == ElementKind.End)
-        {
-            if (below is null)
-            {
-                into.Add(null);
-                return;
-            }
-            (element, below) = (below.Element, below.Below);
-        }
-        if (_grammar.Elements[element].Kind == ElementKind.Bytes)
-        {
-            into.Add(Stack(element, below));
-            return;
-        }
-        // Nothing comes back for a rule at the end of an alternative, so that repetitions do not grow the stack.
-        GrammarStack? after = _grammar.Elements[element + 1].Kind == ElementKind.End ? below : Stack(element + 1, below);
-        foreach (int alternative in _grammar.Rules[_grammar.Elements[element].Rule]) Expand(alternative, after, into);
-    }
-
-    private GrammarStack Stack(int element, GrammarStack? below)
-    {
-        ref GrammarStack? stack = ref CollectionsMarshal.GetValueRefOrAddDefault(_stacks, (element, below), out _);
-        return stack ??= new GrammarStack(element, below);
-    }
-
-    private GrammarState Intern(HashSet<GrammarStack?> stacks)
-    {
-        if (_states.Count > MaxStates)
-        {
-            foreach (GrammarState state in _states.Values)
-            {
-                Array.Clear(state.Next);
-                state.Mask = null;
-            }
-            _states.Clear();
-            _stacks.Clear();
-            _numbers.Clear();
-        }
-        string key = string.Join(',', stacks.Select(Number).Order());
-        ref GrammarState? known = ref CollectionsMarshal.GetValueRefOrAddDefault(_states, key, out _);
-        return known ??= new GrammarState([.. stacks]);
-    }
-
-    private int Number(GrammarStack? stack)
-    {
-        if (stack is null) return 0;
-        if (!_numbers.TryGetValue(stack, out int number)) _numbers[stack] = number = _numbers.Count + 1;
-        return number;
-    }
+    /// <summary>What a near state allows for sure, and at which nodes of the tree a token goes on beyond it.</summary>
+    private sealed record Near(TokenMask Mask, List<(int Node, int[] Holes)> Exits);
 }
 
 /// <summary>One request's place in its grammar.</summary>
-internal sealed unsafe class GrammarCursor(GrammarMasks masks, Tokenizer tokenizer, IReadOnlyList<int> endTokens)
+internal sealed unsafe class GrammarCursor(GrammarMasks masks, Tokenizer tokenizer)
 {
     private GrammarState _state = masks.Start;
 
     /// <summary>Forbids what cannot follow; [V] logits.</summary>
-    public void Apply(float* logits, int vocabSize) => masks.Apply(_state, logits, vocabSize, endTokens);
+    public void Apply(float* logits, int vocabSize) => masks.Mask(_state).Apply(logits, vocabSize);
 
     public void Accept(int id) => _state = masks.Advance(_state, tokenizer.Bytes(id));
 }

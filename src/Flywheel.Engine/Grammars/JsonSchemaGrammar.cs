@@ -1,16 +1,21 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Grammars;
 
 /// <summary>
-/// Writes a JSON schema as GBNF. Everything that the grammar allows fits the schema; what a grammar cannot express is
-/// refused by name rather than passed over. Objects keep the order of their properties and have no others.
+/// Writes a JSON schema (draft 2020-12, with what older drafts call by other names) as GBNF. Everything that the grammar
+/// allows fits the schema; what a grammar cannot express is refused by its path rather than passed over. Where a schema
+/// leaves a choice that no reader needs, the grammar makes it: properties come in the schema's order, none are added to
+/// declared ones unless <c>additionalProperties</c> asks for them, integers have at most 15 digits.
 /// </summary>
 internal sealed class JsonSchemaGrammar
 {
-    private const string Primitives = """
+    /// <summary>Where the grammar's text starts, for texts that hold JSON in other grammars.</summary>
+    public const string Primitives = """
+        nothing ::= "x" nothing
         ws ::= | " " | "\n" [ \t]{0,20}
         value ::= object | array | string | number | boolean | null
         object ::= "{" ws (pair (ws "," ws pair)* ws)? "}"
@@ -19,180 +24,283 @@ internal sealed class JsonSchemaGrammar
         string ::= "\"" char* "\""
         char ::= [^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" ([0-9a-cefA-CEF] hex{3} | [dD] [0-7] hex{2}))
         hex ::= [0-9a-fA-F]
-        integer ::= "-"? ("0" | [1-9] [0-9]{0,15})
+        integer ::= "-"? ("0" | [1-9] [0-9]{0,14})
         number ::= integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?
         boolean ::= "true" | "false"
         null ::= "null"
-        digit2 ::= [0-9] [0-9]
-        date ::= digit2 digit2 "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [12] [0-9] | "3" [01])
-        time ::= ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? ("Z" | [-+] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])
-        uuid ::= hex{8} "-" hex{4} "-" hex{4} "-" hex{4} "-" hex{12}
 
         """;
 
-    private static readonly HashSet<string> Annotations = ["title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict", "name"];
+    private const int MaxRules = 20_000, MaxLength = 1 << 20, MaxCount = 100_000;
 
-    private readonly JsonNode _schema;
+    private readonly SchemaMerge _merge;
     private readonly StringBuilder _rules = new(Primitives);
-    private readonly Dictionary<string, string> _references = [];
+    private readonly Dictionary<string, string> _known = new(StringComparer.Ordinal);
+    private readonly Queue<(string Rule, Func<string> Content)> _pending = new();
     private int _numRules;
 
-    private JsonSchemaGrammar(JsonNode schema) => _schema = schema;
+    private JsonSchemaGrammar(JsonNode schema) => _merge = new SchemaMerge(schema);
 
     public static string Convert(JsonNode schema)
     {
         var grammar = new JsonSchemaGrammar(schema);
-        string root = grammar.Reference("#");
+        string root = grammar.Visit(schema, "#");
+        grammar.Finish();
         return $"root ::= {root}\n{grammar._rules}";
     }
 
-    /// <summary>An expression for a schema, good as an item of a sequence.</summary>
-    private string Visit(JsonNode? node, string path)
+    /// <summary>What is referred to is written when all else is, so that a long chain of references is no deep recursion.</summary>
+    private void Finish()
     {
-        if (node is JsonValue flag && flag.TryGetValue(out bool any)) return any ? "value" : throw new FlywheelException($"{path} is false, which nothing fits");
-        if (node is not JsonObject schema) throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a schema");
-        var keywords = schema.Select(pair => pair.Key).Where(key => !Annotations.Contains(key)).ToHashSet();
-        if (keywords.Count == 0) return "value";
-
-        if (keywords.Contains("$ref")) return Only(["$ref"], () => Reference(Text(schema["$ref"], path + "/$ref")));
-        if (keywords.Contains("const")) return Only(["const", "type"], () => Literal(Compact(schema["const"])));
-        if (keywords.Contains("enum")) return Only(["enum", "type"], () => Choice(Array(schema["enum"], path + "/enum").Select(value => Literal(Compact(value)))));
-        foreach (string choice in new[] { "anyOf", "oneOf" })
-            if (keywords.Contains(choice)) return Only([choice, "type"], () => Choice(Array(schema[choice], $"{path}/{choice}").Select((option, i) => Visit(option, $"{path}/{choice}/{i}"))));
-        if (keywords.Contains("allOf") && Array(schema["allOf"], path + "/allOf") is { Count: 1 } all) return Only(["allOf"], () => Visit(all[0], path + "/allOf/0"));
-
-        if (schema["type"] is JsonArray types)
-        {
-            return Choice(types.Select(type =>
-            {
-                var single = (JsonObject)schema.DeepClone();
-                single["type"] = type!.DeepClone();
-                // Keywords of one type do not bind values of another.
-                foreach (string key in keywords.Where(key => key != "type" && !TypeKeywords(Text(type, path + "/type")).Contains(key))) single.Remove(key);
-                return Visit(single, path);
-            }));
-        }
-        string name = schema["type"] is { } given ? Text(given, path + "/type")
-            : keywords.Contains("properties") ? "object"
-            : keywords.Contains("items") ? "array"
-            : throw new FlywheelException($"{path}: keyword '{keywords.First()}' is not supported without 'type'");
-        return Only(["type", .. TypeKeywords(name)], () => name switch
-        {
-            "object" => Object(schema, path),
-            "array" => ArrayOf(schema, path),
-            "string" => String(schema, path),
-            "number" or "integer" or "boolean" or "null" => name,
-            _ => throw new FlywheelException($"{path}/type is '{name}', expected object, array, string, number, integer, boolean or null"),
-        });
-
-        string Only(HashSet<string> allowed, Func<string> make) =>
-            keywords.FirstOrDefault(key => !allowed.Contains(key)) is { } other ? throw new FlywheelException($"{path}: keyword '{other}' is not supported here") : make();
+        while (_pending.TryDequeue(out var one)) Add(one.Rule, one.Content());
     }
 
-    private static HashSet<string> TypeKeywords(string type) => type switch
+    /// <summary>The name of a rule for a schema. Equal schemas have one rule, which is how recursive ones end.</summary>
+    private string Visit(JsonNode? node, string path)
     {
-        "object" => ["properties", "required", "additionalProperties"],
-        "array" => ["items", "minItems", "maxItems"],
-        "string" => ["minLength", "maxLength", "format"],
-        _ => [],
+        if (node is JsonObject schema && SchemaMerge.PureReference(schema) is { } pointer)
+        {
+            JsonNode? target = _merge.Resolve(pointer);
+            return Named("$ref " + pointer, () => Write(_merge.Flatten(target, pointer), pointer));
+        }
+        JsonObject flat = _merge.Flatten(node, path);
+        return flat.Count == 0 ? "value" : Named(flat.ToJsonString(), () => Write(flat, path));
+    }
+
+    private string Named(string key, Func<string> content)
+    {
+        if (_known.TryGetValue(key, out string? rule)) return rule;
+        _known[key] = rule = NewRule();
+        _pending.Enqueue((rule, content));
+        return rule;
+    }
+
+    /// <summary>An expression for a schema without references.</summary>
+    private string Write(JsonObject schema, string path)
+    {
+        if (schema["anyOf"] is { } anyOf)
+        {
+            var rest = (JsonObject)schema.DeepClone();
+            rest.Remove("anyOf");
+            return Choice(SchemaMerge.Array(anyOf, path + "/anyOf").Select((option, i) => rest.Count == 0
+                ? Visit(option, $"{path}/anyOf/{i}")
+                : Visit(_merge.Join(rest, _merge.Flatten(option, $"{path}/anyOf/{i}"), path), path)));
+        }
+        HashSet<string>? types = schema["type"] is { } given ? SchemaMerge.TypesOf(given, path) : null;
+        if (schema["enum"] is { } values)
+        {
+            if (schema.FirstOrDefault(pair => pair.Key is not ("enum" or "type")).Key is { } other) throw new FlywheelException($"{path}: keyword '{other}' is not supported beside 'enum'");
+            return Choice(SchemaMerge.Array(values, path + "/enum", mayBeEmpty: true).Where(value => types is null || types.Any(type => SchemaMerge.IsOfType(value, type))).Select(value => Literal(Compact(value))));
+        }
+        types ??= [.. schema.Select(pair => TypeOf(pair.Key)).OfType<string>()];
+        return types.Count == 0 && schema["type"] is null ? "value" : Choice(types.Select(type => type switch
+        {
+            "object" => Object(schema, path),
+            "array" => Array(schema, path),
+            "string" => String(schema, path),
+            "number" or "integer" => Number(schema, path, type),
+            _ => type,
+        }));
+    }
+
+    /// <summary>The type that a keyword speaks of.</summary>
+    private static string? TypeOf(string keyword) => keyword switch
+    {
+        "properties" or "required" or "additionalProperties" or "unevaluatedProperties" or "propertyNames" or "minProperties" or "maxProperties" => "object",
+        "items" or "prefixItems" or "additionalItems" or "minItems" or "maxItems" or "uniqueItems" => "array",
+        "pattern" or "format" or "minLength" or "maxLength" => "string",
+        "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum" or "multipleOf" => "number",
+        _ => null,
     };
 
     /// <summary>
-    /// Properties in their order, optional ones skipped freely: one rule for the rest while nothing is written yet and
-    /// one for the rest after a first property, because only the latter needs a comma.
+    /// Properties in their order, optional ones skipped freely: a rule for the rest after each number of properties so far,
+    /// as far as that matters: for the comma, and where their number is bounded.
     /// </summary>
     private string Object(JsonObject schema, string path)
     {
+        JsonObject properties = schema["properties"] switch
+        {
+            null => [],
+            JsonObject declared => declared,
+            var other => throw new FlywheelException($"{path}/properties is {other.ToJsonString()}, expected an object"),
+        };
+        string[] required = [.. SchemaMerge.Array(schema["required"] ?? new JsonArray(), path + "/required", mayBeEmpty: true).Select(name => SchemaMerge.Text(name, path + "/required"))];
         JsonNode? additional = schema["additionalProperties"];
-        bool closed = additional is JsonValue value && value.TryGetValue(out bool allowed) && !allowed;
-        if (schema["properties"] is not JsonObject { Count: > 0 } properties)
+        if (schema["unevaluatedProperties"] is { } unevaluated)
         {
-            if (schema["required"] is JsonArray { Count: > 0 }) throw new FlywheelException($"{path}/required names properties that are not declared");
-            if (closed) return Rule("\"{\" ws \"}\"");
-            if (additional is not JsonObject) return "object";
-            string member = Rule($"string ws \":\" ws {Visit(additional, path + "/additionalProperties")}");
-            return Rule($"\"{{\" ws ({member} (ws \",\" ws {member})* ws)? \"}}\"");
+            if (!SchemaMerge.IsFalse(unevaluated)) throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is supported only as false");
+            additional = JsonValue.Create(false);
         }
-        var required = (schema["required"] as JsonArray ?? []).Select(name => Text(name, path + "/required")).ToHashSet();
-        if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing) throw new FlywheelException($"{path}/required names '{missing}', which is not among the properties");
-        string fresh = "\"\"", following = fresh; // nothing
-        foreach ((string name, JsonNode? property) in properties.Reverse())
+        int least = Count(schema, "minProperties", path) ?? 0;
+        int? most = Count(schema, "maxProperties", path);
+
+        List<(string Name, string Rule, bool Required)> members = [.. properties.Select(property => (property.Key, Visit(property.Value, $"{path}/properties/{property.Key}"), required.Contains(property.Key)))];
+        foreach (string name in required.Distinct().Where(name => !properties.ContainsKey(name)))
+            members.Add((name, SchemaMerge.IsFalse(additional) ? "nothing" : Visit(additional ?? JsonValue.Create(true), path + "/additionalProperties"), true));
+        bool open = !SchemaMerge.IsFalse(additional) && (additional is not null || properties.Count == 0);
+        if (open && members.Count == 0 && additional is null or JsonValue && least == 0 && most is null && schema["propertyNames"] is null) return "object";
+
+        string others = "nothing";
+        if (open)
         {
-            string member = $"{Literal(Compact(JsonValue.Create(name)))} ws \":\" ws {Visit(property, $"{path}/properties/{name}")} {following}";
-            bool optional = !required.Contains(name);
-            fresh = Rule(optional ? $"{member} | {fresh}" : member);
-            following = Rule(optional ? $"ws \",\" ws {member} | {following}" : $"ws \",\" ws {member}");
+            if (least > Math.Max(1, required.Length)) throw new FlywheelException($"{path}/minProperties is {least}: names of additional properties could repeat, so that at most 1 is supported");
+            string name = "string";
+            if (schema["propertyNames"] is { } names)
+            {
+                if (members.Count > 0) throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
+                name = Visit(new JsonObject { ["allOf"] = new JsonArray(names.DeepClone(), new JsonObject { ["type"] = "string" }) }, path + "/propertyNames");
+            }
+            else if (members.Count > 0) name = OtherNames([.. members.Select(member => member.Name)]);
+            others = Rule($"{name} ws \":\" ws {Visit(additional ?? JsonValue.Create(true), path + "/additionalProperties")}");
         }
-        return Rule($"\"{{\" ws {fresh} ws \"}}\"");
+        else if (schema["propertyNames"] is not null) throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
+
+        // Above this, one more property changes nothing.
+        bool counted = least > required.Length || most is not null && (open || most < members.Count);
+        int enough = counted ? members.Count + 1 : 1;
+        string[] rest = new string[enough + 1]; // by the number of properties so far
+        for (int k = 0; k <= enough; k++)
+        {
+            int missing = counted ? Math.Max(0, least - k) : 0;
+            int? left = counted ? most - k : null;
+            rest[k] = !open || left <= 0 ? missing > 0 || left < 0 ? "nothing" : "\"\""
+                : k == 0 ? Rule(missing > 0 ? Some(others, left) : $"({Some(others, left)})?")
+                : Rule($"(ws \",\" ws {others}){{{missing},{left}}}");
+        }
+        for (int i = members.Count - 1; i >= 0; i--)
+        {
+            (string name, string value, bool needed) = members[i];
+            string member = $"{Literal(Compact(JsonValue.Create(name)))} ws \":\" ws {value}";
+            string[] next = rest;
+            rest = new string[enough + 1];
+            for (int k = 0; k <= enough; k++)
+            {
+                if (k > i && counted) continue; // so many cannot have been before
+                string taken = $"{(k == 0 ? "" : "ws \",\" ws ")}{member} {next[Math.Min(k + 1, enough)]}";
+                rest[k] = Rule(needed ? taken : $"{taken} | {next[k]}");
+            }
+        }
+        return Rule($"\"{{\" ws {rest[0]} ws \"}}\"");
+
+        static string Some(string other, int? left) => $"{other} (ws \",\" ws {other}){{0,{left - 1}}}";
     }
 
-    private string ArrayOf(JsonObject schema, string path)
+    /// <summary>A string that is none of some names: a tree of their characters, left at any point by another one.</summary>
+    private string OtherNames(string[] names)
+    {
+        return Rule($"\"\\\"\" {From([.. names.Distinct(StringComparer.Ordinal)], 0)} \"\\\"\"");
+
+        string From(string[] left, int at)
+        {
+            Rune[] Runes(string name) => [.. name.EnumerateRunes()];
+            var groups = left.Where(name => Runes(name).Length > at).GroupBy(name => Runes(name)[at]).ToArray();
+            string notOf = string.Concat(groups.Select(group => $"\\U{group.Key.Value:X8}"));
+            List<string> options = [$"[^\"\\\\\\x00-\\x1F{notOf}] [^\"\\\\\\x00-\\x1F]*"];
+            // Names with characters that JSON escapes are never reached: what is written here has no escapes.
+            options.AddRange(groups.Where(group => group.Key.Value is >= 0x20 and not ('"' or '\\')).Select(group => $"\"\\U{group.Key.Value:X8}\" {From([.. group], at + 1)}"));
+            if (!left.Any(name => Runes(name).Length == at)) options.Add("\"\"");
+            return Rule(string.Join(" | ", options));
+        }
+    }
+
+    private string Array(JsonObject schema, string path)
     {
         int least = Count(schema, "minItems", path) ?? 0;
         int? most = Count(schema, "maxItems", path);
-        if (most < least) throw new FlywheelException($"{path}/maxItems is {most}, less than minItems {least}");
+        // Drafts before 2020-12 write prefixItems as items, and items as additionalItems.
+        bool old = schema["items"] is JsonArray;
+        JsonArray prefix = (old ? schema["items"] : schema["prefixItems"]) is { } places ? SchemaMerge.Array(places, $"{path}/{(old ? "items" : "prefixItems")}") : [];
+        JsonNode? others = old ? schema["additionalItems"] : schema["items"];
+        if (SchemaMerge.IsFalse(others)) (others, most) = (null, Math.Min(most ?? int.MaxValue, prefix.Count));
+        if (schema["uniqueItems"] is JsonValue unique && unique.TryGetValue(out bool only) && only && !(most <= 1)) throw new FlywheelException($"{path}: keyword 'uniqueItems' is not supported for more than one item");
+        if (most < least) return "nothing";
         if (most == 0) return Rule("\"[\" ws \"]\"");
-        string item = schema.ContainsKey("items") ? Visit(schema["items"], path + "/items") : "value";
-        string items = $"{item} (ws \",\" ws {item}){{{Math.Max(0, least - 1)},{most - 1}}} ws";
-        return Rule(least > 0 ? $"\"[\" ws {items} \"]\"" : $"\"[\" ws ({items})? \"]\"");
+        string rest = "\"\"";
+        if (most is null || most > prefix.Count)
+        {
+            string item = Visit(others ?? JsonValue.Create(true), path + "/items");
+            (int fewest, int? left) = (Math.Max(0, least - prefix.Count), most - prefix.Count);
+            rest = prefix.Count > 0 ? Rule($"(ws \",\" ws {item}){{{fewest},{left}}}") : Rule($"{item} (ws \",\" ws {item}){{{Math.Max(0, fewest - 1)},{left - 1}}}{(fewest == 0 ? " | \"\"" : "")}");
+        }
+        for (int i = Math.Min(prefix.Count, most ?? int.MaxValue) - 1; i >= 0; i--)
+            rest = Rule($"{(i == 0 ? "" : "ws \",\" ws ")}{Visit(prefix[i], $"{path}/prefixItems/{i}")} {rest}{(i >= least ? " | \"\"" : "")}");
+        return Rule($"\"[\" ws {rest} ws \"]\"");
     }
 
     private string String(JsonObject schema, string path)
     {
-        int? least = Count(schema, "minLength", path), most = Count(schema, "maxLength", path);
+        int least = Count(schema, "minLength", path) ?? 0;
+        int? most = Count(schema, "maxLength", path);
+        if (most < least) return "nothing";
+        string? pattern = schema["pattern"] is { } given ? SchemaMerge.Text(given, path + "/pattern") : null;
         if (schema["format"] is { } format)
         {
-            if (least is not null || most is not null) throw new FlywheelException($"{path}: 'format' and a length together are not supported");
-            return Rule(Text(format, path + "/format") switch
-            {
-                "date" => "\"\\\"\" date \"\\\"\"",
-                "time" => "\"\\\"\" time \"\\\"\"",
-                "date-time" => "\"\\\"\" date \"T\" time \"\\\"\"",
-                "uuid" => "\"\\\"\" uuid \"\\\"\"",
-                string other => throw new FlywheelException($"{path}/format is '{other}', supported are date, time, date-time, uuid"),
-            });
+            if (pattern is not null) throw new FlywheelException($"{path}: 'format' and 'pattern' together are not supported");
+            string name = SchemaMerge.Text(format, path + "/format");
+            pattern = JsonFormats.Patterns.TryGetValue(name, out string? known) ? known
+                : throw new FlywheelException($"{path}/format is '{name}', supported are {string.Join(", ", JsonFormats.Patterns.Keys)}");
         }
-        if (least is null && most is null) return "string";
-        if (most < (least ?? 0)) throw new FlywheelException($"{path}/maxLength is {most}, less than minLength {least}");
-        return Rule($"\"\\\"\" char{{{least ?? 0},{most}}} \"\\\"\"");
+        if (pattern is not null) return Rule($"\"\\\"\" {JsonPatternGrammar.Convert(pattern, least, most, path + (schema["format"] is null ? "/pattern" : "/format"))} \"\\\"\"");
+        return least == 0 && most is null ? "string" : Rule($"\"\\\"\" char{{{least},{most}}} \"\\\"\"");
     }
 
-    private string Reference(string pointer)
+    private string Number(JsonObject schema, string path, string type)
     {
-        if (_references.TryGetValue(pointer, out string? rule)) return rule;
-        if (pointer != "#" && !pointer.StartsWith("#/", StringComparison.Ordinal)) throw new FlywheelException($"$ref '{pointer}' is not supported, expected '#' or '#/...'");
-        JsonNode? target = _schema;
-        foreach (string part in pointer.Split('/').Skip(1))
+        if (schema["multipleOf"] is { } multiple)
         {
-            string key = part.Replace("~1", "/").Replace("~0", "~");
-            target = target is JsonArray array && int.TryParse(key, out int index) && index >= 0 && index < array.Count ? array[index] : (target as JsonObject)?[key];
-            if (target is null) throw new FlywheelException($"$ref '{pointer}' leads nowhere");
+            if (SchemaMerge.Number(multiple, path, "multipleOf") != 1) throw new FlywheelException($"{path}/multipleOf is {multiple.ToJsonString()}, supported is 1");
+            type = "integer";
         }
-        _references[pointer] = rule = $"s{_numRules++}"; // before its content, which may refer to itself
-        string content = Visit(target, pointer);
-        _rules.Append(rule).Append(" ::= ").Append(content).Append('\n');
-        return rule;
+        (decimal? least, bool above) = Bound("minimum", "exclusiveMinimum", (a, b) => a > b);
+        (decimal? most, bool below) = Bound("maximum", "exclusiveMaximum", (a, b) => a < b);
+        if (least is null && most is null) return type;
+        if (type == "number") return JsonNumberGrammar.Decimals(least, above, most, below) is { } decimals ? Rule(decimals) : "nothing";
+        if (above && least == Math.Floor(least!.Value)) least++;
+        if (below && most == Math.Floor(most!.Value)) most--;
+        return JsonNumberGrammar.Integers(least, most) is { } integers ? Rule(integers) : "nothing";
+
+        // Draft 4 has exclusiveMinimum as a flag of minimum.
+        (decimal? Bound, bool Exclusive) Bound(string inclusive, string exclusive, Func<decimal, decimal, bool> isTighter)
+        {
+            decimal? bound = Limit(inclusive);
+            if (schema[exclusive] is JsonValue flag && flag.TryGetValue(out bool on)) return (bound, on && bound is not null);
+            return Limit(exclusive) is { } strict && (bound is null || !isTighter(bound.Value, strict)) ? (strict, true) : (bound, false);
+        }
+
+        decimal? Limit(string key)
+        {
+            if (schema[key] is not { } node) return null;
+            double number = SchemaMerge.Number(node, path, key);
+            // What is written has at most 15 digits; a bound beyond that binds nothing, or everything.
+            if (Math.Abs(number) > (double)JsonNumberGrammar.Largest) return number > 0 ? JsonNumberGrammar.Largest + 1 : -JsonNumberGrammar.Largest - 1;
+            return SchemaMerge.IsDecimal(node, out decimal exact) ? exact : (decimal)number;
+        }
     }
 
     private string Rule(string expression)
     {
-        string rule = $"s{_numRules++}";
-        _rules.Append(rule).Append(" ::= ").Append(expression).Append('\n');
+        string rule = NewRule();
+        Add(rule, expression);
         return rule;
     }
 
-    private string Choice(IEnumerable<string> options) => Rule(string.Join(" | ", options));
+    private string NewRule() => ++_numRules <= MaxRules ? $"s{_numRules}" : throw new FlywheelException($"the schema becomes more than {MaxRules} rules; make it smaller");
+
+    private void Add(string rule, string expression)
+    {
+        _rules.Append(rule).Append(" ::= ").Append(expression).Append('\n');
+        if (_rules.Length > MaxLength) throw new FlywheelException($"the schema becomes a grammar of more than {MaxLength} characters; make it smaller");
+    }
+
+    private static string Choice(IEnumerable<string> options) => options.ToArray() switch { [] => "nothing", [var only] => only, var several => string.Join(" | ", several) };
 
     private static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r") + "\"";
 
     private static string Compact(JsonNode? value) => value?.ToJsonString(JsonText.Compact) ?? "null";
 
-    private static JsonArray Array(JsonNode? node, string path) =>
-        node is JsonArray { Count: > 0 } array ? array : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected an array that is not empty");
-
-    private static string Text(JsonNode? node, string path) =>
-        node is JsonValue value && value.TryGetValue(out string? text) ? text : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a text");
-
     private static int? Count(JsonObject schema, string key, string path) =>
-        schema[key] is not { } node ? null : node is JsonValue value && value.TryGetValue(out int count) && count is >= 0 and <= 2000 ? count : throw new FlywheelException($"{path}/{key} is {node.ToJsonString()}, expected a number from 0 to 2000");
+        schema[key] is not { } node ? null
+            : node is JsonValue value && value.GetValueKind() == JsonValueKind.Number && SchemaMerge.Number(value, path, key) is var count && count is >= 0 and <= MaxCount && count == Math.Floor(count) ? (int)count
+            : throw new FlywheelException($"{path}/{key} is {node.ToJsonString()}, expected a number from 0 to {MaxCount}");
 }

@@ -2,37 +2,72 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine.Grammars;
 
-/// <summary>The bytes of all tokens as a tree: tokens that begin alike are tried once. Immutable.</summary>
+/// <summary>
+/// The bytes of all tokens as a tree, laid out in the order of a walk: a node's children follow it, and a walk that has
+/// no use for a node goes on at its end. Tokens that begin alike are tried once. Immutable.
+/// </summary>
 internal sealed class TokenTrie
 {
-    private readonly List<SortedDictionary<byte, int>> _children = [[]];
-    private readonly List<List<int>> _ends = [[]];
+    private readonly byte[] _bytes, _depths;
+    private readonly int[] _ends, _firstTokens, _tokens;
 
     public TokenTrie(Tokenizer tokenizer, int vocabSize)
     {
         VocabSize = vocabSize;
-        for (int id = 0; id < vocabSize; id++)
+        int[] ids = [.. Enumerable.Range(0, vocabSize).Where(id => !tokenizer.Bytes(id).IsEmpty)]; // special tokens are no text
+        Array.Sort(ids, (a, b) => tokenizer.Bytes(a).SequenceCompareTo(tokenizer.Bytes(b)));
+        var bytes = new List<byte>(3 * ids.Length);
+        var depths = new List<byte>(3 * ids.Length);
+        var ends = new List<int>(3 * ids.Length);
+        var firstTokens = new List<int>(3 * ids.Length);
+        var tokens = new List<int>(ids.Length);
+        var path = new List<int>(); // nodes of the token before
+        ReadOnlySpan<byte> before = [];
+        foreach (int id in ids)
         {
-            if (tokenizer.Bytes(id).IsEmpty) continue; // special tokens are no text
-            int node = 0;
-            foreach (byte b in tokenizer.Bytes(id))
+            ReadOnlySpan<byte> token = tokenizer.Bytes(id);
+            // Beyond a byte's range nobody's tokens go; such a one would simply never be allowed.
+            if (token.Length > byte.MaxValue) continue;
+            int shared = token.CommonPrefixLength(before);
+            Leave(shared);
+            for (int depth = shared; depth < token.Length; depth++)
             {
-                if (!_children[node].TryGetValue(b, out int child))
-                {
-                    child = _children.Count;
-                    _children[node].Add(b, child);
-                    _children.Add([]);
-                    _ends.Add([]);
-                }
-                node = child;
+                path.Add(bytes.Count);
+                bytes.Add(token[depth]);
+                depths.Add((byte)depth);
+                ends.Add(0);
+                firstTokens.Add(tokens.Count);
             }
-            _ends[node].Add(id);
+            tokens.Add(id);
+            before = token;
+            MaxTokenBytes = Math.Max(MaxTokenBytes, token.Length);
+        }
+        Leave(0);
+        firstTokens.Add(tokens.Count);
+        (_bytes, _depths, _ends, _firstTokens, _tokens) = ([.. bytes], [.. depths], [.. ends], [.. firstTokens], [.. tokens]);
+
+        void Leave(int shared)
+        {
+            for (int i = shared; i < path.Count; i++) ends[path[i]] = bytes.Count;
+            path.RemoveRange(shared, path.Count - shared);
         }
     }
 
     public int VocabSize { get; }
 
-    public IReadOnlyDictionary<byte, int> Children(int node) => _children[node];
+    /// <summary>Bytes of the longest token.</summary>
+    public int MaxTokenBytes { get; }
 
-    public IReadOnlyList<int> Ends(int node) => _ends[node];
+    public int NumNodes => _bytes.Length;
+
+    public byte Byte(int node) => _bytes[node];
+
+    /// <summary>Bytes before the node's own.</summary>
+    public int Depth(int node) => _depths[node];
+
+    /// <summary>The first node after the node's descendants.</summary>
+    public int End(int node) => _ends[node];
+
+    /// <summary>Tokens that end at the node.</summary>
+    public ReadOnlySpan<int> Tokens(int node) => _tokens.AsSpan(_firstTokens[node].._firstTokens[node + 1]);
 }
