@@ -36,7 +36,7 @@ internal static class TrainCommand
         }
         TrainingResult result = TrainingResult.Read(run!.RunFolder)!;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
-            .AddRow("model", Markup.Escape(result.ModelPath))
+            .AddRow(run.Result.Adapter is null ? "model" : "adapter", Markup.Escape(result.ModelPath))
             .AddRow("run", Markup.Escape(run.RunFolder))
             .AddRow("curve", Markup.Escape(Path.Combine(run.RunFolder, "curve.svg")))
             .AddRow("steps, tokens", $"{result.Steps:N0}, {result.Tokens:N0}")

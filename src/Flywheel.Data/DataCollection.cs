@@ -94,7 +94,7 @@ public sealed class DataCollection
                 continue;
             }
             // A curated edit may be a matter of one comma: the turn that wrote it has removed what is equal.
-            string key = string.Join('\n', item.Examples[0].Texts.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
+            string key = string.Join('\n', item.Examples[0].Identity.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
             if (item.Split is null && !seen.Add(StableHash.Of(key)))
             {
                 report.Dropped("item: exact duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");

@@ -43,6 +43,8 @@ public static class DatasetBuilder
                 TokenizerHash = tokenizer.Hash,
                 VocabSize = tokenizer.VocabSize,
                 Pairs = encoder.Pairs,
+                Labels = encoder.Labels,
+                LogProbs = encoder.LogProbs,
                 Facts = new SortedDictionary<string, string>(StringComparer.Ordinal)
                 {
                     ["recipe"] = recipe.Name,
@@ -53,20 +55,13 @@ public static class DatasetBuilder
             using var writer = new TokenDatasetWriter(home.Datasets, template);
             List<int> lengths = [];
             long targets = 0, characters = 0;
-            foreach ((SourceItem item, SourceReport source) in collection.Entries(split))
+            IEnumerable<EncodedDocument> documents = Encoded(encoder, split, count => characters += count);
+            if (recipe.Train.Objective == TrainRecipe.Kto) documents = encoder.WithOthers([.. documents]);
+            foreach (EncodedDocument document in documents)
             {
-                foreach (Example example in item.Examples)
-                {
-                    IReadOnlyList<(int[] Tokens, byte[] Targets)> documents = encoder.Encode(item.Id, example);
-                    if (documents.Count == 0) source.Dropped($"example: over {context} tokens", item.Id);
-                    else characters += example.Texts.Sum(text => (long)text.Length);
-                    foreach ((int[] tokens, byte[] marks) in documents)
-                    {
-                        writer.Add(tokens, marks);
-                        lengths.Add(tokens.Length);
-                        targets += marks.Sum(mark => (long)mark);
-                    }
-                }
+                writer.Add(document.Tokens, document.Targets, document.Label, document.LogProbs);
+                lengths.Add(document.Tokens.Length);
+                targets += document.Targets.Sum(mark => (long)mark);
             }
             if (lengths.Count == 0) return null;
             lengths.Sort();
@@ -75,6 +70,20 @@ public static class DatasetBuilder
             collection.Report.Splits[split.ToString().ToLowerInvariant()] =
                 new SplitReport(lengths.Count, total, targets, (double)characters / total, Percentile(0.05), Percentile(0.5), Percentile(0.95), lengths[^1]);
             return writer.Complete();
+        }
+
+        IEnumerable<EncodedDocument> Encoded(DocumentEncoder encoder, Split split, Action<long> addCharacters)
+        {
+            foreach ((SourceItem item, SourceReport source) in collection.Entries(split))
+            {
+                foreach (Example example in item.Examples)
+                {
+                    IReadOnlyList<EncodedDocument> documents = encoder.Encode(item.Id, example);
+                    if (documents.Count == 0) source.Dropped($"example: over {context} tokens", item.Id);
+                    else addCharacters(example.Texts.Sum(text => (long)text.Length));
+                    foreach (EncodedDocument document in documents) yield return document;
+                }
+            }
         }
     }
 
@@ -100,6 +109,8 @@ public static class DatasetBuilder
                 ["non_preferred_output"] = new Conversation([pair.Rejected.Messages[^1]]).ToJson()["messages"]!.DeepClone(),
             },
             TextExample text => new JsonObject { ["text"] = text.Text },
+            JudgedExample judged => With(judged.Conversation, ("label", judged.Liked)),
+            SampledExample sampled => With(sampled.Prompt, ("tokens", Numbers(sampled.Tokens)), ("logprobs", Numbers(sampled.LogProbs)), ("reward", sampled.Reward)),
             _ => throw new InvalidOperationException(example.GetType().Name),
         };
         row["id"] = item.Id;
@@ -107,4 +118,13 @@ public static class DatasetBuilder
         if (item.Licence.Length > 0) row["licence"] = item.Licence;
         return row;
     }
+
+    private static JsonObject With(Conversation conversation, params (string Name, JsonNode Value)[] fields)
+    {
+        JsonObject json = conversation.ToJson();
+        foreach ((string name, JsonNode value) in fields) json[name] = value;
+        return json;
+    }
+
+    private static JsonArray Numbers<T>(IEnumerable<T> values) => [.. values.Select(value => JsonValue.Create(value))];
 }

@@ -2,6 +2,16 @@ using Flywheel.Model;
 
 namespace Flywheel.Data;
 
+/// <summary>A document as the dataset holds it.</summary>
+/// <param name="Tokens">Ids.</param>
+/// <param name="Targets">1 where the token is learnt.</param>
+/// <param name="Label">What was thought of it, where the objective asks.</param>
+/// <param name="LogProbs">Of each token when it was sampled, where the objective asks; 0 where it was not.</param>
+internal sealed record EncodedDocument(int[] Tokens, byte[] Targets, float? Label = null, float[]? LogProbs = null)
+{
+    public int PromptLength => Targets.AsSpan().IndexOf((byte)1);
+}
+
 /// <summary>From an example to the token documents of one objective.</summary>
 internal sealed class DocumentEncoder
 {
@@ -20,14 +30,18 @@ internal sealed class DocumentEncoder
         _endOfText = tokenizer.SpecialTokens[Tokenizer.EndOfText];
     }
 
-    public bool Pairs => _objective == TrainRecipe.Preference;
+    public bool Pairs => _objective is TrainRecipe.Preference or TrainRecipe.Kto;
+
+    public bool Labels => _objective is TrainRecipe.Kto or TrainRecipe.Policy;
+
+    public bool LogProbs => _objective == TrainRecipe.Policy;
 
     /// <summary>
     /// One document; several when a long text is split; two (preferred, rejected) for a pair; none when the example
     /// is too long to be kept.
     /// </summary>
     /// <exception cref="FlywheelException">The example does not suit the objective; names the item.</exception>
-    public IReadOnlyList<(int[] Tokens, byte[] Targets)> Encode(string id, Example example)
+    public IReadOnlyList<EncodedDocument> Encode(string id, Example example)
     {
         switch (_objective, example)
         {
@@ -36,36 +50,95 @@ internal sealed class DocumentEncoder
             case (TrainRecipe.NextToken, ConversationExample conversation):
                 return Continue(_template.Document(conversation.Conversation).Tokens);
             case (TrainRecipe.Supervised, ConversationExample conversation):
-                return Fitting(_template.Document(conversation.Conversation));
+                return Fitting(Document(conversation.Conversation));
             case (TrainRecipe.Preference, PairExample pair):
-                return Fitting(_template.Document(pair.Preferred), _template.Document(pair.Rejected));
+                return Fitting(Document(pair.Preferred), Document(pair.Rejected));
+            case (TrainRecipe.Kto, JudgedExample judged):
+                return Fitting(Judged(judged));
+            case (TrainRecipe.Policy, SampledExample sampled):
+                return Fitting(Sampled(id, sampled));
             default:
-                string found = example switch { TextExample => "plain text", ConversationExample => "a conversation", _ => "a preference pair" };
+                string found = example switch
+                {
+                    TextExample => "plain text",
+                    ConversationExample => "a conversation",
+                    JudgedExample => "a judged answer",
+                    SampledExample => "a sampled answer",
+                    _ => "a preference pair",
+                };
                 string expected = _objective switch
                 {
                     TrainRecipe.NextToken => "text or conversations",
                     TrainRecipe.Supervised => "conversations (a jsonl source, or 'as: copy')",
+                    TrainRecipe.Kto => "judged answers (a jsonl source with messages and label)",
+                    TrainRecipe.Policy => "sampled answers (a jsonl source with messages, tokens, logprobs and reward)",
                     _ => "preference pairs (a jsonl source with preferred_output and non_preferred_output)",
                 };
                 throw new FlywheelException($"{id} is {found}; objective '{_objective}' expects {expected}");
         }
     }
 
-    /// <summary>Every token is learnt but the first, which nothing comes before.</summary>
-    private List<(int[], byte[])> Continue(int[] tokens)
+    /// <summary>
+    /// Puts behind every judged answer its prompt with the next other prompt's answer: KTO measures on them how far the model
+    /// has moved. What exceeds the context is cut.
+    /// </summary>
+    public IEnumerable<EncodedDocument> WithOthers(IReadOnlyList<EncodedDocument> documents)
     {
-        List<(int[], byte[])> documents = [];
+        for (int i = 0; i < documents.Count; i++)
+        {
+            yield return documents[i];
+            int[] prompt = documents[i].Tokens[..documents[i].PromptLength];
+            EncodedDocument other = Enumerable.Range(1, documents.Count).Select(step => documents[(i + step) % documents.Count])
+                .FirstOrDefault(candidate => !candidate.Tokens.AsSpan(0, candidate.PromptLength).SequenceEqual(prompt)) ?? documents[i];
+            int length = Math.Min(_context, prompt.Length + other.Tokens.Length - other.PromptLength) - prompt.Length;
+            yield return documents[i] with
+            {
+                Tokens = [.. prompt, .. other.Tokens.AsSpan(other.PromptLength, length)],
+                Targets = [.. new byte[prompt.Length], .. other.Targets.AsSpan(other.PromptLength, length)],
+            };
+        }
+    }
+
+    private EncodedDocument Document(Conversation conversation)
+    {
+        (int[] tokens, byte[] targets) = _template.Document(conversation);
+        return new EncodedDocument(tokens, targets);
+    }
+
+    /// <summary>Only the last answer was judged.</summary>
+    private EncodedDocument Judged(JudgedExample example)
+    {
+        EncodedDocument document = Document(example.Conversation) with { Label = example.Liked ? 1 : -1 };
+        document.Targets.AsSpan(0, _template.Prompt(new Conversation([.. example.Conversation.Messages.SkipLast(1)])).Length).Clear();
+        return document;
+    }
+
+    /// <summary>The answer's ids are those that were sampled, whatever the tokenizer would make of their text.</summary>
+    private EncodedDocument Sampled(string id, SampledExample example)
+    {
+        int outside = example.Tokens.FirstOrDefault(token => token < 0 || token >= _tokenizer.VocabSize, -1);
+        if (outside != -1 || example.Tokens.Contains(-1)) throw new FlywheelException($"{id}: field 'tokens' holds {outside}, expected ids below {_tokenizer.VocabSize}");
+        int[] prompt = _template.Prompt(example.Prompt);
+        byte[] targets = new byte[prompt.Length + example.Tokens.Count];
+        targets.AsSpan(prompt.Length).Fill(1);
+        return new EncodedDocument([.. prompt, .. example.Tokens], targets, example.Reward, [.. new float[prompt.Length], .. example.LogProbs]);
+    }
+
+    /// <summary>Every token is learnt but the first, which nothing comes before.</summary>
+    private List<EncodedDocument> Continue(int[] tokens)
+    {
+        List<EncodedDocument> documents = [];
         for (int start = 0; start + 1 < tokens.Length; start += _context)
         {
             int[] part = tokens[start..Math.Min(tokens.Length, start + _context)];
             if (part.Length < 2) break;
             byte[] targets = new byte[part.Length];
             targets.AsSpan(1).Fill(1);
-            documents.Add((part, targets));
+            documents.Add(new EncodedDocument(part, targets));
         }
         return documents;
     }
 
-    private (int[], byte[])[] Fitting(params (int[] Tokens, byte[] Targets)[] documents) =>
+    private EncodedDocument[] Fitting(params EncodedDocument[] documents) =>
         documents.All(document => document.Tokens.Length <= _context) ? documents : [];
 }

@@ -6,8 +6,9 @@ namespace Flywheel.Data;
 
 /// <summary>
 /// JSON lines as OpenAI's fine-tuning takes them: conversations, <c>{"messages": [...]}</c>, or preference pairs,
-/// <c>{"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}</c>. Further fields
-/// are lineage; of them <c>id</c> names the item, <c>group</c> keeps items in one split and <c>licence</c> is kept.
+/// <c>{"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}</c>; a conversation with
+/// <c>"label": true</c> or <c>false</c> is an answer that was liked or not; <c>{"messages": [...], "tokens": [ids], "logprobs":
+/// [...], "reward": 1}</c> is a prompt with an answer as it was sampled. Further fields are lineage; of them <c>id</c> names the item, <c>group</c> keeps items in one split and <c>licence</c> is kept.
 /// </summary>
 public static class JsonlSource
 {
@@ -59,10 +60,18 @@ public static class JsonlSource
         if (node is not JsonObject row) throw new FlywheelException("is not a JSON object, expected {\"messages\": [...]} or a preference pair");
         try
         {
-            Example example = row.ContainsKey("messages") ? new ConversationExample(WithAnswer(Messages(row, "messages")))
+            Example example = row.ContainsKey("tokens") ? Sampled(row)
+                : row.ContainsKey("label") ? Judged(row)
+                : row.ContainsKey("messages") ? new ConversationExample(WithAnswer(Messages(row, "messages")))
                 : row.ContainsKey("preferred_output") || row.ContainsKey("non_preferred_output") ? Pair(row)
                 : throw new FlywheelException($"has the fields {string.Join(", ", row.Select(field => field.Key))}, expected messages, or input with preferred_output and non_preferred_output");
-            Conversation asked = example is PairExample pair ? pair.Preferred : ((ConversationExample)example).Conversation;
+            Conversation asked = example switch
+            {
+                PairExample pair => pair.Preferred,
+                JudgedExample judged => judged.Conversation,
+                SampledExample sampled => sampled.Prompt,
+                _ => ((ConversationExample)example).Conversation,
+            };
             // Answers to one prompt stay together.
             string group = Text(row, "group") ?? "prompt:" + string.Join('\n', asked.Messages.TakeWhile(message => message.Role != Role.Assistant).Select(message => message.Text));
             return new SourceItem(Text(row, "id") ?? id, group, [example], Text(row, "licence") ?? "");
@@ -72,6 +81,26 @@ public static class JsonlSource
             // A field twice, or half of a surrogate pair: found only when the object is first read.
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
+    }
+
+    private static JudgedExample Judged(JsonObject row) =>
+        new(WithAnswer(Messages(row, "messages")), row["label"] is JsonValue value && value.TryGetValue(out bool liked)
+            ? liked
+            : throw new FlywheelException($"field 'label' is {row["label"]?.ToJsonString(JsonText.Compact) ?? "null"}, expected true or false"));
+
+    private static SampledExample Sampled(JsonObject row)
+    {
+        int[] tokens = Numbers<int>("tokens", "token ids");
+        float[] logProbs = Numbers<float>("logprobs", "log-probabilities, at most 0, one for each token");
+        if (tokens.Length == 0 || logProbs.Length != tokens.Length || logProbs.Any(value => !(value <= 0 && float.IsFinite(value))))
+            throw new FlywheelException($"fields 'tokens' and 'logprobs' have {tokens.Length} and {logProbs.Length} numbers, expected as many log-probabilities, at most 0, as tokens");
+        float reward = row["reward"] is JsonValue value && value.TryGetValue(out float number) && float.IsFinite(number) ? number
+            : throw new FlywheelException($"field 'reward' is {row["reward"]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected a number");
+        return new SampledExample(Messages(row, "messages"), tokens, logProbs, reward);
+
+        T[] Numbers<T>(string field, string expected) => row[field] is JsonArray array && array.All(item => item is JsonValue number && number.TryGetValue<T>(out _))
+            ? [.. array.Select(item => item!.GetValue<T>())]
+            : throw new FlywheelException($"field '{field}' is {(row.ContainsKey(field) ? "no list of numbers" : "missing")}, expected {expected}");
     }
 
     private static PairExample Pair(JsonObject row)

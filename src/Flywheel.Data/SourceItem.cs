@@ -15,6 +15,9 @@ public abstract record Example
 {
     /// <summary>All its text, for learning a tokenizer and for counting characters.</summary>
     public abstract IEnumerable<string> Texts { get; }
+
+    /// <summary>Equal for what is to be kept once.</summary>
+    public virtual IEnumerable<string> Identity => Texts;
 }
 
 /// <summary>Plain text to continue.</summary>
@@ -33,6 +36,24 @@ public sealed record ConversationExample(Conversation Conversation) : Example
 public sealed record PairExample(Conversation Preferred, Conversation Rejected) : Example
 {
     public override IEnumerable<string> Texts => Preferred.Messages.Concat(Rejected.Messages.TakeLast(1)).Select(message => message.Text);
+}
+
+/// <summary>An answer that a person liked or did not.</summary>
+public sealed record JudgedExample(Conversation Conversation, bool Liked) : Example
+{
+    public override IEnumerable<string> Texts => Conversation.Messages.Select(message => message.Text);
+}
+
+/// <summary>An answer as it was sampled by a model, and what it was worth.</summary>
+/// <param name="Prompt">All that came before.</param>
+/// <param name="Tokens">The sampled ids.</param>
+/// <param name="LogProbs">Of each, under the distribution that it was drawn from.</param>
+/// <param name="Reward">1 for good, -1 for bad, or anything between and beyond.</param>
+public sealed record SampledExample(Conversation Prompt, IReadOnlyList<int> Tokens, IReadOnlyList<float> LogProbs, float Reward) : Example
+{
+    public override IEnumerable<string> Texts => Prompt.Messages.Select(message => message.Text);
+
+    public override IEnumerable<string> Identity => [.. Texts, string.Join(' ', Tokens)];
 }
 
 /// <summary>Which side of the data an item is on.</summary>

@@ -40,7 +40,8 @@ public sealed record Recipe
         {
             check.State(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
             check.State(Model is not null, "model", "missing", "one, because there is no base");
-            check.State(Train.Objective != TrainRecipe.Preference, "base", "missing", "one, because preference training starts from a model");
+            check.State(Train.Objective is TrainRecipe.NextToken or TrainRecipe.Supervised, "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
+            check.State(Train.Lora is null, "base", "missing", "one, because train.lora adapts a model");
         }
         else
         {
@@ -178,11 +179,15 @@ public sealed record SourceRecipe
 /// <summary>How to train.</summary>
 public sealed record TrainRecipe
 {
-    public const string NextToken = "next-token", Supervised = "supervised", Preference = "preference";
+    public const string NextToken = "next-token", Supervised = "supervised", Preference = "preference", Kto = "kto", Policy = "policy";
 
     public const string AdamW = "adamw", Muon = "muon", Trapezoid = "trapezoid", Cosine = "cosine";
 
-    /// <summary><c>next-token</c>, <c>supervised</c> (loss on the assistant's tokens) or <c>preference</c> (DPO).</summary>
+    /// <summary>
+    /// <c>next-token</c>, <c>supervised</c> (loss on the assistant's tokens), <c>preference</c> (DPO, on pairs), <c>kto</c> (on
+    /// single answers that were liked or not) or <c>policy</c> (on served answers with rewards, corrected by the recorded
+    /// log-probabilities).
+    /// </summary>
     public required string Objective { get; init; }
 
     /// <summary>Passes over the data; give this or <see cref="Steps"/>.</summary>
@@ -232,11 +237,35 @@ public sealed record TrainRecipe
     /// </summary>
     public double AverageDecay { get; init; }
 
-    /// <summary>DPO's beta: how dearly moving away from the reference is paid (Rafailov 2023, arXiv 2305.18290).</summary>
+    /// <summary>
+    /// Weight of the mean squared logarithm of the softmax's denominator, which keeps logits from drifting (Chowdhery 2022, arXiv
+    /// 2204.02311); 1e-4 is usual. The logged loss is without it.
+    /// </summary>
+    public double ZLoss { get; init; }
+
+    /// <summary>Train low-rank adapters on a frozen base; the result is an adapter. Null trains all weights.</summary>
+    public LoraRecipe? Lora { get; init; }
+
+    /// <summary>
+    /// Keep each layer's input only and compute the layer again on the way back: memory for long contexts, at a third more work,
+    /// with the same gradients.
+    /// </summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>DPO's and KTO's beta: how dearly moving away from the reference is paid (Rafailov 2023, arXiv 2305.18290).</summary>
     public double DpoBeta { get; init; } = 0.1;
 
     /// <summary>Weight of the supervised loss on the preferred answer, added to DPO's.</summary>
     public double DpoSupervised { get; init; }
+
+    /// <summary>KTO's weight of answers that were liked; with unequal numbers, the rarer kind wants the larger weight.</summary>
+    public double KtoDesirable { get; init; } = 1;
+
+    /// <summary>KTO's weight of answers that were not.</summary>
+    public double KtoUndesirable { get; init; } = 1;
+
+    /// <summary>Policy training's largest importance weight of a token.</summary>
+    public double ImportanceCap { get; init; } = 2;
 
     /// <summary>Seconds between checkpoints.</summary>
     public double CheckpointSeconds { get; init; } = 60;
@@ -255,7 +284,7 @@ public sealed record TrainRecipe
 
     internal void Validate(RecipeCheck check)
     {
-        check.OneOf("train.objective", Objective, [NextToken, Supervised, Preference]);
+        check.OneOf("train.objective", Objective, [NextToken, Supervised, Preference, Kto, Policy]);
         check.NotNegative("train.epochs", Epochs);
         check.AtLeast(0, "train.steps", Steps);
         check.That(Epochs > 0 || Steps > 0, "train.epochs", Epochs, "epochs or steps above 0");
@@ -277,9 +306,41 @@ public sealed record TrainRecipe
         check.That(AverageDecay is >= 0 and < 1, "train.average_decay", AverageDecay, "a number from 0 to below 1");
         check.Positive("train.dpo_beta", DpoBeta);
         check.NotNegative("train.dpo_supervised", DpoSupervised);
+        check.NotNegative("train.z_loss", ZLoss);
+        check.NotNegative("train.kto_desirable", KtoDesirable);
+        check.NotNegative("train.kto_undesirable", KtoUndesirable);
+        check.Positive("train.importance_cap", ImportanceCap);
+        Lora?.Validate(check);
+        check.That(Lora is null || Optimizer == AdamW, "train.optimizer", Optimizer, $"{AdamW}, because train.lora has no hidden matrices of its own");
         check.Positive("train.checkpoint_seconds", CheckpointSeconds);
         check.AtLeast(1, "train.evaluate_every", EvaluateEvery);
         check.OneOf("train.precision", Precision, ["float32", "bfloat16"]);
         check.OneOf("train.save", Save, ["float32", "bfloat16"]);
+    }
+}
+
+/// <summary>Low-rank adapters; see <see cref="AdapterConfig"/>.</summary>
+public sealed record LoraRecipe
+{
+    public int Rank { get; init; } = 16;
+
+    public double Alpha { get; init; } = 32;
+
+    /// <summary>Projections that are adapted.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = AdapterConfig.Modules;
+
+    /// <summary>Scale by alpha / sqrt(rank) instead of alpha / rank.</summary>
+    public bool Rslora { get; init; }
+
+    /// <param name="baseHash">Of the model that is adapted.</param>
+    public AdapterConfig ToConfig(string baseHash) => new() { Rank = Rank, Alpha = Alpha, RsLora = Rslora, TargetModules = Targets, Base = baseHash };
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.AtLeast(1, "train.lora.rank", Rank);
+        check.Positive("train.lora.alpha", Alpha);
+        check.State(Targets.Count > 0, "train.lora.targets", "empty", $"some of {NearestName.List(AdapterConfig.Modules)}");
+        for (int i = 0; i < Targets.Count; i++) check.OneOf($"train.lora.targets[{i}]", Targets[i], AdapterConfig.Modules);
+        check.State(Targets.Distinct().Count() == Targets.Count, "train.lora.targets", "holding a name twice", "each once");
     }
 }

@@ -2,9 +2,12 @@
 //   tokens.bin     all documents' token ids one after another, uint16 or uint32 little-endian
 //   targets.bin    one byte a token: 1 where the token is to be learnt (the assistant's), 0 where it is context
 //   documents.bin  int64 offsets into tokens, one a document and one past the end
+//   labels.bin     float32, one a document: what was thought of it (kto: 1 or -1; policy: its reward); where there are any
+//   logprobs.bin   float32, one a token: log-probability when the token was sampled (0 where it was not); where there are any
 //   dataset.json   DatasetManifest
 // Documents are whole and never padded: the trainer packs them into micro-batches by (seed, step). In a dataset of
-// pairs, documents 2i and 2i+1 are the preferred and the rejected answer to the same prompt.
+// pairs, documents 2i and 2i+1 are the preferred and the rejected answer to the same prompt; with labels, the answer that was
+// judged and another prompt's answer to the same prompt, which measures how far the model has moved (KTO).
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -24,6 +27,31 @@ public sealed record DatasetManifest
 
     public bool Pairs { get; init; }
 
+    /// <summary>Every document has a label.</summary>
+    public bool Labels { get; init; }
+
+    /// <summary>Every token has a log-probability.</summary>
+    public bool LogProbs { get; init; }
+
+    /// <summary>In words.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string Content => (Pairs, Labels, LogProbs) switch
+    {
+        (true, false, _) => "holds preference pairs",
+        (true, true, _) => "holds single answers that were judged",
+        (false, true, true) => "holds sampled answers with rewards",
+        _ => "holds plain documents",
+    };
+
+    /// <summary>Whether an objective (<see cref="TrainRecipe.Objective"/>) learns from this.</summary>
+    public bool Suits(string objective) => (Pairs, Labels, LogProbs) == objective switch
+    {
+        TrainRecipe.Preference => (true, false, false),
+        TrainRecipe.Kto => (true, true, false),
+        TrainRecipe.Policy => (false, true, true),
+        _ => (false, false, false),
+    };
+
     public long NumDocuments { get; init; }
 
     public long NumTokens { get; init; }
@@ -40,8 +68,11 @@ public sealed record DatasetManifest
 public sealed class TokenDataset : IDisposable
 {
     private readonly MemoryMappedFile _tokensFile, _targetsFile;
+    private readonly MemoryMappedFile? _logProbsFile;
     private readonly MemoryMappedViewAccessor _tokens, _targets;
+    private readonly MemoryMappedViewAccessor? _logProbs;
     private readonly long[] _offsets;
+    private readonly float[] _labels = [];
 
     private TokenDataset(string path, DatasetManifest manifest)
     {
@@ -52,6 +83,10 @@ public sealed class TokenDataset : IDisposable
         _targetsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "targets.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         _tokens = _tokensFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         _targets = _targetsFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        if (manifest.Labels) _labels = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(System.IO.Path.Combine(path, "labels.bin"))).ToArray();
+        if (!manifest.LogProbs) return;
+        _logProbsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "logprobs.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _logProbs = _logProbsFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
     public string Path { get; }
@@ -79,7 +114,10 @@ public sealed class TokenDataset : IDisposable
         if (manifest.NumDocuments < 0 || manifest.NumTokens < 2 * (Int128)manifest.NumDocuments) throw new FlywheelException($"{manifestPath}: {manifest.NumTokens} tokens in {manifest.NumDocuments} documents, expected at least 2 in each");
         if (manifest.BytesPerToken is not (2 or 4)) throw new FlywheelException($"{manifestPath}: field 'bytes_per_token' is {manifest.BytesPerToken}, expected 2 or 4");
         if (manifest.Pairs && manifest.NumDocuments % 2 != 0) throw new FlywheelException($"{manifestPath}: {manifest.NumDocuments} documents, expected an even number in a dataset of pairs");
-        foreach ((string name, Int128 expected) in new[] { ("tokens.bin", (Int128)manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", ((Int128)manifest.NumDocuments + 1) * 8) })
+        List<(string, Int128)> files = [("tokens.bin", (Int128)manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", ((Int128)manifest.NumDocuments + 1) * 8)];
+        if (manifest.Labels) files.Add(("labels.bin", (Int128)manifest.NumDocuments * 4));
+        if (manifest.LogProbs) files.Add(("logprobs.bin", (Int128)manifest.NumTokens * 4));
+        foreach ((string name, Int128 expected) in files)
         {
             var file = new FileInfo(System.IO.Path.Combine(path, name));
             if (!file.Exists || file.Length != expected)
@@ -128,6 +166,21 @@ public sealed class TokenDataset : IDisposable
     public void ReadTargets(long document, int start, Span<byte> destination) =>
         _targets.SafeMemoryMappedViewHandle.ReadSpan((ulong)Position(document, start, destination.Length), destination);
 
+    /// <summary>A document's label; only in a dataset that has them.</summary>
+    /// <exception cref="FlywheelException">It is not finite: the file is damaged.</exception>
+    public float Label(long document) => float.IsFinite(_labels[document])
+        ? _labels[document]
+        : throw new FlywheelException($"{System.IO.Path.Combine(Path, "labels.bin")}: document {document} has {_labels[document]}, expected a number; the file is damaged");
+
+    /// <summary>Copies the log-probabilities that tokens had when they were sampled; only in a dataset that has them.</summary>
+    public void ReadLogProbs(long document, int start, Span<float> destination)
+    {
+        _logProbs!.SafeMemoryMappedViewHandle.ReadSpan((ulong)Position(document, start, destination.Length) * 4, destination);
+        int outside = destination.IndexOfAnyExceptInRange(float.MinValue, 0);
+        if (outside >= 0)
+            throw new FlywheelException($"{System.IO.Path.Combine(Path, "logprobs.bin")}: token {start + outside} of document {document} has {destination[outside]}, expected a log-probability; the file is damaged");
+    }
+
     /// <summary>Place of a stretch of a document among all tokens.</summary>
     private long Position(long document, int start, int length)
     {
@@ -139,8 +192,10 @@ public sealed class TokenDataset : IDisposable
     {
         _tokens.Dispose();
         _targets.Dispose();
+        _logProbs?.Dispose();
         _tokensFile.Dispose();
         _targetsFile.Dispose();
+        _logProbsFile?.Dispose();
     }
 }
 
@@ -151,7 +206,9 @@ public sealed class TokenDatasetWriter : IDisposable
     private readonly DatasetManifest _template;
     private readonly int _bytesPerToken;
     private readonly FileStream _tokens, _targets;
+    private readonly FileStream? _logProbs;
     private readonly List<long> _offsets = [0];
+    private readonly List<float> _labels = [];
     private long _numTargets;
 
     /// <param name="parent">Folder of datasets; the new one appears in it under its hash.</param>
@@ -165,14 +222,19 @@ public sealed class TokenDatasetWriter : IDisposable
         Directory.CreateDirectory(_temporary);
         _tokens = new FileStream(System.IO.Path.Combine(_temporary, "tokens.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
         _targets = new FileStream(System.IO.Path.Combine(_temporary, "targets.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        if (template.LogProbs) _logProbs = new FileStream(System.IO.Path.Combine(_temporary, "logprobs.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
     }
 
     /// <param name="tokens">At least two ids: the first token is never predicted.</param>
     /// <param name="targets">1 where the token is to be learnt, else 0; the same length.</param>
+    /// <param name="label">Where the dataset has labels.</param>
+    /// <param name="logProbs">One for each token, where the dataset has them.</param>
     /// <exception cref="FlywheelException">The disk is full.</exception>
-    public void Add(ReadOnlySpan<int> tokens, ReadOnlySpan<byte> targets)
+    public void Add(ReadOnlySpan<int> tokens, ReadOnlySpan<byte> targets, float? label = null, ReadOnlySpan<float> logProbs = default)
     {
         if (tokens.Length < 2 || tokens.Length != targets.Length) throw new ArgumentException($"{tokens.Length} tokens with {targets.Length} targets");
+        if (label.HasValue != _template.Labels || !float.IsFinite(label ?? 0)) throw new ArgumentException($"label {label}", nameof(label));
+        if (logProbs.Length != (_template.LogProbs ? tokens.Length : 0) || logProbs.ContainsAnyExceptInRange(float.MinValue, 0)) throw new ArgumentException($"{tokens.Length} tokens with {logProbs.Length} log-probabilities", nameof(logProbs));
         int outside = tokens.IndexOfAnyExceptInRange(0, _template.VocabSize - 1);
         if (outside >= 0) throw new ArgumentException($"token {tokens[outside]} is outside the vocabulary of {_template.VocabSize}");
         byte[] bytes = new byte[tokens.Length * _bytesPerToken];
@@ -181,12 +243,14 @@ public sealed class TokenDatasetWriter : IDisposable
             if (_bytesPerToken == 2) BitConverter.TryWriteBytes(bytes.AsSpan(i * 2), (ushort)tokens[i]);
             else BitConverter.TryWriteBytes(bytes.AsSpan(i * 4), tokens[i]);
         }
-        byte[] marks = targets.ToArray();
+        byte[] marks = targets.ToArray(), sampled = MemoryMarshal.AsBytes(logProbs).ToArray();
         AtomicFile.NameFullDisk(_parent, () =>
         {
             _tokens.Write(bytes);
             _targets.Write(marks);
+            _logProbs?.Write(sampled);
         });
+        if (label is { } given) _labels.Add(given);
         _numTargets += targets.Count((byte)1);
         _offsets.Add(_offsets[^1] + tokens.Length);
     }
@@ -207,10 +271,15 @@ public sealed class TokenDatasetWriter : IDisposable
     {
         _tokens.Dispose();
         _targets.Dispose();
+        _logProbs?.Dispose();
+        if (_template.Labels) File.WriteAllBytes(System.IO.Path.Combine(_temporary, "labels.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_labels)).ToArray());
         File.WriteAllBytes(System.IO.Path.Combine(_temporary, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{_template.TokenizerHash} {_template.Pairs} {_bytesPerToken}\n"));
-        foreach (string name in new[] { "documents.bin", "targets.bin", "tokens.bin" })
+        string[] files = ["documents.bin", "targets.bin", "tokens.bin"];
+        if (_template.Labels) files = [.. files, "labels.bin"];
+        if (_template.LogProbs) files = [.. files, "logprobs.bin"];
+        foreach (string name in files)
         {
             using FileStream stream = File.OpenRead(System.IO.Path.Combine(_temporary, name));
             hash.AppendData(SHA256.HashData(stream));
@@ -232,11 +301,11 @@ public sealed class TokenDatasetWriter : IDisposable
     /// <summary>Drops what was not completed.</summary>
     public void Dispose()
     {
-        foreach (FileStream stream in new[] { _tokens, _targets })
+        foreach (FileStream? stream in new[] { _tokens, _targets, _logProbs })
         {
             try
             {
-                stream.Dispose();
+                stream?.Dispose();
             }
             catch (IOException)
             {

@@ -28,6 +28,12 @@ internal sealed class Batch
     /// <summary>Document of each segment.</summary>
     public long[] Documents { get; private set; } = [];
 
+    /// <summary>Label of each segment's document; empty in a dataset without.</summary>
+    public float[] Labels { get; private set; } = [];
+
+    /// <summary>Log-probability of each target when it was sampled, [M]; empty in a dataset without.</summary>
+    public float[] SampledLogProbs { get; private set; } = [];
+
     /// <param name="data">Where the segments' tokens are read.</param>
     /// <param name="segments">What to put into the batch.</param>
     /// <param name="everyToken">Learn every token (next-token training), or only those that the dataset marks.</param>
@@ -36,6 +42,8 @@ internal sealed class Batch
         var batch = new Batch(segments.Sum(segment => segment.NumInputs), segments.Count) { Documents = [.. segments.Select(segment => segment.Document)] };
         List<long> rows = [], targets = [];
         List<int> rowSegments = [];
+        List<float> sampled = [];
+        if (data.Manifest.Labels) batch.Labels = [.. segments.Select(segment => data.Label(segment.Document))];
         int at = 0;
         for (int s = 0; s < segments.Count; s++)
         {
@@ -44,6 +52,8 @@ internal sealed class Batch
             byte[] marks = new byte[segment.Length];
             data.ReadTokens(segment.Document, segment.Start, tokens);
             data.ReadTargets(segment.Document, segment.Start, marks);
+            float[] logProbs = new float[data.Manifest.LogProbs ? segment.Length : 0];
+            if (logProbs.Length > 0) data.ReadLogProbs(segment.Document, segment.Start, logProbs);
             tokens.AsSpan(0, segment.NumInputs).CopyTo(batch.Tokens.AsSpan(at));
             for (int i = 0; i < segment.NumInputs; i++)
             {
@@ -51,11 +61,12 @@ internal sealed class Batch
                 rows.Add(at + i);
                 targets.Add(tokens[i + 1]);
                 rowSegments.Add(s);
+                if (logProbs.Length > 0) sampled.Add(logProbs[i + 1]);
             }
             batch.SegmentLengths[s] = segment.NumInputs;
             at += segment.NumInputs;
         }
-        (batch.Rows, batch.Targets, batch.RowSegments) = ([.. rows], [.. targets], [.. rowSegments]);
+        (batch.Rows, batch.Targets, batch.RowSegments, batch.SampledLogProbs) = ([.. rows], [.. targets], [.. rowSegments], [.. sampled]);
         return batch;
     }
 }

@@ -13,54 +13,86 @@ namespace Flywheel.Training;
 internal sealed class DecoderModel : IDisposable
 {
     private readonly Dictionary<string, (Tensor Parameter, long FirstRow, long[] Shape)> _byName = new(StringComparer.Ordinal);
+    private readonly List<Tensor> _frozen = [];
+    private readonly List<LoraPart> _adapters = [];
+    private readonly float _loraScale;
     private readonly Layer[] _layers;
     private readonly Tensor _embedding, _finalNorm, _output, _noNorm;
     private readonly RopeTable _rope;
 
-    private sealed record Layer(Tensor InputNorm, Tensor Qkv, Tensor? QkvBias, Tensor? QNorm, Tensor? KNorm, Tensor Output, Tensor PostNorm, Tensor GateUp, Tensor Down);
+    private sealed record Layer(Tensor InputNorm, Projection Qkv, Tensor? QNorm, Tensor? KNorm, Projection Output, Tensor PostNorm, Projection GateUp, Projection Down);
 
-    private DecoderModel(ModelConfig config)
+    private sealed record Projection(Tensor Weight, Tensor? Bias, IReadOnlyList<LoraPart> Adapters);
+
+    /// <param name="config">Shape.</param>
+    /// <param name="lora">Train low-rank adapters and freeze all else; null trains every weight.</param>
+    private DecoderModel(ModelConfig config, LoraRecipe? lora = null)
     {
-        Config = config;
-        _rope = new RopeTable(config.MaxPositions, config.HeadDim, config.RopeTheta);
+        (Config, _loraScale) = (config, lora?.ToConfig("").Scale ?? 0);
+        _rope = new RopeTable(config);
         _noNorm = zeros(config.HeadDim).DetachFromDisposeScope();
         var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
-        Tensor Add(bool hidden, params string[] names)
+        _embedding = Add("model.embed_tokens.weight");
+        _layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer =>
+        {
+            string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.", mlp = prefix + "mlp.";
+            return new Layer(
+                Add(prefix + "input_layernorm.weight"),
+                Project(config.HasQkvBias, attention + "q_proj", attention + "k_proj", attention + "v_proj"),
+                config.HasQkNorm ? Add(attention + "q_norm.weight") : null,
+                config.HasQkNorm ? Add(attention + "k_norm.weight") : null,
+                Project(false, attention + "o_proj"),
+                Add(prefix + "post_attention_layernorm.weight"),
+                Project(false, mlp + "gate_proj", mlp + "up_proj"),
+                Project(false, mlp + "down_proj"));
+        })];
+        _finalNorm = Add("model.norm.weight");
+        _output = config.TieEmbeddings ? _embedding : Add("lm_head.weight");
+
+        Tensor Add(params string[] names) => AddJoint(false, names);
+
+        Projection Project(bool hasBias, params string[] modules)
+        {
+            Tensor weight = AddJoint(true, [.. modules.Select(module => module + ".weight")]);
+            Tensor? bias = hasBias ? Add([.. modules.Select(module => module + ".bias")]) : null;
+            LoraPart[] adapters = [.. modules.Where(module => lora?.Targets.Contains(module[(module.LastIndexOf('.') + 1)..]) == true).Select(module =>
+            {
+                (_, long row, long[] shape) = _byName[module + ".weight"];
+                return new LoraPart(module, Trained(module + ".lora_A.weight", [lora!.Rank, shape[1]]), Trained(module + ".lora_B.weight", [shape[0], lora.Rank]), row);
+            })];
+            _adapters.AddRange(adapters);
+            return new Projection(weight, bias, adapters);
+        }
+
+        Tensor AddJoint(bool hidden, string[] names)
         {
             long[] shape = [names.Sum(name => shapes[name][0]), .. shapes[names[0]][1..]];
-            Tensor parameter = zeros(shape, requires_grad: true).DetachFromDisposeScope();
-            Parameters.Add(new Parameter(names[0], parameter) { HiddenRows = hidden ? [.. names.Select(name => shapes[name][0])] : [] });
+            Tensor tensor = lora is null ? Trained(names[0], shape, hidden ? [.. names.Select(name => shapes[name][0])] : []) : zeros(shape).DetachFromDisposeScope();
+            if (lora is not null) _frozen.Add(tensor);
             long row = 0;
             foreach (string name in names)
             {
-                _byName[name] = (parameter, row, shapes[name]);
+                _byName[name] = (tensor, row, shapes[name]);
                 row += shapes[name][0];
             }
-            return parameter;
+            return tensor;
         }
-        _embedding = Add(hidden: false, "model.embed_tokens.weight");
-        _layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer =>
+
+        Tensor Trained(string name, long[] shape, long[]? hiddenRows = null)
         {
-            string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.";
-            return new Layer(
-                Add(hidden: false, prefix + "input_layernorm.weight"),
-                Add(hidden: true, attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"),
-                config.HasQkvBias ? Add(hidden: false, attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias") : null,
-                config.HasQkNorm ? Add(hidden: false, attention + "q_norm.weight") : null,
-                config.HasQkNorm ? Add(hidden: false, attention + "k_norm.weight") : null,
-                Add(hidden: true, attention + "o_proj.weight"),
-                Add(hidden: false, prefix + "post_attention_layernorm.weight"),
-                Add(hidden: true, prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"),
-                Add(hidden: true, prefix + "mlp.down_proj.weight"));
-        })];
-        _finalNorm = Add(hidden: false, "model.norm.weight");
-        _output = config.TieEmbeddings ? _embedding : Add(hidden: false, "lm_head.weight");
+            Tensor tensor = zeros(shape, requires_grad: true).DetachFromDisposeScope();
+            Parameters.Add(new Parameter(name, tensor) { HiddenRows = hiddenRows ?? [] });
+            return tensor;
+        }
     }
 
     public ModelConfig Config { get; }
 
     /// <summary>Multiply matrices in bfloat16.</summary>
     public bool HalfProducts { get; init; }
+
+    /// <summary>Compute each layer again on the way back instead of keeping what it made: less memory, a third more work.</summary>
+    public bool Recompute { get; init; }
 
     /// <summary>Every trained tensor once, in a fixed order, under the name of its first part.</summary>
     public List<Parameter> Parameters { get; } = [];
@@ -69,9 +101,9 @@ internal sealed class DecoderModel : IDisposable
     /// Random weights: normal with deviation 0.5 / sqrt(inputs), embedding 0.02, gains 1, biases 0, and zero for what is added
     /// to the residual stream, so that every layer starts as the identity.
     /// </summary>
-    public static DecoderModel CreateRandom(ModelConfig config, int seed, bool halfProducts = false)
+    public static DecoderModel CreateRandom(ModelConfig config, int seed, TrainRecipe? recipe = null)
     {
-        var model = new DecoderModel(config) { HalfProducts = halfProducts };
+        DecoderModel model = Create(config, null, recipe);
         ulong stream = 0;
         foreach ((string name, long[] shape) in config.Tensors())
         {
@@ -91,14 +123,33 @@ internal sealed class DecoderModel : IDisposable
         return model;
     }
 
+    /// <summary>
+    /// A model's weights, in fp32 whatever they are on disk. With adapters, these start as nothing: B is zero, and A uniform up
+    /// to 1 / sqrt(inputs) as PEFT has it.
+    /// </summary>
     /// <exception cref="FlywheelException">A tensor is missing or of the wrong shape.</exception>
-    public static DecoderModel Load(ModelFolder folder, bool halfProducts = false)
+    public static DecoderModel Load(ModelFolder folder, TrainRecipe? recipe = null, int seed = 0)
     {
-        var model = new DecoderModel(folder.Config) { HalfProducts = halfProducts };
+        DecoderModel model = Create(folder.Config, recipe?.Lora, recipe);
         using IWeightFile weights = folder.OpenWeights();
         foreach ((string name, long[] shape) in folder.Config.Tensors()) model.Write(name, weights.ReadFloats(weights.Require(name, shape)));
+        for (int i = 0; i < model._adapters.Count; i++)
+        {
+            var random = new SeededRandom((ulong)seed, 2_000_000 + (ulong)i);
+            Span<float> a = Values(model._adapters[i].A);
+            double bound = 1 / Math.Sqrt(model._adapters[i].A.shape[1]);
+            for (int j = 0; j < a.Length; j++) a[j] = (float)(bound * (2 * random.NextUniform() - 1));
+        }
         return model;
     }
+
+    private static DecoderModel Create(ModelConfig config, LoraRecipe? lora, TrainRecipe? recipe) =>
+        new(config, lora) { HalfProducts = recipe?.Precision == "bfloat16", Recompute = recipe?.GradientCheckpointing ?? false };
+
+    /// <summary>The trained adapters: module, A [r, in] and B [out, r].</summary>
+    public IEnumerable<(string Module, float[] A, float[] B)> Adapters() => _adapters.Select(part => (part.Module, Values(part.A).ToArray(), Values(part.B).ToArray()));
+
+    private static unsafe Span<float> Values(Tensor tensor) => new(Rows.Floats(tensor), checked((int)tensor.numel()));
 
     /// <summary>Values of a tensor by its Hugging Face name.</summary>
     public unsafe float[] Read(string name)
@@ -115,10 +166,15 @@ internal sealed class DecoderModel : IDisposable
         values.CopyTo(new Span<float>(Rows.Floats(parameter) + row * width, checked((int)(shape[0] * width))));
     }
 
-    /// <summary>Weighted sum of -log p over the batch's targets: a scalar with a gradient.</summary>
+    /// <summary>Weighted sum of -log p over the batch's targets, and of their squared log-denominators: a scalar with a gradient.</summary>
     /// <param name="batch">Packed documents.</param>
     /// <param name="weights">[M].</param>
-    public Tensor Loss(Batch batch, float[] weights) => OutputHead.Loss(Hidden(batch), _output, batch.Targets, weights, HalfProducts);
+    /// <param name="zWeight">Of the squared logarithm of each softmax's denominator.</param>
+    /// <param name="logProbs">Takes each target's log-probability, [M].</param>
+    public Tensor Loss(Batch batch, float[] weights, float zWeight = 0, float[]? logProbs = null) => Loss(Hidden(batch), batch, weights, zWeight, logProbs);
+
+    private Tensor Loss(Tensor hidden, Batch batch, float[] weights, float zWeight, float[]? logProbs) =>
+        OutputHead.Loss(hidden, _output, batch.Targets, weights, zWeight, logProbs ?? new float[weights.Length], HalfProducts);
 
     /// <summary>Log-probability of each target, [M].</summary>
     public float[] LogProbs(Batch batch)
@@ -131,10 +187,10 @@ internal sealed class DecoderModel : IDisposable
     /// <summary>
     /// A loss whose weights depend on the log-probabilities of the same pass: the trunk runs once, the output matrix twice.
     /// </summary>
-    public Tensor Loss(Batch batch, Func<float[], float[]> weightsOf)
+    public Tensor Loss(Batch batch, Func<float[], float[]> weightsOf, float zWeight = 0)
     {
         Tensor hidden = Hidden(batch);
-        return OutputHead.Loss(hidden, _output, batch.Targets, weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), HalfProducts);
+        return Loss(hidden, batch, weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), zWeight, null);
     }
 
     /// <summary>Logits of every input position, [N, V]: for tests.</summary>
@@ -162,35 +218,48 @@ internal sealed class DecoderModel : IDisposable
             for (int i = 0; i < length; i++) positions[at++] = i;
         var layout = new HeadLayout(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.HasQkNorm, Config.RmsNormEps, _rope, positions);
         Tensor x = TokenEmbedding.Apply(_embedding, batch.Tokens); // [N, C]
+        bool recompute = Recompute && is_grad_enabled();
+        if (recompute && !x.requires_grad) x.requires_grad_(true); // a frozen embedding: the layers' adapters still learn
         foreach (Layer layer in _layers)
-        {
-            Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
-            Tensor qkv = Linear(h, layer.Qkv, layer.QkvBias); // [N, (H + 2K) D]
-            x = x + Linear(Attention(qkv, layer, layout, batch.SegmentLengths), layer.Output);
-            h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
-            h = SwiGlu.Apply(Linear(h, layer.GateUp)); // [N, F]
-            x = x + Linear(h, layer.Down);
-        }
+            x = recompute ? Recomputed.Apply(x, input => Block(input, layer, layout, batch.SegmentLengths)) : Block(x, layer, layout, batch.SegmentLengths);
         return x;
     }
 
-    private Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
+    private Tensor Block(Tensor x, Layer layer, HeadLayout layout, long[] lengths)
     {
-        if (!HalfProducts) return nn.functional.linear(x, weight, bias);
-        Tensor y = HalfLinear.Apply(x, weight);
-        return bias is null ? y : y + bias;
+        Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
+        x = x + Linear(Attention(Linear(h, layer.Qkv), layer, layout, lengths), layer.Output);
+        h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
+        return x + Linear(SwiGlu.Apply(Linear(h, layer.GateUp)), layer.Down);
+    }
+
+    private Tensor Linear(Tensor x, Projection projection)
+    {
+        if (projection.Adapters.Count == 0 && !HalfProducts) return nn.functional.linear(x, projection.Weight, projection.Bias);
+        Tensor y = projection.Adapters.Count == 0
+            ? HalfLinear.Apply(x, projection.Weight)
+            : LoraLinear.Apply(x, projection.Weight, projection.Adapters, _loraScale, HalfProducts);
+        return projection.Bias is null ? y : y + projection.Bias;
     }
 
     /// <summary>Causal attention inside each segment: [N, (H + 2K) D] to [N, H D].</summary>
     private Tensor Attention(Tensor qkv, Layer layer, HeadLayout layout, long[] lengths)
     {
-        (Tensor q, Tensor k, Tensor v) = HeadSplit.Apply(qkv, layer.QNorm ?? _noNorm, layer.KNorm ?? _noNorm, layout); // [H, N, D]
-        Tensor[] qs = q.split(lengths, 1), ks = k.split(lengths, 1), vs = v.split(lengths, 1);
-        var outputs = new Tensor[lengths.Length];
-        for (int i = 0; i < outputs.Length; i++)
-            outputs[i] = nn.functional.scaled_dot_product_attention(qs[i].unsqueeze(0), ks[i].unsqueeze(0), vs[i].unsqueeze(0), is_casual: true); // [1, H, n, D]
-        Tensor joined = outputs.Length == 1 ? outputs[0] : cat(outputs, 2); // [1, H, N, D]
-        return joined.squeeze(0).transpose(0, 1).reshape(qkv.shape[0], -1); // [N, H D]
+        (Tensor q, Tensor k, Tensor v) = HeadSplit.Apply(qkv, layer.QNorm ?? _noNorm, layer.KNorm ?? _noNorm, layout); // [N, H, D]
+        if (lengths.All(length => length == lengths[0])) return Attend(q, k, v, lengths.Length);
+        Tensor[] qs = q.split(lengths, 0), ks = k.split(lengths, 0), vs = v.split(lengths, 0);
+        return cat([.. lengths.Select((_, i) => Attend(qs[i], ks[i], vs[i], 1))], 0);
+    }
+
+    /// <summary>
+    /// Several segments of one length, [N, H, D] each, to [N, H D]. libtorch's flash attention reads heads with strides and
+    /// writes tokens first, so nothing is copied on either side.
+    /// </summary>
+    private static Tensor Attend(Tensor q, Tensor k, Tensor v, int numSegments)
+    {
+        (long n, long heads, long dim) = (q.shape[0], q.shape[1], q.shape[2]);
+        Tensor HeadsFirst(Tensor x) => x.view(numSegments, n / numSegments, heads, dim).transpose(1, 2); // [S, H, T, D]
+        return nn.functional.scaled_dot_product_attention(HeadsFirst(q), HeadsFirst(k), HeadsFirst(v), is_casual: true).transpose(1, 2).reshape(n, heads * dim);
     }
 
     public void Dispose()
@@ -200,6 +269,7 @@ internal sealed class DecoderModel : IDisposable
             parameter.grad?.Dispose();
             parameter.Dispose();
         }
+        foreach (Tensor tensor in _frozen) tensor.Dispose();
         _noNorm.Dispose();
     }
 }

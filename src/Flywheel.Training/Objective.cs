@@ -4,8 +4,11 @@ using Flywheel.Model;
 namespace Flywheel.Training;
 
 /// <summary>The figures of one optimiser step or one evaluation.</summary>
-/// <param name="Loss">Mean over target tokens, or over pairs for preference training.</param>
-/// <param name="Accuracy">Share of pairs whose preferred answer gained more than the rejected one; null elsewhere.</param>
+/// <param name="Loss">Mean over target tokens; over pairs for preference training, over answers for KTO.</param>
+/// <param name="Accuracy">
+/// Share of pairs whose preferred answer gained more than the rejected one; for KTO, of answers that moved the way that
+/// they were judged; null elsewhere.
+/// </param>
 internal readonly record struct Score(double Loss, double? Accuracy);
 
 /// <summary>
@@ -13,17 +16,17 @@ internal readonly record struct Score(double Loss, double? Accuracy);
 /// cut into micro-batches does not change its gradient.
 /// </summary>
 /// <param name="recipe">Says which objective.</param>
-/// <param name="reference">Log-probability of each document under the base model, for preference training.</param>
+/// <param name="reference">Log-probability of each document under the base model, for preference training and KTO.</param>
 /// <param name="world">The ranks that share the micro-batches; none but this process by default.</param>
 internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollectives? world = null)
 {
     private readonly ICollectives _world = world ?? new SingleRank();
 
-
-    private bool IsPreference => recipe.Objective == "preference";
-
     /// <summary>Learn every token, or only the marked ones.</summary>
-    public bool EveryToken => recipe.Objective == "next-token";
+    public bool EveryToken => recipe.Objective == TrainRecipe.NextToken;
+
+    /// <summary>Compare with the base model's log-probabilities.</summary>
+    public static bool NeedsReference(TrainRecipe recipe) => recipe.Objective is TrainRecipe.Preference or TrainRecipe.Kto;
 
     /// <summary>Adds the gradient of this rank's micro-batches to the parameters; the score is that of all of them.</summary>
     /// <param name="added">Called after each micro-batch, with its index.</param>
@@ -58,84 +61,122 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollec
 
     private Score Run(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, Action<int>? added)
     {
-        Batch[] batches = [.. micros.Select(micro => Batch.Read(data, micro, EveryToken))];
-        return IsPreference ? Preference(model, batches, added) : NextToken(model, batches, added);
-    }
-
-    private Score NextToken(DecoderModel model, Batch[] batches, Action<int>? added)
-    {
+        Batch[] Read(Func<int, bool> isIn) => [.. micros.Select(micro => Batch.Read(data, [.. micro.Where((_, place) => isIn(place))], EveryToken))];
+        bool kto = recipe.Objective == TrainRecipe.Kto;
+        Batch[] batches = Read(place => !kto || place % 2 == 0);
         long numTargets = batches.Sum(batch => (long)batch.Targets.Length);
-        return new Score(_world.Map(batches.Length, Loss).Sum(), null);
-
-        double Loss(int index)
+        int numDocuments = batches.Sum(batch => batch.SegmentLengths.Length);
+        Weigh weigh = recipe.Objective switch
         {
-            Batch batch = batches[index];
-            double loss = 0;
-            using var scope = TorchSharp.torch.NewDisposeScope();
-            if (added is null) return model.LogProbs(batch).Sum(logProb => -logProb / (double)numTargets);
-            if (batch.Targets.Length > 0)
-            {
-                float[] weights = new float[batch.Targets.Length];
-                Array.Fill(weights, 1f / numTargets);
-                Tensor value = model.Loss(batch, weights);
-                value.backward();
-                loss = value.item<float>();
-            }
-            added(index);
-            return loss;
-        }
+            TrainRecipe.Preference => Preference(numDocuments / 2, batches.Sum(batch => batch.RowSegments.LongCount(segment => segment % 2 == 0))),
+            TrainRecipe.Kto => Kto(numDocuments, Drift(model, Read(place => place % 2 == 1))),
+            TrainRecipe.Policy => Policy(numTargets),
+            _ => Likelihood(numTargets),
+        };
+        (double Loss, int Won)[] scores = _world.Map(batches.Length, index =>
+        {
+            (double, int) score = batches[index].Targets.Length > 0 ? Pass(model, batches[index], weigh, numTargets, learn: added is not null) : default;
+            added?.Invoke(index);
+            return score;
+        });
+        int numJudged = recipe.Objective switch { TrainRecipe.Preference => numDocuments / 2, TrainRecipe.Kto => numDocuments, _ => 0 };
+        return new Score(scores.Sum(score => score.Loss), numJudged > 0 ? (double)scores.Sum(score => score.Won) / numJudged : null);
     }
 
     /// <summary>
-    /// DPO (Rafailov 2023, arXiv 2305.18290): -log sigmoid(beta * margin), margin = (log p - log p_ref)(preferred) - the
-    /// same of the rejected, averaged over pairs; plus <see cref="TrainRecipe.DpoSupervised"/> times the mean -log p of the
-    /// preferred answers' tokens. Its derivative by each token's -log p is beta * sigmoid(-beta * margin), with the sign of
-    /// the answer, so one weighted cross-entropy gives the gradient.
+    /// Every objective as one weighted cross-entropy: what the derivative of its loss by each target's -log p is, given these
+    /// log-probabilities; and the batch's share of the step's loss and of its answers told apart.
     /// </summary>
-    private Score Preference(DecoderModel model, Batch[] batches, Action<int>? added)
-    {
-        int numPairs = batches.Sum(batch => batch.SegmentLengths.Length) / 2;
-        long numPreferred = batches.Sum(batch => batch.RowSegments.LongCount(segment => segment % 2 == 0));
-        (double Loss, int Won)[] scores = _world.Map(batches.Length, Score);
-        return new Score(scores.Sum(score => score.Loss), (double)scores.Sum(score => score.Won) / numPairs);
+    private delegate (float[] Weights, double Loss, int Won) Weigh(Batch batch, float[] logProbs);
 
-        (double Loss, int Won) Score(int index)
+    private (double Loss, int Won) Pass(DecoderModel model, Batch batch, Weigh weigh, long numTargets, bool learn)
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        (double loss, int won) = (0, 0);
+        float zWeight = (float)(recipe.ZLoss / numTargets);
+        float[] WeightsOf(float[] logProbs)
         {
-            Batch batch = batches[index];
-            double loss = 0;
-            int won = 0;
-            using var scope = TorchSharp.torch.NewDisposeScope();
-            float[] WeightsOf(float[] logProbs)
-            {
-                double[] sums = SegmentSums(batch, logProbs);
-                double[] pull = new double[sums.Length];
-                for (int i = 0; i < sums.Length; i += 2)
-                {
-                    double margin = sums[i] - reference![batch.Documents[i]] - (sums[i + 1] - reference[batch.Documents[i + 1]]);
-                    double x = recipe.DpoBeta * margin;
-                    loss += (x > 0 ? double.LogP1(Math.Exp(-x)) : double.LogP1(Math.Exp(x)) - x) / numPairs;
-                    won += margin > 0 ? 1 : 0;
-                    pull[i] = recipe.DpoBeta / (1 + Math.Exp(x)) / numPairs;
-                    pull[i + 1] = -pull[i];
-                }
-                float[] weights = new float[logProbs.Length];
-                for (int row = 0; row < weights.Length; row++)
-                {
-                    bool preferred = batch.RowSegments[row] % 2 == 0;
-                    double supervised = preferred ? recipe.DpoSupervised / numPreferred : 0;
-                    loss -= supervised * logProbs[row];
-                    weights[row] = (float)(pull[batch.RowSegments[row]] + supervised);
-                }
-                return weights;
-            }
-            if (added is null) WeightsOf(model.LogProbs(batch));
-            else
-            {
-                model.Loss(batch, WeightsOf).backward();
-                added(index);
-            }
-            return (loss, won);
+            (float[] weights, loss, won) = weigh(batch, logProbs);
+            return weights;
         }
+        if (!learn) WeightsOf(model.LogProbs(batch));
+        else if (recipe.Objective is TrainRecipe.NextToken or TrainRecipe.Supervised)
+        {
+            // The weights do not depend on the log-probabilities: the output matrix is passed once.
+            float[] logProbs = new float[batch.Targets.Length];
+            model.Loss(batch, WeightsOf(logProbs), zWeight, logProbs).backward();
+            WeightsOf(logProbs);
+        }
+        else model.Loss(batch, WeightsOf, zWeight).backward();
+        return (loss, won);
+    }
+
+    /// <summary>Mean -log p of the targets.</summary>
+    private static Weigh Likelihood(long numTargets) => (_, logProbs) =>
+    {
+        float[] weights = new float[logProbs.Length];
+        Array.Fill(weights, 1f / numTargets);
+        return (weights, logProbs.Sum(logProb => -logProb / (double)numTargets), 0);
+    };
+
+    /// <summary>
+    /// Mean <see cref="Losses.Dpo"/> of the pairs, plus <see cref="TrainRecipe.DpoSupervised"/> times the mean -log p of the
+    /// preferred answers' tokens.
+    /// </summary>
+    private Weigh Preference(int numPairs, long numPreferred) => (batch, logProbs) =>
+    {
+        double[] gains = Gains(batch, logProbs), pulls = new double[gains.Length];
+        (double loss, int won) = (0, 0);
+        for (int i = 0; i < gains.Length; i += 2)
+        {
+            (double pairLoss, double pull) = Losses.Dpo(gains[i] - gains[i + 1], recipe.DpoBeta);
+            loss += pairLoss / numPairs;
+            won += gains[i] > gains[i + 1] ? 1 : 0;
+            (pulls[i], pulls[i + 1]) = (pull / numPairs, -pull / numPairs);
+        }
+        float[] weights = new float[logProbs.Length];
+        for (int row = 0; row < weights.Length; row++)
+        {
+            int segment = batch.RowSegments[row];
+            double supervised = segment % 2 == 0 ? recipe.DpoSupervised / numPreferred : 0;
+            loss -= supervised * logProbs[row];
+            weights[row] = (float)(pulls[segment] + supervised);
+        }
+        return (weights, loss, won);
+    };
+
+    /// <summary>Mean <see cref="Losses.Kto"/> of the answers.</summary>
+    private Weigh Kto(int numAnswers, double drift) => (batch, logProbs) =>
+    {
+        double[] gains = Gains(batch, logProbs);
+        (double Loss, double Pull)[] each = [.. gains.Select((gain, i) => Losses.Kto(gain, drift, batch.Labels[i] > 0, recipe))];
+        return ([.. batch.RowSegments.Select(segment => (float)(each[segment].Pull / numAnswers))], each.Sum(answer => answer.Loss) / numAnswers,
+            gains.Where((gain, i) => gain > drift == batch.Labels[i] > 0).Count());
+    };
+
+    /// <summary>
+    /// KTO's reference point: how much likelier the model has made answers to other prompts, over the whole step; an estimate
+    /// of its divergence from the base, which is never negative.
+    /// </summary>
+    private double Drift(DecoderModel model, Batch[] others)
+    {
+        double[] sums = _world.Map(others.Length, index => others[index].Targets.Length > 0 ? Gains(others[index], model.LogProbs(others[index])).Sum() : 0);
+        return Math.Max(0, sums.Sum() / Math.Max(1, others.Sum(batch => batch.SegmentLengths.Length)));
+    }
+
+    /// <summary>Mean <see cref="Losses.Policy"/> of the sampled tokens.</summary>
+    private Weigh Policy(long numTargets) => (batch, logProbs) =>
+    {
+        float[] weights = [.. logProbs.Select((logProb, row) => (float)(Losses.Policy(logProb, batch.SampledLogProbs[row], batch.Labels[batch.RowSegments[row]], recipe.ImportanceCap) / numTargets))];
+        return (weights, logProbs.Select((logProb, row) => -(double)logProb * weights[row]).Sum(), 0);
+    };
+
+    /// <summary>How much likelier each answer has become than under the base, in nats.</summary>
+    private double[] Gains(Batch batch, float[] logProbs)
+    {
+        double[] sums = SegmentSums(batch, logProbs);
+        for (int i = 0; i < sums.Length; i++) sums[i] -= reference![batch.Documents[i]];
+        return sums;
     }
 
     private static double[] SegmentSums(Batch batch, float[] logProbs)

@@ -13,10 +13,13 @@ internal struct SeededRandom(ulong seed, ulong stream)
     /// <summary>Uniform in [0, <paramref name="bound"/>); the bias of the multiplication is below 2^-32 for our bounds.</summary>
     public int Next(int bound) => (int)Math.BigMul(Next(), (ulong)bound, out _);
 
+    /// <summary>Uniform in [0, 1).</summary>
+    public double NextUniform() => (Next() >> 11) * (1.0 / (1L << 53));
+
     /// <summary>Standard normal (Box and Muller 1958).</summary>
     public double NextNormal()
     {
-        double u = ((Next() >> 11) + 1) * (1.0 / (1L << 53)), v = (Next() >> 11) * (1.0 / (1L << 53));
+        double u = ((Next() >> 11) + 1) * (1.0 / (1L << 53)), v = NextUniform();
         return Math.Sqrt(-2 * Math.Log(u)) * Math.Cos(2 * Math.PI * v);
     }
 

@@ -118,20 +118,20 @@ public sealed class TrainingRun
 
     /// <exception cref="FlywheelException">The data does not fit the model, the folder holds another run, the loss is no longer finite, or the disk is full.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; a checkpoint was written, and the same call goes on from it.</exception>
-    public static ModelFolder Run(TrainingJob job, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    public static TrainedModel Run(TrainingJob job, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
         using var alone = new SingleRank();
         return Run(job, alone, progress, cancellation);
     }
 
     /// <summary>The same, shared with other ranks, each of which calls this with the same job.</summary>
-    public static ModelFolder Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    public static TrainedModel Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
-        if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return ModelFolder.Open(done.ModelPath);
+        if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return TrainedModel.Open(done.ModelPath);
         return new TrainingRun(job, world, progress ?? (_ => { }), cancellation).Run();
     }
 
-    private ModelFolder Run()
+    private TrainedModel Run()
     {
         Directory.CreateDirectory(_job.RunFolder);
         try
@@ -156,11 +156,12 @@ public sealed class TrainingRun
     {
         TokenDataset data = TokenDataset.Open(path);
         DatasetManifest manifest = data.Manifest;
-        if (manifest.TokenizerHash == _tokenizer.Hash && manifest.Pairs == (_recipe.Objective == "preference")) return data;
+        string? wrong = manifest.TokenizerHash != _tokenizer.Hash ? $"made with tokenizer {manifest.TokenizerHash}, the model's is {_tokenizer.Hash}"
+            : !manifest.Suits(_recipe.Objective) ? $"{manifest.Content}, which does not suit the recipe's objective '{_recipe.Objective}'"
+            : null;
+        if (wrong is null) return data;
         data.Dispose();
-        throw new FlywheelException(manifest.Pairs == (_recipe.Objective == "preference")
-            ? $"{path}: made with tokenizer {manifest.TokenizerHash}, the model's is {_tokenizer.Hash}"
-            : $"{path}: {(manifest.Pairs ? "holds pairs" : "holds no pairs")}, the recipe's objective is '{_recipe.Objective}'");
+        throw new FlywheelException($"{path}: {wrong}");
     }
 
     /// <summary>Writes who this run is into a new folder; in an old one, checks that it is the same run.</summary>
@@ -184,10 +185,9 @@ public sealed class TrainingRun
         return identity;
     }
 
-    private ModelFolder Train()
+    private TrainedModel Train()
     {
-        bool half = _recipe.Precision == "bfloat16";
-        using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder, half) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed, half);
+        using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder, _recipe, _job.Recipe.Seed) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed, _recipe);
         var order = new DataOrder(_train, _recipe, _job.Recipe.Seed, _config.MaxPositions);
         var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"));
         Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"));
@@ -267,7 +267,7 @@ public sealed class TrainingRun
     /// <summary>The base model's log-probabilities: computed before the first step, read afterwards.</summary>
     private double[]? Reference(DecoderModel model, TokenDataset data, string name)
     {
-        if (_recipe.Objective != "preference") return null;
+        if (!Objective.NeedsReference(_recipe)) return null;
         string path = Path.Combine(_job.RunFolder, name);
         if (File.Exists(path)) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
         double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _cancellation);
@@ -275,12 +275,12 @@ public sealed class TrainingRun
         return values;
     }
 
-    private ModelFolder Finish(DecoderModel model, LogLine last, Score? validation)
+    private TrainedModel Finish(DecoderModel model, LogLine last, Score? validation)
     {
         var evaluation = new SortedDictionary<string, double>(StringComparer.Ordinal) { ["training_loss"] = last.Loss!.Value };
         if (validation is { } score) evaluation["validation_loss"] = score.Loss;
         if (validation?.Accuracy is { } accuracy) evaluation["validation_accuracy"] = accuracy;
-        ModelFolder result = ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, new ModelManifest
+        var manifest = new ModelManifest
         {
             Name = _job.Recipe.Name,
             Parent = _job.Base?.Hash,
@@ -288,7 +288,10 @@ public sealed class TrainingRun
             Dataset = _train.Manifest.Hash,
             Created = _job.Time.GetUtcNow(),
             Evaluation = evaluation,
-        });
+        };
+        TrainedModel result = _recipe.Lora is { } lora
+            ? new(null, AdapterFolder.Create(_job.ModelsFolder, lora.ToConfig(_job.Base!.Hash), model.Adapters(), manifest))
+            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest), null);
         TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
         AtomicFile.WriteText(Path.Combine(_job.RunFolder, "result.json"), JsonSerializer.Serialize(new TrainingResult
         {

@@ -86,6 +86,57 @@ public sealed class DatasetTests : IDisposable
         }
     }
 
+    /// <summary>Each judged answer is followed by its own prompt with another's answer; only the last answer is learnt.</summary>
+    [Fact]
+    public void Tokenise_JudgedAnswers_StandBesideAnotherAnswer()
+    {
+        File.WriteAllLines(_folder["judged.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i % 15}}"},{"role":"assistant","content":"first"},{"role":"user","content":"again"},{"role":"assistant","content":"answer {{i}}"}],"label":{{(i % 3 == 0 ? "true" : "false")}}}"""));
+        BuiltData built = DatasetBuilder.Build(Recipe("kto", Jsonl("judged.jsonl")), _folder.Path, _home, _tokenizer, 128);
+        using TokenDataset train = TokenDataset.Open(built.TrainPath);
+        Assert.True(train.Manifest.Suits("kto"));
+        for (long i = 0; i < train.NumDocuments; i += 2)
+        {
+            string[] own = _tokenizer.Decode(Document(train, i).Tokens).Split("answer "), other = _tokenizer.Decode(Document(train, i + 1).Tokens).Split("answer ");
+            Assert.Equal(own[0], other[0]);
+            int number = int.Parse(own[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture), foreign = int.Parse(other[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture);
+            Assert.NotEqual(number % 15, foreign % 15);
+            Assert.Equal(number % 3 == 0 ? 1 : -1, train.Label(i));
+            (int[] tokens, byte[] marks) = Document(train, i);
+            Assert.StartsWith("answer", _tokenizer.Decode([.. tokens.Where((_, at) => marks[at] == 1)]), StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>The ids are the sampled ones even where the tokenizer would cut the text otherwise.</summary>
+    [Fact]
+    public void Tokenise_SampledAnswers_KeepTheirTokensAndLogProbs()
+    {
+        File.WriteAllLines(_folder["sampled.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i}}"}],"tokens":[{{i + 1}},104,104],"logprobs":[-0.5,-{{i}}.25,-1],"reward":{{i % 2}}.5}"""));
+        BuiltData built = DatasetBuilder.Build(Recipe("policy", Jsonl("sampled.jsonl")), _folder.Path, _home, _tokenizer, 128);
+        using TokenDataset train = TokenDataset.Open(built.TrainPath);
+        Assert.True(train.Manifest.Suits("policy"));
+        for (long i = 0; i < train.NumDocuments; i++)
+        {
+            (int[] tokens, byte[] marks) = Document(train, i);
+            float[] logProbs = new float[tokens.Length];
+            train.ReadLogProbs(i, 0, logProbs);
+            int number = tokens[^3] - 1;
+            Assert.Equal([104, 104], tokens[^2..]);
+            Assert.Equal([1, 1, 1], marks[^3..]);
+            Assert.Equal(3, marks.Sum(mark => mark));
+            Assert.Equal([0, -0.5f, -number - 0.25f, -1], logProbs[^4..]);
+            Assert.Equal(number % 2 + 0.5f, train.Label(i));
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"label":"good"}""", "field 'label' is \"good\"")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1,2],"logprobs":[-1],"reward":1}""", "have 2 and 1 numbers")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1],"logprobs":[0.5],"reward":1}""", "at most 0")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":["a"],"logprobs":[-1],"reward":1}""", "field 'tokens' is no list of numbers")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1],"logprobs":[-1]}""", "field 'reward' is missing")]
+    public void Parse_JudgementsThatAreNone_NamesTheField(string line, string expected) =>
+        Assert.Contains(expected, Assert.Throws<FlywheelException>(() => JsonlSource.Parse(line, "x")).Message, StringComparison.Ordinal);
+
     [Fact]
     public void Collect_Split_IsDisjointByGroupAndStable()
     {

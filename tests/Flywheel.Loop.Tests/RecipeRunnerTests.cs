@@ -44,32 +44,52 @@ public sealed class RecipeRunnerTests : IDisposable
         List<string> trained = [];
         FinishedRun first = Run("tune.yaml", trained);
         Assert.Equal(["tiny-pretrain", "tiny"], trained.Distinct());
-        ModelFolder parent = ModelFolder.Open(Assert.Single(Directory.GetDirectories(_home.Models), path => !path.EndsWith(first.Model.ShortHash, StringComparison.Ordinal)));
-        Assert.Equal(parent.Hash, first.Model.Manifest.Parent);
-        Assert.Equal(parent.Tokenizer.Hash, first.Model.Tokenizer.Hash);
-        Assert.Equal("tiny", first.Model.Manifest.Name);
+        ModelFolder parent = ModelFolder.Open(Assert.Single(Directory.GetDirectories(_home.Models), path => !path.EndsWith(first.Result.Hash[..12], StringComparison.Ordinal)));
+        Assert.Equal(parent.Hash, first.Result.Manifest.Parent);
+        Assert.Equal(parent.Tokenizer.Hash, first.Result.Model!.Tokenizer.Hash);
+        Assert.Equal("tiny", first.Result.Manifest.Name);
 
         trained.Clear();
-        Assert.Equal(first.Model.Hash, Run("tune.yaml", trained).Model.Hash);
+        Assert.Equal(first.Result.Hash, Run("tune.yaml", trained).Result.Hash);
         Assert.Empty(trained); // finished runs are used again
 
         FinishedRun other = Run("tune.yaml", trained, "train.learning_rate=1e-5", $"base={parent.ShortHash}");
         Assert.Equal(["tiny"], trained.Distinct());
         Assert.NotEqual(first.RunFolder, other.RunFolder);
-        Assert.NotEqual(first.Model.Hash, other.Model.Hash);
-        Assert.Equal(parent.Hash, other.Model.Manifest.Parent);
+        Assert.NotEqual(first.Result.Hash, other.Result.Hash);
+        Assert.Equal(parent.Hash, other.Result.Manifest.Parent);
+    }
+
+    /// <summary>An adapter from a recipe; used as a base it is merged, by recipe, by folder and by hash alike.</summary>
+    [Fact]
+    public void Run_WithLora_MakesAnAdapterThatIsABaseToo()
+    {
+        File.WriteAllText(_folder["adapt.yaml"], Tune.Replace("save: bfloat16", "lora: { rank: 2, alpha: 4, targets: [q_proj, v_proj], rslora: true }", StringComparison.Ordinal).Replace("name: tiny", "name: adapted", StringComparison.Ordinal));
+        File.WriteAllText(_folder["again.yaml"], Tune.Replace("pretrain.yaml", "adapt.yaml", StringComparison.Ordinal).Replace("name: tiny", "name: again", StringComparison.Ordinal));
+        FinishedRun adapted = Run("adapt.yaml", []);
+        Assert.Equal(["q_proj", "v_proj"], adapted.Result.Adapter!.Config.TargetModules);
+        Assert.Equal(adapted.Base!.Hash, adapted.Result.Manifest.Parent);
+        FinishedRun again = Run("again.yaml", []);
+        Assert.Equal(adapted.Whole(_home.Models).Hash, again.Result.Manifest.Parent);
+        Assert.Equal(again.Result.Hash, Run("again.yaml", [], $"base={adapted.Result.Path}").Result.Hash);
+        Assert.Equal(again.Result.Manifest.Parent, Run("again.yaml", [], $"base={adapted.Result.Hash[..8]}").Result.Manifest.Parent);
     }
 
     [Theory]
     [InlineData("tune.yaml", "base=elsewhere", "field 'base' is 'elsewhere'")]
     [InlineData("circle.yaml", "train.steps=3", "leads back to itself")]
     [InlineData("tune.yaml", "train.stepz=3", "stepz")]
+    [InlineData("tune.yaml", "train.lora.rank=0", "field 'train.lora.rank' is 0")]
+    [InlineData("tune.yaml", "train.objective=kto", "judged answers")]
+    [InlineData("pretrain.yaml", "train.lora.rank=2", "because train.lora adapts a model")]
+    [InlineData("pretrain.yaml", "train.objective=policy", "starts from a model")]
+    [InlineData("pretrain.yaml", "train.optimizer=sgd", "field 'train.optimizer' is 'sgd'")]
     [InlineData("none.yaml", "train.steps=3", "no such file")]
     public void Run_InvalidRecipe_SaysWhatIsWrong(string recipe, string set, string expected)
     {
         var error = Assert.Throws<FlywheelException>(() => Run(recipe, [], set));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
-        Assert.Empty(Directory.GetDirectories(_home.Runs));
+        if (!expected.Contains("judged", StringComparison.Ordinal)) Assert.Empty(Directory.GetDirectories(_home.Runs)); // there the base has been trained
     }
 
     private FinishedRun Run(string recipe, List<string> trained, params string[] overrides) =>

@@ -43,7 +43,7 @@ public sealed class FusedTests
     public void HeadSplit_EqualsComposite(int heads, int kvHeads, int dim, bool norm)
     {
         int[] positions = [0, 1, 2, 3, 0, 1, 0];
-        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(16, dim, 10_000), positions);
+        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 16 }), positions);
         Tensor angles = outer(tensor(Array.ConvertAll(positions, p => (float)p)), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
         Tensor Turn(Tensor x) // [N, H, D]
         {
@@ -61,7 +61,7 @@ public sealed class FusedTests
             {
                 Tensor split = tensors[0].view(positions.Length, heads + 2 * kvHeads, dim);
                 Tensor q = Turn(Normed(split.narrow(1, 0, heads), tensors[1])), k = Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2])), v = split.narrow(1, heads + kvHeads, kvHeads);
-                return stack([q, k.repeat_interleave(heads / kvHeads, 1), v.repeat_interleave(heads / kvHeads, 1)]).transpose(1, 2);
+                return stack([q, k.repeat_interleave(heads / kvHeads, 1), v.repeat_interleave(heads / kvHeads, 1)]);
             },
             randn(positions.Length, (heads + 2 * kvHeads) * dim), randn(dim), randn(dim));
     }
@@ -74,7 +74,7 @@ public sealed class FusedTests
         long[] targets = [.. Enumerable.Range(0, rows).Select(i => (long)(i * 7 % vocabulary))];
         float[] weights = [.. Enumerable.Range(0, rows).Select(i => (i % 5 - 1) / (float)rows)]; // negative too, as preference training has them
         Compare(
-            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, halfProducts: false),
+            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, 0, new float[rows], halfProducts: false),
             tensors => (nn.functional.cross_entropy(tensors[0].mm(tensors[1].t()), tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum(),
             randn(rows, 12), randn(vocabulary, 12));
         using var scope = NewDisposeScope();
@@ -82,6 +82,42 @@ public sealed class FusedTests
         float[] expected = x.mm(w.t()).log_softmax(-1).gather(1, tensor(targets).unsqueeze(1)).squeeze(1).data<float>().ToArray();
         float[] actual = OutputHead.LogProbs(x, w, targets);
         for (int i = 0; i < rows; i++) Assert.Equal(expected[i], actual[i], 1e-4f);
+    }
+
+    /// <summary>The penalty on the softmax's denominator, beside weights of both signs.</summary>
+    [Fact]
+    public void OutputHead_WithZLoss_EqualsComposite()
+    {
+        long[] targets = [.. Enumerable.Range(0, 600).Select(i => i * 7L % 50)];
+        float[] weights = [.. Enumerable.Range(0, 600).Select(i => (i % 3 - 1) / 600f)];
+        Compare(
+            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, 0.3f / 600, new float[600], halfProducts: false),
+            tensors =>
+            {
+                Tensor logits = tensors[0].mm(tensors[1].t());
+                return (nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum() + 0.3 * logits.logsumexp(1).pow(2).mean();
+            },
+            randn(600, 12), randn(50, 12));
+    }
+
+    [Theory]
+    [InlineData(7, false)]
+    [InlineData(300, true)]
+    public void LoraLinear_EqualsComposite(int rows, bool everyPart)
+    {
+        using var scope = NewDisposeScope();
+        Tensor weight = randn(20 + 8 + 8, 24);
+        Compare(
+            tensors => LoraLinear.Apply(tensors[0], weight, everyPart
+                ? [new LoraPart("q", tensors[1], tensors[2], 0), new LoraPart("k", tensors[3], tensors[4], 20), new LoraPart("v", tensors[5], tensors[6], 28)]
+                : [new LoraPart("k", tensors[3], tensors[4], 20)], 1.7f, halfProducts: false),
+            tensors =>
+            {
+                Tensor Part(int i) => 1.7 * tensors[0].mm(tensors[i].t()).mm(tensors[i + 1].t());
+                Tensor added = everyPart ? cat([Part(1), Part(3), Part(5)], 1) : cat([zeros(rows, 20), Part(3), zeros(rows, 8)], 1);
+                return tensors[0].mm(weight.t()) + added;
+            },
+            randn(rows, 24), randn(3, 24), randn(20, 3), randn(3, 24), randn(8, 3), randn(3, 24), randn(8, 3));
     }
 
     /// <summary>Mixed precision rounds factors to 8 bits: the result stays within that of the exact one.</summary>

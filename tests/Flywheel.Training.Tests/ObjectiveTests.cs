@@ -36,17 +36,28 @@ public sealed class ObjectiveTests : IDisposable
         Assert.Equal(won / 2.0, score.Accuracy!.Value);
     }
 
-    /// <summary>Nudging weights along the gradient must change the loss by its square: a finite difference through all tensors at once.</summary>
+    /// <summary>
+    /// Nudging weights along the gradient must change the loss by its square: a finite difference through all tensors at once.
+    /// What counts as a constant is made one: KTO's drift is 0 where others became less likely, policy weights are at their cap.
+    /// </summary>
     [Theory]
-    [InlineData("preference")]
-    [InlineData("supervised")]
-    [InlineData("next-token")]
-    public void Gradient_OfEachObjective_PredictsTheChangeOfItsLoss(string name)
+    [InlineData("preference", false)]
+    [InlineData("supervised", false)]
+    [InlineData("next-token", false)]
+    [InlineData("kto", false)]
+    [InlineData("policy", false)]
+    [InlineData("supervised", true)]
+    [InlineData("preference", true)]
+    [InlineData("kto", true)]
+    public void Gradient_OfEachObjective_PredictsTheChangeOfItsLoss(string name, bool lora)
     {
-        using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
-        using TokenDataset data = Pairs(9, 12, 20, 7);
-        var recipe = new TrainRecipe { Objective = name, DpoBeta = 0.01, DpoSupervised = 0.1 };
-        var objective = new Objective(recipe, Objective.Reference(model, data, 64, CancellationToken.None));
+        using DecoderModel model = lora ? TestModels.RandomLora(_folder["base"], 4) : TestModels.Random(TestModels.Tiny, 4);
+        (TrainRecipe recipe, TokenDataset data) = TestModels.Of(name, _folder.Path, model.Config.VocabSize, 9, 12, 20, 7);
+        recipe = recipe with { DpoBeta = 0.01, ImportanceCap = 1e-6 };
+        using TokenDataset owned = data;
+        double[] reference = Objective.Reference(model, data, 64, CancellationToken.None);
+        for (int i = 1; i < 4; i += 2) reference[i] += name == "kto" ? 10 : 0;
+        var objective = new Objective(recipe, reference);
         List<Segment>[] micros = [Units(data, 0, 1), Units(data, 2, 3)];
         objective.Accumulate(model, data, micros);
         using var noGrad = torch.no_grad();
@@ -61,6 +72,91 @@ public sealed class ObjectiveTests : IDisposable
         }
         double change = (Loss(step) - Loss(-step)) / (2 * step);
         Assert.Equal(square, change, 0.02 * square);
+    }
+
+    /// <summary>Loss and accuracy by the paper's formula, from the log-probabilities of the plain implementation.</summary>
+    [Fact]
+    public void Kto_OfTwoAnswers_EqualsThePapersFormula()
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
+        (TrainRecipe recipe, TokenDataset data) = TestModels.Of("kto", _folder.Path, 300, 9, 12, 20, 7);
+        using TokenDataset owned = data;
+        recipe = recipe with { DpoBeta = 0.2, KtoDesirable = 1.2, KtoUndesirable = 0.7 };
+        PlainDecoder plain = PlainDecoder.Copy(model);
+        double[] reference = [-20, -200, -44, -203]; // others became likelier, so that there is a drift
+        double[] gains = [.. Enumerable.Range(0, 4).Select(document => Marked(plain, data, document).Sum() - reference[document])];
+        double drift = (gains[1] + gains[3]) / 2;
+        Assert.True(drift > 1);
+        double liked = 1.2 * (1 - 1 / (1 + Math.Exp(-0.2 * (gains[0] - drift)))), not = 0.7 * (1 - 1 / (1 + Math.Exp(-0.2 * (drift - gains[2]))));
+        double right = ((gains[0] > drift ? 1 : 0) + (gains[2] < drift ? 1 : 0)) / 2.0;
+        Score together = new Objective(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
+        Score cut = new Objective(recipe, reference).Evaluate(model, data, [Units(data, 2, 3), Units(data, 0, 1)]);
+        Assert.Equal((liked + not) / 2, together.Loss, 1e-5);
+        Assert.Equal(together.Loss, cut.Loss, 1e-6); // the drift is the whole step's
+        Assert.Equal(right, together.Accuracy!.Value);
+    }
+
+    [Fact]
+    public void Policy_OfSampledAnswers_EqualsTheEstimator()
+    {
+        using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
+        (TrainRecipe recipe, TokenDataset data) = TestModels.Of("policy", _folder.Path, 300, 9, 12, 20, 7);
+        using TokenDataset owned = data;
+        PlainDecoder plain = PlainDecoder.Copy(model);
+        List<double> ratios = [];
+        double expected = 0;
+        int count = 0;
+        for (int document = 0; document < 4; document++)
+        {
+            float[] sampled = new float[data.Length(document)];
+            byte[] marks = new byte[sampled.Length];
+            data.ReadLogProbs(document, 0, sampled);
+            data.ReadTargets(document, 0, marks);
+            double[] logProbs = Marked(plain, data, document), at = [.. sampled.Where((_, i) => marks[i] == 1).Select(value => (double)value)];
+            for (int i = 0; i < at.Length; i++)
+            {
+                ratios.Add(Math.Exp(logProbs[i] - at[i]));
+                expected -= (document % 2 == 0 ? 1 : -1) * Math.Min(1.5, ratios[^1]) * logProbs[i];
+                count++;
+            }
+        }
+        Assert.Contains(ratios, ratio => ratio > 1.5);
+        Assert.Contains(ratios, ratio => ratio < 1.5);
+        Assert.Equal(expected / count, new Objective(recipe, null).Evaluate(model, data, [Units(data, 0, 1), Units(data, 2, 3)]).Loss, 1e-4);
+    }
+
+    /// <summary>Packed into one micro-batch or one document at a time: the same loss to 1e-6 and the same gradient.</summary>
+    [Theory]
+    [InlineData("next-token", false)]
+    [InlineData("supervised", false)]
+    [InlineData("preference", false)]
+    [InlineData("kto", false)]
+    [InlineData("policy", false)]
+    [InlineData("supervised", true)]
+    [InlineData("preference", true)]
+    [InlineData("kto", true)]
+    public void Loss_Packed_EqualsUnpackedTo1e6(string name, bool lora)
+    {
+        using DecoderModel model = lora ? TestModels.RandomLora(_folder["base"], 7) : TestModels.Random(TestModels.Tiny, 7);
+        (TrainRecipe recipe, TokenDataset data) = TestModels.Of(name, _folder.Path, model.Config.VocabSize, 9, 33, 3, 60, 12, 21);
+        using TokenDataset owned = data;
+        double[] reference = Objective.Reference(model, data, 64, CancellationToken.None);
+        for (int i = 0; i < reference.Length; i++) reference[i] += i % 3 - 1;
+        var objective = new Objective(recipe with { ZLoss = 0.01 }, reference);
+        int unit = name is "preference" or "kto" ? 2 : 1;
+        long[] all = [0, 1, 2, 3, 4, 5];
+        (double together, float[][] packed) = LossAndGradient(objective, model, data, [Units(data, all)]);
+        (double apart, float[][] unpacked) = LossAndGradient(objective, model, data, [.. all.Chunk(unit).Select(documents => Units(data, documents))]);
+        Assert.Equal(apart, together, 1e-6 * Math.Max(1, Math.Abs(apart)));
+        for (int i = 0; i < packed.Length; i++)
+            for (int j = 0; j < packed[i].Length; j++) Assert.Equal(unpacked[i][j], packed[i][j], 1e-5f * Math.Max(1, Math.Abs(unpacked[i][j])));
+    }
+
+    private static (double, float[][]) LossAndGradient(Objective objective, DecoderModel model, TokenDataset data, List<Segment>[] micros)
+    {
+        foreach ((_, Tensor parameter) in model.Parameters) parameter.grad = null;
+        double loss = objective.Accumulate(model, data, micros).Loss;
+        return (loss, [.. model.Parameters.Select(parameter => parameter.Tensor.grad!.data<float>().ToArray())]);
     }
 
     /// <summary>At the start the policy is the reference: loss log 2 for every pair.</summary>

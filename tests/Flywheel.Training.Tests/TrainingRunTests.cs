@@ -49,7 +49,7 @@ public sealed class TrainingRunTests : IDisposable
     [Fact]
     public void Run_Finished_LeavesLogCurveRecipeAndResult()
     {
-        ModelFolder model = TrainingRun.Run(Job("run", "next-token"));
+        TrainedModel model = TrainingRun.Run(Job("run", "next-token"));
         IReadOnlyList<LogLine> log = TrainingLog.Read(_folder["run"]);
         Assert.Equal(Enumerable.Range(1, 12), log.Where(line => line.Loss is not null).Select(line => line.Step));
         Assert.Equal([5, 10, 12], log.Where(line => line.ValidationLoss is not null).Select(line => line.Step));
@@ -183,7 +183,7 @@ public sealed class TrainingRunTests : IDisposable
         string foreign = TestModels.Dataset(_folder.Path, 280, "another", [4, 5], 1);
         Assert.Contains("made with tokenizer another", Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = foreign })).Message, StringComparison.Ordinal);
         string pairs = TestModels.Dataset(_folder.Path, 280, job.Tokenizer!.Hash, [4, 5], 1, pairs: true);
-        Assert.Contains("holds pairs", Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = pairs })).Message, StringComparison.Ordinal);
+        Assert.Contains("holds preference pairs, which does not suit the recipe's objective 'supervised'", Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = pairs })).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Resuming keeps the number of threads, since results depend on it.</summary>
@@ -193,6 +193,38 @@ public sealed class TrainingRunTests : IDisposable
         string expected = TrainingRun.Run(Job("whole", "next-token")).Hash;
         StopAt("run", 6);
         Assert.Equal(expected, TrainingRun.Run(Job("run", "next-token") with { NumThreads = 1 }).Hash);
+    }
+
+    /// <summary>An adapter with its lineage, the same bits after a stop, and the loss of base and adapter together.</summary>
+    [Theory]
+    [InlineData("supervised")]
+    [InlineData("preference")]
+    [InlineData("kto")]
+    public void Run_WithLora_MakesAnAdapterThatResumesAndMerges(string objective)
+    {
+        ModelFolder parent = TrainingRun.Run(Job("base", "next-token")).Model!;
+        TrainingJob Adapt(string run)
+        {
+            TrainingJob job = Job(run, objective);
+            return job with { Base = parent, Config = null, Tokenizer = null, Recipe = job.Recipe with { Base = "x", Train = job.Recipe.Train with { Lora = new LoraRecipe { Rank = 4, Alpha = 8 } } } };
+        }
+        TrainedModel expected = TrainingRun.Run(Adapt("whole"));
+        AdapterFolder adapter = expected.Adapter!;
+        using var cancellation = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => TrainingRun.Run(Adapt("stopped"), progress =>
+        {
+            if (progress.Line?.Step == 5) cancellation.Cancel();
+        }, cancellation.Token));
+        Assert.Equal(expected.Hash, TrainingRun.Run(Adapt("stopped")).Hash);
+        Assert.Equal((parent.Hash, parent.Hash, 4, "test"), (adapter.Config.BaseHash, adapter.Manifest.Parent, adapter.Config.Rank, adapter.Manifest.Name));
+        Assert.Equal(expected.Hash, TrainingRun.Run(Adapt("whole")).Hash); // finished: read from its folder
+        if (objective != "supervised") return;
+        ModelFolder merged = adapter.Merge(parent, _folder["merged"], TensorType.F32);
+        using DecoderModel model = DecoderModel.Load(merged);
+        using TokenDataset validation = TokenDataset.Open(Adapt("whole").ValidationData!);
+        double loss = new Objective(Adapt("whole").Recipe.Train, null).Evaluate(model, validation, DataOrder.Sample(validation, false, 64, 64)).Loss;
+        Assert.Equal(adapter.Manifest.Evaluation["validation_loss"], loss, 1e-4);
+        Assert.True(loss < TrainingLog.Read(_folder["whole"]).First(line => line.Loss is not null).Loss);
     }
 
     private void StopAt(string run, int step)
@@ -217,32 +249,32 @@ public sealed class TrainingRunTests : IDisposable
     {
         folder ??= _folder.Path;
         Tokenizer tokenizer = Tokenizer.Train(s_texts, 280);
-        bool pairs = objective == "preference";
+        bool pairs = objective is "preference" or "kto";
         return new TrainingJob
         {
             Recipe = Recipe(objective, steps),
             RunFolder = Path.Combine(folder, run),
             Config = TestModels.Tiny with { VocabSize = tokenizer.VocabSize },
             Tokenizer = tokenizer,
-            TrainData = Skewed(folder, tokenizer, 30, 1, pairs),
-            ValidationData = Skewed(folder, tokenizer, 6, 2, pairs),
+            TrainData = Skewed(folder, tokenizer, 30, 1, pairs, objective == "kto"),
+            ValidationData = Skewed(folder, tokenizer, 6, 2, pairs, objective == "kto"),
             ModelsFolder = Path.Combine(folder, "models"),
             NumThreads = 2,
         };
     }
 
     /// <summary>Documents in which the next token follows from the one before, so that there is something to learn.</summary>
-    private static string Skewed(string folder, Tokenizer tokenizer, int numDocuments, int seed, bool pairs)
+    private static string Skewed(string folder, Tokenizer tokenizer, int numDocuments, int seed, bool pairs, bool labels)
     {
         var random = new SeededRandom((ulong)seed, 5);
-        using var writer = new TokenDatasetWriter(folder, new DatasetManifest { TokenizerHash = tokenizer.Hash, VocabSize = tokenizer.VocabSize, Pairs = pairs });
+        using var writer = new TokenDatasetWriter(folder, new DatasetManifest { TokenizerHash = tokenizer.Hash, VocabSize = tokenizer.VocabSize, Pairs = pairs, Labels = labels });
         for (int document = 0; document < numDocuments; document++)
         {
             int[] tokens = new int[5 + random.Next(40)];
             byte[] marks = new byte[tokens.Length];
             tokens[0] = random.Next(tokenizer.VocabSize);
             for (int i = 1; i < tokens.Length; i++) (tokens[i], marks[i]) = (document % 2 == 1 && pairs ? random.Next(tokenizer.VocabSize) : (tokens[i - 1] * 5 + random.Next(2)) % 16, (byte)(i > 2 ? 1 : 0));
-            writer.Add(tokens, marks);
+            writer.Add(tokens, marks, labels ? document % 4 < 2 ? 1 : -1 : null);
         }
         return writer.Complete();
     }

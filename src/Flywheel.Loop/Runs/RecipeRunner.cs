@@ -7,10 +7,16 @@ using Flywheel.Training;
 namespace Flywheel.Loop.Runs;
 
 /// <summary>What a recipe's run made.</summary>
-/// <param name="Model">The finished model.</param>
+/// <param name="Result">The finished model, or an adapter for its base.</param>
+/// <param name="Base">What it started from; null for random weights.</param>
 /// <param name="RunFolder">Log, curve, recipe and result.</param>
 /// <param name="Data">The tokenised data and its report.</param>
-public sealed record FinishedRun(ModelFolder Model, string RunFolder, BuiltData Data);
+public sealed record FinishedRun(TrainedModel Result, ModelFolder? Base, string RunFolder, BuiltData Data)
+{
+    /// <summary>The finished model; an adapter is merged into its base first.</summary>
+    /// <param name="models">Folder of models, which a merged one is written to.</param>
+    public ModelFolder Whole(string models) => Result.Model ?? Result.Adapter!.Merge(Base!, models, TensorType.F32);
+}
 
 /// <summary>
 /// From a recipe to a model: resolves the base (running its recipe first if need be), builds the data, learns the tokenizer
@@ -59,9 +65,9 @@ public sealed class RecipeRunner(FlywheelHome home)
         Experiment experiment = Experiment.Read(job.RunFolder) ?? Begin(job, cancellation);
         ProcessMemory.ResetPeak();
         bool isDone = TrainingResult.Read(job.RunFolder) is not null;
-        ModelFolder model = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        TrainedModel result = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
         if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(job.RunFolder);
-        return new FinishedRun(model, job.RunFolder, data);
+        return new FinishedRun(result, job.Base, job.RunFolder, data);
     }
 
     private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
@@ -121,16 +127,27 @@ public sealed class RecipeRunner(FlywheelHome home)
     private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
         string path = Path.GetFullPath(Path.Combine(folder, name));
-        if (Directory.Exists(path)) return ModelFolder.Open(path);
+        if (Directory.Exists(path)) return OpenBase(path);
         if (File.Exists(path))
         {
             if (above.Contains(path)) throw new FlywheelException($"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
-            return Run(RecipeFile.Load(path), Path.GetDirectoryName(path)!, [.. above, path], cancellation).Model;
+            return Run(RecipeFile.Load(path), Path.GetDirectoryName(path)!, [.. above, path], cancellation).Whole(home.Models);
         }
         string[] found = name.Length >= 4 && name.All(char.IsAsciiHexDigitLower) ? Directory.GetDirectories(home.Models, $"{name[..Math.Min(12, name.Length)]}*") : [];
         return found.Length == 1
-            ? ModelFolder.Open(found[0])
+            ? OpenBase(found[0])
             : throw new FlywheelException($"recipe '{recipe.Name}': field 'base' is '{name}', which is no folder and no recipe at {path}, and {(found.Length == 0 ? "no model" : $"{found.Length} models")} in {home.Models}");
+    }
+
+    /// <summary>A model, or an adapter merged into its own base, which must be in the home's models.</summary>
+    private ModelFolder OpenBase(string path)
+    {
+        TrainedModel found = TrainedModel.Open(path);
+        if (found.Model is { } whole) return whole;
+        string? adapted = found.Adapter!.Config.BaseHash is { } hash ? Path.Combine(home.Models, hash[..12]) : null;
+        return adapted is not null && Directory.Exists(adapted)
+            ? found.Adapter.Merge(ModelFolder.Open(adapted), home.Models, TensorType.F32)
+            : throw new FlywheelException($"{path}: is an adapter for the model '{found.Adapter.Config.Base}', which is not in {home.Models}");
     }
 
     private (Tokenizer, ModelConfig) Fresh(Recipe recipe, DataCollection collection)

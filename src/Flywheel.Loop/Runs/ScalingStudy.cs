@@ -114,7 +114,7 @@ public sealed class ScalingStudy
         {
             TrainingResult result = TrainingResult.Read(run.RunFolder)!;
             if (result.ValidationLoss is not { } loss) throw new FlywheelException($"{_path}: there is no held-out data to judge runs by");
-            points.Add(new ScalingPoint(run.Model.Config.NumParameters, result.Tokens, loss));
+            points.Add(new ScalingPoint(run.Result.Manifest.NumParameters, result.Tokens, loss));
             using TokenDataset data = TokenDataset.Open(run.Data.TrainPath);
             dataTokens = data.Manifest.NumTokens;
         }

@@ -136,7 +136,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             var runner = new RecipeRunner(store.Home) { Progress = progress.Trained, Time = time };
             string from = model.Hash;
             FinishedRun run = await Task.Run(() => runner.Run(pass, dataset, cancellation), cancellation);
-            model = run.Model;
+            model = run.Whole(store.Home.Models);
             await ledger.TrainedAsync(turn, Path.GetFileName(run.RunFolder), from, model, cancellation);
         }
         if (model.Hash == turn.Champion) throw new FlywheelException($"turn {turn.Number}: no pass of the recipe had anything to learn");

@@ -5,30 +5,13 @@ using static TorchSharp.torch;
 
 namespace Flywheel.Training;
 
-/// <summary>The rotation of every position: cos and sin of position * theta^(-2i/D), each [T, D/2] (Su 2021, arXiv 2104.09864).</summary>
-internal sealed class RopeTable
-{
-    public RopeTable(int maxPositions, int headDim, float theta)
-    {
-        int half = headDim / 2;
-        (Cos, Sin) = (new float[maxPositions * half], new float[maxPositions * half]);
-        for (int position = 0; position < maxPositions; position++)
-            for (int i = 0; i < half; i++)
-                (Sin[position * half + i], Cos[position * half + i]) = ((float, float))Math.SinCos(position * Math.Pow(theta, -2.0 * i / headDim));
-    }
-
-    public float[] Cos { get; }
-
-    public float[] Sin { get; }
-}
-
 /// <summary>What <see cref="HeadSplit"/> needs to know of the model and the batch.</summary>
 /// <param name="Positions">Position of each token in its document, [N].</param>
 internal sealed record HeadLayout(int NumHeads, int NumKvHeads, int HeadDim, bool QkNorm, float Eps, RopeTable Rope, int[] Positions);
 
 /// <summary>
-/// From the fused projection [N, (H + 2K) D] to q, k and v, each [H, N, D]: RMSNorm on every query and key head, rotary
-/// positions, heads first, key and value heads repeated for their group (libtorch's CPU flash attention knows no groups).
+/// From the fused projection [N, (H + 2K) D] to q, k and v, each [N, H, D]: RMSNorm on every query and key head, rotary
+/// positions, key and value heads repeated for their group (libtorch's CPU flash attention knows no groups).
 /// As composites these are a dozen passes over memory; here it is one.
 /// </summary>
 internal sealed unsafe class HeadSplit : autograd.MultiTensorFunction<HeadSplit>
@@ -53,7 +36,7 @@ internal sealed unsafe class HeadSplit : autograd.MultiTensorFunction<HeadSplit>
         (int numHeads, int numKv, int dim) = (layout.NumHeads, layout.NumKvHeads, layout.HeadDim);
         int group = numHeads / numKv, width = (numHeads + 2 * numKv) * dim, half = dim / 2;
         long n = qkv.shape[0];
-        Tensor[] outputs = [empty(numHeads, n, dim), empty(numHeads, n, dim), empty(numHeads, n, dim)];
+        Tensor[] outputs = [empty(n, numHeads, dim), empty(n, numHeads, dim), empty(n, numHeads, dim)];
         nint[] bases = [.. outputs.Select(tensor => (nint)Rows.Floats(tensor))];
         (nint source, nint qWeight, nint kWeight) = ((nint)Rows.Floats(qkv), (nint)Rows.Floats(qNorm), (nint)Rows.Floats(kNorm));
         Rows.ForEach(n, width, (_, first, end) =>
@@ -67,7 +50,7 @@ internal sealed unsafe class HeadSplit : autograd.MultiTensorFunction<HeadSplit>
                     ReadOnlySpan<float> x = new((float*)source + (long)row * width + head * dim, dim);
                     (int kind, int local) = Kind(head, numHeads, numKv);
                     int outHead = kind == 0 ? local : local * group;
-                    Span<float> y = new((float*)bases[kind] + (outHead * n + row) * dim, dim);
+                    Span<float> y = new((float*)bases[kind] + (row * (long)numHeads + outHead) * dim, dim);
                     if (kind == 2) x.CopyTo(y);
                     else
                     {
@@ -76,7 +59,7 @@ internal sealed unsafe class HeadSplit : autograd.MultiTensorFunction<HeadSplit>
                         Rotate(normed, cos, sin, 1, y);
                     }
                     if (kind == 0) continue;
-                    for (int copy = 1; copy < group; copy++) y.CopyTo(new((float*)bases[kind] + ((outHead + copy) * n + row) * dim, dim));
+                    for (int copy = 1; copy < group; copy++) y.CopyTo(new((float*)bases[kind] + (row * (long)numHeads + outHead + copy) * dim, dim));
                 }
             }
         });
@@ -106,10 +89,10 @@ internal sealed unsafe class HeadSplit : autograd.MultiTensorFunction<HeadSplit>
                 {
                     (int kind, int local) = Kind(head, numHeads, numKv);
                     int outHead = kind == 0 ? local : local * group;
-                    new ReadOnlySpan<float>((float*)bases[kind] + (outHead * n + row) * dim, dim).CopyTo(sum);
+                    new ReadOnlySpan<float>((float*)bases[kind] + (row * (long)numHeads + outHead) * dim, dim).CopyTo(sum);
                     for (int copy = 1; kind != 0 && copy < group; copy++)
                     {
-                        ReadOnlySpan<float> other = new((float*)bases[kind] + ((outHead + copy) * n + row) * dim, dim);
+                        ReadOnlySpan<float> other = new((float*)bases[kind] + (row * (long)numHeads + outHead + copy) * dim, dim);
                         System.Numerics.Tensors.TensorPrimitives.Add(sum, other, sum);
                     }
                     Span<float> output = new((float*)dSource + (long)row * width + head * dim, dim);
