@@ -65,6 +65,8 @@ internal sealed unsafe partial class Decoder
         LogitRows = arena.Allocate<int>(maxLogitRows);
         Logits = arena.Allocate<float>((long)maxLogitRows * _shape.Vocab);
         MaxLogitRows = maxLogitRows;
+        StateRows = arena.Allocate<int>(maxRows);
+        States = arena.Allocate<float>((long)maxRows * _shape.Hidden);
         Segments = new Segment[maxRows];
         _groups = new AdapterGroup[maxRows];
         _x = arena.Allocate<float>((long)maxRows * _shape.Hidden);
@@ -109,6 +111,14 @@ internal sealed unsafe partial class Decoder
 
     public int MaxLogitRows { get; }
 
+    /// <summary>[rows]: rows of the step whose states after the final norm are wanted.</summary>
+    public int* StateRows { get; }
+
+    public int NumStateRows { get; set; }
+
+    /// <summary>[rows, padded C]</summary>
+    public float* States { get; }
+
     public int MaxRows => _maxRows;
 
     /// <summary>[logit rows, padded V]</summary>
@@ -120,11 +130,11 @@ internal sealed unsafe partial class Decoder
 
     private int QkvColumns => _weights.Layers[0].Qkv.NumRows;
 
-    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Cache, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, PrepareHead, Head }
+    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Cache, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, States, PrepareHead, Head }
 
     private readonly record struct Phase(Kind Kind, int Layer);
 
-    public static int MaxPhases(int layers) => 3 + 13 * layers;
+    public static int MaxPhases(int layers) => 4 + 13 * layers;
 
     private bool IsDecoding => NumSegments == NumRows;
 
@@ -155,6 +165,7 @@ internal sealed unsafe partial class Decoder
             Add(Kind.LowerDown, index, LowerPieces(index, Adapted.Down));
             Add(Kind.Down, index, Pieces(layer.Down, NumRows, Matrix.RowUnit));
         }
+        Add(Kind.States, 0, Math.Min(NumStateRows, PiecesPerMember * _teamSize));
         Add(Kind.PrepareHead, 0, Math.Min(NumLogitRows, PiecesPerMember * _teamSize));
         Add(Kind.Head, 0, NumLogitRows == 0 ? 0 : Pieces(_weights.Head, NumLogitRows, Matrix.RowUnit));
         return _pieces.AsSpan(0, count);
@@ -172,7 +183,7 @@ internal sealed unsafe partial class Decoder
         (Kind kind, int index) = _phases[phase];
         int pieces = _pieces[phase];
         LayerWeights layer = _weights.Layers[index];
-        (int from, int to) = Share(kind == Kind.PrepareHead ? NumLogitRows : NumRows, 1, piece, pieces); // of kinds that go by rows
+        (int from, int to) = Share(kind == Kind.PrepareHead ? NumLogitRows : kind == Kind.States ? NumStateRows : NumRows, 1, piece, pieces); // of kinds that go by rows
         switch (kind)
         {
             case Kind.Embed:
@@ -220,6 +231,9 @@ internal sealed unsafe partial class Decoder
                 break;
             case Kind.Down:
                 Multiply(layer.Down, _down, NumRows, _x, _shape.Hidden, add: true, index, Adapted.Down, piece, pieces);
+                break;
+            case Kind.States:
+                for (int i = from; i < to; i++) _kernels.RmsNorm(_x + (long)StateRows[i] * _shape.Hidden, _weights.FinalNorm, States + (long)i * _shape.Hidden, _shape.Hidden, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
                 break;
             case Kind.PrepareHead: // the rows that are wanted move to the front
                 for (int i = from; i < to; i++) PrepareRow(_x, _shape.Hidden, _weights.FinalNorm, _weights.Head, _shared, LogitRows[i], i);

@@ -214,7 +214,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// </summary>
     private int Plan()
     {
-        _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _numReadings = 0;
+        _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _decoder.NumStateRows = _numReadings = 0;
         FindDecoding();
         int spare = _guesses ? GuessedRows - _decoding.Count : 0;
         foreach (Sequence sequence in _decoding)
@@ -253,16 +253,18 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>Adds up to <paramref name="count"/> of a sequence's next tokens, guesses last; fewer when the logits would not fit.</summary>
     private int AddRows(Sequence sequence, int count, ReadOnlySpan<int> guesses)
     {
-        int first = _decoder.NumRows, firstLogits = _decoder.NumLogitRows, firstRead = 0, added = 0;
+        int first = _decoder.NumRows, firstRead = -1, numRead = 0, added = 0;
+        int firstResult = sequence.ReadsStates ? _decoder.NumStateRows : _decoder.NumLogitRows;
         ReadOnlySpan<int> tokens = sequence.Tokens;
         for (; added < count; added++)
         {
             int position = sequence.NumCached + added;
             if (sequence.Wants(position))
             {
-                if (_decoder.NumLogitRows == _decoder.MaxLogitRows) break;
-                if (_decoder.NumLogitRows == firstLogits) firstRead = position;
-                _decoder.LogitRows[_decoder.NumLogitRows++] = first + added;
+                if (!sequence.ReadsStates && _decoder.NumLogitRows == _decoder.MaxLogitRows) break;
+                if (numRead++ == 0) firstRead = position;
+                if (sequence.ReadsStates) _decoder.StateRows[_decoder.NumStateRows++] = first + added;
+                else _decoder.LogitRows[_decoder.NumLogitRows++] = first + added;
             }
             _pages.Extend(sequence, position);
             _decoder.Tokens[first + added] = position < tokens.Length ? tokens[position] : guesses[position - tokens.Length];
@@ -272,12 +274,11 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _decoder.NumRows += added;
         FairOrder.Charge(sequence, added, sequence.IsPrefilling);
         sequence.NumCached += added;
-        int numLogits = _decoder.NumLogitRows - firstLogits;
-        if (numLogits > 0) _readings[_numReadings++] = new Reading(sequence, firstLogits, numLogits, firstRead);
+        if (numRead > 0) _readings[_numReadings++] = new Reading(sequence, firstResult, numRead, firstRead);
         return added;
     }
 
-    /// <summary>A piece of the decoder's phases, or of the last one, in which logits are read.</summary>
+    /// <summary>A piece of the decoder's phases, or of the last one, in which results are read.</summary>
     private void Work(int phase, int piece, int id)
     {
         if (phase < _numDecoderPhases)
@@ -288,7 +289,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         ref Reading reading = ref _readings[piece];
         try
         {
-            reading.Sequence.Read(_decoder.Logits + (long)reading.FirstLogits * _decoder.Shape.Vocab, _decoder.Shape.Vocab, reading.Count, reading.Position, _reader, id);
+            bool states = reading.Sequence.ReadsStates;
+            long ld = states ? _decoder.Shape.Hidden : _decoder.Shape.Vocab;
+            reading.Sequence.Read((states ? _decoder.States : _decoder.Logits) + reading.First * ld, ld, reading.Count, reading.Position, _reader, id);
         }
         catch (Exception defect) // must not end the process: it becomes this request's failure
         {
@@ -316,6 +319,6 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         Array.Clear(_readings, 0, _numReadings);
     }
 
-    /// <summary>Logits of consecutive positions of a sequence, read by one thread.</summary>
-    private record struct Reading(Sequence Sequence, int FirstLogits, int Count, int Position, Exception? Fault = null);
+    /// <summary>Logits or states of consecutive positions of a sequence, read by one thread.</summary>
+    private record struct Reading(Sequence Sequence, int First, int Count, int Position, Exception? Fault = null);
 }

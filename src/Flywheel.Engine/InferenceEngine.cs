@@ -124,6 +124,26 @@ public sealed class InferenceEngine : IAsyncDisposable
         return sequence.Result;
     }
 
+    /// <summary>
+    /// The model's state after its final norm, pooled over a text, [C]. Batched with everything else; the vector does not
+    /// depend on it.
+    /// </summary>
+    /// <param name="tokens">The text.</param>
+    /// <param name="pooling">Over all tokens, or the last one's alone.</param>
+    /// <param name="normalize">To length 1, so that a dot product is the cosine.</param>
+    /// <param name="user">Who asks; see <see cref="GenerationRequest.User"/>.</param>
+    /// <param name="adapter">Name of a loaded adapter.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">The text is empty or too long, or the adapter is not loaded.</exception>
+    /// <exception cref="QueueFullException">Too many wait.</exception>
+    public Task<float[]> EmbedAsync(int[] tokens, Pooling pooling, bool normalize = true, string? user = null, string? adapter = null, CancellationToken cancellation = default)
+    {
+        CheckText(tokens);
+        var sequence = new EmbeddingSequence(tokens, _config.HiddenSize, pooling, normalize) { User = user ?? "", Adapter = _adapters.Use(adapter) };
+        Add(sequence, cancellation);
+        return sequence.Result;
+    }
+
     /// <summary>Logits after the last of <paramref name="tokens"/>, [V]. For tests.</summary>
     public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default) => LogitsAsync(tokens, null, cancellation);
 

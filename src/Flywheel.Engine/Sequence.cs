@@ -93,6 +93,9 @@ internal abstract unsafe class Sequence
         Adapter?.Release();
     }
 
+    /// <summary>It reads the states after the final norm, not the logits.</summary>
+    public virtual bool ReadsStates => false;
+
     /// <summary>Whether the logits after the token at a position are used.</summary>
     public abstract bool Wants(int position);
 
@@ -100,8 +103,8 @@ internal abstract unsafe class Sequence
     public virtual ReadOnlySpan<int> Guess(int most) => [];
 
     /// <summary>
-    /// Reads the logits after the tokens at <paramref name="count"/> positions from <paramref name="position"/> on,
-    /// [count, ld]; on any thread of the step.
+    /// Reads the logits (or states) after the tokens at <paramref name="count"/> positions from <paramref name="position"/>
+    /// on, [count, ld]; on any thread of the step.
     /// </summary>
     public abstract void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId);
 
