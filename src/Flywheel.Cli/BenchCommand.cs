@@ -83,34 +83,45 @@ internal static class BenchCommand
         var url = new Option<string>("--url") { Description = "Server to measure", Required = true };
         var versus = new Option<string?>("--vs") { Description = "Another OpenAI-compatible server, asked in turn with the first" };
         var clients = new Option<int>("--clients") { Description = "Clients at the same time", DefaultValueFactory = _ => load.Clients };
-        var shared = new Option<int>("--shared") { Description = "Words that all prompts begin with", DefaultValueFactory = _ => load.SharedWords };
-        var own = new Option<int>("--own") { Description = "Words of each prompt's own", DefaultValueFactory = _ => load.OwnWords };
+        var shared = new Option<int>("--shared") { Description = "Tokens that all prompts begin with", DefaultValueFactory = _ => load.SharedTokens };
+        var own = new Option<int>("--own") { Description = "Tokens of each prompt's own", DefaultValueFactory = _ => load.OwnTokens };
         var tokens = new Option<int>("--tokens") { Description = "Most tokens of an answer", DefaultValueFactory = _ => load.MaxTokens };
+        var intrude = new Option<int?>("--intrude") { Description = "Instead: what the clients' running streams notice when a prompt of so many tokens arrives" };
         var rounds = new Option<int>("--rounds") { Description = "Rounds that the figures are of", DefaultValueFactory = _ => 3 };
-        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared words that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5005") { url, versus, clients, shared, own, tokens, rounds };
+        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared tokens that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5005") { url, versus, clients, shared, own, tokens, intrude, rounds };
         command.SetAction(async (parse, cancellation) =>
         {
             if (parse.GetValue(rounds) is < 1 and int count) throw new FlywheelException($"--rounds is {count}, expected at least 1");
             string[] urls = parse.GetValue(versus) is { } other ? [parse.GetValue(url)!, other] : [parse.GetValue(url)!];
             Uri[] servers = [.. urls.Select(text => Uri.TryCreate(text, UriKind.Absolute, out Uri? server) && server.Scheme is "http" or "https" ? server
                 : throw new FlywheelException($"'{text}' is no server's address, expected one such as http://127.0.0.1:5005"))];
-            load = load with { Clients = parse.GetValue(clients), SharedWords = parse.GetValue(shared), OwnWords = parse.GetValue(own), MaxTokens = parse.GetValue(tokens) };
-            Print(servers, load, await ServeBenchmark.RunAsync(servers, load, parse.GetValue(rounds), cancellation));
+            load = load with { Clients = parse.GetValue(clients), SharedTokens = parse.GetValue(shared), OwnTokens = parse.GetValue(own), MaxTokens = parse.GetValue(tokens) };
+            if (parse.GetValue(intrude) is { } prompt) Print(servers, load, prompt, await ServeBenchmark.IntrudeAsync(servers, load, prompt, parse.GetValue(rounds), cancellation));
+            else Print(servers, load, await ServeBenchmark.RunAsync(servers, load, parse.GetValue(rounds), cancellation));
         });
         return command;
     }
 
     private static void Print(Uri[] servers, ServeLoad load, IReadOnlyList<(ServerFigures Cold, ServerFigures Warm)> figures)
     {
-        Table table = new Table().Title(Markup.Escape($"{load.Clients} clients, {load.SharedWords} shared and {load.OwnWords} own words, up to {load.MaxTokens} tokens"))
-            .AddColumns("server", "shared words", "tokens/s", "first text p50 / p95 / p99 ms", "between p50 / p95 / p99 ms", "failed");
+        Table table = new Table().Title(Markup.Escape($"{load.Clients} clients, {load.SharedTokens} shared and {load.OwnTokens} own tokens, up to {load.MaxTokens} new"))
+            .AddColumns("server", "shared tokens", "tokens/s", "first text p50 / p95 / p99 ms", "between p50 / p95 / p99 ms", "failed");
         for (int i = 0; i < servers.Length; i++)
             foreach ((string kind, ServerFigures found) in new[] { ("cold", figures[i].Cold), ("warm", figures[i].Warm) })
                 table.AddRow(Markup.Escape(servers[i].ToString()), kind, $"{found.TokensPerSecond:N0}", Text(found.FirstMs), Text(found.BetweenMs), $"{found.NumFailed}");
         AnsiConsole.Write(table);
-
-        static string Text(Percentiles p) => $"{p.P50:N1} / {p.P95:N1} / {p.P99:N1}";
     }
+
+    private static void Print(Uri[] servers, ServeLoad load, int prompt, IReadOnlyList<IntrusionFigures> figures)
+    {
+        Table table = new Table().Title(Markup.Escape($"{load.Clients} streams while a prompt of {prompt} tokens arrives"))
+            .AddColumns("server", "between, quiet p50 / p95 / p99 ms", "between, during p50 / p95 / p99 ms", "p99 against quiet", "the prompt's first text ms");
+        for (int i = 0; i < servers.Length; i++)
+            table.AddRow(Markup.Escape(servers[i].ToString()), Text(figures[i].QuietMs), Text(figures[i].DuringMs), $"{figures[i].DuringMs.P99 / figures[i].QuietMs.P99:N2}", $"{figures[i].FirstMs.P50:N0}");
+        AnsiConsole.Write(table);
+    }
+
+    private static string Text(Percentiles p) => $"{p.P50:N1} / {p.P95:N1} / {p.P99:N1}";
 
     private static void Print(EngineFigures figures)
     {

@@ -9,7 +9,7 @@ public class ServeBenchmarkTests
     public async Task Run_TwoServers_MeasuresEveryRequestOfBoth()
     {
         await using TestServer one = await TestServer.StartAsync(), other = await TestServer.StartAsync();
-        var load = new ServeLoad { Clients = 3, SharedWords = 20, OwnWords = 3, MaxTokens = 10 };
+        var load = new ServeLoad { Clients = 3, SharedTokens = 20, OwnTokens = 3, MaxTokens = 10 };
         var figures = await ServeBenchmark.RunAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, rounds: 2, TestContext.Current.CancellationToken);
         Assert.Equal(2, figures.Count);
         foreach (ServerFigures found in figures.SelectMany(pair => new[] { pair.Cold, pair.Warm }))
@@ -18,6 +18,16 @@ public class ServeBenchmarkTests
             Assert.True(found.TokensPerSecond > 0);
             Assert.True(found.FirstMs.P50 > 0 && found.FirstMs.P50 <= found.FirstMs.P99);
         }
+    }
+
+    [Fact]
+    public async Task Intrude_TwoServers_MeasuresQuietAndDuring()
+    {
+        await using TestServer one = await TestServer.StartAsync(), other = await TestServer.StartAsync();
+        var load = new ServeLoad { Clients = 2, OwnTokens = 3 };
+        var figures = await ServeBenchmark.IntrudeAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, promptTokens: 100, rounds: 2, TestContext.Current.CancellationToken);
+        Assert.Equal(2, figures.Count);
+        Assert.All(figures, found => Assert.True(found.QuietMs.P50 > 0 && found.QuietMs.P50 <= found.QuietMs.P99 && found.FirstMs.P50 > 0));
     }
 
     [Fact]
