@@ -27,6 +27,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly Decoder _decoder;
     private readonly LogitsReader _reader;
     private readonly bool _guesses;
+    private readonly DraftModel? _draft;
+    private readonly Action<Decoder, int> _run;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly AutoResetEvent _work = new(false);
     private readonly Lock _lock = new();
@@ -41,21 +43,25 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly int[] _phases;
     private readonly PrefillBudget _budget = new(PrefillRows);
     private int _numReadings, _numDecoderPhases;
+    private Decoder _atWork;
 
-    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages)
+    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages, DecoderWeights? draft = null)
     {
         _arena = arena;
         var pool = new KvPool(weights.Shape, options.KvType, maxPages);
         _pages = new PageTables(arena, pool, options.MaxBatch, weights.Shape.Config.MaxPositions);
         int logitRows = Math.Max(options.MaxBatch, LeastLogitRows) + GuessedRows;
         _decoder = new Decoder(arena, weights, kernels, pool, threads, options.MaxBatch + GuessedRows + PrefillRows, logitRows);
-        _phases = new int[Decoder.MaxPhases(weights.Layers.Length) + 1];
+        _phases = new int[Decoder.MaxPhases(Math.Max(weights.Layers.Length, draft?.Layers.Length ?? 0)) + 1];
         _team = new KernelTeam(threads, _phases.Length, Work);
         _readings = new Reading[logitRows];
         int vocab = weights.Shape.Config.VocabSize;
         _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
         _guesses = options.Speculate;
-        _scheduler = new Scheduler(_pages, options.MaxBatch);
+        _draft = draft is null ? null : new DraftModel(arena, draft, kernels, options.KvType, options.MaxBatch, threads, maxPages, _reader);
+        _run = Run;
+        _atWork = _decoder;
+        _scheduler = new Scheduler(_pages, options.MaxBatch, _draft is null ? null : _draft.Free);
         _limit = new QueueLimit(options.MaxBatch, options.MaxQueue);
         new Thread(Serve) { IsBackground = true, Name = "engine" }.Start();
     }
@@ -78,8 +84,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>How often a request had to give its pages or its place to another.</summary>
     public long NumPostponed => _scheduler.NumPostponed;
 
-    /// <summary>Tokens of ended generations that were guessed right and cost no step of their own.</summary>
+    /// <summary>Guesses of ended generations, and those that were right: their tokens cost no step of their own.</summary>
+    public long NumChecked { get; private set; }
+
     public long NumGuessed { get; private set; }
+
+    public bool HasDraft => _draft is not null;
 
     public long MaxPages => _pages.MaxPages;
 
@@ -150,6 +160,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         {
             _team.Dispose();
             _pages.Dispose();
+            _draft?.Dispose();
             _arena.Dispose();
             lock (_lock) _ended.SetResult();
             _work.Dispose();
@@ -168,14 +179,20 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             decoding = Plan();
         }
         long start = Stopwatch.GetTimestamp();
-        ReadOnlySpan<int> phases = _decoder.Plan();
-        phases.CopyTo(_phases);
-        _numDecoderPhases = phases.Length;
-        _phases[phases.Length] = _numReadings;
-        _team.Run(_phases.AsSpan(0, phases.Length + 1));
+        Run(_decoder, _numReadings);
         _budget.Observe(decoding, _decoder.NumRows - decoding, Stopwatch.GetTimestamp() - start);
         StepAllocatedBytes += GC.GetAllocatedBytesForCurrentThread() - before;
         Publish();
+    }
+
+    /// <summary>Runs a planned step of a model and reads its results.</summary>
+    private void Run(Decoder decoder, int numReadings)
+    {
+        ReadOnlySpan<int> phases = decoder.Plan();
+        phases.CopyTo(_phases);
+        _phases[phases.Length] = numReadings;
+        (_atWork, _numDecoderPhases) = (decoder, phases.Length);
+        _team.Run(_phases.AsSpan(0, phases.Length + 1));
     }
 
     /// <summary>Takes arrivals over and drops what was cancelled; false when there is nothing left to do, ever.</summary>
@@ -216,10 +233,16 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     {
         _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _decoder.NumStateRows = _numReadings = 0;
         FindDecoding();
-        int spare = _guesses ? GuessedRows - _decoding.Count : 0;
+        int spare = GuessedRows - _decoding.Count;
+        _draft?.Guess(_decoding, spare, _run);
         foreach (Sequence sequence in _decoding)
         {
-            ReadOnlySpan<int> guesses = sequence.Guess(spare);
+            ReadOnlySpan<int> guesses = [];
+            if (sequence is GenerationSequence generation)
+            {
+                if (_guesses && _draft is null) generation.LookUp(spare);
+                guesses = generation.Guesses;
+            }
             spare -= guesses.Length;
             AddRows(sequence, 1 + guesses.Length, guesses);
         }
@@ -283,7 +306,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     {
         if (phase < _numDecoderPhases)
         {
-            _decoder.Run(phase, piece, id);
+            _atWork.Run(phase, piece, id);
+            return;
+        }
+        if (_atWork != _decoder)
+        {
+            _draft!.Read(piece, id);
             return;
         }
         ref Reading reading = ref _readings[piece];
@@ -312,9 +340,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             Sequence sequence = _scheduler.Running[i];
             bool ended = sequence.Publish();
             _pages.Share(sequence);
-            if (!ended) continue;
-            if (sequence is GenerationSequence { NumAccepted: var accepted }) NumGuessed += accepted;
-            Remove(sequence);
+            if (sequence is GenerationSequence generation)
+            {
+                _draft?.Settle(generation);
+                if (ended) (NumChecked, NumGuessed) = (NumChecked + generation.NumChecked, NumGuessed + generation.NumAccepted);
+            }
+            if (ended) Remove(sequence);
         }
         Array.Clear(_readings, 0, _numReadings);
     }

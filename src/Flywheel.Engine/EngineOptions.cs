@@ -1,3 +1,5 @@
+using Flywheel.Model;
+
 namespace Flywheel.Engine;
 
 public enum WeightFormat
@@ -37,6 +39,14 @@ public sealed record EngineOptions
     /// Memory for keys and values, of running and of remembered texts; 0 takes up to a quarter of what the weights leave.
     /// </summary>
     public long CacheBytes { get; init; }
+
+    /// <summary>
+    /// A small model of the same vocabulary that guesses tokens, which the model checks several at once; null guesses by
+    /// looking up repetitions. Only the pace changes.
+    /// </summary>
+    public ModelFolder? Draft { get; init; }
+
+    public WeightFormat DraftWeights { get; init; } = WeightFormat.Int8;
 
     /// <summary>
     /// Guess tokens of texts that repeat themselves and check several at once. Only the pace changes; benchmarks turn it off.

@@ -19,7 +19,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     private readonly int[] _guesses = new int[MaxGuesses];
     private readonly Draw[] _draws = new Draw[MaxGuesses + 1];
     private readonly TokenLogprob[] _top;
-    private int _numGuesses, _numDraws, _patience = 2;
+    private int _numDraws, _patience = 2;
 
     public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, GrammarCursor? grammar, Action<Sequence> cancel)
         : base(request.PromptTokens, maxTokens)
@@ -35,19 +35,42 @@ internal sealed unsafe class GenerationSequence : Sequence
 
     public GenerationStream Stream { get; }
 
-    /// <summary>Tokens that came from right guesses.</summary>
+    /// <summary>Guesses that were checked, and those of them that were right.</summary>
+    public int NumChecked { get; private set; }
+
     public int NumAccepted { get; private set; }
 
     private int NumSampled => Tokens.Length - PromptLength;
 
     public override bool Wants(int position) => position >= Tokens.Length - 1;
 
-    public override ReadOnlySpan<int> Guess(int most)
+    /// <summary>The text as a draft model reads it; null without one.</summary>
+    public DraftText? Draft { get; private set; }
+
+    /// <summary>Guesses of the tokens after the newest, to be checked in the next step.</summary>
+    public ReadOnlySpan<int> Guesses => _guesses.AsSpan(0, NumGuesses);
+
+    public int NumGuesses { get; private set; }
+
+    public void AddDraft() => Draft = new DraftText(this, KvPool.PagesFor(PromptLength + MaxTokens));
+
+    /// <summary>How many guesses are worth it. The newest token is drawn anyway, so one fewer than tokens are left.</summary>
+    public int MostGuesses(int most) => Math.Min(Math.Min(most, _patience), MaxTokens - NumSampled - 1);
+
+    /// <summary>Guesses what followed the last time that the text was like this.</summary>
+    public void LookUp(int most)
     {
-        // The newest token is drawn anyway, so one guess fewer than tokens are left.
-        most = Math.Min(Math.Min(most, _patience), MaxTokens - NumSampled - 1);
-        _numGuesses = most <= 0 ? 0 : PromptLookup.Guess(Tokens, _guesses.AsSpan(0, most));
-        return _guesses.AsSpan(0, _numGuesses);
+        most = MostGuesses(most);
+        NumGuesses = most <= 0 ? 0 : PromptLookup.Guess(Tokens, _guesses.AsSpan(0, most));
+    }
+
+    /// <summary>Guesses what a draft model would draw; false, and no guess, when that is too unlikely.</summary>
+    public bool Draw(float* logits, LogitsReader reader, int threadId, float leastProbability)
+    {
+        (int id, float logprob) = _sampler.Guess(reader.Kernels, logits, reader.VocabSize, NumSampled + NumGuesses, reader.Scratch[threadId]);
+        if (logprob < MathF.Log(leastProbability)) return false;
+        _guesses[NumGuesses++] = id;
+        return true;
     }
 
     /// <summary>Draws one token after the other for as long as the guesses were right: each draw is the one that a step of its own would give.</summary>
@@ -65,13 +88,14 @@ internal sealed unsafe class GenerationSequence : Sequence
     public override bool Publish()
     {
         if (_numDraws == 0) return false;
-        NumCached -= _numGuesses - (_numDraws - 1); // what follows a wrong guess is written again
-        if (_numGuesses > 0) _patience = _numDraws > _numGuesses ? Math.Min(2 * _patience, MaxGuesses) : Math.Max(_patience / 2, 1);
+        NumCached -= NumGuesses - (_numDraws - 1); // what follows a wrong guess is written again
+        if (NumGuesses > 0) _patience = _numDraws > NumGuesses ? Math.Min(2 * _patience, MaxGuesses) : Math.Max(_patience / 2, 1);
         bool ended = false;
         for (int i = 0; i < _numDraws && !ended; i++) ended = Publish(_draws[i], _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
         if (ended) NumCached = Math.Min(NumCached, Tokens.Length); // drawn beyond a stop text
+        NumChecked += NumGuesses;
         NumAccepted += _numDraws - 1;
-        _numDraws = _numGuesses = 0;
+        _numDraws = NumGuesses = 0;
         return ended;
     }
 

@@ -48,18 +48,22 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <exception cref="FlywheelException">The weights are missing, malformed or do not fit in memory.</exception>
     public static InferenceEngine Load(ModelFolder model, EngineOptions? options = null)
     {
+        options ??= new();
         using IWeightFile file = model.OpenWeights();
-        return Load(file, model.Config, model.Tokenizer, options ?? new(), model);
+        if (options.Draft is not { } small || !options.Speculate) return Load(file, model.Config, model.Tokenizer, options, model);
+        DraftSource.CheckVocabulary(model.Tokenizer, small.Tokenizer, small.Path);
+        using IWeightFile draft = small.OpenWeights();
+        return Load(file, model.Config, model.Tokenizer, options, model, draft: DraftSource.Of(draft, small.Config, options.DraftWeights));
     }
 
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
-    internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
     {
-        return Load(file.Path, (arena, table) => DecoderWeights.Load(arena, table, config, file, options.Weights), config, tokenizer, options, model, kernels);
+        return Load(file.Path, (arena, table) => DecoderWeights.Load(arena, table, config, file, options.Weights), config, tokenizer, options, model, kernels, draft);
     }
 
     /// <summary>From weights that <paramref name="load"/> packs into the engine's memory.</summary>
-    internal static InferenceEngine Load(string source, Func<NativeArena, KernelTable, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null)
+    internal static InferenceEngine Load(string source, Func<NativeArena, KernelTable, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
     {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
@@ -74,7 +78,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         try
         {
             DecoderWeights weights = load(arena, table);
-            return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, options, available - needed)));
+            DecoderWeights? small = draft?.Load(arena, table);
+            return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, small?.Shape, options, available - needed), small));
         }
         catch (OutOfMemoryException e)
         {
@@ -105,6 +110,7 @@ public sealed class InferenceEngine : IAsyncDisposable
             Priority = request.Priority,
             Adapter = _adapters.Use(request.Adapter),
         };
+        if (Loop.HasDraft) sequence.AddDraft();
         sequence.Stream.AdapterHash = sequence.Adapter?.Hash;
         Add(sequence, cancellation);
         return sequence.Stream;
@@ -201,9 +207,11 @@ public sealed class InferenceEngine : IAsyncDisposable
     }
 
     /// <summary>Room for a full batch of longest texts at most, and always for a page.</summary>
-    private static long MaxPages(ModelConfig config, DecoderShape shape, EngineOptions options, long free)
+    private static long MaxPages(ModelConfig config, DecoderShape shape, DecoderShape? draft, EngineOptions options, long free)
     {
-        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = new KvPool(shape, options.KvType, 0).PageBytes;
+        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = PageBytes(shape) + (draft is null ? 0 : PageBytes(draft)); // both read the same texts
         return options.CacheBytes > 0 ? Math.Max(1, options.CacheBytes / pageBytes) : Math.Clamp(free / 4 / pageBytes, 1, options.MaxBatch * perSequence);
+
+        long PageBytes(DecoderShape model) => new KvPool(model, options.KvType, 0).PageBytes;
     }
 }

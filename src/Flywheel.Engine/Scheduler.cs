@@ -5,7 +5,7 @@ namespace Flywheel.Engine;
 /// steps aside stay in memory for as long as there is room, so that reading its text again is mostly finding it. Nothing
 /// of this changes a result. The engine's thread only.
 /// </summary>
-internal sealed class Scheduler(PageTables pages, int maxRunning)
+internal sealed class Scheduler(PageTables pages, int maxRunning, Action<Sequence>? freed = null)
 {
     private readonly FairOrder _order = new();
     private readonly List<Sequence> _waiting = [], _running = [];
@@ -129,6 +129,7 @@ internal sealed class Scheduler(PageTables pages, int maxRunning)
     {
         _running.Remove(sequence);
         pages.Free(sequence);
+        freed?.Invoke(sequence);
         _freeSlots.Push(sequence.Slot);
         sequence.Account.NumRunning--;
     }

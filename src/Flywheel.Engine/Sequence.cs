@@ -8,8 +8,32 @@ namespace Flywheel.Engine;
 /// <summary>What the step's threads share when they read logits.</summary>
 internal sealed record LogitsReader(KernelTable Kernels, int VocabSize, SamplerScratch[] Scratch);
 
-/// <summary>One text in the engine: its tokens, its pages, and what is done with its logits.</summary>
-internal abstract unsafe class Sequence
+/// <summary>A text and the pages that hold one model's keys and values of it.</summary>
+internal abstract class PagedText(int maxPages)
+{
+    /// <summary>As far as it is known.</summary>
+    public abstract ReadOnlySpan<int> Tokens { get; }
+
+    /// <summary>Number among those that run; names its place for pages.</summary>
+    public int Slot { get; set; } = -1;
+
+    public int NumPages { get; set; }
+
+    /// <summary>Its first pages, as far as they are in the tree of shared pages.</summary>
+    public List<PageNode> Nodes { get; } = new(maxPages);
+
+    /// <summary>Stands before its first page in the tree; null for the model alone.</summary>
+    public virtual PageNode? Root => null;
+
+    /// <summary>Tokens whose keys and values are in the cache.</summary>
+    public int NumCached { get; set; }
+
+    /// <summary>Whether the logits after the token at a position are used.</summary>
+    public abstract bool Wants(int position);
+}
+
+/// <summary>One request in the engine: its text, and what is done with its logits.</summary>
+internal abstract unsafe class Sequence : PagedText
 {
     private readonly Lock _lock = new();
     private readonly List<int> _tokens;
@@ -19,12 +43,11 @@ internal abstract unsafe class Sequence
 
     /// <param name="prompt">Tokens to read.</param>
     /// <param name="maxTokens">Tokens that may be sampled.</param>
-    protected Sequence(int[] prompt, int maxTokens)
+    protected Sequence(int[] prompt, int maxTokens) : base(KvPool.PagesFor(prompt.Length + maxTokens))
     {
         _tokens = new List<int>(prompt.Length + maxTokens);
         _tokens.AddRange(prompt);
         (PromptLength, MaxTokens) = (prompt.Length, maxTokens);
-        Nodes = new List<PageNode>(KvPool.PagesFor(prompt.Length + maxTokens));
     }
 
     /// <summary>Whose it is; empty when nobody said.</summary>
@@ -50,18 +73,9 @@ internal abstract unsafe class Sequence
     public int MaxTokens { get; }
 
     /// <summary>Prompt and answer so far.</summary>
-    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
+    public override ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
 
-    /// <summary>Number of this sequence among those that run; names its place for pages.</summary>
-    public int Slot { get; set; } = -1;
-
-    public int NumPages { get; set; }
-
-    /// <summary>Its first pages, as far as they are in the tree of shared pages.</summary>
-    public List<PageNode> Nodes { get; }
-
-    /// <summary>Tokens whose keys and values are in the cache.</summary>
-    public int NumCached { get; set; }
+    public override PageNode? Root => Adapter?.Root;
 
     /// <summary>
     /// It has more to read than its newest token: a new prompt, or a text that had to give its pages to others.
@@ -95,12 +109,6 @@ internal abstract unsafe class Sequence
 
     /// <summary>It reads the states after the final norm, not the logits.</summary>
     public virtual bool ReadsStates => false;
-
-    /// <summary>Whether the logits after the token at a position are used.</summary>
-    public abstract bool Wants(int position);
-
-    /// <summary>Guesses of the tokens after the newest, to be checked in the same step.</summary>
-    public virtual ReadOnlySpan<int> Guess(int most) => [];
 
     /// <summary>
     /// Reads the logits (or states) after the tokens at <paramref name="count"/> positions from <paramref name="position"/>

@@ -55,6 +55,19 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
         return new Draw(id, logits[id] - normalizer, samplerLogprob);
     }
 
+    /// <summary>
+    /// What would be drawn from another model's logits with the same random number, without penalties, bias and grammar.
+    /// Changes nothing.
+    /// </summary>
+    public (int Id, float Logprob) Guess(KernelTable kernels, float* logits, int vocabSize, int position, SamplerScratch scratch)
+    {
+        int best = Best(logits, vocabSize);
+        if (options.Temperature != 0) return Sample(kernels, logits, vocabSize, logits[best], position, scratch);
+        float* summary = stackalloc float[2];
+        kernels.LogSumExp(logits, vocabSize, summary);
+        return (best, logits[best] - summary[0] - MathF.Log(summary[1]));
+    }
+
     private (int Id, float Logprob) Sample(KernelTable kernels, float* logits, int vocabSize, float largest, int position, SamplerScratch scratch)
     {
         float* weights = scratch.Weights;
