@@ -104,7 +104,7 @@ public static class DatasetBuilder
             ConversationExample conversation => conversation.Conversation.ToJson(),
             PairExample pair => new JsonObject
             {
-                ["input"] = new Conversation([.. pair.Preferred.Messages.SkipLast(1)]).ToJson(),
+                ["input"] = (pair.Preferred with { Messages = [.. pair.Preferred.Messages.SkipLast(1)] }).ToJson(),
                 ["preferred_output"] = new Conversation([pair.Preferred.Messages[^1]]).ToJson()["messages"]!.DeepClone(),
                 ["non_preferred_output"] = new Conversation([pair.Rejected.Messages[^1]]).ToJson()["messages"]!.DeepClone(),
             },

@@ -106,18 +106,18 @@ public static class JsonlSource
     private static PairExample Pair(JsonObject row)
     {
         if (row["input"] is not JsonObject input) throw new FlywheelException("field 'input' is missing, expected {\"messages\": [...]}");
-        IReadOnlyList<Message> prompt = Messages(input, "messages", "input.").Messages;
-        Conversation Answered(string field) => WithAnswer(new Conversation([.. prompt, .. Messages(row, field).Messages]), field);
+        Conversation prompt = Messages(input, "messages", "input.");
+        Conversation Answered(string field) => WithAnswer(prompt with { Messages = [.. prompt.Messages, .. Messages(row, field).Messages] }, field);
         return new PairExample(Answered("preferred_output"), Answered("non_preferred_output"));
     }
 
     private static Conversation Messages(JsonObject row, string field, string within = "") =>
         row[field] is JsonArray messages
-            ? Conversation.FromJson(messages)
+            ? Conversation.FromJson(messages, row["tools"])
             : throw new FlywheelException($"field '{within}{field}' is {(row.ContainsKey(field) ? "no array" : "missing")}, expected an array of messages");
 
     private static Conversation WithAnswer(Conversation conversation, string field = "messages") =>
-        conversation.Messages[^1] is { Role: Role.Assistant, Text.Length: > 0 }
+        conversation.Messages[^1] is { Role: Role.Assistant, Text.Length: > 0 } or { Role: Role.Assistant, ToolCalls.Count: > 0 }
             ? conversation
             : throw new FlywheelException($"field '{field}' ends with {(conversation.Messages[^1].Role == Role.Assistant ? "an empty answer" : $"a message of the {conversation.Messages[^1].Role.ToString().ToLowerInvariant()}")}, expected the assistant's answer");
 

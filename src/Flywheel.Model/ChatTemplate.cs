@@ -47,7 +47,7 @@ public sealed class ChatTemplate
     public int[] Prompt(Conversation conversation)
     {
         var tokens = new List<int>();
-        foreach (Message message in conversation.Messages)
+        foreach (Message message in ToolText.Lower(conversation).Messages)
         {
             tokens.AddRange(Heading(message.Role));
             tokens.AddRange(_tokenizer.Encode(message.Text));
@@ -63,7 +63,7 @@ public sealed class ChatTemplate
     {
         var tokens = new List<int>();
         var targets = new List<byte>();
-        foreach (Message message in conversation.Messages)
+        foreach (Message message in ToolText.Lower(conversation).Messages)
         {
             tokens.AddRange(Heading(message.Role));
             Mark(0);

@@ -10,7 +10,10 @@ namespace Flywheel.Model;
 /// </summary>
 public sealed record Conversation(IReadOnlyList<Message> Messages)
 {
-    /// <summary>Parses <c>{"messages": [...]}</c>.</summary>
+    /// <summary>Functions that the assistant may ask for.</summary>
+    public IReadOnlyList<ToolDefinition> Tools { get; init; } = [];
+
+    /// <summary>Parses <c>{"messages": [...], "tools"?: [...]}</c>.</summary>
     /// <exception cref="FlywheelException">Not JSON or not a conversation; the message names the field.</exception>
     public static Conversation Parse(string json)
     {
@@ -25,17 +28,19 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         }
         return node is not JsonObject row
             ? throw new FlywheelException("expected a JSON object with the field 'messages'")
-            : FromJson(row["messages"] as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"));
+            : FromJson(row["messages"] as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), row["tools"]);
     }
 
-    /// <summary>Reads the array of messages of a request or a data row.</summary>
+    /// <summary>Reads the array of messages of a request or a data row, and its functions.</summary>
     /// <exception cref="FlywheelException">Not an array of messages; the message names the field.</exception>
-    public static Conversation FromJson(JsonArray messages)
+    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null)
     {
         if (messages.Count == 0) throw new FlywheelException("field 'messages' is empty, expected at least one message");
         try
         {
-            return new([.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))]);
+            Message[] all = [.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))];
+            CheckResults(all);
+            return new(all) { Tools = ToolDefinition.ListFromJson(tools) };
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
@@ -44,13 +49,29 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         }
     }
 
-    public JsonObject ToJson() => new() { ["messages"] = new JsonArray([.. Messages.Select(message => message.ToJson())]) };
+    public JsonObject ToJson()
+    {
+        var row = new JsonObject { ["messages"] = new JsonArray([.. Messages.Select(message => message.ToJson())]) };
+        if (Tools.Count > 0) row["tools"] = new JsonArray([.. Tools.Select(tool => tool.ToJson())]);
+        return row;
+    }
 
     public override string ToString() => ToJson().ToJsonString(JsonText.Compact);
 
-    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages);
+    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools);
 
     public override int GetHashCode() => Messages.Count == 0 ? 0 : Messages[^1].GetHashCode();
+
+    /// <summary>A result that answers no call would be read as an answer to another.</summary>
+    private static void CheckResults(Message[] messages)
+    {
+        var open = new HashSet<string>();
+        for (int i = 0; i < messages.Length; i++)
+        {
+            foreach (ToolCall call in messages[i].ToolCalls) open.Add(call.Id);
+            if (messages[i].ToolCallId is { } id && !open.Contains(id)) throw new FlywheelException($"field 'messages[{i}].tool_call_id' is '{id}', expected the id of a call in an assistant's message before it");
+        }
+    }
 }
 
 /// <summary>Who speaks in a message.</summary>
@@ -64,6 +85,12 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     public static Message User(string text) => new(Role.User, [new TextPart(text)]);
 
     public static Message Assistant(string text) => new(Role.Assistant, [new TextPart(text)]);
+
+    /// <summary>Functions that the assistant asks for, after its text.</summary>
+    public IReadOnlyList<ToolCall> ToolCalls { get; init; } = [];
+
+    /// <summary>In a tool's message: the call that it answers.</summary>
+    public string? ToolCallId { get; init; }
 
     /// <summary>The text parts, joined.</summary>
     public string Text => string.Concat(Parts.OfType<TextPart>().Select(part => part.Text));
@@ -80,24 +107,49 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
             "tool" => Role.Tool,
             _ => throw new FlywheelException($"field '{where}.role' is '{name}', expected system, user, assistant or tool"),
         };
+        ToolCall[] calls = message["tool_calls"] switch
+        {
+            null => [],
+            JsonArray array when role == Role.Assistant => [.. array.Select((call, i) => ToolCall.FromJson(call, $"{where}.tool_calls[{i}]"))],
+            JsonArray => throw new FlywheelException($"field '{where}.tool_calls' stands in a message of the {name}, expected only in the assistant's"),
+            var other => throw new FlywheelException($"field '{where}.tool_calls' is {other.ToJsonString()}, expected an array of calls"),
+        };
+        string? id = message["tool_call_id"] switch
+        {
+            null => null,
+            JsonValue given when role == Role.Tool && given.TryGetValue(out string? answered) => answered,
+            var other => throw new FlywheelException($"field '{where}.tool_call_id' is {other.ToJsonString()} in a message of the {name}, expected a text, and only in a tool's"),
+        };
         return new Message(role, message["content"] switch
         {
+            null when calls.Length > 0 => [],
             JsonValue content when content.TryGetValue(out string? plain) => [new TextPart(plain)],
             JsonArray { Count: 0 } => throw new FlywheelException($"field '{where}.content' is empty, expected at least one part"),
             JsonArray parts => [.. parts.Select((part, i) => Part.FromJson(part, $"{where}.content[{i}]"))],
             null => throw new FlywheelException($"field '{where}.content' is missing, expected a text or an array of parts"),
             var other => throw new FlywheelException($"field '{where}.content' is {other.ToJsonString()}, expected a text or an array of parts"),
-        });
+        })
+        {
+            ToolCalls = calls,
+            ToolCallId = id,
+        };
     }
 
     /// <summary>One text part is written as a plain string, as OpenAI's files do.</summary>
-    internal JsonObject ToJson() => new()
+    internal JsonObject ToJson()
     {
-        ["role"] = Role.ToString().ToLowerInvariant(),
-        ["content"] = Parts is [TextPart only] ? only.Text : new JsonArray([.. Parts.Select(part => part.ToJson())]),
-    };
+        var message = new JsonObject
+        {
+            ["role"] = Role.ToString().ToLowerInvariant(),
+            ["content"] = Parts switch { [] => null, [TextPart only] => only.Text, _ => new JsonArray([.. Parts.Select(part => part.ToJson())]) },
+        };
+        if (ToolCalls.Count > 0) message["tool_calls"] = new JsonArray([.. ToolCalls.Select(call => call.ToJson())]);
+        if (ToolCallId is not null) message["tool_call_id"] = ToolCallId;
+        return message;
+    }
 
-    public bool Equals(Message? other) => other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts);
+    public bool Equals(Message? other) =>
+        other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts) && ToolCalls.SequenceEqual(other.ToolCalls) && ToolCallId == other.ToolCallId;
 
     public override int GetHashCode() => HashCode.Combine(Role, Text);
 }

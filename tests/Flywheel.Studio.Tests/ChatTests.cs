@@ -198,7 +198,7 @@ public sealed class ChatTests : IAsyncLifetime
         request["n"] = 8;
         using HttpResponseMessage response = await server.Http.PostAsync("/v1/chat/completions", new StringContent(request.ToJsonString(), null, "application/json"));
         Assert.Equal(429, (int)response.StatusCode);
-        Assert.Equal(TimeSpan.FromSeconds(1), response.Headers.RetryAfter?.Delta);
+        Assert.InRange(response.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(2));
         Assert.Equal("rate_limit_exceeded", (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!["code"]!);
 
         // Those that were let in leave at the engine's next step: a client that keeps coming back gets its place.

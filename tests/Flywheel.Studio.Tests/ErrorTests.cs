@@ -46,8 +46,10 @@ public sealed class ErrorTests : IAsyncLifetime
     [InlineData(ChatPath, "logprobs", "5", 400, "logprobs", "invalid_value", "true or false")]
     [InlineData(ChatPath, "logit_bias", """{"99999": 1}""", 400, "logit_bias", "invalid_value", "99999")]
     [InlineData(ChatPath, "logit_bias", """{"5": 101}""", 400, "logit_bias.5", "invalid_value", "-100 to 100")]
-    [InlineData(ChatPath, "tools", """[{"type": "function"}]""", 400, "tools", "unsupported_parameter", "tools")]
-    [InlineData(ChatPath, "tool_choice", "\"required\"", 400, "tool_choice", "unsupported_parameter", "none")]
+    [InlineData(ChatPath, "tool_choice", "\"required\"", 400, "tool_choice", "invalid_value", "without 'tools'")]
+    [InlineData(ChatPath, "functions", """[{"name": "f"}]""", 400, "functions", "unsupported_parameter", "tools")]
+    [InlineData(TextPath, "tools", "[]", 400, "tools", "unknown_parameter", "tools")]
+    [InlineData(ChatPath, "grammar", "\"root ::= [\"", 400, "grammar", "invalid_value", "line 1")]
     [InlineData(ChatPath, "response_format", """{"type": "xml"}""", 400, "response_format.type", "invalid_value", "json_schema")]
     [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"name": "x"}}""", 400, "response_format", "invalid_value", "missing")]
     [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"schema": {"type": "string", "not": {}}}}""", 400, "response_format", "invalid_value", "not")]
@@ -165,7 +167,7 @@ public sealed class ErrorTests : IAsyncLifetime
             Gen.Int.Select(number => $"{number}"),
             Gen.String[0, 20].Select(text => JsonValue.Create(text.Replace('\ud800', '?')).ToJsonString()));
         string[] fields = ["model", "messages", "prompt", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
-            "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user", "metadata", "store", "tools", "response_format", "echo", "best_of",
+            "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user", "metadata", "store", "tools", "tool_choice", "grammar", "service_tier", "response_format", "echo", "best_of",
             "inference_id", "metric_name", "value", "tags", "idempotency_key", "dryrun", "whatever"];
         Gen<(string Path, string Body)> request =
             from path in Gen.OneOf(ChatPath, TextPath, "/feedback")

@@ -15,7 +15,7 @@ public sealed class OpenAIClientTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _server = await TestServer.StartAsync();
+        _server = await TestServer.StartAsync(context: 2048);
         _client = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) });
     }
 

@@ -13,8 +13,7 @@ namespace Flywheel.Engine.Grammars;
 /// </summary>
 internal sealed class JsonSchemaGrammar
 {
-    /// <summary>Where the grammar's text starts, for texts that hold JSON in other grammars.</summary>
-    public const string Primitives = """
+    private const string Primitives = """
         nothing ::= "x" nothing
         ws ::= | " " | "\n" [ \t]{0,20}
         value ::= object | array | string | number | boolean | null
@@ -33,26 +32,33 @@ internal sealed class JsonSchemaGrammar
 
     private const int MaxRules = 20_000, MaxLength = 1 << 20, MaxCount = 100_000;
 
-    private readonly SchemaMerge _merge;
     private readonly StringBuilder _rules = new(Primitives);
     private readonly Dictionary<string, string> _known = new(StringComparer.Ordinal);
     private readonly Queue<(string Rule, Func<string> Content)> _pending = new();
+    private SchemaMerge _merge = new(new JsonObject());
     private int _numRules;
 
-    private JsonSchemaGrammar(JsonNode schema) => _merge = new SchemaMerge(schema);
+    /// <summary>The rules of all schemas that were added.</summary>
+    public string Rules => _rules.ToString();
 
     public static string Convert(JsonNode schema)
     {
-        var grammar = new JsonSchemaGrammar(schema);
-        string root = grammar.Visit(schema, "#");
-        grammar.Finish();
-        return $"root ::= {root}\n{grammar._rules}";
+        var grammar = new JsonSchemaGrammar();
+        string root = grammar.Add(schema);
+        return $"root ::= {root}\n{grammar.Rules}";
     }
 
-    /// <summary>What is referred to is written when all else is, so that a long chain of references is no deep recursion.</summary>
-    private void Finish()
+    /// <summary>The name of the rule for a schema, which is the root of its references.</summary>
+    /// <param name="schema">What must fit.</param>
+    /// <param name="asObject">Only objects fit, even if the schema would have others.</param>
+    public string Add(JsonNode schema, bool asObject = false)
     {
+        _merge = new SchemaMerge(schema);
+        _known.Clear(); // references mean others now
+        string root = asObject ? Named("root", () => Write(_merge.Join(_merge.Flatten(schema, "#"), new() { ["type"] = "object" }, "#"), "#")) : Visit(schema, "#");
+        // What is referred to is written when all else is, so that a long chain of references is no deep recursion.
         while (_pending.TryDequeue(out var one)) Add(one.Rule, one.Content());
+        return root;
     }
 
     /// <summary>The name of a rule for a schema. Equal schemas have one rule, which is how recursive ones end.</summary>
@@ -295,9 +301,9 @@ internal sealed class JsonSchemaGrammar
 
     private static string Choice(IEnumerable<string> options) => options.ToArray() switch { [] => "nothing", [var only] => only, var several => string.Join(" | ", several) };
 
-    private static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r") + "\"";
+    public static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r") + "\"";
 
-    private static string Compact(JsonNode? value) => value?.ToJsonString(JsonText.Compact) ?? "null";
+    public static string Compact(JsonNode? value) => value?.ToJsonString(JsonText.Compact) ?? "null";
 
     private static int? Count(JsonObject schema, string key, string path) =>
         schema[key] is not { } node ? null

@@ -37,10 +37,10 @@ public sealed record CuratedExample
     public string? Drop { get; init; }
 
     /// <summary>The preferred conversation.</summary>
-    public Conversation Answered => new([.. Prompt!.Messages, Message.Assistant(Preferred)]);
+    public Conversation Answered => Prompt! with { Messages = [.. Prompt.Messages, Message.Assistant(Preferred)] };
 
     /// <summary>The conversation that lost.</summary>
-    public Conversation Lost => new([.. Prompt!.Messages, Message.Assistant(Rejected!)]);
+    public Conversation Lost => Prompt! with { Messages = [.. Prompt.Messages, Message.Assistant(Rejected!)] };
 }
 
 /// <summary>Why feedback did not become an example.</summary>

@@ -10,7 +10,7 @@ namespace Flywheel.Loop;
 public sealed record HeldOutItem(string User, Conversation Preferred, Conversation? Rejected)
 {
     /// <summary>The conversation before the answer.</summary>
-    public Conversation Prompt => new([.. Preferred.Messages.SkipLast(1)]);
+    public Conversation Prompt => Preferred with { Messages = [.. Preferred.Messages.SkipLast(1)] };
 }
 
 /// <summary>What both models are examined on.</summary>
@@ -37,8 +37,8 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     private static HeldOutItem Pair(string json)
     {
         JsonObject row = Row(json);
-        IReadOnlyList<Message> prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray()).Messages;
-        Conversation With(string field) => new([.. prompt, .. Conversation.FromJson(row[field]!.AsArray()).Messages]);
+        Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"]);
+        Conversation With(string field) => prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
         return new(row["user"]!.GetValue<string>(), With("preferred_output"), With("non_preferred_output"));
     }
 

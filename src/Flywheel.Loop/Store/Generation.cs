@@ -30,6 +30,9 @@ public sealed class Generation
     /// <summary>Hash of the weights that answered.</summary>
     public required string ModelHash { get; init; }
 
+    /// <summary>Content hash of the adapter that answered with it; null when none did.</summary>
+    public string? AdapterHash { get; init; }
+
     public required FinishReason FinishReason { get; init; }
 
     public int NumPromptTokens { get; init; }

@@ -21,49 +21,85 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
     /// <summary>The first event of a choice, where the format has one.</summary>
     public virtual JsonObject? Opening(Choice choice) => null;
 
-    protected abstract JsonObject Delta(string text, JsonNode? logprobs);
+    protected bool ReadsToolCalls => group.ReadsToolCalls;
 
-    protected abstract JsonObject Whole(string text, JsonNode? logprobs);
+    protected abstract JsonObject Delta(string text);
+
+    protected abstract JsonObject Whole(Choice choice);
+
+    /// <summary>What a piece of text adds to the answer; a format may hold it back.</summary>
+    protected virtual IReadOnlyList<JsonObject> Deltas(Choice choice, string text) => text.Length == 0 ? [] : [Delta(text)];
+
+    /// <summary>What was held back, at the end.</summary>
+    protected virtual IReadOnlyList<JsonObject> LastDeltas(Choice choice) => [];
+
+    protected virtual string? Finish(Choice choice) => choice.FinishReason?.ToString().ToLowerInvariant();
 
     protected abstract JsonNode Logprobs(IReadOnlyList<ShownToken> tokens);
 
-    /// <summary>The event of a token, or null when nothing of it can be shown yet (half a character, perhaps a stop text).</summary>
-    public JsonObject? Event(Choice choice, SampledToken token)
+    /// <summary>The events of a token: none when nothing of it can be shown yet (half a character, perhaps a stop text).</summary>
+    public IEnumerable<JsonObject> Events(Choice choice, SampledToken token)
     {
-        if (!withLogprobs) return token.Text.Length == 0 ? null : ChoiceJson(choice, Delta(token.Text, null), null);
-        if (!_buffers.TryGetValue(choice, out LogprobBuffer? buffer)) _buffers[choice] = buffer = new LogprobBuffer(Model);
-        IReadOnlyList<ShownToken> shown = buffer.Take(token);
-        return shown.Count == 0 && token.Text.Length == 0 ? null : ChoiceJson(choice, Delta(token.Text, Logprobs(shown)), null);
+        IReadOnlyList<JsonObject> deltas = Deltas(choice, token.Text);
+        JsonNode? logprobs = null;
+        if (withLogprobs)
+        {
+            if (!_buffers.TryGetValue(choice, out LogprobBuffer? buffer)) _buffers[choice] = buffer = new LogprobBuffer(Model);
+            IReadOnlyList<ShownToken> shown = buffer.Take(token);
+            if (shown.Count == 0 && deltas.Count == 0) return [];
+            if (deltas.Count == 0) deltas = [Delta("")];
+            logprobs = Logprobs(shown);
+        }
+        return deltas.Select((delta, i) =>
+        {
+            delta["logprobs"] = i == 0 ? logprobs : null;
+            return ChoiceJson(choice, delta, null);
+        });
     }
 
-    /// <summary>The last event of a choice, which has ended and is recorded.</summary>
-    public JsonObject EndEvent(Choice choice) => ChoiceJson(choice, Delta("", null), choice.FinishReason);
+    /// <summary>The last events of a choice, which has ended and is recorded.</summary>
+    public IEnumerable<JsonObject> EndEvents(Choice choice)
+    {
+        JsonObject[] deltas = [.. LastDeltas(choice), Delta("")];
+        return deltas.Select((delta, i) =>
+        {
+            delta["logprobs"] = null;
+            return ChoiceJson(choice, delta, i == deltas.Length - 1 ? Finish(choice) : null);
+        });
+    }
 
     /// <summary>A whole choice, which has ended and is recorded.</summary>
     public JsonObject WholeChoice(Choice choice)
     {
         var buffer = new LogprobBuffer(Model);
-        return ChoiceJson(choice, Whole(choice.Text, withLogprobs ? Logprobs([.. choice.Tokens.SelectMany(buffer.Take)]) : null), choice.FinishReason);
+        JsonObject whole = Whole(choice);
+        whole["logprobs"] = withLogprobs ? Logprobs([.. choice.Tokens.SelectMany(buffer.Take)]) : null;
+        return ChoiceJson(choice, whole, Finish(choice));
     }
 
-    protected static JsonObject ChoiceJson(Choice choice, JsonObject content, FinishReason? finish)
+    protected static JsonObject ChoiceJson(Choice choice, JsonObject content, string? finish)
     {
         content["index"] = choice.Index;
-        content["finish_reason"] = finish?.ToString().ToLowerInvariant();
+        content["finish_reason"] = finish;
         content["generation_id"] = choice.Id.ToString();
         return content;
     }
 
-    public JsonObject Envelope(bool chunk, params JsonObject[] choices) => new()
+    public JsonObject Envelope(bool chunk, params JsonObject[] choices)
     {
-        ["id"] = $"{IdPrefix}-{group.Choices[0].Id}",
-        ["object"] = ObjectName(chunk),
-        ["created"] = group.Arrived.ToUnixTimeSeconds(),
-        ["model"] = Model.Name,
-        ["model_hash"] = Model.Hash,
-        ["system_fingerprint"] = $"fw_{Model.Folder.ShortHash}",
-        ["choices"] = new JsonArray([.. choices]),
-    };
+        var envelope = new JsonObject
+        {
+            ["id"] = $"{IdPrefix}-{group.Choices[0].Id}",
+            ["object"] = ObjectName(chunk),
+            ["created"] = group.Arrived.ToUnixTimeSeconds(),
+            ["model"] = group.Adapter ?? Model.Name,
+            ["model_hash"] = Model.Hash,
+            ["system_fingerprint"] = $"fw_{Model.Folder.ShortHash}",
+        };
+        if (group.AdapterHash is { } adapter) envelope["adapter_hash"] = adapter;
+        envelope["choices"] = new JsonArray([.. choices]);
+        return envelope;
+    }
 
     /// <summary>Tokens that went in, once a prompt, and every token that was sampled, end tokens included.</summary>
     public JsonObject Usage()

@@ -31,7 +31,7 @@ internal static class Answers
             {
                 http.RequestAborted.ThrowIfCancellationRequested();
                 if (token is null && choice.FinishReason == FinishReason.Cancelled) throw Stopping();
-                if ((token is null ? format.EndEvent(choice) : format.Event(choice, token)) is { } change) await stream.SendAsync(Chunk(change));
+                foreach (JsonObject change in token is null ? format.EndEvents(choice) : format.Events(choice, token)) await stream.SendAsync(Chunk(change));
             }
             if (withUsage)
             {

@@ -1,3 +1,5 @@
+using Flywheel.Engine;
+
 namespace Flywheel.Studio.OpenAI;
 
 /// <summary>A request that is answered with OpenAI's error object: what was wrong, in which field, and what was expected.</summary>
@@ -13,6 +15,9 @@ internal sealed class ApiException(int status, string message, string? param = n
     /// <summary>What a program can switch on, such as <c>model_not_found</c>.</summary>
     public string? Code => code;
 
+    /// <summary>When to come back.</summary>
+    public TimeSpan? RetryAfter { get; private init; }
+
     public static ApiException BadField(string param, string message, string code = "invalid_value") => new(400, message, param, code);
 
     /// <summary>A field that would change the answer's meaning and is not there yet: refused, not silently ignored.</summary>
@@ -22,6 +27,6 @@ internal sealed class ApiException(int status, string message, string? param = n
     public static ApiException ModelNotFound(string model, IEnumerable<string> known) =>
         new(404, $"the model '{model}' does not exist; this server has {string.Join(", ", known.Select(name => $"'{name}'"))}", "model", "model_not_found");
 
-    public static ApiException QueueFull(string message) =>
-        new(429, message, code: "rate_limit_exceeded", type: "rate_limit_error");
+    public static ApiException QueueFull(QueueFullException full) =>
+        new(429, full.Message, code: "rate_limit_exceeded", type: "rate_limit_error") { RetryAfter = full.RetryAfter };
 }

@@ -12,28 +12,26 @@ internal static class Completions
     public static async Task ChatAsync(HttpContext http, Generator generator, ILogger<Generator> log)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
-        GenerationFields.Refuse(body, "tools", "expected no tools", value => value is JsonArray { Count: 0 });
-        GenerationFields.Refuse(body, "tool_choice", "expected 'none', or leave it out", Is("none"));
-        GenerationFields.Refuse(body, "functions", "expected no functions", value => value is JsonArray { Count: 0 });
-        GenerationFields.Refuse(body, "function_call", "expected 'none', or leave it out", Is("none"));
+        GenerationFields.Refuse(body, "functions", "expected no functions; use 'tools'", value => value is JsonArray { Count: 0 });
+        GenerationFields.Refuse(body, "function_call", "expected 'none', or leave it out; use 'tool_choice'", Is("none"));
         GenerationFields.Refuse(body, "modalities", "expected [\"text\"], or leave it out", value => value is JsonArray { Count: 1 } kinds && kinds[0] is { } only && Is("text")(only));
         foreach (string name in new[] { "audio", "web_search_options", "reasoning_effort", "verbosity", "prediction" })
             GenerationFields.Refuse(body, name, "leave it out");
-        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "functions", "function_call", "response_format", "modalities");
+        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities");
 
         bool withLogprobs = body.Flag("logprobs") ?? false;
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
-        string? grammar = ResponseFormat.Grammar(body);
+        ToolFields tools = ToolFields.Read(body);
         await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
         {
             Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
                 ? RequestBody.Wrong("messages", wrong, "an array of messages")
-                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")));
+                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter"))) with { Tools = tools.Offered };
             int[] prompt = model.Template.Prompt(conversation);
             GenerationOrder order = GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed());
-            return order with { Conversation = conversation, Sampler = order.Sampler with { Grammar = grammar } };
+            return order with { Conversation = conversation, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
         });
     }
 
@@ -45,9 +43,14 @@ internal static class Completions
         GenerationFields.Refuse(body, "best_of", "expected the same number as 'n', or leave it out", value => JsonNode.DeepEquals(value, body["n"] ?? 1));
         GenerationFields.RefuseUnknown(body, "prompt", "suffix", "echo", "best_of");
         int? topLogprobs = body.Count("logprobs", 0, 5);
+        string? grammar = ToolFields.Read(body).Grammar; // tools are refused above, as unknown
 
         await AnswerAsync(http, generator, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
-            model => GenerationFields.Order(body, model, "prompt", Prompts(body, model), topLogprobs ?? 0, generator.DrawSeed()));
+            model =>
+            {
+                GenerationOrder order = GenerationFields.Order(body, model, "prompt", Prompts(body, model), topLogprobs ?? 0, generator.DrawSeed());
+                return order with { Sampler = order.Sampler with { Grammar = grammar } };
+            });
     }
 
     private static async Task AnswerAsync(HttpContext http, Generator generator, ILogger log, RequestBody body, bool withLogprobs,
@@ -58,7 +61,7 @@ internal static class Completions
         body.Labels("metadata");
         await using GenerationGroup group = generator.Start(model =>
         {
-            GenerationFields.CheckModel(body, model);
+            GenerationFields.Adapter(body, model); // an unknown name is told before anything that depends on the model
             return makeOrder(model);
         }, http.RequestAborted);
         AnswerFormat format = makeFormat(group, withLogprobs);

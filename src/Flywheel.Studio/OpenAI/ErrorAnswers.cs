@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Flywheel.Engine;
@@ -45,7 +46,7 @@ internal static partial class ErrorAnswers
     public static ApiException From(Exception e) => e switch
     {
         ApiException known => known,
-        QueueFullException full => ApiException.QueueFull(full.Message),
+        QueueFullException full => ApiException.QueueFull(full),
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
@@ -81,7 +82,7 @@ internal static partial class ErrorAnswers
     private static async Task Write(HttpContext http, ApiException error)
     {
         http.Response.StatusCode = error.Status;
-        if (error.Status == 429) http.Response.Headers.RetryAfter = "1";
+        if (error.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         http.Response.ContentType = "application/json";
         await http.Response.WriteAsync(ToJson(error).ToJsonString(JsonText.Compact), http.RequestAborted);
     }

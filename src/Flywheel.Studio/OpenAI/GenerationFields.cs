@@ -18,8 +18,9 @@ internal static class GenerationFields
     [
         "model", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
         "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user", "store", "metadata",
+        "response_format", "grammar", "service_tier",
         // Say how to serve, not what to answer: accepted, nothing to do.
-        "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls",
+        "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
     ];
 
     /// <summary>A name that we do not know could be a meaning that we miss, so it is refused, as OpenAI does.</summary>
@@ -30,12 +31,22 @@ internal static class GenerationFields
                 throw ApiException.BadField(name, $"field '{name}' is not known here; known are {string.Join(", ", alsoKnown.Concat(Known))}", "unknown_parameter");
     }
 
-    /// <summary>Does the model go by the name that the request asks for?</summary>
-    public static void CheckModel(RequestBody body, ServedModel model)
+    /// <summary>The adapter that the request's <c>model</c> names; null when it names the model itself.</summary>
+    public static string? Adapter(RequestBody body, ServedModel model)
     {
         string name = body.RequiredText("model");
-        if (!IsNamed(model, name)) throw ApiException.ModelNotFound(name, NamesOf(model));
+        if (model.Engine.Adapters.ContainsKey(name)) return name;
+        return IsNamed(model, name) ? null : throw ApiException.ModelNotFound(name, [.. NamesOf(model), .. model.Engine.Adapters.Keys]);
     }
+
+    /// <summary>How urgent: OpenAI's tiers, of which "flex" is cheaper and waits.</summary>
+    private static Priority PriorityOf(RequestBody body) => body.Text("service_tier") switch
+    {
+        null or "auto" or "default" => Priority.Normal,
+        "priority" => Priority.Interactive,
+        "flex" => Priority.Batch,
+        var other => throw RequestBody.Wrong("service_tier", other, "auto, default, priority or flex"),
+    };
 
     public static bool IsNamed(ServedModel model, string name) => NamesOf(model).Contains(name) || name == model.Hash || name == model.Folder.ShortHash;
 
@@ -61,6 +72,8 @@ internal static class GenerationFields
             TopLogprobs = topLogprobs,
             User = body.Text("user", maxLength: 200) ?? "",
             App = "api",
+            Adapter = Adapter(body, model),
+            Priority = PriorityOf(body),
             Sampler = defaults with
             {
                 Temperature = (float?)body.Number("temperature", 0, 2) ?? defaults.Temperature,

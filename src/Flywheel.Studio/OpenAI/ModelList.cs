@@ -10,23 +10,29 @@ internal static class ModelList
     public static Task AllAsync(HttpContext http, ModelHost host)
     {
         ServedModel model = host.Current;
-        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model))]) });
+        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)), .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value))]) });
     }
 
     public static Task OneAsync(HttpContext http, string id, ModelHost host)
     {
         ServedModel model = host.Current;
-        if (!GenerationFields.IsNamed(model, id)) throw ApiException.ModelNotFound(id, GenerationFields.NamesOf(model));
+        if (model.Engine.Adapters.TryGetValue(id, out string? adapter)) return Answers.Json(http, Entry(id, model, adapter));
+        if (!GenerationFields.IsNamed(model, id)) throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Engine.Adapters.Keys]);
         return Answers.Json(http, Entry(id, model));
     }
 
-    private static JsonObject Entry(string name, ServedModel model) => new()
+    private static JsonObject Entry(string name, ServedModel model, string? adapterHash = null)
     {
-        ["id"] = name,
-        ["object"] = "model",
-        ["created"] = model.Folder.Manifest.Created.ToUnixTimeSeconds(),
-        ["owned_by"] = "flywheel",
-        ["model_hash"] = model.Hash,
-        ["max_model_len"] = model.Folder.Config.MaxPositions,
-    };
+        var entry = new JsonObject
+        {
+            ["id"] = name,
+            ["object"] = "model",
+            ["created"] = model.Folder.Manifest.Created.ToUnixTimeSeconds(),
+            ["owned_by"] = "flywheel",
+            ["model_hash"] = model.Hash,
+            ["max_model_len"] = model.Folder.Config.MaxPositions,
+        };
+        if (adapterHash is not null) (entry["parent"], entry["adapter_hash"]) = (model.Name, adapterHash);
+        return entry;
+    }
 }

@@ -11,9 +11,9 @@ internal sealed class TextFormat(GenerationGroup group, bool withLogprobs) : Ans
 
     protected override string ObjectName(bool chunk) => "text_completion";
 
-    protected override JsonObject Delta(string text, JsonNode? logprobs) => new() { ["text"] = text, ["logprobs"] = logprobs };
+    protected override JsonObject Delta(string text) => new() { ["text"] = text };
 
-    protected override JsonObject Whole(string text, JsonNode? logprobs) => Delta(text, logprobs);
+    protected override JsonObject Whole(Choice choice) => Delta(choice.Text);
 
     protected override JsonNode Logprobs(IReadOnlyList<ShownToken> tokens) => new JsonObject
     {

@@ -38,7 +38,7 @@ internal sealed class Choice
 
     public void End(FinishReason reason) => FinishReason = reason;
 
-    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, GenerationOrder order, FinishReason reason, TimeSpan latency) => new()
+    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order, FinishReason reason, TimeSpan latency) => new()
     {
         Id = Id,
         Group = group,
@@ -47,6 +47,7 @@ internal sealed class Choice
         App = order.App,
         User = order.User,
         ModelHash = modelHash,
+        AdapterHash = adapterHash,
         FinishReason = reason,
         NumPromptTokens = Request.PromptTokens.Length,
         NumTokens = _tokens.Count,

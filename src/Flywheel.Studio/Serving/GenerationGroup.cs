@@ -19,6 +19,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
         Model = model;
         Arrived = time.GetUtcNow();
         Prompts = order.Prompts;
+        (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
         Choices = [.. running.Select(one => one.Choice)];
         _cancellation = cancellation;
         _pump = PumpAllAsync(order, running, store, time, time.GetTimestamp());
@@ -32,6 +33,13 @@ internal sealed class GenerationGroup : IAsyncDisposable
     public ServedModel Model { get; }
 
     public IReadOnlyList<int[]> Prompts { get; }
+
+    public string? Adapter { get; }
+
+    /// <summary>Content hash of the adapter that answers.</summary>
+    public string? AdapterHash { get; }
+
+    public bool ReadsToolCalls { get; }
 
     public IReadOnlyList<Choice> Choices { get; }
 
@@ -57,6 +65,9 @@ internal sealed class GenerationGroup : IAsyncDisposable
                     Sampler = order.Sampler with { Seed = SeedOf(order.Sampler.Seed, index) },
                     Stop = order.Stop,
                     TopLogprobs = order.TopLogprobs,
+                    Adapter = order.Adapter,
+                    User = order.User,
+                    Priority = order.Priority,
                 });
                 running.Add((choice, model.Engine.Submit(choice.Request, cancel.Token)));
             }
@@ -115,7 +126,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                 choice.Add(token, time.GetElapsedTime(start));
                 _events.Writer.TryWrite(new ChoiceEvent(choice, token));
             }
-            await store.RecordAsync(choice.ToRecord(Id, Arrived, Model.Hash, order, stream.FinishReason, time.GetElapsedTime(start)));
+            await store.RecordAsync(choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, stream.FinishReason, time.GetElapsedTime(start)));
             choice.End(stream.FinishReason);
             _events.Writer.TryWrite(new ChoiceEvent(choice, null));
         }

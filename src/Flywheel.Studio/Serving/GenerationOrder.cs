@@ -27,6 +27,14 @@ internal sealed record GenerationOrder
 
     public string User { get; init; } = "";
 
+    /// <summary>A loaded adapter; null answers with the model as it is.</summary>
+    public string? Adapter { get; init; }
+
+    public Priority Priority { get; init; } = Priority.Normal;
+
+    /// <summary>The answer may hold tool calls, which are told apart from its text.</summary>
+    public bool ReadsToolCalls { get; init; }
+
     /// <summary>The application that asks: <c>api</c> or <c>write</c>.</summary>
     public required string App { get; init; }
 }

@@ -32,6 +32,22 @@ assert.equal(streamed.choices[0].message.content, text);
 const completion = await client.completions.create({ model: "flywheel", prompt: "The wheel", max_tokens: 8, seed: 1, logprobs: 1 });
 assert.equal(completion.choices[0].logprobs.tokens.length, completion.choices[0].logprobs.text_offset.length);
 
+// Tool calls: plain, accumulated from a stream, and run by the client's own helper.
+const weather = { type: "function", function: { name: "get_weather", strict: true, parameters: { type: "object", properties: { days: { type: "integer", minimum: 1, maximum: 7 } }, required: ["days"], additionalProperties: false } } };
+const call = { ...ask, max_tokens: 400, tools: [weather], tool_choice: "required", parallel_tool_calls: false };
+const called = await client.chat.completions.create(call);
+assert.equal(called.choices[0].finish_reason, "tool_calls");
+const wanted = called.choices[0].message.tool_calls[0].function;
+assert.ok(JSON.parse(wanted.arguments).days >= 1);
+const accumulated = await client.chat.completions.stream(call).finalChatCompletion();
+assert.deepEqual(accumulated.choices[0].message.tool_calls[0].function.arguments, wanted.arguments);
+const answered = await client.chat.completions.create({ ...ask, messages: [...ask.messages, called.choices[0].message, { role: "tool", tool_call_id: called.choices[0].message.tool_calls[0].id, content: "sunny" }] });
+assert.equal(answered.choices[0].message.tool_calls, undefined);
+
+// Structured output through the client's parser.
+const parsed = await client.chat.completions.parse({ ...ask, max_tokens: 400, response_format: { type: "json_schema", json_schema: { name: "copy", strict: true, schema: { type: "object", properties: { tone: { enum: ["plain", "warm"] } }, required: ["tone"], additionalProperties: false } } } });
+assert.ok(["plain", "warm"].includes(parsed.choices[0].message.parsed.tone));
+
 assert.deepEqual((await client.models.list()).data.map((model) => model.id)[0], "flywheel");
 
 await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");

@@ -246,6 +246,10 @@ namespace Flywheel.Loop.Store.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("id");
 
+                    b.Property<string>("AdapterHash")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("adapter_hash");
+
                     b.Property<string>("App")
                         .IsRequired()
                         .HasColumnType("TEXT")

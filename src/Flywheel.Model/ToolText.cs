@@ -1,0 +1,58 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Flywheel.Model;
+
+/// <summary>
+/// Tools, calls and results as text, for chat templates that know only text: the tags of the Hermes and Qwen models
+/// (NousResearch, Hermes function calling, 2024).
+/// </summary>
+public static class ToolText
+{
+    public const string CallStart = "<tool_call>", CallEnd = "</tool_call>", ResultStart = "<tool_response>", ResultEnd = "</tool_response>";
+
+    /// <summary>
+    /// The same conversation in plain messages: tools stand in the system message, a call is a JSON object between tags in
+    /// the assistant's text, results are the user's. A conversation without any of them is returned as it is.
+    /// </summary>
+    public static Conversation Lower(Conversation conversation)
+    {
+        if (conversation.Tools.Count == 0 && !conversation.Messages.Any(message => message.Role == Role.Tool || message.ToolCalls.Count > 0)) return conversation;
+        var messages = new List<Message>();
+        IEnumerable<Message> rest = conversation.Messages;
+        if (conversation.Tools.Count > 0)
+        {
+            string system = conversation.Messages is [{ Role: Role.System } first, ..] ? first.Text : "";
+            rest = rest.Skip(system.Length > 0 || conversation.Messages[0].Role == Role.System ? 1 : 0);
+            messages.Add(Message.System(system + (system.Length > 0 ? "\n\n" : "") + Declaration(conversation.Tools)));
+        }
+        bool answering = false; // results of one turn share a message
+        foreach (Message message in rest)
+        {
+            string text = message.Role == Role.Tool ? $"{ResultStart}\n{message.Text}\n{ResultEnd}" : message.Text + Calls(message);
+            if (message.Role == Role.Tool && answering) messages[^1] = Message.User($"{messages[^1].Text}\n{text}");
+            else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role, [new TextPart(text)]));
+            answering = message.Role == Role.Tool;
+        }
+        return new Conversation(messages);
+    }
+
+    private static string Declaration(IReadOnlyList<ToolDefinition> tools)
+    {
+        var text = new StringBuilder("These functions can be called, one JSON object a line:\n<tools>\n");
+        foreach (ToolDefinition tool in tools) text.Append(tool.ToJson().ToJsonString(JsonText.Compact)).Append('\n');
+        return text.Append("</tools>\nTo call one, write:\n").Append(CallStart).Append("\n{\"name\": NAME, \"arguments\": {...}}\n").Append(CallEnd).ToString();
+    }
+
+    private static string Calls(Message message)
+    {
+        var text = new StringBuilder();
+        foreach (ToolCall call in message.ToolCalls)
+        {
+            if (text.Length > 0 || message.Text.Length > 0) text.Append('\n');
+            text.Append(CallStart).Append("\n{\"name\": ").Append(JsonSerializer.Serialize(call.Name, JsonText.Compact)).Append(", \"arguments\": ").Append(call.Arguments).Append("}\n").Append(CallEnd);
+        }
+        return text.ToString();
+    }
+}
