@@ -36,6 +36,47 @@ internal static class AdminEndpoints
         await StatusAsync(http, host, store);
     }
 
+    /// <summary><c>POST /admin/adapters {"folder": ..., "name"?}</c>: requests may then give the name as their <c>model</c>.</summary>
+    public static async Task LoadAdapterAsync(HttpContext http, ModelHost host, FlywheelStore store)
+    {
+        RequireLocal(http);
+        RequestBody body = await RequestBody.ReadAsync(http);
+        string path = body.RequiredText("folder");
+        ServedModel model = host.Acquire();
+        try
+        {
+            string inHome = Path.Combine(store.Home.Models, path);
+            AdapterFolder adapter = AdapterFolder.Open(Directory.Exists(inHome) ? inHome : path);
+            string name = body.Text("name", 200) ?? (adapter.Manifest.Name is { Length: > 0 } own ? own : adapter.ShortHash);
+            if (GenerationFields.IsNamed(model, name)) throw ApiException.BadField("name", $"field 'name' is '{name}', which is the model's; expected another");
+            await Task.Run(() => model.Engine.LoadAdapter(name, adapter), CancellationToken.None);
+        }
+        catch (FlywheelException e)
+        {
+            throw ApiException.BadField("folder", $"the adapter was not loaded: {e.Message}");
+        }
+        finally
+        {
+            model.Release();
+        }
+        await AdaptersAsync(http, host);
+    }
+
+    /// <summary><c>DELETE /admin/adapters/NAME</c>: what runs with it ends with it.</summary>
+    public static async Task UnloadAdapterAsync(HttpContext http, string name, ModelHost host)
+    {
+        RequireLocal(http);
+        if (!host.Current.Engine.UnloadAdapter(name)) throw ApiException.ModelNotFound(name, host.Current.Engine.Adapters.Keys);
+        await AdaptersAsync(http, host);
+    }
+
+    /// <summary><c>GET /admin/adapters</c></summary>
+    public static Task AdaptersAsync(HttpContext http, ModelHost host)
+    {
+        RequireLocal(http);
+        return Answers.Json(http, new() { ["adapters"] = new JsonArray([.. host.Current.Engine.Adapters.Select(adapter => new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
+    }
+
     public static async Task StatusAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
         RequireLocal(http);

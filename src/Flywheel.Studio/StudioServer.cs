@@ -151,8 +151,12 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/v1/models/{id}", ModelList.OneAsync);
         app.MapPost("/v1/chat/completions", Completions.ChatAsync);
         app.MapPost("/v1/completions", Completions.TextAsync);
+        app.MapPost("/v1/embeddings", Embeddings.HandleAsync);
         app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
         app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);
+        app.MapGet("/admin/adapters", AdminEndpoints.AdaptersAsync);
+        app.MapPost("/admin/adapters", AdminEndpoints.LoadAdapterAsync);
+        app.MapDelete("/admin/adapters/{name}", AdminEndpoints.UnloadAdapterAsync);
         app.MapGet("/admin/status", AdminEndpoints.StatusAsync);
         app.MapGet("/health", AdminEndpoints.HealthAsync);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();

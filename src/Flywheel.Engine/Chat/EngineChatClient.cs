@@ -88,7 +88,7 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
             PromptTokens = prompt,
             MaxTokens = options?.MaxOutputTokens ?? int.MaxValue,
             Stop = [.. options?.StopSequences ?? []],
-            Adapter = Adapter(options?.ModelId),
+            Adapter = AdapterOf(engine, options?.ModelId),
             Sampler = sampler with
             {
                 Temperature = options?.Temperature ?? sampler.Temperature,
@@ -102,11 +102,13 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
         };
     }
 
-    private string? Adapter(string? modelId)
+    /// <summary>The loaded adapter that an id names; null when it names the model, or nothing.</summary>
+    internal static string? AdapterOf(InferenceEngine engine, string? modelId)
     {
-        if (modelId is null || modelId == _metadata.DefaultModelId || modelId == engine.Model.Hash) return null;
+        string name = NameOf(engine.Model);
+        if (modelId is null || modelId == name || modelId == engine.Model.Hash) return null;
         return engine.Adapters.ContainsKey(modelId) ? modelId
-            : throw new FlywheelException($"model '{modelId}' is not here; expected {string.Join(", ", engine.Adapters.Keys.Prepend(_metadata.DefaultModelId))}");
+            : throw new FlywheelException($"model '{modelId}' is not here; expected {string.Join(", ", engine.Adapters.Keys.Prepend(name))}");
     }
 
     private static Dictionary<string, object?>? Arguments(string json) => JsonSerializer.Deserialize<Dictionary<string, object?>>(json);

@@ -25,7 +25,7 @@ internal sealed class ApiException(int status, string message, string? param = n
         new(400, $"field '{param}' is not supported by this server; {expected}", param, "unsupported_parameter");
 
     public static ApiException ModelNotFound(string model, IEnumerable<string> known) =>
-        new(404, $"the model '{model}' does not exist; this server has {string.Join(", ", known.Select(name => $"'{name}'"))}", "model", "model_not_found");
+        new(404, $"the model '{model}' does not exist; this server has {(known.Any() ? string.Join(", ", known.Select(name => $"'{name}'")) : "none")}", "model", "model_not_found");
 
     public static ApiException QueueFull(QueueFullException full) =>
         new(429, full.Message, code: "rate_limit_exceeded", type: "rate_limit_error") { RetryAfter = full.RetryAfter };

@@ -9,6 +9,8 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary><c>POST /v1/chat/completions</c> and <c>POST /v1/completions</c>.</summary>
 internal static class Completions
 {
+    private const int MaxPrompts = 64;
+
     public static async Task ChatAsync(HttpContext http, Generator generator, ILogger<Generator> log)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
@@ -48,7 +50,7 @@ internal static class Completions
         await AnswerAsync(http, generator, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
             model =>
             {
-                GenerationOrder order = GenerationFields.Order(body, model, "prompt", Prompts(body, model), topLogprobs ?? 0, generator.DrawSeed());
+                GenerationOrder order = GenerationFields.Order(body, model, "prompt", TextInput.Read(body, "prompt", model.Folder, MaxPrompts), topLogprobs ?? 0, generator.DrawSeed());
                 return order with { Sampler = order.Sampler with { Grammar = grammar } };
             });
     }
@@ -67,38 +69,6 @@ internal static class Completions
         AnswerFormat format = makeFormat(group, withLogprobs);
         if (stream) await Answers.SendStreamAsync(http, group, format, withUsage, log);
         else await Answers.SendWholeAsync(http, group, format);
-    }
-
-    /// <summary>A text, an array of texts, an array of token ids, or an array of such arrays.</summary>
-    private static IReadOnlyList<int[]> Prompts(RequestBody body, ServedModel model)
-    {
-        const int MaxPrompts = 64;
-        JsonNode? given = body["prompt"];
-        switch (given)
-        {
-            case JsonValue value when value.TryGetValue(out string? text):
-                return [Encode(text)];
-            case JsonArray { Count: > 0 and <= MaxPrompts } items when items.All(item => item is JsonValue value && value.TryGetValue(out string? _)):
-                return [.. items.Select(item => Encode(item!.GetValue<string>()))];
-            case JsonArray { Count: > 0 } ids when ids[0] is JsonValue:
-                return [Ids(ids)];
-            case JsonArray { Count: > 0 and <= MaxPrompts } lists when lists.All(list => list is JsonArray { Count: > 0 }):
-                return [.. lists.Select(list => Ids((JsonArray)list!))];
-            case null:
-                throw ApiException.BadField("prompt", "field 'prompt' is missing, expected a text or token ids", "missing_required_parameter");
-            default:
-                throw RequestBody.Wrong("prompt", given, $"a text, token ids, or an array of at most {MaxPrompts} of either");
-        }
-
-        int[] Encode(string text)
-        {
-            int[] ids = model.Folder.Tokenizer.Encode(text);
-            return ids.Length > 0 ? ids : throw ApiException.BadField("prompt", "field 'prompt' is empty, expected at least one token");
-        }
-
-        int[] Ids(JsonArray ids) => [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) && number >= 0 && number < model.Folder.Config.VocabSize
-            ? number
-            : throw RequestBody.Wrong("prompt", id, $"token ids from 0 to {model.Folder.Config.VocabSize - 1}"))];
     }
 
     private static Func<JsonNode, bool> Is(string expected) => value => value is JsonValue text && text.TryGetValue(out string? given) && given == expected;

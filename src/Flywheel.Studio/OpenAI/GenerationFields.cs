@@ -24,11 +24,20 @@ internal static class GenerationFields
     ];
 
     /// <summary>A name that we do not know could be a meaning that we miss, so it is refused, as OpenAI does.</summary>
-    public static void RefuseUnknown(RequestBody body, params string[] alsoKnown)
+    public static void RefuseUnknown(RequestBody body, params string[] alsoKnown) => RefuseUnknownBut(body, [.. alsoKnown, .. Known]);
+
+    public static void RefuseUnknownBut(RequestBody body, params string[] known)
     {
         foreach (string name in body.Names)
-            if (!Known.Contains(name) && !alsoKnown.Contains(name))
-                throw ApiException.BadField(name, $"field '{name}' is not known here; known are {string.Join(", ", alsoKnown.Concat(Known))}", "unknown_parameter");
+            if (!known.Contains(name)) throw ApiException.BadField(name, $"field '{name}' is not known here; known are {string.Join(", ", known)}", "unknown_parameter");
+    }
+
+    /// <summary>Refuses texts that do not leave so many tokens of the context.</summary>
+    public static void CheckContext(ServedModel model, IReadOnlyList<int[]> texts, string field, int left)
+    {
+        int context = model.Folder.Config.MaxPositions;
+        if (texts.Max(text => text.Length) is var longest && longest > context - left)
+            throw new ApiException(400, $"the {field} has {longest} tokens; this model's context holds {context}{(left > 0 ? $", prompt and answer together, so at most {context - left} of prompt" : "")}", field, "context_length_exceeded");
     }
 
     /// <summary>The adapter that the request's <c>model</c> names; null when it names the model itself.</summary>
@@ -54,9 +63,7 @@ internal static class GenerationFields
 
     public static GenerationOrder Order(RequestBody body, ServedModel model, string promptField, IReadOnlyList<int[]> prompts, int topLogprobs, ulong drawnSeed)
     {
-        int context = model.Folder.Config.MaxPositions;
-        if (prompts.MaxBy(prompt => prompt.Length) is { } longest && longest.Length >= context)
-            throw new ApiException(400, $"the prompt has {longest.Length} tokens; this model's context holds {context}, prompt and answer together, so at most {context - 1} of prompt", promptField, "context_length_exceeded");
+        CheckContext(model, prompts, promptField, left: 1);
         int choices = body.Count("n", 1, MaxChoices) ?? 1;
         if (prompts.Count * choices > MaxChoices)
             throw ApiException.BadField("n", $"field 'n' is {choices} with {prompts.Count} prompts, expected at most {MaxChoices} answers in all");
