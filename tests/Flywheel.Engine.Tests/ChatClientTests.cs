@@ -117,6 +117,21 @@ public sealed class ChatClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Embeddings_OfTexts_AreTheEnginesOwn()
+    {
+        IEmbeddingGenerator<string, Embedding<float>> generator = new EngineEmbeddingGenerator(_engine, Pooling.LastToken);
+        GeneratedEmbeddings<Embedding<float>> vectors = await generator.GenerateAsync(["The wheel", "turns"]);
+        float[] expected = await _engine.EmbedAsync(_engine.Model.Tokenizer.Encode("turns"), Pooling.LastToken);
+        Assert.Equal(expected, vectors[1].Vector.ToArray());
+        Assert.True(vectors.Usage!.InputTokenCount > 0);
+        ReadOnlyMemory<float> cut = await generator.GenerateVectorAsync("turns", new EmbeddingGenerationOptions { Dimensions = 4 });
+        Assert.Equal(4, cut.Length);
+        Assert.Equal(32, generator.GetService<EmbeddingGeneratorMetadata>()!.DefaultModelDimensions);
+        await Assert.ThrowsAsync<FlywheelException>(() => generator.GenerateAsync([""]));
+        await Assert.ThrowsAsync<FlywheelException>(() => generator.GenerateAsync(["x"], new EmbeddingGenerationOptions { Dimensions = 33 }));
+    }
+
+    [Fact]
     public void Service_Asked_IsGiven()
     {
         Assert.Equal("tiny-1", _client.GetService<ChatClientMetadata>()!.DefaultModelId);

@@ -132,7 +132,7 @@ public class JsonSchemaTests
         var random = new Random(20261124);
         var written = new List<(string Schema, string Text)>();
         int refused = 0, unended = 0;
-        for (int i = 0; i < 500; i++)
+        for (int i = 0; i < 300; i++)
         {
             JsonObject schema = new RandomSchema(random).Make();
             Grammar grammar;
@@ -153,7 +153,7 @@ public class JsonSchemaTests
                 else unended++;
             }
         }
-        Assert.True(written.Count > 1000, $"{written.Count} texts, {refused} schemas refused, {unended} texts without an end");
+        Assert.True(written.Count > 600, $"{written.Count} texts, {refused} schemas refused, {unended} texts without an end");
 
         using Process node = Process.Start(new ProcessStartInfo("node", ["validate.mjs"]) { WorkingDirectory = folder, RedirectStandardInput = true, RedirectStandardOutput = true })!;
         Task sending = Task.Run(async () =>
@@ -176,7 +176,7 @@ public class JsonSchemaTests
         var random = new Random(7);
         JsonNode?[] odd = [null, true, 0, -1, 1e300, 1.5, "", "#", "object", new JsonArray(), new JsonArray(1, "a"), new JsonObject(), new JsonObject { ["$ref"] = "#" }, "\ud800"];
         string[] keywords = ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "pattern", "format", "minLength", "minimum", "exclusiveMaximum", "multipleOf", "minProperties", "propertyNames", "nullable", "$id"];
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 1200; i++)
         {
             JsonNode schema = new RandomSchema(random).Make();
             for (int change = random.Next(1, 4); change > 0; change--)

@@ -71,6 +71,8 @@ public class ToolTests
     public void Reader_UnfinishedAnswer_KeepsItsText(string answer, string content)
     {
         var reader = new ToolCallReader();
-        Assert.Equal(content, string.Concat(answer.SelectMany(c => reader.Append($"{c}")).Concat(reader.Flush()).Select(piece => piece.Content)));
+        List<ToolPiece> pieces = [.. answer.SelectMany(c => reader.Append($"{c}"))];
+        pieces.AddRange(reader.Flush());
+        Assert.Equal(content, string.Concat(pieces.Select(piece => piece.Content)));
     }
 }

@@ -188,6 +188,8 @@ public sealed class ChatTests : IAsyncLifetime
         }
         Assert.Equal(FinishReason.Cancelled, record?.FinishReason);
         Assert.InRange(record!.NumTokens, 0, 7999);
+        for (int i = 0; i < 600 && (int)(await server.GetAsync("/admin/status"))["running"]! > 0; i++) await Task.Delay(50);
+        Assert.Equal(0, (int)(await server.GetAsync("/admin/status"))["running"]!);
     }
 
     [Fact]

@@ -194,6 +194,48 @@ public sealed class ErrorTests : IAsyncLifetime
         }
     }
 
+    // Deep inside requests of every kind: a piece of one is replaced by an odd value or by a piece of another.
+    [Fact]
+    public async Task Requests_MutatedInside_NeverFailOnOurSide()
+    {
+        string[] odd = ["null", "true", "[]", "{}", "-1", "1e400", "1e-400", "99999999999999999999", "\"\"", "\"#\"", "\"\\u0000\"", "[null]", "[[[]]]", "{\"\":0}", "\"function\"", "{\"$ref\":\"#\"}", "{\"type\":\"object\"}", "{\"allOf\":[{},{}]}"];
+        (string Path, string Body)[] good =
+        [
+            (ChatPath, """{"model":"flywheel","max_tokens":4,"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true,"parameters":{"type":"object","properties":{"a":{"type":"integer","minimum":1},"b":{"type":"array","items":{"$ref":"#/$defs/x"}}},"required":["a"],"$defs":{"x":{"enum":["p",null]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"logprobs":true,"top_logprobs":1}"""),
+            (ChatPath, """{"model":"flywheel","max_tokens":4,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"t"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"anyOf":[{"type":"string","pattern":"^a{1,3}|b$","maxLength":9},{"type":"number","exclusiveMinimum":0.5,"maximum":7},{"oneOf":[{"const":1},{"type":"null"}]},{"prefixItems":[{"format":"date"}],"items":false}]}}}}"""),
+            (TextPath, """{"model":"flywheel","max_tokens":4,"prompt":["a",[1,2]],"n":2,"grammar":"root ::= [a-c]{1,3} | \"x\" root","logit_bias":{"5":3},"stop":["z"]}"""),
+            ("/v1/embeddings", """{"model":"flywheel","input":["a","b"],"encoding_format":"base64","dimensions":3,"pooling":"last","user":"u"}"""),
+            ("/admin/adapters", """{"folder":"x","name":"y"}"""),
+        ];
+        var random = new Random(31);
+        string[] pieces = [.. odd, .. good.SelectMany(one => Nodes(JsonNode.Parse(one.Body)!)).Select(node => node.ToJsonString())];
+        for (int i = 0; i < 1200; i++)
+        {
+            (string path, string body) = good[random.Next(good.Length)];
+            JsonNode root = JsonNode.Parse(body)!;
+            for (int change = random.Next(1, 4); change > 0; change--)
+            {
+                JsonNode[] all = [.. Nodes(root).Where(node => node.Parent is not null)];
+                if (all.Length == 0) break;
+                all[random.Next(all.Length)].ReplaceWith(JsonNode.Parse(pieces[random.Next(pieces.Length)]));
+            }
+            string sent = root.ToJsonString();
+            if (random.Next(20) == 0) sent = sent[..random.Next(sent.Length)];
+            using HttpResponseMessage response = await _server.Http.PostAsync(path, new StringContent(sent, Encoding.UTF8, "application/json"));
+            string answer = await response.Content.ReadAsStringAsync();
+            Assert.True((int)response.StatusCode < 500, $"{path} {sent}: {(int)response.StatusCode} {answer}");
+            if (response.IsSuccessStatusCode) Assert.DoesNotContain("internal_error", answer, StringComparison.Ordinal);
+            else Assert.NotEmpty((string)JsonNode.Parse(answer)!["error"]!["message"]!);
+        }
+
+        static IEnumerable<JsonNode> Nodes(JsonNode node) => (node switch
+        {
+            JsonObject fields => fields.Select(field => field.Value),
+            JsonArray items => items,
+            _ => [],
+        }).OfType<JsonNode>().SelectMany(Nodes).Prepend(node);
+    }
+
     private static JsonObject Good(string path) => path switch
     {
         ChatPath => TestServer.Chat(maxTokens: 4),

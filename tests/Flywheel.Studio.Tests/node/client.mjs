@@ -48,6 +48,10 @@ assert.equal(answered.choices[0].message.tool_calls, undefined);
 const parsed = await client.chat.completions.parse({ ...ask, max_tokens: 400, response_format: { type: "json_schema", json_schema: { name: "copy", strict: true, schema: { type: "object", properties: { tone: { enum: ["plain", "warm"] } }, required: ["tone"], additionalProperties: false } } } });
 assert.ok(["plain", "warm"].includes(parsed.choices[0].message.parsed.tone));
 
+const vectors = await client.embeddings.create({ model: "flywheel", input: ["The wheel", "turns"] });
+assert.equal(vectors.data.length, 2);
+assert.ok(Math.abs(vectors.data[0].embedding.reduce((sum, value) => sum + value * value, 0) - 1) < 1e-4);
+
 assert.deepEqual((await client.models.list()).data.map((model) => model.id)[0], "flywheel");
 
 await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");
