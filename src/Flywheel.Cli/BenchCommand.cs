@@ -15,20 +15,6 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        var model = new Option<string?>("--model") { Description = "Model folder" };
-        var shape = new Option<string?>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", EngineBenchmark.Shapes.Keys)}" };
-        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Int8 };
-        var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
-        var runs = new Option<int>("--runs") { Description = "Alternating runs that the medians are of", DefaultValueFactory = _ => 5 };
-        var engine = new Command("engine", "Prefill and decode tokens/s of the engine against a plain memory read loop, medians.\nExample: flywheel bench engine --shape 135m") { model, shape, format, threads, runs };
-        engine.SetAction(async (parse, _) =>
-        {
-            if (parse.GetValue(runs) is < 1 and int count) throw new FlywheelException($"--runs is {count}, expected at least 1");
-            var options = new EngineOptions { Weights = parse.GetValue(format), Threads = parse.GetValue(threads) };
-            Print(parse.GetValue(model) is { } folder
-                ? await EngineBenchmark.RunModelAsync(ModelFolder.Open(folder), options, parse.GetValue(runs))
-                : await EngineBenchmark.RunShapeAsync(parse.GetValue(shape) ?? "135m", options, parse.GetValue(runs)));
-        });
         var record = new Command("record", "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: flywheel bench record");
         record.SetAction(async (_, _) =>
         {
@@ -38,23 +24,56 @@ internal static class BenchCommand
             foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
             AnsiConsole.Write(table);
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { engine, Context(), Serve(), Quality(), record };
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), record };
     }
 
     private static Command Context()
     {
-        var shape = new Option<string>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", EngineBenchmark.Shapes.Keys)}", DefaultValueFactory = _ => "135m" };
+        var shape = new Option<string>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", RandomModel.Shapes.Keys)}", DefaultValueFactory = _ => "135m" };
         var lengths = new Option<int[]>("--tokens") { Description = "Lengths of the text before", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [512, 2048, 8192] };
         var kv = new Option<KvType>("--kv") { Description = "How keys and values are held", DefaultValueFactory = _ => KvType.Fp16 };
-        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Int8 };
+        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Q8_0 };
         var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
         var command = new Command("context", "Prefill and decode tokens/s as the text before grows.\nExample: flywheel bench context --shape 135m --tokens 8192 32768 --kv int8") { shape, lengths, kv, format, threads };
         command.SetAction(async (parse, _) =>
         {
             Table table = new Table().AddColumns("keys and values", "tokens before", "they take", "prefill tokens/s", "decode tokens/s");
-            foreach (ContextFigures found in await ContextBenchmark.RunAsync(parse.GetValue(shape)!, new EngineOptions { Weights = parse.GetValue(format), Kv = parse.GetValue(kv), Threads = parse.GetValue(threads) }, parse.GetValue(lengths)!))
+            string name = parse.GetValue(shape)!;
+            using GgufFile random = GgufFile.Open(RandomModel.Write(new FlywheelHome().Cache, name, parse.GetValue(format)));
+            foreach (ContextFigures found in await ContextBenchmark.RunAsync(random, RandomModel.Shapes[name], new EngineOptions { Weights = parse.GetValue(format), Kv = parse.GetValue(kv), Threads = parse.GetValue(threads) }, parse.GetValue(lengths)!))
                 table.AddRow($"{found.Kv}", $"{found.Context:N0}", $"{found.CacheBytes / 1e6:N0} MB", $"{found.PrefillPerSecond:N0}", $"{found.DecodePerSecond:N1}");
             AnsiConsole.Write(table);
+        });
+        return command;
+    }
+
+    private static Command Engine()
+    {
+        var load = new EngineLoad();
+        var model = new Option<string?>("--model") { Description = "Model folder" };
+        var shape = new Option<string?>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", RandomModel.Shapes.Keys)}" };
+        var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Q8_0 };
+        var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
+        var runs = new Option<int>("--runs") { Description = "Alternating runs that the medians are of", DefaultValueFactory = _ => load.Runs };
+        var depth = new Option<int>("--depth") { Description = "Also decode after so many tokens of context" };
+        var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-bench runs the same GGUF file in turn" };
+        var command = new Command("engine", "Prefill and decode tokens/s of the engine against a plain memory read loop, medians.\nExample: flywheel bench engine --shape 135m --weights Q4_0 --vs ../llama.cpp/build") { model, shape, format, threads, runs, depth, versus };
+        command.SetAction(async (parse, _) =>
+        {
+            if (parse.GetValue(runs) is < 1 and int count) throw new FlywheelException($"--runs is {count}, expected at least 1");
+            if (parse.GetValue(depth) is < 0 and int tokens) throw new FlywheelException($"--depth is {tokens}, expected at least 0");
+            var options = new EngineOptions { Weights = parse.GetValue(format), Threads = parse.GetValue(threads) };
+            load = load with { Runs = parse.GetValue(runs), Depth = parse.GetValue(depth), Versus = parse.GetValue(versus) };
+            if (parse.GetValue(model) is { } path)
+            {
+                ModelFolder folder = ModelFolder.Open(path);
+                using IWeightFile file = folder.OpenWeights();
+                Print(await EngineBenchmark.RunAsync($"{folder.ShortHash} {options.Weights}", file, folder.Config, options, load), load);
+                return;
+            }
+            string name = parse.GetValue(shape) ?? "135m";
+            using GgufFile random = GgufFile.Open(RandomModel.Write(new FlywheelHome().Cache, name, options.Weights));
+            Print(await EngineBenchmark.RunAsync($"{name} {options.Weights}", random, RandomModel.Shapes[name], options, load), load);
         });
         return command;
     }
@@ -123,14 +142,22 @@ internal static class BenchCommand
 
     private static string Text(Percentiles p) => $"{p.P50:N1} / {p.P95:N1} / {p.P99:N1}";
 
-    private static void Print(EngineFigures figures)
+    private static void Print(EngineFigures figures, EngineLoad load)
     {
-        Table table = new Table().Title(Markup.Escape($"{figures.Model}: {figures.WeightBytes / 1e6:N0} MB a step, {figures.Kernels} kernels, {figures.Threads} threads")).AddColumns("what", "figure");
-        table.AddRow($"prefill, {EngineBenchmark.PromptTokens} tokens", $"{figures.PrefillPerSecond:N0} tokens/s");
-        table.AddRow($"decode, {EngineBenchmark.AnswerTokens} tokens", $"{figures.DecodePerSecond:N1} tokens/s");
-        table.AddRow($"decode, {EngineBenchmark.BatchStreams} streams together", $"{figures.BatchDecodePerSecond:N1} tokens/s");
-        table.AddRow("plain read loop", $"{figures.ReadBytesPerSecond / 1e9:N1} GB/s");
-        table.AddRow("bandwidth used by decoding", $"{figures.BandwidthUsed:P0}");
+        Table table = new Table().Title(Markup.Escape($"{figures.Model}: {figures.WeightBytes / 1e6:N0} MB a step, {figures.Kernels} kernels, {figures.Threads} threads")).AddColumns("what", "tokens/s");
+        if (figures.Theirs is not null) table.AddColumns("llama.cpp", "ratio");
+        Row($"prefill, {EngineBenchmark.PromptTokens} tokens", pace => pace.Prefill);
+        Row($"decode, {EngineBenchmark.AnswerTokens} tokens", pace => pace.Decode);
+        if (load.Depth > 0) Row($"decode after {load.Depth} tokens", pace => pace.DeepDecode);
+        table.AddRow($"decode, {EngineBenchmark.BatchStreams} streams together", $"{figures.BatchDecodePerSecond:N1}");
         AnsiConsole.Write(table);
+        AnsiConsole.WriteLine($"A plain loop reads {figures.ReadBytesPerSecond / 1e9:N1} GB/s; decoding uses {figures.BandwidthUsed:P0} of it.");
+
+        void Row(string what, Func<Pace, double> figure)
+        {
+            string ours = $"{figure(figures.Ours):N1}";
+            if (figures.Theirs is { } theirs) table.AddRow(what, ours, $"{figure(theirs):N1}", $"{figure(figures.Ours) / figure(theirs):F2}x");
+            else table.AddRow(what, ours);
+        }
     }
 }

@@ -257,15 +257,17 @@ internal sealed unsafe partial class Decoder
         return _private[id];
     }
 
-    /// <summary>Normalises (when a weight is given) and quantises (when the matrix is) a row.</summary>
+    /// <summary>Normalises (when a weight is given) a row and puts it in the forms that the matrix reads.</summary>
     private void PrepareRow(float* source, int columns, float* norm, Matrix matrix, in StepInput input, int from, int to)
     {
         float* x = source + (long)from * columns, floats = input.Floats + (long)to * columns;
         if (norm != null) _kernels.RmsNorm(x, norm, floats, columns, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
-        else if (!matrix.IsQuantized) new ReadOnlySpan<float>(x, columns).CopyTo(new Span<float>(floats, columns));
-        if (matrix.IsQuantized)
-            _kernels.Quantize(norm != null ? floats : x, columns, input.Quantized.Values + (long)to * columns, input.Quantized.Blocks + (long)to * columns / KernelTable.Block);
+        else if (matrix.ReadsFloats) new ReadOnlySpan<float>(x, columns).CopyTo(new Span<float>(floats, columns));
+        if (matrix.ReadsInt8) Quantize(norm != null ? floats : x, columns, input, (long)to * columns);
     }
+
+    private void Quantize(float* x, int count, in StepInput input, long at) =>
+        _kernels.Quantize(x, count, input.Quantized.Values + at, input.Quantized.Blocks + at / KernelTable.Block);
 
     private void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int layer, Adapted? adapted, int piece, int pieces)
     {
@@ -281,17 +283,14 @@ internal sealed unsafe partial class Decoder
         int columns = _shape.FeedForward;
         layer.GateUp.Multiply(input, NumRows, _hidden, 2 * columns, add: false, from, to);
         Raise(index, Adapted.GateUp, _hidden, 2 * columns, from, to);
-        bool quantized = layer.Down.IsQuantized;
-        float* product = stackalloc float[KernelTable.Block];
         for (int row = 0; row < NumRows; row++)
         {
             for (int first = from; first < to; first += GatePair)
             {
                 float* gate = _hidden + (long)row * 2 * columns + first;
                 long column = (long)row * columns + first / 2;
-                float* target = quantized && _numGroups == 0 ? product : _down.Floats + column; // an adapter reads it unrounded
-                _kernels.SwiGlu(gate, gate + KernelTable.Block, target, KernelTable.Block);
-                if (quantized) _kernels.Quantize(target, KernelTable.Block, _down.Quantized.Values + column, _down.Quantized.Blocks + column / KernelTable.Block);
+                _kernels.SwiGlu(gate, gate + KernelTable.Block, _down.Floats + column, KernelTable.Block);
+                if (layer.Down.ReadsInt8) Quantize(_down.Floats + column, KernelTable.Block, _down, column);
             }
         }
     }

@@ -8,7 +8,7 @@ namespace Flywheel.Engine;
 internal sealed record DraftSource(Func<NativeArena, KernelTable, DecoderWeights> Load)
 {
     public static DraftSource Of(IWeightFile file, ModelConfig config, WeightFormat format) =>
-        new((arena, table) => DecoderWeights.Load(arena, table, config, file, format));
+        new((arena, table) => DecoderWeights.Load(arena, PanelMemory.Fresh(arena), table, config, file, format));
 
     /// <summary>A token must be the same bytes for both: otherwise every guess is noise.</summary>
     /// <exception cref="FlywheelException">The vocabularies differ.</exception>

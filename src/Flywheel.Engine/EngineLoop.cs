@@ -47,7 +47,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages, DecoderWeights? draft = null)
     {
-        _arena = arena;
+        (_arena, Kernels, BytesPerStep) = (arena, kernels.Name, weights.BytesPerStep);
         var pool = new KvPool(weights.Shape, options.KvType, maxPages);
         _pages = new PageTables(arena, pool, options.MaxBatch, weights.Shape.Config.MaxPositions);
         int logitRows = Math.Max(options.MaxBatch, LeastLogitRows) + GuessedRows;
@@ -65,6 +65,10 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _limit = new QueueLimit(options.MaxBatch, options.MaxQueue);
         new Thread(Serve) { IsBackground = true, Name = "engine" }.Start();
     }
+
+    public string Kernels { get; }
+
+    public long BytesPerStep { get; }
 
     /// <summary>Sequences that wait or run.</summary>
     public int NumLive

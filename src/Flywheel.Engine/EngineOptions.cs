@@ -2,24 +2,9 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine;
 
-public enum WeightFormat
-{
-    /// <summary>Exact; four bytes a weight.</summary>
-    Fp32,
-
-    /// <summary>Blocks of 32 weights in int8 with an fp16 scale: 8.5 bits a weight, activations rounded the same way.</summary>
-    Int8,
-
-    /// <summary>
-    /// Blocks of 32 weights in 4 bits with an fp16 scale: 4.5 bits a weight; embedding and output stay in int8. For large
-    /// models, which wait for memory; costs accuracy.
-    /// </summary>
-    Int4,
-}
-
 public sealed record EngineOptions
 {
-    public WeightFormat Weights { get; init; } = WeightFormat.Int8;
+    public WeightFormat Weights { get; init; } = WeightFormat.Q8_0;
 
     /// <summary>How keys and values are held; null for fp32 beside fp32 weights and fp16 beside others.</summary>
     public KvType? Kv { get; init; }
@@ -46,7 +31,7 @@ public sealed record EngineOptions
     /// </summary>
     public ModelFolder? Draft { get; init; }
 
-    public WeightFormat DraftWeights { get; init; } = WeightFormat.Int8;
+    public WeightFormat DraftWeights { get; init; } = WeightFormat.Q8_0;
 
     /// <summary>
     /// Guess tokens of texts that repeat themselves and check several at once. Only the pace changes; benchmarks turn it off.

@@ -31,6 +31,12 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     internal EngineLoop Loop { get; }
 
+    /// <summary>Name of the kernel table in use.</summary>
+    public string Kernels => Loop.Kernels;
+
+    /// <summary>Bytes of weights that one token's step reads.</summary>
+    public long BytesPerStep => Loop.BytesPerStep;
+
     /// <summary>Adapters that requests may name, and their content hashes.</summary>
     public IReadOnlyDictionary<string, string> Adapters => _adapters.Hashes;
 
@@ -59,12 +65,6 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
     internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
     {
-        return Load(file.Path, (arena, table) => DecoderWeights.Load(arena, table, config, file, options.Weights), config, tokenizer, options, model, kernels, draft);
-    }
-
-    /// <summary>From weights that <paramref name="load"/> packs into the engine's memory.</summary>
-    internal static InferenceEngine Load(string source, Func<NativeArena, KernelTable, DecoderWeights> load, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
-    {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
         if (options.CacheBytes < 0) throw new FlywheelException($"cache_bytes is {options.CacheBytes}, expected 0 (automatic) or more");
@@ -72,19 +72,19 @@ public sealed class InferenceEngine : IAsyncDisposable
         KernelTable table = KernelTable.Select(kernels ?? Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable));
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        long needed = (long)(config.NumParameters * (options.Weights switch { WeightFormat.Fp32 => 4.0, WeightFormat.Int8 => 1, _ => 0.5 } + (options.Weights == WeightFormat.Fp32 ? 0 : 2.0 / KernelTable.Block)));
-        if (needed > available) throw new FlywheelException($"{source}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
+        long needed = MatrixLoader.NumBytes(config, file, options.Weights);
+        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
         var arena = new NativeArena();
         try
         {
-            DecoderWeights weights = load(arena, table);
+            DecoderWeights weights = DecoderWeights.Load(arena, PanelMemory.Fresh(arena), table, config, file, options.Weights);
             DecoderWeights? small = draft?.Load(arena, table);
             return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, small?.Shape, options, available - needed), small));
         }
         catch (OutOfMemoryException e)
         {
             arena.Dispose();
-            throw new FlywheelException($"{source}: the model does not fit in memory", e);
+            throw new FlywheelException($"{file.Path}: the model does not fit in memory", e);
         }
         catch
         {

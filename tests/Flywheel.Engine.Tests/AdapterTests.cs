@@ -34,9 +34,9 @@ public sealed class AdapterTests : IDisposable
 
     // Every request alone on a fresh engine against all together, with pages shared, guesses, preemption, and none, one or another adapter.
     [Theory]
-    [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Q8_0)]
     [InlineData(WeightFormat.Fp32)]
-    [InlineData(WeightFormat.Int4)]
+    [InlineData(WeightFormat.Q4_0)]
     public async Task Generations_AdaptersMixed_SameBitsAsAlone(WeightFormat format)
     {
         ModelConfig config = TestEngine.Config();

@@ -83,6 +83,6 @@ public class DraftTests
         TestEngine.WriteWeights(folder["model.safetensors"], config, 1);
         TestEngine.WriteWeights(folder["draft.safetensors"], small, alike ? 1 : 2);
         using SafetensorsFile file = SafetensorsFile.Open(folder["model.safetensors"]), draft = SafetensorsFile.Open(folder["draft.safetensors"]);
-        return InferenceEngine.Load(file, config, null, options, draft: DraftSource.Of(draft, small, WeightFormat.Int4));
+        return InferenceEngine.Load(file, config, null, options, draft: DraftSource.Of(draft, small, WeightFormat.Q4_0));
     }
 }

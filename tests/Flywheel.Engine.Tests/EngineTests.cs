@@ -7,7 +7,7 @@ public class EngineTests
 {
     public static TheoryData<string, bool, WeightFormat> Variants => new()
     {
-        { "qwen3", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Int8 }, { "qwen3", false, WeightFormat.Int4 },
+        { "qwen3", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Q4_0 },
     };
 
     // Alone, one after the other, against all at once in a small batch, submitted at random times, some cancelled.
@@ -50,7 +50,7 @@ public class EngineTests
     [Fact]
     public async Task Logits_LongPrompt_EqualThoseOfDecodingStepByStep()
     {
-        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Int8, Threads = 2 });
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Q8_0, Threads = 2 });
         int[] prompt = [.. Enumerable.Range(0, 290).Select(i => i * 7 % 261)];
         List<SampledToken> answer = await engine.Submit(new() { PromptTokens = prompt, MaxTokens = 30, Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
         float[] scores = await engine.ScoreAsync([.. prompt, .. answer.Select(token => token.Id)]);
@@ -78,7 +78,7 @@ public class EngineTests
     public async Task Int8_RandomModel_CloseToFp32()
     {
         await using InferenceEngine exact = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Fp32, Threads = 1 });
-        await using InferenceEngine rounded = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Int8, Threads = 1 });
+        await using InferenceEngine rounded = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Q8_0, Threads = 1 });
         int[] prompt = [.. Enumerable.Range(0, 40)];
         double divergence = TestEngine.Divergence(await exact.LogitsAsync(prompt), await rounded.LogitsAsync(prompt));
         Assert.True(divergence < 0.02, $"KL {divergence:G3}");

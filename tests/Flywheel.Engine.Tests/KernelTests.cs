@@ -1,6 +1,7 @@
 using CsCheck;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
+using Flywheel.Model;
 
 namespace Flywheel.Engine.Tests;
 
@@ -9,6 +10,9 @@ namespace Flywheel.Engine.Tests;
 /// </summary>
 public unsafe class KernelTests
 {
+    /// <summary>Every type that has panels.</summary>
+    private static readonly TensorType[] Types = [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0, TensorType.Q5_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K];
+
     public static TheoryData<string> Tables => [.. TestEngine.Kernels];
 
     private static readonly Gen<(int Rows, int Columns, int Count, int Seed)> Shapes =
@@ -21,12 +25,13 @@ public unsafe class KernelTests
         KernelTable kernels = KernelTable.Select(name);
         Shapes.Sample((rows, columns, count, seed) =>
         {
-            foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+            foreach (TensorType type in Types)
             {
+                columns = Matrix.Pad(columns, type.BlockSize() > 32 ? 256 : 1);
                 using var arena = new NativeArena();
                 var random = new Random(seed);
                 float[][] weights = [.. Enumerable.Range(0, rows).Select(_ => Values(random, columns))];
-                Matrix Pack(KernelTable table) => Matrix.Create(arena, table, format, rows, columns, (row, values) => weights[row].CopyTo(values));
+                Matrix Pack(KernelTable table) => Create(arena, table, type, weights);
                 Matrix matrix = Pack(kernels);
                 float[][] x = [.. Enumerable.Range(0, count).Select(_ => Values(random, columns))];
                 float[] together = Product(kernels, arena, matrix, x, random.Next(2) == 0);
@@ -52,7 +57,7 @@ public unsafe class KernelTests
         {
             using var arena = new NativeArena();
             float[] weights = [.. Enumerable.Range(0, 64).Select(i => i % 3 == 0 ? -1f : 1f)], x = [.. weights];
-            var matrix = Matrix.Create(arena, KernelTable.Select(name), WeightFormat.Int8, 16, 64, (_, values) => weights.CopyTo(values));
+            Matrix matrix = Create(arena, KernelTable.Select(name), TensorType.Q8_0, [.. Enumerable.Repeat(weights, 16)]);
             float[] y = Product(KernelTable.Select(name), arena, matrix, [x, x, x, x, x], add: false);
             for (int row = 0; row < 5; row++)
                 for (int output = 0; output < 16; output++) Assert.Equal(64, y[row * 16 + output], 0.05);
@@ -60,16 +65,22 @@ public unsafe class KernelTests
     }
 
     [Theory]
-    [InlineData(WeightFormat.Int8, 0.012, 0.03)]
-    [InlineData(WeightFormat.Int4, 0.12, 0.6)]
-    public void Quantized_RandomWeights_ErrorIsThatOfRounding(WeightFormat format, double bound, double largest)
+    [InlineData(TensorType.F16, 1e-3, 2e-3)]
+    [InlineData(TensorType.BF16, 3e-3, 0.02)]
+    [InlineData(TensorType.Q8_0, 0.012, 0.03)]
+    [InlineData(TensorType.Q6_K, 0.03, 0.15)]
+    [InlineData(TensorType.Q5_K, 0.06, 0.3)]
+    [InlineData(TensorType.Q5_0, 0.06, 0.3)]
+    [InlineData(TensorType.Q4_K, 0.12, 0.6)]
+    [InlineData(TensorType.Q4_0, 0.12, 0.6)]
+    public void Quantized_RandomWeights_ErrorIsThatOfRounding(TensorType type, double bound, double largest)
     {
         using var arena = new NativeArena();
         var random = new Random(5);
         const int columns = 512, rows = 64;
         float[][] weights = [.. Enumerable.Range(0, rows).Select(_ => Values(random, columns))];
         float[] x = Values(random, columns);
-        var matrix = Matrix.Create(arena, KernelTable.Select(null), format, rows, columns, (row, values) => weights[row].CopyTo(values));
+        Matrix matrix = Create(arena, KernelTable.Select(null), type, weights);
         float[] y = Product(KernelTable.Select(null), arena, matrix, [x], add: false);
         double error = 0, size = 0;
         for (int row = 0; row < rows; row++)
@@ -136,7 +147,7 @@ public unsafe class KernelTests
     [Fact]
     public void Select_UnknownName_NamesTheChoices()
     {
-        var error = Assert.Throws<Model.FlywheelException>(() => KernelTable.Select("sse9"));
+        var error = Assert.Throws<FlywheelException>(() => KernelTable.Select("sse9"));
         Assert.Contains("sse9", error.Message);
         Assert.Contains("scalar", error.Message);
     }
@@ -158,6 +169,9 @@ public unsafe class KernelTests
         result[^1] = add ? 1 : 0;
         return result;
     }
+
+    private static Matrix Create(NativeArena arena, KernelTable kernels, TensorType type, float[][] rows) =>
+        Matrix.Create(arena, kernels, type, rows.Length, rows[0].Length, (row, values) => rows[row].CopyTo(values));
 
     internal static float[] Values(Random random, int n, float scale = 1)
     {

@@ -6,7 +6,7 @@ namespace Flywheel.Engine.Tests;
 
 public class QualityBenchmarkTests
 {
-    // A trained model on text of its kind: int8 costs next to nothing, four bits cost something.
+    // A trained model on text of its kind: eight bits cost next to nothing, four bits cost something.
     [Fact]
     public async Task Run_TrainedModel_FormatsAreOrdered()
     {
@@ -14,7 +14,8 @@ public class QualityBenchmarkTests
         const string text = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big dog. The dog was very happy and wanted to play with her. Lily's mom said it was time to go home.";
         var figures = await QualityBenchmark.RunAsync(model, text, positions: 40);
         Assert.Equal(Enum.GetValues<WeightFormat>(), figures.Select(found => found.Format));
-        QualityFigures exact = figures[0], int8 = figures[1], int4 = figures[2];
+        QualityFigures Of(WeightFormat format) => figures.Single(found => found.Format == format);
+        QualityFigures exact = Of(WeightFormat.Fp32), int8 = Of(WeightFormat.Q8_0), int4 = Of(WeightFormat.Q4_0);
         Assert.InRange(exact.Perplexity, 1.2, 20);
         Assert.Equal(0, exact.Divergence, 1e-12);
         Assert.Equal(1, exact.SameBest);

@@ -38,9 +38,9 @@ public class ReferenceTests
     }
 
     [Theory]
-    [InlineData("tiny-qwen3", WeightFormat.Int8, 0.01)]
-    [InlineData("stories260K", WeightFormat.Int8, 0.01)]
-    [InlineData("stories260K", WeightFormat.Int4, 0.5)]
+    [InlineData("tiny-qwen3", WeightFormat.Q8_0, 0.01)]
+    [InlineData("stories260K", WeightFormat.Q8_0, 0.01)]
+    [InlineData("stories260K", WeightFormat.Q4_0, 0.5)]
     public async Task Quantized_ReferencePrompts_CloseToFp32(string model, WeightFormat format, double bound)
     {
         await using InferenceEngine exact = Open(model, WeightFormat.Fp32), rounded = Open(model, format);

@@ -17,16 +17,16 @@ public static class ContextBenchmark
 {
     private const int AnswerTokens = 64;
 
-    /// <param name="shape">One of <see cref="EngineBenchmark.Shapes"/>, with random weights.</param>
+    /// <param name="file">Weights.</param>
+    /// <param name="shape">Their shape; how far it reaches does not matter.</param>
     /// <param name="options">Weights, cache and threads.</param>
     /// <param name="contexts">Lengths in tokens.</param>
-    /// <exception cref="FlywheelException">The shape is unknown or a length is not positive.</exception>
-    public static async Task<IReadOnlyList<ContextFigures>> RunAsync(string shape, EngineOptions options, IReadOnlyList<int> contexts)
+    /// <exception cref="FlywheelException">A length is not positive.</exception>
+    public static async Task<IReadOnlyList<ContextFigures>> RunAsync(IWeightFile file, ModelConfig shape, EngineOptions options, IReadOnlyList<int> contexts)
     {
         if (contexts.FirstOrDefault(length => length < 1, 1) is < 1 and int wrong) throw new FlywheelException($"context is {wrong}, expected at least 1");
-        ModelConfig config = EngineBenchmark.Shape(shape) with { MaxPositions = contexts.Max() + AnswerTokens + 1 };
-        await using InferenceEngine engine = InferenceEngine.Load(shape, (arena, table) => DecoderWeights.Load(arena, table, config, EngineBenchmark.Random, options.Weights), config, null,
-            options with { Speculate = false, MaxBatch = 1 });
+        ModelConfig config = shape with { MaxPositions = contexts.Max() + AnswerTokens + 1 };
+        await using InferenceEngine engine = InferenceEngine.Load(file, config, null, options with { Speculate = false, MaxBatch = 1 });
         await engine.LogitsAsync([.. Enumerable.Range(0, Math.Min(256, contexts.Max()))]); // warms up
         var figures = new List<ContextFigures>();
         foreach (int context in contexts)

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Flywheel.Engine.Kernels;
-using Flywheel.Engine.Weights;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Bench;
@@ -12,122 +10,118 @@ namespace Flywheel.Engine.Bench;
 /// <param name="Kernels">Kernel table used.</param>
 /// <param name="Threads">Kernel threads.</param>
 /// <param name="WeightBytes">Bytes of weights that one step reads.</param>
-/// <param name="PrefillPerSecond">Prompt tokens a second, prompts of <see cref="EngineBenchmark.PromptTokens"/>.</param>
-/// <param name="DecodePerSecond">Tokens a second of one stream, <see cref="EngineBenchmark.AnswerTokens"/> tokens.</param>
+/// <param name="Ours">Tokens a second of this engine.</param>
+/// <param name="Theirs">Tokens a second of llama.cpp on the same file, where it was asked for.</param>
 /// <param name="BatchDecodePerSecond">Tokens a second of <see cref="EngineBenchmark.BatchStreams"/> streams together.</param>
 /// <param name="ReadBytesPerSecond">What a plain loop over memory reads with the same threads.</param>
-public sealed record EngineFigures(string Model, string Kernels, int Threads, long WeightBytes, double PrefillPerSecond, double DecodePerSecond, double BatchDecodePerSecond, double ReadBytesPerSecond)
+public sealed record EngineFigures(string Model, string Kernels, int Threads, long WeightBytes, Pace Ours, Pace? Theirs, double BatchDecodePerSecond, double ReadBytesPerSecond)
 {
     /// <summary>Part of the memory bandwidth that one stream's decoding uses.</summary>
-    public double BandwidthUsed => DecodePerSecond * WeightBytes / ReadBytesPerSecond;
+    public double BandwidthUsed => Ours.Decode * WeightBytes / ReadBytesPerSecond;
 }
 
-/// <summary>Measures the engine as a caller sees it, against the memory bandwidth of the same minute.</summary>
+/// <summary>Tokens a second.</summary>
+/// <param name="Prefill">Of a prompt of <see cref="EngineBenchmark.PromptTokens"/>.</param>
+/// <param name="Decode">Of one stream, <see cref="EngineBenchmark.AnswerTokens"/> tokens.</param>
+/// <param name="DeepDecode">Of one stream after a long context; 0 when not measured.</param>
+public sealed record Pace(double Prefill, double Decode, double DeepDecode);
+
+/// <summary>What to measure.</summary>
+public sealed record EngineLoad
+{
+    /// <summary>Alternating runs that the medians are of.</summary>
+    public int Runs { get; init; } = 5;
+
+    /// <summary>Tokens of context for a further measurement of decoding; 0 for none.</summary>
+    public int Depth { get; init; }
+
+    /// <summary>Build folder of llama.cpp to compare with.</summary>
+    public string? Versus { get; init; }
+}
+
+/// <summary>Measures the engine as a caller sees it, against the memory bandwidth and against llama.cpp in the same minutes.</summary>
 public static class EngineBenchmark
 {
-    public const int PromptTokens = 512, AnswerTokens = 128, BatchStreams = 16;
+    public const int PromptTokens = 512, AnswerTokens = 128, DeepAnswerTokens = 32, BatchStreams = 16;
     private const long ReadBytes = 512L << 20;
 
-    /// <summary>Shapes of well-known models, filled with random weights: 14m, 135m (SmolLM2), 600m (Qwen3-0.6B).</summary>
-    public static IReadOnlyDictionary<string, ModelConfig> Shapes { get; } = new Dictionary<string, ModelConfig>
+    /// <param name="name">Names the model in the figures.</param>
+    /// <param name="file">Its weights; a GGUF file if llama.cpp is to run it too.</param>
+    /// <param name="config">Its shape.</param>
+    /// <param name="options">The engine's.</param>
+    /// <param name="load">What to measure.</param>
+    public static async Task<EngineFigures> RunAsync(string name, IWeightFile file, ModelConfig config, EngineOptions options, EngineLoad load)
     {
-        ["14m"] = new() { ModelType = "llama", VocabSize = 8192, HiddenSize = 384, NumLayers = 6, NumHeads = 6, NumKvHeads = 6, HeadDim = 64, IntermediateSize = 1024, MaxPositions = 2048 },
-        ["135m"] = new() { ModelType = "llama", VocabSize = 49152, HiddenSize = 576, NumLayers = 30, NumHeads = 9, NumKvHeads = 3, HeadDim = 64, IntermediateSize = 1536, MaxPositions = 8192 },
-        ["600m"] = new() { VocabSize = 151936, HiddenSize = 1024, NumLayers = 28, NumHeads = 16, NumKvHeads = 8, HeadDim = 128, IntermediateSize = 3072, MaxPositions = 40960 },
-    };
-
-    /// <summary>A model of one of <see cref="Shapes"/>.</summary>
-    public static Task<EngineFigures> RunShapeAsync(string shape, EngineOptions options, int runs)
-    {
-        ModelConfig config = Shape(shape);
-        return MeasureAsync(shape, config, options, runs, (arena, table) => DecoderWeights.Load(arena, table, config, Random, options.Weights));
-    }
-
-    internal static ModelConfig Shape(string name) =>
-        Shapes.TryGetValue(name, out ModelConfig? config) ? config : throw new FlywheelException($"shape is '{name}', expected one of {string.Join(", ", Shapes.Keys)}");
-
-    /// <summary>Weights that keep activations in range.</summary>
-    internal static void Random(string name, long start, Span<float> values)
-    {
-        bool norm = name.EndsWith("norm.weight", StringComparison.Ordinal);
-        ulong state = ((ulong)start + 1) * 0x9E3779B97F4A7C15 ^ (ulong)name.Length << 32;
-        foreach (ref float value in values)
-        {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            value = norm ? 1 : ((int)(state >> 40) - (1 << 23)) * (0.07f / (1 << 23));
-        }
-    }
-
-    /// <summary>A model folder.</summary>
-    public static Task<EngineFigures> RunModelAsync(ModelFolder model, EngineOptions options, int runs)
-    {
-        return MeasureAsync(model.ShortHash, model.Config, options, runs, (arena, table) =>
-        {
-            using IWeightFile file = model.OpenWeights();
-            return DecoderWeights.Load(arena, table, model.Config, file, options.Weights);
-        });
-    }
-
-    private static async Task<EngineFigures> MeasureAsync(string name, ModelConfig config, EngineOptions options, int runs, Func<NativeArena, KernelTable, DecoderWeights> load)
-    {
-        long bytes = 0;
+        if (load.Versus is not null && file is not GgufFile) throw new FlywheelException($"{file.Path} is no GGUF file, which llama.cpp needs; expected --shape or a model folder with model.gguf");
+        LlamaBench? llama = load.Versus is { } build ? new LlamaBench(build) : null;
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         int prompt = Math.Min(PromptTokens, config.MaxPositions / 2), answer = Math.Min(AnswerTokens, config.MaxPositions / 4);
-        await using InferenceEngine engine = InferenceEngine.Load(name, (arena, table) =>
-        {
-            DecoderWeights weights = load(arena, table);
-            bytes = weights.BytesPerStep;
-            return weights;
-        }, config with { EosTokenIds = [] }, null, options with { Speculate = false }); // random weights repeat themselves
+        int depth = Math.Min(load.Depth, config.MaxPositions - DeepAnswerTokens);
+        await using InferenceEngine engine = InferenceEngine.Load(file, config with { EosTokenIds = [] }, null, options with { Speculate = false }); // random weights repeat themselves
         using var reader = new ReadLoop(threads);
-        var prefill = new List<double>();
-        var decode = new List<double>();
-        var batch = new List<double>();
-        var read = new List<double>();
-        for (int run = -1; run < runs; run++) // the first warms up
+        List<double> prefill = [], decode = [], deep = [], batch = [], read = [], theirPrefill = [], theirDecode = [], theirDeep = [];
+        for (int run = -1; run < load.Runs; run++) // the first warms up
         {
-            double readRate = reader.BytesPerSecond();
-            double prefillRate = await PrefillAsync(engine, prompt, run, config);
-            double decodeRate = await DecodeAsync(engine, 1, answer);
-            double batchRate = await DecodeAsync(engine, BatchStreams, answer / 2);
-            if (run < 0) continue;
-            read.Add(readRate);
-            prefill.Add(prefillRate);
-            decode.Add(decodeRate);
-            batch.Add(batchRate);
+            await Measure(read, () => Task.FromResult(reader.BytesPerSecond()));
+            await Measure(prefill, () => PrefillAsync(engine, prompt, run, config));
+            if (llama is not null) await Measure(theirPrefill, () => llama.RunAsync(file.Path, threads, prompt, 0));
+            await Measure(decode, () => DecodeAsync(engine, 1, answer));
+            if (llama is not null) await Measure(theirDecode, () => llama.RunAsync(file.Path, threads, 0, answer));
+            await Measure(batch, () => DecodeAsync(engine, BatchStreams, answer / 2));
+            if (depth == 0) continue;
+            await Measure(deep, () => DeepDecodeAsync(engine, depth, config));
+            if (llama is not null) await Measure(theirDeep, () => llama.RunAsync(file.Path, threads, 0, DeepAnswerTokens, depth));
+
+            async Task Measure(List<double> figures, Func<Task<double>> measure)
+            {
+                if (run < 0 && (figures == theirPrefill || figures == theirDecode || figures == theirDeep || figures == deep)) return; // llama-bench warms up by itself
+                double figure = await measure();
+                if (run >= 0) figures.Add(figure);
+            }
         }
-        return new EngineFigures(name, KernelTable.Select(Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable)).Name, threads, bytes, Median(prefill), Median(decode), Median(batch), Median(read));
+        Pace? theirs = llama is null ? null : new Pace(Median(theirPrefill), Median(theirDecode), Median(theirDeep));
+        return new EngineFigures(name, engine.Kernels, threads, engine.BytesPerStep, new Pace(Median(prefill), Median(decode), Median(deep)), theirs, Median(batch), Median(read));
     }
 
     /// <summary>Each prompt is a new one, so that nothing is remembered.</summary>
     private static async Task<double> PrefillAsync(InferenceEngine engine, int count, int run, ModelConfig config)
     {
-        int[] prompt = [.. Enumerable.Range(0, count).Select(i => (i * 31 + run * 97 + 5000) % config.VocabSize)];
         long start = Stopwatch.GetTimestamp();
-        await engine.LogitsAsync(prompt);
+        await engine.LogitsAsync(Prompt(count, run, config));
         return count / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
     /// <summary>From one prompt token each until all have ended: every step is one of decoding.</summary>
     private static async Task<double> DecodeAsync(InferenceEngine engine, int streams, int count)
     {
-        async Task ReadAsync(int i)
+        long start = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, streams).Select(async i =>
         {
-            await foreach (SampledToken _ in engine.Submit(new GenerationRequest { PromptTokens = [i + 1], MaxTokens = count, Sampler = new() { Temperature = 0 } }).Tokens)
+            await foreach (SampledToken _ in Submit(engine, [i + 1], count))
             {
                 // only the time counts
             }
-        }
-
-        long start = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, streams).Select(ReadAsync));
+        }));
         return streams * (double)count / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
+    /// <summary>From the first token of an answer to its last.</summary>
+    private static async Task<double> DeepDecodeAsync(InferenceEngine engine, int depth, ModelConfig config)
+    {
+        long start = 0;
+        await foreach (SampledToken _ in Submit(engine, Prompt(depth, 0, config), DeepAnswerTokens))
+            if (start == 0) start = Stopwatch.GetTimestamp();
+        return (DeepAnswerTokens - 1) / Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static IAsyncEnumerable<SampledToken> Submit(InferenceEngine engine, int[] prompt, int count) =>
+        engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } }).Tokens;
+
+    private static int[] Prompt(int count, int run, ModelConfig config) => [.. Enumerable.Range(0, count).Select(i => (i * 31 + run * 97 + 5000) % config.VocabSize)];
+
     private static double Median(List<double> values)
     {
+        if (values.Count == 0) return 0;
         values.Sort();
         return values[values.Count / 2];
     }

@@ -23,7 +23,7 @@ internal sealed unsafe partial class Assembler
     private readonly List<byte> _code = [];
 
     // Opcode maps and mandatory prefixes of the EVEX prefix.
-    private const int Map0F = 1, Map0F38 = 2;
+    private const int Map0F = 1, Map0F38 = 2, Map0F3A = 3;
     private const int None = 0, P66 = 1, PF3 = 2;
 
     public int Position => _code.Count;
@@ -37,13 +37,12 @@ internal sealed unsafe partial class Assembler
     /// <summary>16 fp16 to fp32.</summary>
     public void LoadHalves(int zmm, Address source) => Evex(Map0F38, P66, 0x13, zmm, 0, source, 32);
 
-    /// <summary>16 signed bytes to ints.</summary>
-    public void LoadBytes(int zmm, Address source) => Evex(Map0F38, P66, 0x21, zmm, 0, source, 16);
-
     /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
     public void DotBytes(int sum, int unsigned, Address signedInt) => Evex(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
 
     public void MultiplyByBroadcast(int zmm, int factor, Address single) => Evex(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
+
+    public void Multiply(int zmm, int a, int b) => Evex(Map0F, None, 0x59, zmm, a, b);
 
     public void AddFloats(int zmm, int term, Address source) => Evex(Map0F, None, 0x58, zmm, term, source, 64);
 
@@ -55,7 +54,42 @@ internal sealed unsafe partial class Assembler
     /// <summary>sum += a * one broadcast float, rounded once.</summary>
     public void MultiplyAddBroadcast(int sum, int a, Address single) => Evex(Map0F38, P66, 0xB8, sum, a, single, 4, broadcast: true);
 
-    public void Multiply(int zmm, int a, int b) => Evex(Map0F, None, 0x59, zmm, a, b);
+    /// <summary>zmm = ints - the int at an address.</summary>
+    public void SubtractBroadcast(int zmm, int ints, Address term) => Evex(Map0F, P66, 0xFA, zmm, ints, term, 4, broadcast: true);
+
+    /// <summary>The same 32 bits in all lanes. Uses eax.</summary>
+    public void Fill(int zmm, uint value)
+    {
+        _code.Add(0xB8);
+        Int32((int)value);
+        Evex(Map0F38, P66, 0x7C, zmm, 0, (int)Gpr.Rax);
+    }
+
+    /// <summary>16 unsigned or signed bytes to ints.</summary>
+    public void LoadBytes(int zmm, Address source, bool signed = true) => Evex(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, 16);
+
+    /// <summary>zmm |= b &amp; c</summary>
+    public void OrAnd(int zmm, int b, int c)
+    {
+        Evex(Map0F3A, P66, 0x25, zmm, b, c);
+        _code.Add(0xF8);
+    }
+
+    /// <summary>Mask register 1 from 64 bits.</summary>
+    public void LoadMask(Address source)
+    {
+        int index = source.Index is { } i ? (int)i : 0;
+        _code.AddRange([0xC4, (byte)(0x80 | (~index >> 3 & 1) << 6 | (~(int)source.Base >> 3 & 1) << 5 | Map0F), 0xF8, 0x90]);
+        Operand(1, source, 1);
+    }
+
+    /// <summary>Adds bytes where mask register 1 has a bit.</summary>
+    public void AddBytesMasked(int zmm, int bytes)
+    {
+        int prefix = _code.Count;
+        Evex(Map0F, P66, 0xFC, zmm, zmm, bytes);
+        _code[prefix + 3] |= 1;
+    }
 
     public void Zero(int zmm) => Evex(Map0F, P66, 0xEF, zmm, zmm, zmm);
 
@@ -63,6 +97,8 @@ internal sealed unsafe partial class Assembler
 
     /// <summary>Shifts every 16-bit lane right, filling with zeros.</summary>
     public void ShiftWordsRight(int zmm, int source, byte bits) => Immediate(0x71, 2, zmm, source, bits);
+
+    public void ShiftWordsLeft(int zmm, int source, byte bits) => Immediate(0x71, 6, zmm, source, bits);
 
     /// <summary>Shifts every int right, keeping its sign.</summary>
     public void ShiftIntsRight(int zmm, int source, byte bits) => Immediate(0x72, 4, zmm, source, bits);
@@ -78,6 +114,9 @@ internal sealed unsafe partial class Assembler
         _code.AddRange([(byte)(0x48 | (int)target >> 3), 0x81, (byte)(0xC0 | (int)target & 7)]);
         Int32(value);
     }
+
+    /// <summary>Sets the flags for <see cref="JumpIfNotZero"/>: whether the two differ.</summary>
+    public void Compare(Gpr a, Gpr b) => _code.AddRange([(byte)(0x48 | (int)b >> 3 << 2 | (int)a >> 3), 0x39, (byte)(0xC0 | ((int)b & 7) << 3 | (int)a & 7)]);
 
     /// <summary>Sets the flags for <see cref="JumpIfZero"/> and <see cref="JumpIfNotZero"/>.</summary>
     public void Test(Gpr value) => _code.AddRange([(byte)(0x48 | (int)value >> 3 << 2 | (int)value >> 3), 0x85, (byte)(0xC0 | ((int)value & 7) << 3 | (int)value & 7)]);

@@ -1,27 +1,7 @@
-// Shapes: rows = tokens of the step; K = inputs of a matrix; a panel = neighbouring outputs stored interleaved.
 using System.Runtime.Intrinsics.X86;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Kernels;
-
-/// <summary>Inputs of a matrix product, quantised: blocks of 32 values in int8 with one scale.</summary>
-internal unsafe struct Int8Rows
-{
-    /// <summary>[rows, K]</summary>
-    public sbyte* Values;
-
-    /// <summary>[rows, K / 32]</summary>
-    public Int8Block* Blocks;
-}
-
-/// <summary>What belongs to 32 quantised values.</summary>
-internal record struct Int8Block
-{
-    public float Scale;
-
-    /// <summary>-128 times the sum of the values: what a dot product with weights that were raised by 128 has too much.</summary>
-    public int BiasedSum;
-}
 
 /// <summary>
 /// One implementation of every inner loop. All give the same bits wherever fused multiply-add is in hardware: the order
@@ -29,11 +9,11 @@ internal record struct Int8Block
 /// </summary>
 internal sealed unsafe class KernelTable
 {
-    /// <summary>Outputs in a panel of fp32 weights.</summary>
-    public const int Fp32Panel = 16;
+    /// <summary>Outputs in a panel of plain numbers.</summary>
+    public const int PlainPanel = 16;
 
     /// <summary>Values that share a scale.</summary>
-    public const int Block = 32;
+    public const int Block = PanelLayout.Block;
 
     /// <summary>Names the table to use; for tests and for finding a faulty kernel.</summary>
     public const string EnvironmentVariable = "FLYWHEEL_KERNELS";
@@ -42,20 +22,14 @@ internal sealed unsafe class KernelTable
 
     public required bool IsSupported { get; init; }
 
-    /// <summary>Outputs in a panel of int8 or int4 weights.</summary>
+    /// <summary>Outputs in a panel of blocks.</summary>
     public int IntPanel { get; init; } = 8;
 
-    /// <summary>Added to int8 weights, which are stored as unsigned bytes when it is not 0.</summary>
+    /// <summary>Added to Q8_0's numbers, which are stored as unsigned bytes when it is not 0.</summary>
     public int Int8Bias { get; init; }
 
-    /// <summary>(panel [K, 16], K, x [rows, ldx], ldx, rows, y [rows, ldy], ldy, add to y)</summary>
-    public required delegate*<float*, int, float*, long, int, float*, long, bool, void> MultiplyFp32 { get; init; }
-
-    /// <summary>(panel [K / 4, IntPanel, 4], scales [K / 32, IntPanel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
-    public required delegate*<sbyte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt8 { get; init; }
-
-    /// <summary>(panel [K / 32, 4, IntPanel, 4] of two nibbles, scales [K / 32, IntPanel] fp16, K / 32, x, rows, y [rows, ldy], ldy, add to y)</summary>
-    public required delegate*<byte*, Half*, int, Int8Rows*, int, float*, long, bool, void> MultiplyInt4 { get; init; }
+    /// <summary>One panel times some rows.</summary>
+    public required delegate*<ProductJob*, void> Multiply { get; init; }
 
     /// <summary>(x [n], n, values [n], blocks [n / 32])</summary>
     public required delegate*<float*, int, sbyte*, Int8Block*, void> Quantize { get; init; }
@@ -82,7 +56,7 @@ internal sealed unsafe class KernelTable
     public required delegate*<float*, float*, int, float, float, void> Exponentials { get; init; }
 
     /// <summary>Fastest first.</summary>
-    public static IReadOnlyList<KernelTable> All { get; } = [VnniKernels.Table, Avx2Kernels.Table, VectorKernels.Table, ScalarKernels.Table];
+    public static IReadOnlyList<KernelTable> All { get; } = [VnniKernels.Table, Avx2Kernels.Table, NeonKernels.Table, VectorKernels.Table, ScalarKernels.Table];
 
     /// <summary>The fastest that this machine runs, or the one named by the environment.</summary>
     /// <exception cref="FlywheelException">The environment names a table that is unknown or does not run here.</exception>

@@ -1,3 +1,5 @@
+using Flywheel.Model;
+
 namespace Flywheel.Engine.Kernels;
 
 /// <summary>
@@ -12,9 +14,7 @@ internal static unsafe class ScalarKernels
     {
         Name = "scalar",
         IsSupported = true,
-        MultiplyFp32 = &MultiplyFp32,
-        MultiplyInt8 = &MultiplyInt8,
-        MultiplyInt4 = &MultiplyInt4,
+        Multiply = &Multiply,
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
@@ -25,62 +25,57 @@ internal static unsafe class ScalarKernels
         Exponentials = &Exponentials,
     };
 
+    public static void Multiply(ProductJob* job)
+    {
+        for (int row = 0; row < job->NumRows; row++)
+        {
+            ProductJob one = job->From(row);
+            for (int output = 0; output < (PanelLayout.IsPlain(job->Type) ? KernelTable.PlainPanel : IntPanel); output++)
+            {
+                float sum = PanelLayout.IsPlain(job->Type) ? PlainSum(one, output) : BlockSum(one, output);
+                one.Y[output] = job->Add != 0 ? sum + one.Y[output] : sum;
+            }
+        }
+    }
+
     /// <summary>One chain of fused multiply-adds an output, in the order of k.</summary>
-    public static void MultiplyFp32(float* panel, int k, float* x, long ldx, int rows, float* y, long ldy, bool add)
+    private static float PlainSum(in ProductJob job, int output)
     {
-        for (int row = 0; row < rows; row++)
-            for (int output = 0; output < KernelTable.Fp32Panel; output++)
-            {
-                float sum = 0;
-                for (int i = 0; i < k; i++) sum = MathF.FusedMultiplyAdd(x[row * ldx + i], panel[(long)i * KernelTable.Fp32Panel + output], sum);
-                Store(y + row * ldy + output, sum, add);
-            }
+        float sum = 0;
+        for (long k = 0; k < job.NumBlocks * PanelLayout.Block; k++)
+            sum = MathF.FusedMultiplyAdd(job.Floats[k], PanelLayout.PlainValue(job.Type, job.Weights, k * KernelTable.PlainPanel + output), sum);
+        return sum;
     }
 
-    /// <summary>Exact integers within a block of 32; one fused multiply-add a block, in order.</summary>
-    public static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
+    /// <summary>
+    /// Exact integers within a block of 32 (of 16 for Q6_K, whose scales go by 16), then a fused multiply-add, and another
+    /// one for the minimum where the type has one.
+    /// </summary>
+    private static float BlockSum(in ProductJob job, int output)
     {
-        for (int row = 0; row < rows; row++)
-            for (int output = 0; output < IntPanel; output++)
-            {
-                float sum = 0;
-                for (int block = 0; block < blocks; block++)
-                {
-                    int dot = 0;
-                    for (int i = 0; i < KernelTable.Block; i++)
-                    {
-                        long k = (long)block * KernelTable.Block + i;
-                        dot += panel[k / 4 * 4 * IntPanel + output * 4 + k % 4] * x->Values[(long)row * blocks * KernelTable.Block + k];
-                    }
-                    float scale = (float)scales[(long)block * IntPanel + output] * x->Blocks[(long)row * blocks + block].Scale;
-                    sum = MathF.FusedMultiplyAdd(dot, scale, sum);
-                }
-                Store(y + row * ldy + output, sum, add);
-            }
-    }
+        const int half = PanelLayout.Block / 2;
+        TensorType type = job.Type;
+        Span<byte> numbers = stackalloc byte[PanelLayout.Block];
+        float sum = 0;
+        for (int block = 0; block < job.NumBlocks; block++)
+        {
+            PanelLayout.Unpack(type, job.Weights + (long)block * PanelLayout.BlockBytes(type) * IntPanel, IntPanel, output, numbers);
+            sbyte* x = job.X + block * PanelLayout.Block;
+            Int8Block* meta = job.XBlocks + block;
+            int first = Dot(numbers[..half], x), last = Dot(numbers[half..], x + half);
+            if (type != TensorType.Q6_K) (first, last) = (0, first + last);
+            else sum = MathF.FusedMultiplyAdd(first, PanelLayout.Scale(type, job.Scales, IntPanel, output, block, 0) * meta->Scale, sum);
+            sum = MathF.FusedMultiplyAdd(last, PanelLayout.Scale(type, job.Scales, IntPanel, output, block, 1) * meta->Scale, sum);
+            if (PanelLayout.HasMinimum(type)) sum = MathF.FusedMultiplyAdd(PanelLayout.Minimum(type, job.Scales, IntPanel, output, block), meta->NegativeSum, sum);
+        }
+        return sum;
 
-    /// <summary>As <see cref="MultiplyInt8"/>; nibbles count from -8.</summary>
-    public static void MultiplyInt4(byte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
-    {
-        const int half = KernelTable.Block / 2;
-        for (int row = 0; row < rows; row++)
-            for (int output = 0; output < IntPanel; output++)
-            {
-                float sum = 0;
-                for (int block = 0; block < blocks; block++)
-                {
-                    sbyte* values = x->Values + ((long)row * blocks + block) * KernelTable.Block;
-                    int dot = 0;
-                    for (int i = 0; i < half; i++)
-                    {
-                        byte pair = panel[((long)block * 4 + i / 4) * 4 * IntPanel + output * 4 + i % 4];
-                        dot += ((pair & 15) - 8) * values[i] + ((pair >> 4) - 8) * values[i + half];
-                    }
-                    float scale = (float)scales[(long)block * IntPanel + output] * x->Blocks[(long)row * blocks + block].Scale;
-                    sum = MathF.FusedMultiplyAdd(dot, scale, sum);
-                }
-                Store(y + row * ldy + output, sum, add);
-            }
+        int Dot(ReadOnlySpan<byte> numbers, sbyte* x)
+        {
+            int dot = 0;
+            for (int i = 0; i < numbers.Length; i++) dot += PanelLayout.Signed(type, numbers[i], int8Bias: 0) * x[i];
+            return dot;
+        }
     }
 
     public static void Quantize(float* x, int n, sbyte* values, Int8Block* blocks)
@@ -89,11 +84,16 @@ internal static unsafe class ScalarKernels
         {
             float largest = 0;
             for (int i = 0; i < KernelTable.Block; i++) largest = MathF.Max(largest, MathF.Abs(x[start + i]));
-            int sum = 0;
+            int sum = 0, first = 0;
             // The reciprocal of a value below 2^-121 would overflow; such a block is silence.
             float inverse = largest > 1e-36f ? 127f / largest : 0;
-            for (int i = 0; i < KernelTable.Block; i++) sum += values[start + i] = (sbyte)MathF.Round(x[start + i] * inverse);
-            blocks[start / KernelTable.Block] = new Int8Block { Scale = largest / 127f, BiasedSum = -128 * sum };
+            for (int i = 0; i < KernelTable.Block; i++)
+            {
+                sum += values[start + i] = (sbyte)MathF.Round(x[start + i] * inverse);
+                if (i < KernelTable.Block / 2) first = sum;
+            }
+            float scale = largest / 127f;
+            blocks[start / KernelTable.Block] = new Int8Block { Scale = scale, BiasedSum = -128 * sum, BiasedFirst = -128 * first, NegativeSum = -scale * sum };
         }
     }
 

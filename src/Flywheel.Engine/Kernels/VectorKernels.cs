@@ -11,15 +11,12 @@ namespace Flywheel.Engine.Kernels;
 internal static unsafe class VectorKernels
 {
     internal const MethodImplOptions Hot = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
-    private const int Panel = KernelTable.Fp32Panel;
 
     public static KernelTable Table { get; } = new()
     {
         Name = "vector",
         IsSupported = Vector128.IsHardwareAccelerated,
-        MultiplyFp32 = &MultiplyFp32,
-        MultiplyInt8 = &MultiplyInt8,
-        MultiplyInt4 = &MultiplyInt4,
+        Multiply = &PanelProduct<WideningDot>.Multiply,
         Quantize = &Quantize,
         RmsNorm = &RmsNorm,
         SwiGlu = &SwiGlu,
@@ -31,109 +28,6 @@ internal static unsafe class VectorKernels
     };
 
     [MethodImpl(Hot)]
-    public static void MultiplyFp32(float* panel, int k, float* x, long ldx, int rows, float* y, long ldy, bool add)
-    {
-        int row = 0;
-        for (; row + 4 <= rows; row += 4, x += 4 * ldx, y += 4 * ldy)
-        {
-            V a0 = V.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-            float* w = panel, x1 = x + ldx, x2 = x1 + ldx, x3 = x2 + ldx;
-            for (int i = 0; i < k; i++, w += Panel)
-            {
-                V w0 = Vector256.Load(w), w1 = Vector256.Load(w + 8);
-                V value = Vector256.Create(x[i]);
-                a0 = Add(value, w0, a0);
-                a1 = Add(value, w1, a1);
-                value = Vector256.Create(x1[i]);
-                b0 = Add(value, w0, b0);
-                b1 = Add(value, w1, b1);
-                value = Vector256.Create(x2[i]);
-                c0 = Add(value, w0, c0);
-                c1 = Add(value, w1, c1);
-                value = Vector256.Create(x3[i]);
-                d0 = Add(value, w0, d0);
-                d1 = Add(value, w1, d1);
-            }
-            Store(y, a0, a1, add);
-            Store(y + ldy, b0, b1, add);
-            Store(y + 2 * ldy, c0, c1, add);
-            Store(y + 3 * ldy, d0, d1, add);
-        }
-        for (; row < rows; row++, x += ldx, y += ldy)
-        {
-            V a0 = V.Zero, a1 = a0;
-            float* w = panel;
-            for (int i = 0; i < k; i++, w += Panel)
-            {
-                V value = Vector256.Create(x[i]);
-                a0 = Add(value, Vector256.Load(w), a0);
-                a1 = Add(value, Vector256.Load(w + 8), a1);
-            }
-            Store(y, a0, a1, add);
-        }
-    }
-
-    [MethodImpl(Hot)]
-    public static void MultiplyInt8(sbyte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
-    {
-        for (int row = 0; row < rows; row++, y += ldy)
-        {
-            sbyte* values = x->Values + (long)row * blocks * KernelTable.Block, w = panel;
-            Int8Block* xBlocks = x->Blocks + (long)row * blocks;
-            ushort* wScales = (ushort*)scales;
-            V sum = V.Zero;
-            for (int block = 0; block < blocks; block++, wScales += 8)
-            {
-                // Each int holds the sum of two neighbouring products of one output: outputs 0 to 3, then 4 to 7.
-                Vector256<int> low = Vector256<int>.Zero, high = low;
-                for (int i = 0; i < KernelTable.Block; i += 4, w += 32, values += 4)
-                {
-                    (Vector256<short> w0, Vector256<short> w1) = Vector256.Widen(Vector256.Load(w));
-                    Vector256<short> v = Vector256.WidenLower(Vector256.Create(*(int*)values).AsSByte());
-                    low += PairSums(w0 * v);
-                    high += PairSums(w1 * v);
-                }
-                sum = Add(Vector256.ConvertToSingle(NeighbourSums(low, high)), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
-            }
-            if (add) sum += Vector256.Load(y);
-            sum.Store(y);
-        }
-    }
-
-    /// <summary>Nibbles are at most 15, so the products of a whole block fit an int16.</summary>
-    [MethodImpl(Hot)]
-    public static void MultiplyInt4(byte* panel, Half* scales, int blocks, Int8Rows* x, int rows, float* y, long ldy, bool add)
-    {
-        Vector256<byte> lowNibbles = Vector256.Create((byte)15);
-        for (int row = 0; row < rows; row++, y += ldy)
-        {
-            sbyte* values = x->Values + (long)row * blocks * KernelTable.Block;
-            byte* w = panel;
-            Int8Block* xBlocks = x->Blocks + (long)row * blocks;
-            ushort* wScales = (ushort*)scales;
-            V sum = V.Zero;
-            for (int block = 0; block < blocks; block++, wScales += 8, values += 16)
-            {
-                Vector256<short> a = Vector256<short>.Zero, b = a;
-                for (int i = 0; i < 16; i += 4, w += 32, values += 4)
-                {
-                    Vector256<byte> pairs = Vector256.Load(w);
-                    (Vector256<ushort> first0, Vector256<ushort> first1) = Vector256.Widen(pairs & lowNibbles);
-                    (Vector256<ushort> last0, Vector256<ushort> last1) = Vector256.Widen(Vector256.ShiftRightLogical(pairs, 4));
-                    Vector256<short> v = Vector256.WidenLower(Vector256.Create(*(int*)values).AsSByte());
-                    Vector256<short> u = Vector256.WidenLower(Vector256.Create(*(int*)(values + 16)).AsSByte());
-                    a += first0.AsInt16() * v + last0.AsInt16() * u;
-                    b += first1.AsInt16() * v + last1.AsInt16() * u;
-                }
-                Vector256<int> dots = NeighbourSums(PairSums(a), PairSums(b)) + Vector256.Create(xBlocks[block].BiasedSum >> 4);
-                sum = Add(Vector256.ConvertToSingle(dots), Widen(wScales) * Vector256.Create(xBlocks[block].Scale), sum);
-            }
-            if (add) sum += Vector256.Load(y);
-            sum.Store(y);
-        }
-    }
-
-    [MethodImpl(Hot)]
     public static void Quantize(float* x, int n, sbyte* values, Int8Block* blocks)
     {
         for (int i = 0; i < n; i += KernelTable.Block, x += KernelTable.Block, values += KernelTable.Block, blocks++)
@@ -141,10 +35,11 @@ internal static unsafe class VectorKernels
             V a = Vector256.Load(x), b = Vector256.Load(x + 8), c = Vector256.Load(x + 16), d = Vector256.Load(x + 24);
             V most = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
             float largest = Largest(most);
-            blocks->Scale = largest / 127f;
+            float scale = largest / 127f;
             V inverse = Vector256.Create(largest > 1e-36f ? 127f / largest : 0);
             Vector256<int> i0 = Integers(a * inverse), i1 = Integers(b * inverse), i2 = Integers(c * inverse), i3 = Integers(d * inverse);
-            blocks->BiasedSum = -128 * Vector256.Sum(i0 + i1 + (i2 + i3));
+            int first = Vector256.Sum(i0 + i1), sum = first + Vector256.Sum(i2 + i3);
+            *blocks = new Int8Block { Scale = scale, BiasedSum = -128 * sum, BiasedFirst = -128 * first, NegativeSum = -scale * sum };
             Vector256.Narrow(Vector256.Narrow(i0, i1), Vector256.Narrow(i2, i3)).Store(values);
         }
 
@@ -257,39 +152,5 @@ internal static unsafe class VectorKernels
         Vector128<short> v = Vector128.Load((short*)halves);
         Vector256<int> bits = Vector256.ShiftLeft(Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
         return (bits & Vector256.Create(~0x70000000)).AsSingle() * Vector256.Create(5.192296858534828e33f); // 2^112
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> PairSums(Vector256<short> products)
-    {
-        Vector256<int> pairs = products.AsInt32();
-        return Vector256.ShiftRightArithmetic(Vector256.ShiftLeft(pairs, 16), 16) + Vector256.ShiftRightArithmetic(pairs, 16);
-    }
-
-    /// <summary>Sums of neighbours of both, in order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> NeighbourSums(Vector256<int> low, Vector256<int> high)
-    {
-        return Vector256.Create(Halves(low), Halves(high));
-
-        static Vector128<int> Halves(Vector256<int> v)
-        {
-            Vector128<int> a = v.GetLower(), b = v.GetUpper();
-            a += Vector128.Shuffle(a, Vector128.Create(1, 0, 3, 2)); // each sum twice
-            b += Vector128.Shuffle(b, Vector128.Create(1, 0, 3, 2));
-            return Vector128.Create(Vector128.Shuffle(a, Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(b, Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* y, V low, V high, bool add)
-    {
-        if (add)
-        {
-            low += Vector256.Load(y);
-            high += Vector256.Load(y + 8);
-        }
-        low.Store(y);
-        high.Store(y + 8);
     }
 }

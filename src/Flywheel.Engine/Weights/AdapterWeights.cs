@@ -96,12 +96,12 @@ internal sealed unsafe class AdapterWeights
             if (ranks == 0) return null;
             float[][] lines = [.. parts.Where(part => part is not null).SelectMany(part => part!.Value.A.Chunk(part.Value.A.Length / rank))]; // [R][K]
             return new LowRank(
-                Matrix.Create(_arena, kernels, WeightFormat.Fp32, ranks, columns, (row, values) =>
+                Matrix.Create(_arena, kernels, TensorType.F32, ranks, columns, (row, values) =>
                 {
                     if (spread is null) lines[row].CopyTo(values);
                     else spread(lines[row], values);
                 }),
-                Matrix.Create(_arena, kernels, WeightFormat.Fp32, rows, ranks, (row, values) =>
+                Matrix.Create(_arena, kernels, TensorType.F32, rows, ranks, (row, values) =>
                 {
                     values.Clear();
                     (int part, int from) = source(row);

@@ -13,9 +13,10 @@ internal sealed record DecoderShape(ModelConfig Config)
     /// <summary>D padded to whole vectors.</summary>
     public int HeadDim { get; } = Matrix.Pad(Config.HeadDim, 8);
 
-    public int QueryColumns => Config.NumHeads * HeadDim;
+    /// <summary>Queries, keys and values each start on a panel, so that a panel is of one tensor.</summary>
+    public int QueryColumns => Matrix.Pad(Config.NumHeads * HeadDim, Matrix.RowUnit);
 
-    public int KvColumns => Config.NumKvHeads * HeadDim;
+    public int KvColumns => Matrix.Pad(Config.NumKvHeads * HeadDim, Matrix.RowUnit);
 
     /// <summary>Width of the attention's result, H x D padded to whole blocks.</summary>
     public int AttentionColumns => Matrix.Pad(QueryColumns, KernelTable.Block);
@@ -26,14 +27,15 @@ internal sealed record DecoderShape(ModelConfig Config)
     public int Vocab { get; } = Matrix.Pad(Config.VocabSize, Matrix.RowUnit);
 
     /// <summary>Rows of the joint matrix of queries, keys and values.</summary>
-    public int QkvRows => (Config.NumHeads + 2 * Config.NumKvHeads) * HeadDim;
+    public int QkvRows => QueryColumns + 2 * KvColumns;
 
     /// <summary>Which projection (0 queries, 1 keys, 2 values) and row of it a joint row is; row -1 for a head's padding.</summary>
     public (int Part, int Row) QkvRow(int row)
     {
-        int head = row / HeadDim, i = row % HeadDim, heads = Config.NumHeads, kvHeads = Config.NumKvHeads;
-        (int part, int first) = head < heads ? (0, 0) : head < heads + kvHeads ? (1, heads) : (2, heads + kvHeads);
-        return (part, i < Config.HeadDim ? (head - first) * Config.HeadDim + i : -1);
+        (int part, int first, int heads) = row < QueryColumns ? (0, 0, Config.NumHeads) : (1, QueryColumns, Config.NumKvHeads);
+        if (row >= QueryColumns + KvColumns) (part, first) = (2, QueryColumns + KvColumns);
+        int head = (row - first) / HeadDim, i = (row - first) % HeadDim;
+        return (part, head < heads && i < Config.HeadDim ? head * Config.HeadDim + i : -1);
     }
 
     /// <summary>Which projection (0 gate, 1 up) and row of it a joint row is; row -1 for padding.</summary>
@@ -79,9 +81,6 @@ internal sealed unsafe class LayerWeights
     public required Matrix Down { get; init; }
 }
 
-/// <summary>Copies fp32 values of a tensor, from an element on. Called by several threads.</summary>
-internal delegate void TensorReader(string name, long start, Span<float> destination);
-
 /// <summary>All weights, packed for the kernels.</summary>
 internal sealed unsafe class DecoderWeights
 {
@@ -100,20 +99,15 @@ internal sealed unsafe class DecoderWeights
     /// <summary>Bytes of weights that one token's step reads.</summary>
     public long BytesPerStep => Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
 
-    /// <exception cref="FlywheelException">A tensor is missing or has another shape or type than expected.</exception>
-    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
+    /// <exception cref="FlywheelException">A tensor is missing or has another shape than expected.</exception>
+    public static DecoderWeights Load(NativeArena arena, PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
     {
         foreach ((string name, long[] size) in config.Tensors()) file.Require(name, size);
-        return Load(arena, kernels, config, (name, start, values) => file.ReadFloats(file.Tensors[name], start, values), format);
-    }
-
-    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, TensorReader read, WeightFormat format)
-    {
         var shape = new DecoderShape(config);
-        int hidden = config.HiddenSize, d = config.HeadDim, heads = config.NumHeads;
-
-        // Errors of the embedding and of the output reach every token, so four bits are too few for them.
-        Matrix Plain(string name) => Matrix.Create(arena, kernels, format == WeightFormat.Int4 ? WeightFormat.Int8 : format, config.VocabSize, hidden, (row, values) => Row(name, row, values));
+        var loader = new MatrixLoader(memory, kernels, config, file, format);
+        int hidden = config.HiddenSize;
+        bool spreads = config.HeadDim != shape.HeadDim;
+        (string Name, int First, int Count)[] qkv = [("q", 0, shape.QueryColumns), ("k", shape.QueryColumns, shape.KvColumns), ("v", shape.QueryColumns + shape.KvColumns, shape.KvColumns)];
 
         Matrix embedding = Plain("model.embed_tokens.weight");
         return new DecoderWeights
@@ -121,68 +115,66 @@ internal sealed unsafe class DecoderWeights
             Shape = shape,
             Embedding = embedding,
             Layers = [.. Enumerable.Range(0, config.NumLayers).Select(Layer)],
-            FinalNorm = Vector("model.norm.weight", hidden, shape.Hidden),
+            FinalNorm = Vector("model.norm.weight", shape.Hidden),
             Head = config.TieEmbeddings ? embedding : Plain("lm_head.weight"),
         };
+
+        Matrix Plain(string name) => loader.Load(hidden, [Rows(name, config.VocabSize)]);
+
+        BandSource Rows(string name, int count, Func<int, long>? source = null) => new(loader.TypeOf(name), count, row => (name, source?.Invoke(row) ?? row));
 
         LayerWeights Layer(int index)
         {
             string prefix = $"model.layers.{index}.", attention = prefix + "self_attn.", mlp = prefix + "mlp.";
             return new LayerWeights
             {
-                AttentionNorm = Vector(prefix + "input_layernorm.weight", hidden, shape.Hidden),
-                Qkv = Matrix.Create(arena, kernels, format, shape.QkvRows, hidden, (row, values) =>
-                {
-                    (string name, int source) = Projection(attention, row);
-                    if (source < 0) values.Clear();
-                    else Row(name + "_proj.weight", source, values);
-                }),
+                AttentionNorm = Vector(prefix + "input_layernorm.weight", shape.Hidden),
+                Qkv = loader.Load(hidden, [.. qkv.Select(part => Rows(attention + part.Name + "_proj.weight", part.Count, row => shape.QkvRow(part.First + row).Row))]),
                 QkvBias = config.HasQkvBias ? Bias(attention) : null,
-                QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", d, shape.HeadDim) : null,
-                KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", d, shape.HeadDim) : null,
-                Output = Matrix.Create(arena, kernels, format, hidden, shape.QueryColumns, (row, values) =>
-                {
-                    float[] wide = new float[heads * d];
-                    Row(attention + "o_proj.weight", row, wide);
-                    shape.SpreadHeads(wide, values);
-                }),
-                FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", hidden, shape.Hidden),
-                GateUp = Matrix.Create(arena, kernels, format, 2 * shape.FeedForward, hidden, (row, values) =>
-                {
-                    (int part, int source) = shape.GateUpRow(row);
-                    if (source < 0) values.Clear();
-                    else Row(mlp + (part == 0 ? "gate_proj.weight" : "up_proj.weight"), source, values);
-                }),
-                Down = Matrix.Create(arena, kernels, format, hidden, config.IntermediateSize, (row, values) => Row(mlp + "down_proj.weight", row, values)),
+                QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", shape.HeadDim) : null,
+                KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", shape.HeadDim) : null,
+                Output = loader.Load(shape.QueryColumns, [Rows(attention + "o_proj.weight", hidden) with { Type = loader.TypeOf(attention + "o_proj.weight", spreads) }], spreads ? Spread : null),
+                FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", shape.Hidden),
+                GateUp = loader.Load(hidden, GateAndUp(mlp + "gate_proj.weight", mlp + "up_proj.weight")),
+                Down = loader.Load(config.IntermediateSize, [Rows(mlp + "down_proj.weight", hidden)]),
             };
         }
 
-        // Which projection a row of the joint matrix comes from; -1 for padding of a head.
-        (string Name, int Row) Projection(string attention, int row)
+        // 32 rows of the gate, 32 of up, and so on.
+        BandSource[] GateAndUp(string gate, string up)
         {
-            (int part, int source) = shape.QkvRow(row);
-            return (attention + "qkv"[part], source);
+            if (loader.TypeOf(gate) == loader.TypeOf(up)) return [new(loader.TypeOf(gate), 2 * shape.FeedForward, Source)];
+            return [.. Enumerable.Range(0, 2 * shape.FeedForward / KernelTable.Block).Select(part =>
+                new BandSource(loader.TypeOf(part % 2 == 0 ? gate : up), KernelTable.Block, row => Source(part * KernelTable.Block + row)))];
+
+            (string, long) Source(int row) => shape.GateUpRow(row) is var (part, source) && part == 0 ? (gate, source) : (up, source);
+        }
+
+        float[] Spread(float[] row)
+        {
+            float[] wide = new float[shape.QueryColumns];
+            shape.SpreadHeads(row, wide);
+            return wide;
         }
 
         float* Bias(string attention)
         {
-            float* bias = arena.Allocate<float>(Matrix.Pad(shape.QkvRows, Matrix.RowUnit));
-            for (int row = 0; row < shape.QkvRows; row++)
+            float* bias = arena.Allocate<float>(shape.QkvRows);
+            foreach ((string name, int first, int count) in qkv)
             {
-                (string name, int source) = Projection(attention, row);
-                if (source >= 0) read(name + "_proj.bias", source, new Span<float>(bias + row, 1));
+                float[] values = file.ReadFloats(file.Tensors[$"{attention}{name}_proj.bias"]);
+                for (int row = first; row < first + count; row++)
+                    if (shape.QkvRow(row).Row is >= 0 and var source) bias[row] = values[source];
             }
             return bias;
         }
 
-        float* Vector(string name, int count, int padded)
+        float* Vector(string name, int padded)
         {
             float* vector = arena.Allocate<float>(padded);
-            read(name, 0, new Span<float>(vector, count));
+            float[] values = file.ReadFloats(file.Tensors[name]);
+            values.CopyTo(new Span<float>(vector, padded));
             return vector;
         }
-
-        // A row of a tensor that is as wide as the destination.
-        void Row(string name, int row, Span<float> values) => read(name, (long)row * values.Length, values);
     }
 }

@@ -1,12 +1,13 @@
 using System.Runtime.InteropServices;
 using Flywheel.Engine.Kernels;
+using Flywheel.Model;
 
 namespace Flywheel.Engine.Weights;
 
-/// <summary>Fills one row of a matrix, all of it. Called by several threads.</summary>
+/// <summary>Fills one row of a matrix, all of it.</summary>
 internal delegate void RowReader(int row, Span<float> destination);
 
-/// <summary>What a product reads, in the form that the weights want: fp32 [rows, K], or int8 blocks.</summary>
+/// <summary>What a product reads, in the forms that weights want: fp32 [rows, K], and int8 blocks.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct StepInput
 {
@@ -14,11 +15,17 @@ internal unsafe struct StepInput
     public Int8Rows Quantized;
 }
 
+/// <summary>Rows of a matrix that are stored alike, one after the other: first and count are multiples of <see cref="Matrix.RowUnit"/>.</summary>
+internal unsafe readonly record struct Band(TensorType Type, int FirstRow, int NumRows, nint Weights, nint Scales)
+{
+    public int EndRow => FirstRow + NumRows;
+}
+
 /// <summary>
-/// A weight matrix [N, K], y = W x, stored in panels of neighbouring rows so that a product reads memory in one stream
-/// and keeps one sum a lane. N is padded to a multiple of 16 and K to a multiple of 32, with zeros.
+/// A weight matrix [N, K], y = W x, in panels of neighbouring rows (<see cref="PanelLayout"/>). Bands of rows may be of
+/// different types: files mix them. N is padded to a multiple of 16 and K to a multiple of 32, with zeros.
 /// </summary>
-internal abstract unsafe class Matrix
+internal sealed unsafe class Matrix
 {
     /// <summary>Rows are padded to this, and work is split in multiples of it.</summary>
     public const int RowUnit = 16;
@@ -26,42 +33,55 @@ internal abstract unsafe class Matrix
     /// <summary>Part of the second-level cache that rows of x may take while all panels pass over them.</summary>
     private const int CachedInputBytes = 128 * 1024;
 
-    protected Matrix(int rows, int columns)
+    private readonly KernelTable _kernels;
+    private readonly Band[] _bands;
+
+    public Matrix(KernelTable kernels, int columns, Band[] bands)
     {
-        NumRows = Pad(rows, RowUnit);
-        NumColumns = Pad(columns, KernelTable.Block);
+        (_kernels, _bands, NumColumns) = (kernels, bands, columns);
+        NumRows = bands[^1].EndRow;
+        ReadsFloats = bands.Any(band => PanelLayout.IsPlain(band.Type));
+        ReadsInt8 = bands.Any(band => !PanelLayout.IsPlain(band.Type));
+        NumBytes = bands.Sum(band => band.NumRows * (PanelLayout.BlockBytes(band.Type) * NumBlocks + PanelLayout.ScaleBytes(band.Type, NumBlocks)));
     }
 
     public int NumRows { get; }
 
     public int NumColumns { get; }
 
-    /// <summary>Its input is int8 blocks.</summary>
-    public abstract bool IsQuantized { get; }
+    /// <summary>Its input is wanted as fp32.</summary>
+    public bool ReadsFloats { get; }
+
+    /// <summary>Its input is wanted as int8 blocks.</summary>
+    public bool ReadsInt8 { get; }
 
     /// <summary>Bytes that one product reads.</summary>
-    public abstract long NumBytes { get; }
+    public long NumBytes { get; }
 
-    protected int NumBlocks => NumColumns / KernelTable.Block;
+    private long NumBlocks => NumColumns / KernelTable.Block;
 
-    public static Matrix Create(NativeArena arena, KernelTable kernels, WeightFormat format, int rows, int columns, RowReader read)
+    /// <summary>From rows of numbers, rounded to <paramref name="type"/>.</summary>
+    public static Matrix Create(NativeArena arena, KernelTable kernels, TensorType type, int rows, int columns, RowReader read)
     {
-        Matrix matrix = format switch
+        int padded = Pad(columns, KernelTable.Block), numRows = Pad(rows, RowUnit);
+        long blocks = padded / KernelTable.Block;
+        var band = new Band(type, 0, numRows, (nint)arena.Allocate<byte>(numRows * PanelLayout.BlockBytes(type) * blocks), (nint)arena.Allocate<byte>(numRows * PanelLayout.ScaleBytes(type, blocks)));
+        float[] values = new float[padded];
+        byte[] packed = new byte[type.NumBytes(padded)];
+        for (int row = 0; row < rows; row++)
         {
-            WeightFormat.Fp32 => new Fp32Matrix(arena, kernels, rows, columns),
-            WeightFormat.Int8 => new Int8Matrix(arena, kernels, rows, columns),
-            _ => new Int4Matrix(arena, kernels, rows, columns),
-        };
-        Parallel.For(0, matrix.NumRows / RowUnit, () => new float[matrix.NumColumns], (unit, _, buffer) =>
-        {
-            for (int row = unit * RowUnit; row < Math.Min(rows, (unit + 1) * RowUnit); row++)
-            {
-                read(row, buffer.AsSpan(0, columns));
-                matrix.Pack(row, buffer);
-            }
-            return buffer;
-        }, _ => { });
-        return matrix;
+            read(row, values.AsSpan(0, columns));
+            Quantization.Quantize(type, values, packed);
+            Pack(kernels, band, blocks, row, packed);
+        }
+        return new Matrix(kernels, padded, [band]);
+    }
+
+    /// <summary>Puts a row of a file's bytes into its panel.</summary>
+    public static void Pack(KernelTable kernels, Band band, long blocks, int row, ReadOnlySpan<byte> bytes)
+    {
+        int panel = PanelSize(kernels, band.Type), first = row / panel * panel;
+        PanelLayout.PackRow(band.Type, bytes, (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * blocks, (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, blocks), panel, row - first, kernels.Int8Bias);
     }
 
     public static int Pad(int n, int unit) => (n + unit - 1) / unit * unit;
@@ -69,22 +89,66 @@ internal abstract unsafe class Matrix
     /// <summary>y[rows, from..to] (+)= x W^T for outputs <paramref name="from"/> to <paramref name="to"/>, multiples of 16.</summary>
     public void Multiply(in StepInput x, int rows, float* y, long ldy, bool add, int from, int to)
     {
-        int atOnce = Math.Max(4, CachedInputBytes / (NumColumns * (IsQuantized ? 1 : sizeof(float))) & ~3);
+        int atOnce = Math.Max(4, CachedInputBytes / (NumColumns * (ReadsFloats ? sizeof(float) : 1)) & ~3);
         for (int row = 0; row < rows; row += atOnce)
         {
-            var part = new StepInput
+            var job = new ProductJob
             {
+                NumBlocks = NumBlocks,
+                X = x.Quantized.Values + (long)row * NumColumns,
+                XStride = NumColumns,
+                XBlocks = x.Quantized.Blocks + row * NumBlocks,
+                XBlockStride = NumBlocks * sizeof(Int8Block),
                 Floats = x.Floats + (long)row * NumColumns,
-                Quantized = new Int8Rows { Values = x.Quantized.Values + (long)row * NumColumns, Blocks = x.Quantized.Blocks + (long)row * NumBlocks },
+                FloatStride = (long)NumColumns * sizeof(float),
+                YStride = ldy * sizeof(float),
+                Add = add ? 1 : 0,
+                NumRows = Math.Min(atOnce, rows - row),
             };
-            MultiplyPanels(&part, Math.Min(atOnce, rows - row), y + row * ldy, ldy, add, from, to);
+            foreach (Band band in _bands)
+            {
+                job.Type = band.Type;
+                long bytes = PanelLayout.BlockBytes(band.Type) * NumBlocks, scaleBytes = PanelLayout.ScaleBytes(band.Type, NumBlocks);
+                int panel = PanelSize(_kernels, band.Type);
+                for (int output = Math.Max(from, band.FirstRow); output < Math.Min(to, band.EndRow); output += panel)
+                {
+                    job.Weights = (byte*)band.Weights + (output - band.FirstRow) * bytes;
+                    job.Scales = (byte*)band.Scales + (output - band.FirstRow) * scaleBytes;
+                    job.Y = y + row * ldy + output;
+                    _kernels.Multiply(&job);
+                }
+            }
         }
     }
 
     /// <summary>Unpacks one row, as an embedding is looked up.</summary>
-    public abstract void ReadRow(int row, float* destination);
+    public void ReadRow(int row, float* destination)
+    {
+        int index = 0;
+        while (row >= _bands[index].EndRow) index++;
+        Band band = _bands[index];
+        int panel = PanelSize(_kernels, band.Type), output = (row - band.FirstRow) % panel;
+        long first = row - band.FirstRow - output;
+        byte* weights = (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * NumBlocks;
+        byte* scales = (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, NumBlocks);
+        if (PanelLayout.IsPlain(band.Type))
+        {
+            for (long k = 0; k < NumColumns; k++) destination[k] = PanelLayout.PlainValue(band.Type, weights, k * panel + output);
+            return;
+        }
+        Span<byte> numbers = stackalloc byte[KernelTable.Block];
+        for (int block = 0; block < NumBlocks; block++)
+        {
+            PanelLayout.Unpack(band.Type, weights + (long)block * PanelLayout.BlockBytes(band.Type) * panel, panel, output, numbers);
+            float minimum = PanelLayout.HasMinimum(band.Type) ? PanelLayout.Minimum(band.Type, scales, panel, output, block) : 0;
+            for (int half = 0; half < 2; half++)
+            {
+                float scale = PanelLayout.Scale(band.Type, scales, panel, output, block, half);
+                for (int i = half * KernelTable.Block / 2; i < (half + 1) * KernelTable.Block / 2; i++)
+                    destination[block * KernelTable.Block + i] = scale * PanelLayout.Signed(band.Type, numbers[i], _kernels.Int8Bias) - minimum;
+            }
+        }
+    }
 
-    protected abstract void Pack(int row, ReadOnlySpan<float> values);
-
-    protected abstract void MultiplyPanels(StepInput* x, int rows, float* y, long ldy, bool add, int from, int to);
+    public static int PanelSize(KernelTable kernels, TensorType type) => PanelLayout.IsPlain(type) ? KernelTable.PlainPanel : kernels.IntPanel;
 }

@@ -1,7 +1,7 @@
 namespace Flywheel.Model;
 
 /// <summary>Tensor names of llama.cpp and of Hugging Face; the same for the architectures llama, qwen2 and qwen3.</summary>
-internal static class GgufNames
+public static class GgufNames
 {
     private const string HfLayer = "model.layers.", Layer = "blk.";
 

@@ -1,0 +1,230 @@
+using System.Runtime.InteropServices;
+using Flywheel.Model;
+using static Flywheel.Engine.Kernels.Gpr;
+
+namespace Flywheel.Engine.Kernels;
+
+/// <summary>Machine code of one product: a panel of 16 outputs of a block type times a fixed number of rows. See <see cref="ScalarKernels"/> for what it computes.</summary>
+internal sealed class VnniProduct
+{
+    private const int Outputs = 16, Vector = 4 * Outputs, Groups = 8;
+
+    // Vector registers: sums of floats are 0 to 11, of integers 12 to 23.
+    private const int FirstInt = 12, Sixteen = 24, UpperMask = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29, Scale = 30, Weights = 31;
+
+    private const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Blocks = Rcx, XStride = Rax, XStride3 = R11, MetaStride = Rbx, MetaStride3 = Rbp, Small = R15, SmallEnd = Rdi;
+
+    private static readonly Gpr[] X = [R8, R9, R10], Meta = [R12, R13, R14], Saved = [Rbx, Rbp, R12, R13, R14, R15];
+
+    private readonly Assembler _code = new();
+    private readonly TensorType _type;
+    private readonly int _rows;
+    private readonly int _blockBytes;
+
+    public VnniProduct(TensorType type, int rows)
+    {
+        (_type, _rows, _blockBytes) = (type, rows, PanelLayout.BlockBytes(type) * Outputs);
+        foreach (Gpr register in Saved) _code.Push(register);
+        LoadConstants();
+        _code.Load(W, Field(nameof(ProductJob.Weights)));
+        _code.Load(Scales, Field(nameof(ProductJob.Scales)));
+        _code.Load(Blocks, Field(nameof(ProductJob.NumBlocks)));
+        LoadRows(X, nameof(ProductJob.X), XStride, nameof(ProductJob.XStride), XStride3);
+        LoadRows(Meta, nameof(ProductJob.XBlocks), MetaStride, nameof(ProductJob.XBlockStride), MetaStride3);
+        for (int row = 0; row < rows; row++) _code.Zero(row);
+        _code.Push(Job); // its register counts small scales
+        if (PanelLayout.HasSuperBlocks(type)) SuperBlockLoop();
+        else BlockLoop();
+        _code.Pop(Job);
+        Store();
+        foreach (Gpr register in Saved.Reverse()) _code.Pop(register);
+        _code.Return();
+    }
+
+    public nint Publish() => _code.Publish();
+
+    private void LoadConstants()
+    {
+        if (_type != TensorType.Q8_0) _code.Fill(LowNibbles, 0x0F0F0F0F);
+        if (_type is TensorType.Q5_0 or TensorType.Q5_K) _code.Fill(Sixteen, 0x10101010);
+        if (_type == TensorType.Q6_K) _code.Fill(UpperMask, 0x30303030);
+    }
+
+    private void BlockLoop()
+    {
+        int loop = _code.Position;
+        StartSums(0);
+        for (int group = 0; group < Groups; group++) AddGroup(group);
+        _code.LoadHalves(Scale, new Address(Scales, 0));
+        AddSums();
+        _code.Add(Scales, Outputs * sizeof(ushort));
+        Advance();
+        _code.Add(Blocks, -1);
+        _code.JumpIfNotZero(loop);
+    }
+
+    /// <summary>The small scales follow d (and dmin); where they end, the next super-block begins.</summary>
+    private void SuperBlockLoop()
+    {
+        const int smallBytes = 2 * Outputs;
+        int super = _code.Position;
+        _code.LoadAddress(Small, new Address(Scales, PanelLayout.SmallOffset(_type, Outputs)));
+        _code.LoadAddress(SmallEnd, new Address(Small, PanelLayout.SuperBlocks * smallBytes));
+        int loop = _code.Position;
+        if (_type == TensorType.Q6_K)
+        {
+            for (int half = 0; half < 2; half++)
+            {
+                StartSums(half);
+                for (int group = 0; group < Groups / 2; group++) AddGroup(half * Groups / 2 + group);
+                LoadScale(Scale, 0, half * Outputs);
+                AddSums();
+            }
+        }
+        else
+        {
+            StartSums(0);
+            for (int group = 0; group < Groups; group++) AddGroup(group);
+            LoadScale(Scale, 0, 0);
+            AddSums();
+            LoadScale(Minimum, Outputs * sizeof(ushort), Outputs);
+            for (int row = 0; row < _rows; row++) _code.MultiplyAddBroadcast(row, Minimum, MetaField(row, nameof(Int8Block.NegativeSum)));
+        }
+        Advance();
+        _code.Add(Small, smallBytes);
+        _code.Compare(Small, SmallEnd);
+        _code.JumpIfNotZero(loop);
+        _code.LoadAddress(Scales, new Address(SmallEnd, 0));
+        _code.Add(Blocks, -PanelLayout.SuperBlocks);
+        _code.JumpIfNotZero(super);
+    }
+
+    private void LoadScale(int zmm, int half, int small)
+    {
+        _code.LoadHalves(zmm, new Address(Scales, half));
+        _code.LoadBytes(Temporary, new Address(Small, small), signed: _type == TensorType.Q6_K);
+        _code.ConvertToFloats(Temporary, Temporary);
+        _code.Multiply(zmm, zmm, Temporary);
+    }
+
+    /// <summary>Sums begin with what the raised numbers will have too much.</summary>
+    private void StartSums(int half)
+    {
+        for (int row = 0; row < _rows; row++)
+        {
+            int sum = FirstInt + row;
+            if (PanelLayout.HasMinimum(_type))
+            {
+                _code.Zero(sum);
+                continue;
+            }
+            _code.BroadcastInt(sum, MetaField(row, _type == TensorType.Q6_K && half == 0 ? nameof(Int8Block.BiasedFirst) : nameof(Int8Block.BiasedSum)));
+            if (half == 1) _code.SubtractBroadcast(sum, sum, MetaField(row, nameof(Int8Block.BiasedFirst)));
+            int shift = 7 - int.Log2(PanelLayout.Bias(_type, int8Bias: 128));
+            if (shift > 0) _code.ShiftIntsRight(sum, sum, (byte)shift);
+        }
+    }
+
+    /// <summary>Four weights of every output, times the same four values of each row.</summary>
+    private void AddGroup(int group)
+    {
+        if (_type == TensorType.Q8_0)
+        {
+            _code.Prefetch(new Address(W, group * Vector + 2048));
+            _code.LoadInts(Weights, new Address(W, group * Vector));
+        }
+        else
+        {
+            int pair = group % (Groups / 2);
+            _code.LoadInts(Pairs, new Address(W, pair * Vector));
+            if (group >= Groups / 2) _code.ShiftWordsRight(Pairs, Pairs, 4);
+            else _code.Prefetch(new Address(W, pair * Vector + 2048));
+            _code.And(Weights, Pairs, LowNibbles);
+            if (_type is TensorType.Q5_0 or TensorType.Q5_K) AddFifthBits(group);
+            if (_type == TensorType.Q6_K) AddUpperBits(group);
+        }
+        for (int row = 0; row < _rows; row++) _code.DotBytes(FirstInt + row, Weights, Row(X, row, XStride, XStride3).Plus(4 * group));
+    }
+
+    private void AddFifthBits(int group)
+    {
+        const int plane = Vector * Groups / 2;
+        if (group == 0) _code.Prefetch(new Address(W, plane + 2048));
+        _code.LoadMask(new Address(W, plane + group * sizeof(ulong)));
+        _code.AddBytesMasked(Weights, Sixteen);
+    }
+
+    private void AddUpperBits(int group)
+    {
+        var plane = new Address(W, Vector * Groups / 2 + group / (Groups / 2) * Vector);
+        int pair = group % (Groups / 2);
+        if (pair == 0) _code.Prefetch(plane.Plus(2048));
+        _code.LoadInts(Temporary, plane);
+        // Whole words shift; the mask takes off what crosses bytes.
+        if (pair < 2) _code.ShiftWordsLeft(Temporary, Temporary, (byte)(4 - 2 * pair));
+        if (pair > 2) _code.ShiftWordsRight(Temporary, Temporary, 2);
+        _code.OrAnd(Weights, Temporary, UpperMask);
+    }
+
+    private void AddSums()
+    {
+        for (int row = 0; row < _rows; row++)
+        {
+            _code.ConvertToFloats(FirstInt + row, FirstInt + row);
+            _code.MultiplyByBroadcast(Product, Scale, MetaField(row, nameof(Int8Block.Scale)));
+            _code.MultiplyAdd(row, FirstInt + row, Product);
+        }
+    }
+
+    private void Advance()
+    {
+        _code.Add(W, _blockBytes);
+        for (int tile = 0; tile * 4 < _rows; tile++)
+        {
+            _code.Add(X[tile], PanelLayout.Block);
+            _code.Add(Meta[tile], Marshal.SizeOf<Int8Block>());
+        }
+    }
+
+    private void Store()
+    {
+        _code.Load(Rax, Field(nameof(ProductJob.Y)));
+        _code.Load(Rcx, Field(nameof(ProductJob.YStride)));
+        _code.Load(Rdx, Field(nameof(ProductJob.Add)));
+        _code.Test(Rdx);
+        int store = _code.JumpIfZero();
+        _code.LoadAddress(Rsi, new Address(Rax, 0));
+        for (int row = 0; row < _rows; row++)
+        {
+            _code.AddFloats(row, row, new Address(Rsi, 0));
+            _code.Add(Rsi, Rcx);
+        }
+        _code.Land(store);
+        for (int row = 0; row < _rows; row++)
+        {
+            _code.StoreFloats(new Address(Rax, 0), row);
+            _code.Add(Rax, Rcx);
+        }
+    }
+
+    /// <summary>Rows 0, 4 and 8 get a register, the three after each are reached by one, two and three strides.</summary>
+    private void LoadRows(Gpr[] bases, string start, Gpr stride, string strideField, Gpr stride3)
+    {
+        _code.Load(stride, Field(strideField));
+        _code.LoadAddress(stride3, new Address(stride, 0, stride, 2));
+        _code.Load(bases[0], Field(start));
+        for (int tile = 1; tile * 4 < _rows; tile++) _code.LoadAddress(bases[tile], new Address(bases[tile - 1], 0, stride, 4));
+    }
+
+    private static Address Field(string name) => new(Job, (int)Marshal.OffsetOf<ProductJob>(name));
+
+    private static Address MetaField(int row, string name) => Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
+
+    private static Address Row(Gpr[] bases, int row, Gpr stride, Gpr stride3) => (row % 4) switch
+    {
+        0 => new(bases[row / 4], 0),
+        1 => new(bases[row / 4], 0, stride),
+        2 => new(bases[row / 4], 0, stride, 2),
+        _ => new(bases[row / 4], 0, stride3),
+    };
+}
