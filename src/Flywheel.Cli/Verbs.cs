@@ -18,6 +18,8 @@ internal static class Verbs
         SweepCommand.Create(),
         ScalingCommand.Create(),
         PlanCommand.Create(),
+        ImportCommand.Create(),
+        ExportCommand.Create(),
         BenchCommand.Create(),
     ];
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -9,7 +10,10 @@ namespace Flywheel.Model;
 /// </summary>
 public sealed record ModelConfig
 {
-    /// <summary><c>qwen3</c>, <c>llama</c> or <c>qwen2</c> (Hugging Face's model_type).</summary>
+    /// <summary>What is read; mistral is a llama by another name. SmolLM and SmolLM2 are llama.</summary>
+    public static readonly IReadOnlyList<string> ModelTypes = ["qwen3", "llama", "qwen2", "mistral"];
+
+    /// <summary>Hugging Face's model_type: one of <see cref="ModelTypes"/>.</summary>
     public string ModelType { get; init; } = "qwen3";
 
     /// <summary>Width of the residual stream, C.</summary>
@@ -94,6 +98,10 @@ public sealed record ModelConfig
         if (!TieEmbeddings) yield return ("lm_head.weight", [VocabSize, HiddenSize]);
     }
 
+    /// <summary>Number of the layer that a tensor belongs to; null for the embedding, the last norm and the head.</summary>
+    internal static int? LayerOf(string tensor) =>
+        tensor.Split('.') is ["model", "layers", var number, ..] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : null;
+
     /// <exception cref="FlywheelException">A field is missing, of the wrong type, or not supported; it is named.</exception>
     public static ModelConfig Load(string path) =>
         File.Exists(path) ? Parse(File.ReadAllText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
@@ -126,18 +134,17 @@ public sealed record ModelConfig
         FlywheelException Wrong(string field, JsonNode node, string expected) => new($"{path}: field '{field}' is {node.ToJsonString()}, expected {expected}");
 
         string type = Get<string>("model_type");
-        if (type is not ("qwen3" or "llama" or "qwen2"))
-            throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are qwen3, llama, qwen2");
-        if (json["rope_scaling"] is { } scaling)
-            throw new FlywheelException($"{path}: rope_scaling {scaling.ToJsonString()} is not supported, expected null");
+        if (!ModelTypes.Contains(type))
+            throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are {NearestName.List(ModelTypes)}");
+        if (json["quantization_config"] is JsonObject quantized)
+            throw new FlywheelException($"{path}: quantization_config {quantized["quant_method"]?.ToJsonString() ?? ""} is not supported in this layout, expected plain weights, or a GGUF file");
         if (Get("use_sliding_window", false, required: false))
             throw new FlywheelException($"{path}: use_sliding_window true is not supported, expected false");
-        if (json["rope_parameters"] is { } rope) // where transformers 5 writes theta
-        {
-            if (rope is not JsonObject { } fields || (fields["rope_type"] is { } ropeType && ropeType.ToJsonString() != "\"default\""))
-                throw Wrong("rope_parameters", rope, "rope_type default");
-            json["rope_theta"] ??= fields["rope_theta"]?.DeepClone();
-        }
+        JsonObject? rope = RopeFields(json, path);
+        json["rope_theta"] ??= rope?["rope_theta"]?.DeepClone();
+        RopeScaling? scaling = RopeScaling.Parse(rope, path, Get("max_position_embeddings", 0, required: false));
+        // Within its window attention is attention: a Mistral that looks back so far is one whose texts are so long.
+        int window = type == "mistral" ? Get("sliding_window", int.MaxValue, required: false) : int.MaxValue;
         if (Get("hidden_act", "silu", required: false) != "silu")
             throw new FlywheelException($"{path}: hidden_act '{json["hidden_act"]}' is not supported, expected silu");
         foreach (string bias in new[] { "attention_bias", "mlp_bias" })
@@ -154,9 +161,10 @@ public sealed record ModelConfig
             NumKvHeads = Get("num_key_value_heads", heads, required: false),
             HeadDim = Get("head_dim", heads > 0 ? hidden / heads : 0, required: false),
             VocabSize = Get<int>("vocab_size"),
-            MaxPositions = Get<int>("max_position_embeddings"),
+            MaxPositions = Math.Min(Get<int>("max_position_embeddings"), window),
             RmsNormEps = Get("rms_norm_eps", 1e-6f, required: false),
             RopeTheta = Get("rope_theta", 10_000f, required: false),
+            RopeScaling = scaling,
             TieEmbeddings = Get("tie_word_embeddings", false, required: false),
             BosTokenId = json["bos_token_id"] is { } bos ? TokenId("bos_token_id", bos) : null,
             EosTokenIds = json["eos_token_id"] switch
@@ -168,6 +176,14 @@ public sealed record ModelConfig
         };
         config.Validate(path);
         return config;
+    }
+
+    /// <summary>Where rope scaling is written: rope_scaling, or rope_parameters beside theta since transformers 5.</summary>
+    private static JsonObject? RopeFields(JsonObject json, string path)
+    {
+        foreach (string name in new[] { "rope_parameters", "rope_scaling" })
+            if (json[name] is { } node) return node as JsonObject ?? throw new FlywheelException($"{path}: field '{name}' is {node.ToJsonString()}, expected an object");
+        return null;
     }
 
     /// <exception cref="FlywheelException">A size is not positive or sizes do not fit each other.</exception>
@@ -201,7 +217,7 @@ public sealed record ModelConfig
     /// <summary>Writes the config.json that transformers and llama.cpp's converter read.</summary>
     public void Save(string path, string dtype = "float32")
     {
-        string architecture = ModelType switch { "qwen3" => "Qwen3", "qwen2" => "Qwen2", _ => "Llama" } + "ForCausalLM";
+        string architecture = char.ToUpperInvariant(ModelType[0]) + ModelType[1..] + "ForCausalLM";
         var json = new JsonObject
         {
             ["architectures"] = new JsonArray(architecture),
@@ -220,13 +236,14 @@ public sealed record ModelConfig
             ["num_hidden_layers"] = NumLayers,
             ["num_key_value_heads"] = NumKvHeads,
             ["rms_norm_eps"] = RmsNormEps,
-            ["rope_scaling"] = null,
+            ["rope_scaling"] = RopeScaling?.ToJson(),
             ["rope_theta"] = RopeTheta,
             ["tie_word_embeddings"] = TieEmbeddings,
             ["torch_dtype"] = dtype,
             ["use_cache"] = true,
             ["vocab_size"] = VocabSize,
         };
+        if (ModelType == "mistral") json["sliding_window"] = null; // transformers takes 4096 where nothing is said
         AtomicFile.WriteText(path, json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
     }
 }

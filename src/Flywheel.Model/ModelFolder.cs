@@ -24,6 +24,12 @@ public sealed record ModelManifest
 
     public long NumParameters { get; init; }
 
+    /// <summary>What it was imported from: the name of a folder or file, or <c>hf:owner/name@revision</c>.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>Licence of the weights, as the model that they come from states it.</summary>
+    public string? Licence { get; init; }
+
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
 }
@@ -35,7 +41,7 @@ public sealed record ModelManifest
 /// </summary>
 public sealed class ModelFolder
 {
-    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
+    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", TemplateFile = "chat_template.jinja", ManifestFile = "flywheel.json";
 
     private readonly Lazy<Tokenizer> _tokenizer;
 
@@ -74,7 +80,7 @@ public sealed class ModelFolder
         byte[] configBytes = ReadFile(ConfigFile), tokenizer = ReadFile(TokenizerFile);
         ModelConfig config = ModelConfig.Parse(Encoding.UTF8.GetString(configBytes), System.IO.Path.Combine(path, ConfigFile));
         string weights = FindWeights(path);
-        using (IWeightFile file = OpenWeightFile(weights)) CheckTensors(file, config);
+        using (IWeightFile file = OpenWeightFile(weights)) CheckTensors(file, file.Tensors, config);
         string hash = ContentHash(configBytes, tokenizer, weights);
         return new ModelFolder(path, hash, config, ReadManifest(path, hash, config), tokenizer);
 
@@ -91,7 +97,7 @@ public sealed class ModelFolder
         IWeightFile weights = OpenWeightFile(FindWeights(Path));
         try
         {
-            CheckTensors(weights, Config); // again: the file may have changed since
+            CheckTensors(weights, weights.Tensors, Config); // again: the file may have changed since
             return weights;
         }
         catch
@@ -114,22 +120,15 @@ public sealed class ModelFolder
     /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
     public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
     {
-        config.Validate("model config");
         CheckVocabulary("tokenizer", tokenizer, config);
-        string path = AtomicFile.WriteNamedFolder(parent, folder =>
+        return Assemble(parent, config, dtype, tokenizer.Save, folder =>
         {
-            string File(string name) => System.IO.Path.Combine(folder, name);
-            config.Save(File(ConfigFile), dtype == TensorType.F32 ? "float32" : "bfloat16");
-            tokenizer.Save(File(TokenizerFile));
-            SafetensorsWriter.Write(File(WeightsFile), [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))],
-                new Dictionary<string, string> { ["format"] = "pt" }); // transformers refuses a file without it
-            WriteCompanions(folder, config, tokenizer);
-            string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), File(WeightsFile));
-            ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
-            AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
-            return hash[..12];
-        });
-        return Open(path);
+            SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))]);
+            var special = new Dictionary<string, string>();
+            if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) special["eos_token"] = Tokenizer.MessageEnd;
+            if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.EndOfText)) special["pad_token"] = Tokenizer.EndOfText;
+            WriteCompanions(folder, config, special, tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? ChatTemplate.Jinja : null);
+        }, manifest);
 
         Action<Stream> WriteTensor(string name, long[] shape) => stream =>
         {
@@ -141,8 +140,70 @@ public sealed class ModelFolder
         };
     }
 
+    /// <summary>Puts a folder together from its parts, whole or not at all, and names it by its content.</summary>
+    /// <param name="parent">Folder of models; or with <paramref name="name"/> of anything.</param>
+    /// <param name="config">Written as config.json.</param>
+    /// <param name="dtype">What config.json says that most weights are.</param>
+    /// <param name="saveTokenizer">Writes tokenizer.json to a path.</param>
+    /// <param name="fill">Writes the weights and all other files into a folder.</param>
+    /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
+    /// <param name="name">Name of the folder; its short hash when null.</param>
+    internal static ModelFolder Assemble(string parent, ModelConfig config, TensorType dtype, Action<string> saveTokenizer, Action<string> fill, ModelManifest manifest, string? name = null)
+    {
+        config.Validate("model config");
+        return Open(AtomicFile.WriteNamedFolder(parent, folder =>
+        {
+            string File(string file) => System.IO.Path.Combine(folder, file);
+            config.Save(File(ConfigFile), dtype switch { TensorType.F32 => "float32", TensorType.F16 => "float16", _ => "bfloat16" });
+            saveTokenizer(File(TokenizerFile));
+            fill(folder);
+            string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), FindWeights(folder));
+            ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
+            AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
+            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config));
+            return name ?? hash[..12];
+        }));
+    }
+
+    /// <summary>A model by what a person calls it: the path of its folder, or the begin of its hash in <paramref name="models"/>.</summary>
+    /// <exception cref="FlywheelException">There is none, or more than one.</exception>
+    public static ModelFolder Find(string models, string wanted)
+    {
+        if (Directory.Exists(wanted)) return Open(wanted);
+        string[] found = wanted.Length >= 4 && wanted.All(char.IsAsciiHexDigitLower) ? Directory.GetDirectories(models, wanted[..Math.Min(12, wanted.Length)] + "*") : [];
+        return found.Length switch
+        {
+            1 => Open(found[0]),
+            0 => throw new FlywheelException($"no model '{wanted}': expected the path of a model folder, or at least 4 digits of the hash of one in {models}"),
+            _ => throw new FlywheelException($"'{wanted}' is the begin of {found.Length} hashes in {models}: {string.Join(", ", found.Select(System.IO.Path.GetFileName))}; give more digits"),
+        };
+    }
+
+    /// <summary>The Jinja template that the model came with: chat_template.jinja, or a field of tokenizer_config.json; null when it has none.</summary>
+    public string? ReadChatTemplate() => ReadChatTemplate(Path);
+
+    internal static string? ReadChatTemplate(string folder)
+    {
+        string file = System.IO.Path.Combine(folder, TemplateFile), settings = System.IO.Path.Combine(folder, "tokenizer_config.json");
+        if (File.Exists(file)) return File.ReadAllText(file);
+        if (!File.Exists(settings)) return null;
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(settings))?["chat_template"] switch
+            {
+                JsonValue one when one.TryGetValue(out string? template) => template,
+                JsonArray many => many.FirstOrDefault(entry => entry?["name"]?.ToString() == "default")?["template"]?.ToString(),
+                _ => null,
+            };
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new FlywheelException($"{settings}: {e.Message}", e);
+        }
+    }
+
     /// <summary>The file of a folder's weights, or the index of a sharded set.</summary>
-    private static string FindWeights(string folder)
+    internal static string FindWeights(string folder)
     {
         string[] found = [.. new[] { WeightsFile, IndexFile, GgufWeightsFile }.Select(name => System.IO.Path.Combine(folder, name)).Where(File.Exists)];
         return found.Length switch
@@ -153,19 +214,20 @@ public sealed class ModelFolder
         };
     }
 
-    private static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
+    internal static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
 
-    private static void CheckTensors(IWeightFile weights, ModelConfig config)
+    /// <summary>Refuses weights that are not exactly those of a config; <paramref name="tensors"/> are those of the file that count.</summary>
+    internal static void CheckTensors(IWeightFile weights, IReadOnlyDictionary<string, TensorInfo> tensors, ModelConfig config)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string name, long[] shape) in config.Tensors())
         {
             TensorInfo tensor = weights.Require(name, shape);
             if (!tensor.Type.IsReal())
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected F32, F16 or BF16");
+                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected real numbers (F32, F16, BF16 or one of ggml's blocks)");
             known.Add(name);
         }
-        string[] unknown = [.. weights.Tensors.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
+        string[] unknown = [.. tensors.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
         if (unknown.Length > 0)
             throw new FlywheelException($"{weights.Path}: {unknown.Length} tensors do not belong to a {config.ModelType} model of {config.NumLayers} layers, the first is '{unknown[0]}'");
     }
@@ -216,14 +278,17 @@ public sealed class ModelFolder
     }
 
     /// <summary>What other software wants beside config, weights and tokenizer.</summary>
-    private static void WriteCompanions(string folder, ModelConfig config, Tokenizer tokenizer)
+    /// <param name="folder">The model's.</param>
+    /// <param name="config">The model's.</param>
+    /// <param name="special">What the special tokens are for: <c>bos_token</c>, <c>eos_token</c>, ...</param>
+    /// <param name="template">Chat template in Jinja, or null.</param>
+    internal static void WriteCompanions(string folder, ModelConfig config, IReadOnlyDictionary<string, string> special, string? template)
     {
         var end = new JsonArray([.. config.EosTokenIds.Select(id => JsonValue.Create(id))]);
         Write("generation_config.json", new JsonObject { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = end, ["do_sample"] = true });
 
         var tokens = new JsonObject();
-        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) tokens["eos_token"] = Tokenizer.MessageEnd;
-        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.EndOfText)) tokens["pad_token"] = Tokenizer.EndOfText;
+        foreach ((string role, string token) in special) tokens[role] = token;
         Write("special_tokens_map.json", tokens);
 
         JsonObject settings = tokens.DeepClone().AsObject();
@@ -233,7 +298,7 @@ public sealed class ModelFolder
         settings["tokenizer_class"] = "PreTrainedTokenizerFast";
         Write("tokenizer_config.json", settings);
 
-        if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart)) AtomicFile.WriteText(System.IO.Path.Combine(folder, "chat_template.jinja"), ChatTemplate.Jinja);
+        if (template is not null) AtomicFile.WriteText(System.IO.Path.Combine(folder, TemplateFile), template);
 
         void Write(string name, JsonObject json) => AtomicFile.WriteText(System.IO.Path.Combine(folder, name), json.ToJsonString(JsonText.Indented) + "\n");
     }

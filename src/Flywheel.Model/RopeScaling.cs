@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Flywheel.Model;
 
 /// <summary>How rotary positions are stretched beyond the length that a model was first trained on.</summary>
@@ -46,6 +48,63 @@ public sealed record RopeScaling
 
     /// <summary>Yarn: the ramp's ends are whole dimensions.</summary>
     public bool Truncate { get; init; } = true;
+
+    /// <param name="json">The object of config.json, or null.</param>
+    /// <param name="source">Names the file in errors.</param>
+    /// <param name="maxPositions">The model's length, which yarn takes as the original one where that is not given.</param>
+    /// <exception cref="FlywheelException">Another type than those three, or a field of the wrong type; it is named.</exception>
+    internal static RopeScaling? Parse(JsonObject? json, string source, int maxPositions)
+    {
+        if (json is null) return null;
+        string type = Get<string>("rope_type", "a text") ?? Get<string>("type", "a text") ?? "default";
+        if (type == "default") return null;
+        RopeScalingType known = type switch
+        {
+            "linear" => RopeScalingType.Linear,
+            "llama3" => RopeScalingType.Llama3,
+            "yarn" => RopeScalingType.Yarn,
+            _ => throw new FlywheelException($"{source}: rope_scaling {json.ToJsonString()} is of type '{type}', which is not supported, expected linear, llama3, yarn or null"),
+        };
+        var scaling = new RopeScaling
+        {
+            Type = known,
+            Factor = Number("factor") ?? throw new FlywheelException($"{source}: rope_scaling.factor is missing"),
+            OriginalMaxPositions = (int?)Number("original_max_position_embeddings") ?? (known == RopeScalingType.Yarn ? maxPositions : null),
+            AttentionFactor = Number("attention_factor"),
+            MScale = Number("mscale"),
+            MScaleAllDim = Number("mscale_all_dim"),
+            Truncate = json["truncate"] is not JsonValue truncate || !truncate.TryGetValue(out bool given) || given,
+        };
+        return scaling with
+        {
+            LowFreqFactor = Number("low_freq_factor") ?? scaling.LowFreqFactor,
+            HighFreqFactor = Number("high_freq_factor") ?? scaling.HighFreqFactor,
+            BetaFast = Number("beta_fast") ?? scaling.BetaFast,
+            BetaSlow = Number("beta_slow") ?? scaling.BetaSlow,
+        };
+
+        double? Number(string field) => json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out double number) ? number : throw Wrong(field, "a number");
+
+        T? Get<T>(string field, string expected) where T : class => json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out T? found) ? found : throw Wrong(field, expected);
+
+        FlywheelException Wrong(string field, string expected) => new($"{source}: rope_scaling.{field} is {json[field]!.ToJsonString()}, expected {expected}");
+    }
+
+    internal JsonObject ToJson()
+    {
+        var json = new JsonObject { ["rope_type"] = Type.ToString().ToLowerInvariant(), ["factor"] = Factor };
+        if (OriginalMaxPositions is { } original) json["original_max_position_embeddings"] = original;
+        if (Type == RopeScalingType.Llama3) (json["low_freq_factor"], json["high_freq_factor"]) = (LowFreqFactor, HighFreqFactor);
+        if (Type == RopeScalingType.Yarn)
+        {
+            (json["beta_fast"], json["beta_slow"]) = (BetaFast, BetaSlow);
+            if (AttentionFactor is { } attention) json["attention_factor"] = attention;
+            if (MScale is { } mScale) json["mscale"] = mScale;
+            if (MScaleAllDim is { } all) json["mscale_all_dim"] = all;
+            if (!Truncate) json["truncate"] = false;
+        }
+        return json;
+    }
 
     /// <param name="source">Names the file in errors.</param>
     /// <exception cref="FlywheelException">A value is missing or out of range; it is named.</exception>

@@ -62,7 +62,7 @@ public sealed class ModelFolderTests : IDisposable
     {
         string path = Create().Path;
         Assert.Equal(
-            ["chat_template.jinja", "config.json", "flywheel.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
+            ["README.md", "chat_template.jinja", "config.json", "flywheel.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
             Directory.GetFiles(path).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal));
         foreach (string file in Directory.GetFiles(path, "*.json")) JsonDocument.Parse(File.ReadAllText(file)).Dispose();
     }

@@ -19,6 +19,11 @@ public sealed class GgufFile : IWeightFile
         {
             string name = GgufNames.ToHf(tensor.Name);
             long[] shape = [.. tensor.Dimensions.Reverse()];
+            if (name == GgufConfig.RopeFactors)
+            {
+                RopeFactors = new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes);
+                continue;
+            }
             if (!tensors.TryAdd(name, new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes)))
                 throw new FlywheelException($"{path}: tensors '{tensor.Name}' and '{name}' are the same");
             if (architecture == "llama" && NumHeads(name) is { } heads)
@@ -37,6 +42,13 @@ public sealed class GgufFile : IWeightFile
 
     /// <summary>By Hugging Face name.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>Llama 3's rope scaling, which Hugging Face keeps in the config.</summary>
+    internal TensorInfo? RopeFactors { get; }
+
+    /// <summary>The model's shape, from the metadata.</summary>
+    /// <exception cref="FlywheelException">The architecture or something in it is not supported, or a key is missing.</exception>
+    public ModelConfig ReadConfig() => GgufConfig.Read(this);
 
     /// <exception cref="FlywheelException">Missing, truncated or malformed, or a type that is not supported; the message names the file and the fault.</exception>
     public static GgufFile Open(string path)
@@ -97,6 +109,13 @@ public sealed class GgufFile : IWeightFile
         (long head, long within) = Math.DivRem(row, headDim);
         (long half, long i) = Math.DivRem(within, headDim / 2);
         return head * headDim + 2 * i + half;
+    }
+
+    /// <summary>The row of Hugging Face's order that is stored as this one.</summary>
+    internal static long Deinterleave(long stored, int headDim)
+    {
+        (long head, long within) = Math.DivRem(stored, headDim);
+        return head * headDim + within % 2 * (headDim / 2) + within / 2;
     }
 
     private long StoredRow(TensorInfo tensor, long row) => _headDims.TryGetValue(tensor.Name, out int headDim) ? Interleave(row, headDim) : row;

@@ -1,12 +1,54 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Flywheel.Model;
 
 /// <summary>Writes safetensors files: deterministic bytes for the same tensors, whole or not at all.</summary>
 public static class SafetensorsWriter
 {
+    /// <summary>Hugging Face's usual limit of a file.</summary>
+    public const long MaxShardBytes = 5_000_000_000;
+
+    /// <summary>
+    /// Writes a model's weights into a folder: model.safetensors, or several files and model.safetensors.index.json when one
+    /// would be larger than <paramref name="maxShardBytes"/>.
+    /// </summary>
+    public static void WriteModel(string folder, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors, long maxShardBytes = MaxShardBytes)
+    {
+        var metadata = new Dictionary<string, string> { ["format"] = "pt" }; // transformers refuses a file without it
+        List<List<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)>> shards = [[]];
+        long total = 0, size = 0;
+        foreach (var tensor in tensors)
+        {
+            long bytes = NumBytes(tensor.Type, tensor.Shape);
+            if (size > 0 && size + bytes > maxShardBytes)
+            {
+                shards.Add([]);
+                size = 0;
+            }
+            shards[^1].Add(tensor);
+            (size, total) = (size + bytes, total + bytes);
+        }
+        if (shards.Count == 1)
+        {
+            Write(Path.Combine(folder, "model.safetensors"), tensors, metadata);
+            return;
+        }
+        var map = new JsonObject();
+        foreach ((int i, var shard) in shards.Index())
+        {
+            string name = $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors";
+            Write(Path.Combine(folder, name), shard, metadata);
+            foreach ((string tensor, _, _, _) in shard) map[tensor] = name;
+        }
+        var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
+        AtomicFile.WriteText(Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(JsonText.Indented) + "\n");
+    }
+
+    private static long NumBytes(TensorType type, long[] shape) => shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size);
+
     /// <param name="path">The file to write.</param>
     /// <param name="tensors">Name, type, shape and a function that writes exactly the tensor's bytes.</param>
     /// <param name="metadata">Free text pairs of the header.</param>
@@ -32,7 +74,7 @@ public static class SafetensorsWriter
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size));
+                json.WriteNumberValue(offset += NumBytes(type, shape));
                 json.WriteEndArray();
                 json.WriteEndObject();
             }
@@ -49,7 +91,7 @@ public static class SafetensorsWriter
             {
                 long before = stream.Position;
                 write(stream);
-                long expected = shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size);
+                long expected = NumBytes(type, shape);
                 if (stream.Position - before != expected) throw new InvalidOperationException($"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {expected}");
             }
         });
@@ -65,11 +107,7 @@ public static class SafetensorsWriter
         }
         if (type != TensorType.BF16) throw new ArgumentException($"cannot write floats as {type}", nameof(type));
         ushort[] rounded = new ushort[values.Length];
-        for (int i = 0; i < values.Length; i++)
-        {
-            uint bits = BitConverter.SingleToUInt32Bits(values[i]);
-            rounded[i] = float.IsNaN(values[i]) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-        }
+        for (int i = 0; i < values.Length; i++) rounded[i] = Quantization.ToBFloat16(values[i]);
         stream.Write(MemoryMarshal.AsBytes<ushort>(rounded));
     }
 }

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Flywheel.Model;
+
+/// <summary>
+/// Open weights become one of our models: a Hugging Face folder's tensors are copied as they are (in one order, so that the
+/// same weights get the same hash however they were sharded), a GGUF file is kept with its blocks. Copies stream: memory
+/// does not grow with the model.
+/// </summary>
+public static class ModelImport
+{
+    private static readonly string[] Companions = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
+
+    /// <param name="path">A Hugging Face model folder, or a GGUF file.</param>
+    /// <param name="models">Folder of models that gets the new one.</param>
+    /// <param name="created">The time that the manifest records.</param>
+    /// <param name="source">What the manifest names as its origin; the last part of the path when null, for the rest is nobody else's business.</param>
+    /// <exception cref="FlywheelException">A file is missing or malformed, or the architecture, a tensor or the tokenizer is not supported; nothing is written.</exception>
+    public static ModelFolder Import(string path, string models, DateTimeOffset created, string? source = null)
+    {
+        path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var manifest = new ModelManifest { Source = source ?? Path.GetFileName(path), Created = created };
+        if (Directory.Exists(path))
+        {
+            string[] gguf = Directory.GetFiles(path, "*.gguf");
+            if (File.Exists(Path.Combine(path, "config.json"))) return ImportFolder(path, models, manifest);
+            return gguf.Length == 1 ? ImportGguf(gguf[0], models, manifest)
+                : throw new FlywheelException($"{path}: has no config.json{(gguf.Length > 1 ? $" and {gguf.Length} GGUF files; name one of them" : "; expected a Hugging Face model folder or a GGUF file")}");
+        }
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file or folder; expected a Hugging Face model folder, a GGUF file, or hf:owner/name");
+        return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ImportGguf(path, models, manifest)
+            : throw new FlywheelException($"{path}: expected a GGUF file (its name ends in .gguf) or a Hugging Face model folder");
+    }
+
+    private static ModelFolder ImportFolder(string path, string models, ModelManifest manifest)
+    {
+        ModelConfig config = ModelConfig.Load(Path.Combine(path, "config.json"));
+        config = config with { EosTokenIds = [.. config.EosTokenIds.Union(GenerationEnds(path)).Where(id => id < config.VocabSize)] };
+        string tokenizer = Path.Combine(path, "tokenizer.json");
+        if (!File.Exists(tokenizer)) throw new FlywheelException($"{tokenizer}: no such file; expected a tokenizer in Hugging Face's format{(File.Exists(Path.Combine(path, "tokenizer.model")) ? " (tokenizer.model alone is not enough: load and save the model once with transformers)" : "")}");
+        if (!Directory.EnumerateFiles(path, "model*.*").Any() && Directory.EnumerateFiles(path, "pytorch_model*.bin").Any())
+            throw new FlywheelException($"{path}: its weights are pickled (pytorch_model.bin), which is not read because it can run code; expected model.safetensors");
+        CheckTokenizer(Tokenizer.Load(tokenizer), tokenizer, config);
+
+        using IWeightFile weights = ModelFolder.OpenWeightFile(ModelFolder.FindWeights(path));
+        Dictionary<string, TensorInfo> known = weights.Tensors.Where(tensor => !IsDerived(tensor.Key, config)).ToDictionary();
+        ModelFolder.CheckTensors(weights, known, config);
+        string card = Path.Combine(path, ModelCard.File);
+        manifest = manifest with { Name = Path.GetFileName(path), Licence = File.Exists(card) ? ModelCard.ReadLicence(File.ReadAllText(card)) : null };
+        if (File.Exists(Path.Combine(path, "flywheel.json")) && ModelFolder.Open(path).Manifest is var ours) manifest = ours with { Source = manifest.Source, Licence = manifest.Licence ?? ours.Licence };
+        return ModelFolder.Assemble(models, config, known["model.embed_tokens.weight"].Type, target => File.Copy(tokenizer, target), folder =>
+        {
+            if (weights is GgufFile) File.Copy(weights.Path, Path.Combine(folder, "model.gguf"));
+            else SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, known[tensor.Name].Type, tensor.Shape, (Action<Stream>)(stream => Copy(weights, known[tensor.Name], stream))))]);
+            foreach (string file in Companions.Concat(Directory.EnumerateFiles(path, "LICENSE*").Select(file => Path.GetFileName(file)!)))
+                if (File.Exists(Path.Combine(path, file))) File.Copy(Path.Combine(path, file), Path.Combine(folder, file));
+            if (File.Exists(card) && !File.Exists(Path.Combine(path, "flywheel.json"))) File.Copy(card, Path.Combine(folder, "README.source.md"));
+        }, manifest);
+    }
+
+    private static ModelFolder ImportGguf(string path, string models, ModelManifest manifest)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        ModelConfig config = file.ReadConfig();
+        ModelFolder.CheckTensors(file, file.Tensors, config);
+        byte[] tokenizer = GgufTokenizer.Read(file.Metadata);
+        CheckTokenizer(Tokenizer.Parse(tokenizer, path), path, config);
+        manifest = manifest with { Name = file.Metadata.Text("general.name") is { Length: > 0 } name ? name : Path.GetFileNameWithoutExtension(path), Licence = file.Metadata.Text("general.license") };
+        return ModelFolder.Assemble(models, config, file.Tensors["model.embed_tokens.weight"].Type, target => File.WriteAllBytes(target, tokenizer), folder =>
+        {
+            File.Copy(path, Path.Combine(folder, "model.gguf"));
+            ModelFolder.WriteCompanions(folder, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
+        }, manifest);
+    }
+
+    /// <summary>Tensors that some checkpoints carry and that follow from the others.</summary>
+    private static bool IsDerived(string tensor, ModelConfig config) =>
+        tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TieEmbeddings && tensor == "lm_head.weight");
+
+    private static void Copy(IWeightFile weights, TensorInfo tensor, Stream stream)
+    {
+        byte[] row = new byte[tensor.RowBytes];
+        long rows = tensor.NumElements / tensor.NumColumns;
+        for (long i = 0; i < rows; i++)
+        {
+            weights.ReadRow(tensor, i, row);
+            stream.Write(row);
+        }
+    }
+
+    private static void CheckTokenizer(Tokenizer tokenizer, string source, ModelConfig config)
+    {
+        if (tokenizer.VocabSize > config.VocabSize) throw new FlywheelException($"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
+    }
+
+    /// <summary>Instruction-tuned models end a turn with another token than a text; only generation_config.json names both.</summary>
+    private static IEnumerable<int> GenerationEnds(string folder)
+    {
+        string path = Path.Combine(folder, "generation_config.json");
+        if (!File.Exists(path)) return [];
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path))?["eos_token_id"] switch
+            {
+                JsonArray many => [.. many.Select(id => id!.GetValue<int>())],
+                JsonValue one => [one.GetValue<int>()],
+                _ => [],
+            };
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        {
+            throw new FlywheelException($"{path}: {e.Message}", e);
+        }
+    }
+}
