@@ -24,7 +24,7 @@ internal static class BenchCommand
             foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
             AnsiConsole.Write(table);
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), record };
+        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), record, TrainBenchCommand.Train(), TrainBenchCommand.Optimizers() };
     }
 
     private static Command Context()

@@ -26,8 +26,13 @@ public static partial class TorchLibrary
 
     /// <summary>Makes torch usable with a fixed number of threads; results depend on that number and on nothing else here.</summary>
     /// <exception cref="FlywheelException">The platform is not supported or a library is missing.</exception>
-    public static void Load(int numThreads)
+    public static void Load(int numThreads) => Load(numThreads, tune: true);
+
+    /// <param name="numThreads">Of libtorch and the fused kernels.</param>
+    /// <param name="tune">Set the process up for training; only a benchmark's plain program does without.</param>
+    internal static void Load(int numThreads, bool tune)
     {
+        if (tune && !s_loaded.IsValueCreated) TuneProcess();
         _ = s_loaded.Value;
         torch.set_num_threads(numThreads);
         Rows.NumThreads = numThreads;
@@ -38,7 +43,6 @@ public static partial class TorchLibrary
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.OSArchitecture != Architecture.X64)
             throw new FlywheelException($"training runs on Linux x64 only for now; this is {RuntimeInformation.RuntimeIdentifier}");
-        TuneProcess();
         string torchFolder = Find(Environment.GetEnvironmentVariable(FolderVariable), "LibTorchFolder", "libtorch_cpu.so", "libtorch-cpu-linux-x64");
         string shim = Path.Combine(Find(null, "TorchSharpFolder", "libLibTorchSharp.so", "TorchSharp"), "libLibTorchSharp.so");
         foreach (string name in new[] { "libc10.so", "libtorch_cpu.so", "libtorch.so" }) Open(Path.Combine(torchFolder, name));
