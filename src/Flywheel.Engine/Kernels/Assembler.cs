@@ -121,11 +121,13 @@ internal sealed unsafe partial class Assembler
     /// <summary>Sets the flags for <see cref="JumpIfZero"/> and <see cref="JumpIfNotZero"/>.</summary>
     public void Test(Gpr value) => _code.AddRange([(byte)(0x48 | (int)value >> 3 << 2 | (int)value >> 3), 0x85, (byte)(0xC0 | ((int)value & 7) << 3 | (int)value & 7)]);
 
-    public void Prefetch(Address address)
+    /// <param name="address">Any.</param>
+    /// <param name="level">Cache that the line comes to: 1, nearest the core, or 2.</param>
+    public void Prefetch(Address address, int level = 1)
     {
         Rex(wide: false, 0, address);
         _code.AddRange([0x0F, 0x18]);
-        Operand(1, address, 1);
+        Operand(level, address, 1);
     }
 
     public void JumpIfNotZero(int target)

@@ -1,12 +1,13 @@
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>C (+)= the sum over tiles of A x B, where A and C are [lines, 32] and B is [32, 32].</summary>
+/// <summary>C = the sum over tiles of A x B, where A and C are [lines, 32] and B is [32, 32].</summary>
 internal unsafe struct TileProduct
 {
-    public byte* B;
+    /// <summary>Tiles that are read after the last of a product, to be fetched from memory meanwhile.</summary>
+    public const int NumAhead = 6;
 
-    /// <summary>Bytes from one tile of B to the next.</summary>
-    public long BStep;
+    /// <summary>[NumTiles + NumAhead] tiles of B.</summary>
+    public byte** B;
 
     public float* A;
 
@@ -16,12 +17,6 @@ internal unsafe struct TileProduct
     public float* C;
 
     public long NumTiles;
-
-    /// <summary>What will be read next, to be fetched from memory meanwhile.</summary>
-    public byte* Ahead;
-
-    /// <summary>1 to add to C, 0 to begin it.</summary>
-    public long Accumulates;
 }
 
 /// <summary>What an instruction set brings to <see cref="TiledAttention{TKernels}"/>.</summary>
@@ -39,20 +34,14 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
     public static void AttendSpan(AttentionJob* job, int span, float* result)
     {
         const int size = KvTile.Size;
-        int lines = job->NumLines, start = span * AttentionJob.SpanTokens, bytes = KvTile.Bytes(job->Type);
+        int lines = job->NumLines, start = span * AttentionJob.SpanTokens, blocks = job->NumBlocks;
         int numPages = (Math.Min(AttentionJob.SpanTokens, job->Longest - start) + size - 1) / size;
         long stride = job->BlockFloats;
-        byte** pages = job->Pages + span * AttentionJob.SpanPages;
-        byte* ahead = job->Longest > start + AttentionJob.SpanTokens ? pages[AttentionJob.SpanPages] + job->KeyOffset : pages[0] + job->KeyOffset;
+        byte** tiles = stackalloc byte*[2 * AttentionJob.SpanPages * blocks + TileProduct.NumAhead];
+        List(job, span, numPages, tiles);
 
-        var scores = new TileProduct { BStep = bytes, A = job->Queries, AStep = stride * sizeof(float), NumTiles = job->NumBlocks };
-        for (int page = 0; page < numPages; page++)
-        {
-            scores.B = pages[page] + job->KeyOffset;
-            scores.C = job->Scores + page * stride;
-            scores.Ahead = page + 1 < numPages ? pages[page + 1] + job->KeyOffset : pages[0] + job->ValueOffset;
-            TKernels.Multiply(job, &scores, isKey: true);
-        }
+        var scores = new TileProduct { B = tiles, A = job->Queries, AStep = stride * sizeof(float), C = job->Scores, NumTiles = blocks };
+        for (int page = 0; page < numPages; page++, scores.B += blocks, scores.C += stride) TKernels.Multiply(job, &scores, isKey: true);
 
         for (int line = 0; line < lines; line++)
         {
@@ -63,19 +52,21 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
             for (int page = (count + size - 1) / size; page < numPages; page++) new Span<float>(first + page * stride, size).Clear(); // other lines see further
         }
 
-        var values = new TileProduct { BStep = bytes, NumTiles = 1 };
+        var values = new TileProduct { B = scores.B, A = job->Scores, AStep = stride * sizeof(float), C = result, NumTiles = numPages };
+        for (int block = 0; block < blocks; block++, values.B += numPages, values.C += stride) TKernels.Multiply(job, &values, isKey: false);
+    }
+
+    /// <summary>Tiles in the order in which they are read: keys page by page, values block by block, and the first of the next span's.</summary>
+    private static void List(AttentionJob* job, int span, int numPages, byte** tiles)
+    {
+        int blocks = job->NumBlocks, bytes = KvTile.Bytes(job->Type);
+        byte** pages = job->Pages + span * AttentionJob.SpanPages;
         for (int page = 0; page < numPages; page++)
-        {
-            values.A = job->Scores + page * stride;
-            values.Accumulates = page > 0 ? 1 : 0;
-            byte* next = page + 1 < numPages ? pages[page + 1] + job->ValueOffset : ahead;
-            for (int block = 0; block < job->NumBlocks; block++)
-            {
-                values.B = pages[page] + job->ValueOffset + block * bytes;
-                values.C = result + block * stride;
-                values.Ahead = next + block * bytes;
-                TKernels.Multiply(job, &values, isKey: false);
-            }
-        }
+            for (int block = 0; block < blocks; block++) *tiles++ = pages[page] + job->KeyOffset + block * bytes;
+        for (int block = 0; block < blocks; block++)
+            for (int page = 0; page < numPages; page++) *tiles++ = pages[page] + job->ValueOffset + block * bytes;
+        int following = (job->Longest + KvTile.Size - 1) / KvTile.Size - (span + 1) * AttentionJob.SpanPages;
+        for (int i = 0; i < TileProduct.NumAhead; i++, tiles++)
+            *tiles = i / blocks < following ? pages[AttentionJob.SpanPages + i / blocks] + job->KeyOffset + i % blocks * bytes : pages[0] + job->KeyOffset;
     }
 }

@@ -11,13 +11,12 @@ internal unsafe struct VectorAttention : ITileKernels
 
     public static void Multiply(AttentionJob* job, TileProduct* product, bool isKey)
     {
-        byte* tile = product->B;
-        float* a = product->A;
-        bool adds = product->Accumulates != 0;
-        for (long n = 0; n < product->NumTiles; n++)
+        float* a = product->A, c = product->C;
+        for (int n = 0; n < product->NumTiles; n++, a += product->AStep / sizeof(float))
         {
-            float* b = (float*)tile, c = product->C;
-            if (job->Type != KvType.Fp32) KvTile.Widen(job->Type, tile, b = job->Wide, isKey);
+            float* b = (float*)product->B[n];
+            if (job->Type != KvType.Fp32) KvTile.Widen(job->Type, product->B[n], b = job->Wide, isKey);
+            bool adds = n > 0;
             int line = 0;
             for (; line + 4 <= job->NumLines; line += 4)
             {
@@ -26,9 +25,6 @@ internal unsafe struct VectorAttention : ITileKernels
             }
             for (; line + 2 <= job->NumLines; line += 2) Lines2(a + line * Size, b, c + line * Size, adds);
             if (line < job->NumLines) Line(a + line * Size, b, c + line * Size, adds);
-            adds = true;
-            tile += product->BStep;
-            a += product->AStep / sizeof(float);
         }
     }
 
