@@ -270,6 +270,9 @@ public sealed record TrainRecipe
     /// <summary>Seconds between checkpoints.</summary>
     public double CheckpointSeconds { get; init; } = 60;
 
+    /// <summary>Checkpoints that are kept.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
     /// <summary>Optimiser steps between evaluations on the validation split.</summary>
     public int EvaluateEvery { get; init; } = 100;
 
@@ -313,6 +316,7 @@ public sealed record TrainRecipe
         Lora?.Validate(check);
         check.That(Lora is null || Optimizer == AdamW, "train.optimizer", Optimizer, $"{AdamW}, because train.lora has no hidden matrices of its own");
         check.Positive("train.checkpoint_seconds", CheckpointSeconds);
+        check.AtLeast(1, "train.keep_checkpoints", KeepCheckpoints);
         check.AtLeast(1, "train.evaluate_every", EvaluateEvery);
         check.OneOf("train.precision", Precision, ["float32", "bfloat16"]);
         check.OneOf("train.save", Save, ["float32", "bfloat16"]);

@@ -1,13 +1,15 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Flywheel.Model;
 
 namespace Flywheel.Training;
 
-/// <summary>What a checkpoint's manifest says; it is written last, so a checkpoint without one was never finished.</summary>
-internal sealed record CheckpointManifest
+/// <summary>What the manifest of one part says; it is written last, so a part without one was never finished.</summary>
+public sealed record CheckpointManifest
 {
     /// <summary>Optimiser steps done.</summary>
     public required int Step { get; init; }
@@ -18,89 +20,198 @@ internal sealed record CheckpointManifest
     /// <summary>Seconds of training so far, over all restarts.</summary>
     public required double Seconds { get; init; }
 
-    public required string Sha256 { get; init; }
+    /// <summary>Length of log.jsonl at this moment; what comes after it is logged again.</summary>
+    public required long LogBytes { get; init; }
+
+    /// <summary>Over the names and bytes of the part's tensors as they were in memory.</summary>
+    public string Sha256 { get; init; } = "";
 }
 
 /// <summary>
-/// The whole state of a run: weights and both moments of the optimiser, in safetensors; the data order and schedule follow
-/// from the step. The last two are kept, so that a damaged newest one costs minutes and not the run.
+/// The whole state of a run: weights and the optimiser's state, in safetensors; data order and schedule follow from the step.
+/// Each rank writes the part that it owns, <c>step-0000120.1-of-4.safetensors</c>, from a copy in memory while training goes
+/// on. A checkpoint is whole when all its parts are; the last few whole ones are kept, so that a damaged newest one
+/// costs minutes and not the run. Any number of ranks can go on from it.
 /// </summary>
-internal static class Checkpoint
+internal sealed partial class Checkpoint : IDisposable
 {
-    private const int Keep = 2;
+    private readonly string _folder;
+    private readonly int _keep;
+    private readonly ICollectives _world;
+    private readonly (string Name, Tensor Tensor, float[] Copy)[] _own;
+    private readonly Action<string> _report;
+    private Task _writing = Task.CompletedTask;
+    private int _writingStep;
 
-    public static void Write(string runFolder, DecoderModel model, Optimizer optimizer, int step, long tokens, double seconds)
+    /// <param name="runFolder">Of the run; all ranks see the same folder.</param>
+    /// <param name="keep">Whole checkpoints that stay.</param>
+    /// <param name="world">Who writes a part.</param>
+    /// <param name="own">Weights and optimiser state that this rank owns.</param>
+    /// <param name="report">Told of damaged checkpoints and of those that could not be written.</param>
+    public Checkpoint(string runFolder, int keep, ICollectives world, IEnumerable<Parameter> own, Action<string> report)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(runFolder, "checkpoints")).FullName, file = WeightsPath(folder, step);
-        SafetensorsWriter.Write(file, [.. State(model, optimizer).Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(Bytes(entry.Tensor)))))]);
-        using (FileStream stream = File.OpenRead(file))
-        {
-            var manifest = new CheckpointManifest { Step = step, Tokens = tokens, Seconds = seconds, Sha256 = Convert.ToHexStringLower(SHA256.HashData(stream)) };
-            AtomicFile.WriteText(ManifestPath(folder, step), JsonSerializer.Serialize(manifest, JsonText.Indented));
-        }
-        foreach (int old in Steps(folder).Skip(Keep))
-        {
-            File.Delete(ManifestPath(folder, old));
-            File.Delete(WeightsPath(folder, old));
-        }
+        (_folder, _keep, _world, _report) = (FolderOf(runFolder), keep, world, report);
+        _own = [.. own.Select(entry => (entry.Name, entry.Tensor, Array.Empty<float>()))];
     }
 
-    /// <summary>Restores the newest checkpoint that is whole; null when there is none.</summary>
-    /// <param name="report">Told of each damaged one, by name.</param>
-    public static CheckpointManifest? Restore(string runFolder, DecoderModel model, Optimizer optimizer, Action<string> report)
+    public bool IsWriting => !_writing.IsCompleted;
+
+    /// <summary>Copies the state and writes it in the background; waits only for a write that is still going on.</summary>
+    /// <param name="state">The hash is filled in.</param>
+    /// <param name="syncLog">Puts the log on disk up to <see cref="CheckpointManifest.LogBytes"/>; called before the manifest appears.</param>
+    public void Save(CheckpointManifest state, Action syncLog)
     {
-        string folder = Path.Combine(runFolder, "checkpoints");
-        if (!Directory.Exists(folder)) return null;
-        foreach (int step in Steps(folder))
+        Wait();
+        foreach (ref var entry in _own.AsSpan())
         {
-            try
-            {
-                return Read(folder, step, model, optimizer);
-            }
-            catch (Exception e) when (e is FlywheelException or JsonException or IOException)
-            {
-                report($"checkpoint {WeightsPath(folder, step)} is damaged ({e.Message}) and is not used");
-            }
+            if (entry.Copy.Length == 0) entry.Copy = new float[entry.Tensor.numel()];
+            Values(entry.Tensor).CopyTo(entry.Copy);
         }
-        return null;
+        _writingStep = state.Step;
+        _writing = Task.Factory.StartNew(() => Write(state, syncLog), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
-    /// <summary>The newest checkpoint's file, or null.</summary>
-    public static string? Newest(string runFolder)
+    /// <summary>Until what was saved last is on disk, or has failed, which is reported: the checkpoint before it is still there.</summary>
+    public void Wait()
     {
-        string folder = Path.Combine(runFolder, "checkpoints");
-        return Directory.Exists(folder) && Steps(folder).Select(step => (int?)step).FirstOrDefault() is { } newest ? WeightsPath(folder, newest) : null;
+        try
+        {
+            _writing.GetAwaiter().GetResult();
+        }
+        catch (Exception e) when (e is FlywheelException or IOException or UnauthorizedAccessException)
+        {
+            string last = Newest(_folder) is { } newest ? $"the last good one is {PartPath(_folder, newest, 0)}" : "there is none before it";
+            _report($"the checkpoint of step {_writingStep} was not written ({e.Message}); {last}; training goes on");
+        }
+        _writing = Task.CompletedTask;
     }
+
+    private void Write(CheckpointManifest state, Action syncLog)
+    {
+        // Weights that are no numbers would only replace a state that can be gone on from.
+        foreach ((string name, _, float[] copy) in _own)
+            if (!float.IsFinite(TensorPrimitives.SumOfMagnitudes<float>(copy))) throw new FlywheelException($"'{name}' is not finite");
+        Directory.CreateDirectory(_folder);
+        var key = new Key(state.Step, _world.Size);
+        SafetensorsWriter.Write(PartPath(_folder, key, _world.Rank), [.. _own.Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(MemoryMarshal.AsBytes<float>(entry.Copy)))))]);
+        string hash = Hash(_own.Select(entry => entry.Name), (name, add) => add(MemoryMarshal.AsBytes<float>(_own.First(entry => entry.Name == name).Copy)));
+        syncLog();
+        AtomicFile.WriteText(ManifestPath(_folder, key, _world.Rank), JsonSerializer.Serialize(state with { Sha256 = hash }, JsonText.Indented));
+        if (_world.Rank == 0) Delete(key => key.Step < Whole(_folder).Select(whole => whole.Step).Distinct().ElementAtOrDefault(_keep - 1));
+    }
+
+    /// <summary>Restores the newest checkpoint that is whole and good; null when there is none. Its successors are removed.</summary>
+    /// <param name="wanted">All weights, and the optimiser state that this rank owns.</param>
+    public CheckpointManifest? Restore(IEnumerable<Parameter> wanted)
+    {
+        Key found = default;
+        if (_world.Rank == 0)
+        {
+            found = Whole(_folder).FirstOrDefault(IsGood);
+            Delete(key => key.Step > found.Step);
+        }
+        found = _world.FromFirst(found); // also: nobody writes before the successors are gone
+        if (found == default) return null;
+        Dictionary<string, Tensor> missing = wanted.ToDictionary(entry => entry.Name, entry => entry.Tensor);
+        for (int part = 0; part < found.Parts; part++)
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(PartPath(_folder, found, part));
+            foreach (string name in file.Tensors.Keys)
+                if (missing.Remove(name, out Tensor? tensor)) file.ReadBytes(file.Require(name, tensor.shape), 0, MemoryMarshal.AsBytes(Values(tensor)));
+        }
+        return missing.Count == 0
+            ? ReadManifest(_folder, found, 0)
+            : throw new FlywheelException($"{PartPath(_folder, found, 0)}: has no '{missing.Keys.First()}'; expected a checkpoint of the same model and optimiser");
+    }
+
+    /// <summary>The newest whole checkpoint's manifest and first file, without looking at its content; null when there is none.</summary>
+    public static (CheckpointManifest Manifest, string Path)? NewestOf(string runFolder) =>
+        Newest(FolderOf(runFolder)) is { } newest ? (ReadManifest(FolderOf(runFolder), newest, 0), PartPath(FolderOf(runFolder), newest, 0)) : null;
 
     public static void DeleteAll(string runFolder)
     {
-        string folder = Path.Combine(runFolder, "checkpoints");
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        if (Directory.Exists(FolderOf(runFolder))) Directory.Delete(FolderOf(runFolder), recursive: true);
     }
 
-    private static CheckpointManifest Read(string folder, int step, DecoderModel model, Optimizer optimizer)
+    private bool IsGood(Key key)
     {
-        var manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(ManifestPath(folder, step)), JsonText.Compact)!;
-        string file = WeightsPath(folder, step);
-        using (FileStream stream = File.OpenRead(file))
+        for (int part = 0; part < key.Parts; part++)
         {
-            string hash = Convert.ToHexStringLower(SHA256.HashData(stream));
-            if (hash != manifest.Sha256) throw new FlywheelException($"SHA-256 is {hash}, its manifest says {manifest.Sha256}");
+            string path = PartPath(_folder, key, part);
+            try
+            {
+                using SafetensorsFile file = SafetensorsFile.Open(path);
+                byte[] buffer = new byte[1 << 20];
+                string hash = Hash(file.Tensors.Values.OrderBy(tensor => tensor.Offset).Select(tensor => tensor.Name), (name, add) =>
+                {
+                    TensorInfo tensor = file.Tensors[name];
+                    for (long at = 0; at < tensor.NumBytes; at += buffer.Length)
+                    {
+                        Span<byte> piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, tensor.NumBytes - at));
+                        file.ReadBytes(tensor, at, piece);
+                        add(piece);
+                    }
+                });
+                string expected = ReadManifest(_folder, key, part).Sha256;
+                if (hash != expected) throw new FlywheelException($"SHA-256 is {hash}, its manifest says {expected}");
+            }
+            catch (Exception e) when (e is FlywheelException or JsonException or IOException)
+            {
+                _report($"checkpoint {path} is damaged ({e.Message}) and is not used");
+                return false;
+            }
         }
-        using SafetensorsFile weights = SafetensorsFile.Open(file);
-        foreach ((string name, Tensor tensor) in State(model, optimizer)) weights.ReadBytes(weights.Require(name, tensor.shape), 0, Bytes(tensor));
-        return manifest;
+        return true;
     }
 
-    private static IEnumerable<Parameter> State(DecoderModel model, Optimizer optimizer) => [.. model.Parameters, .. optimizer.State];
+    private delegate void AddBytes(ReadOnlySpan<byte> bytes);
 
-    private static unsafe Span<byte> Bytes(Tensor tensor) => MemoryMarshal.AsBytes(new Span<float>(Rows.Floats(tensor), checked((int)tensor.numel())));
+    private static string Hash(IEnumerable<string> names, Action<string, AddBytes> content)
+    {
+        using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string name in names)
+        {
+            sha.AppendData(System.Text.Encoding.UTF8.GetBytes(name + "\n"));
+            content(name, sha.AppendData);
+        }
+        return Convert.ToHexStringLower(sha.GetHashAndReset());
+    }
 
-    /// <summary>Steps with a manifest, newest first.</summary>
-    private static IEnumerable<int> Steps(string folder) => Directory.GetFiles(folder, "step-*.json")
-        .Select(file => int.Parse(Path.GetFileNameWithoutExtension(file)[5..], CultureInfo.InvariantCulture)).OrderDescending();
+    /// <summary>A step and the number of parts that its state was written in; the default is none.</summary>
+    private readonly record struct Key(int Step, int Parts);
 
-    private static string WeightsPath(string folder, int step) => Path.Combine(folder, $"step-{step:D7}.safetensors");
+    private static Key? Newest(string folder) => Whole(folder).Select(key => (Key?)key).FirstOrDefault();
 
-    private static string ManifestPath(string folder, int step) => Path.Combine(folder, $"step-{step:D7}.json");
+    /// <summary>Checkpoints all of whose parts have a manifest, newest first.</summary>
+    private static List<Key> Whole(string folder) => !Directory.Exists(folder) ? [] :
+    [
+        .. Directory.GetFiles(folder, "*.json").Select(file => PartName().Match(Path.GetFileName(file))).Where(match => match.Success)
+            .GroupBy(KeyOf).Where(parts => parts.Count() == parts.Key.Parts).Select(parts => parts.Key).OrderByDescending(key => key.Step).ThenBy(key => key.Parts),
+    ];
+
+    private void Delete(Func<Key, bool> condition)
+    {
+        if (!Directory.Exists(_folder)) return;
+        // Manifests go first: what has none does not count.
+        foreach (string file in Directory.GetFiles(_folder).OrderBy(file => file.EndsWith(".json", StringComparison.Ordinal) ? 0 : 1))
+            if (PartName().Match(Path.GetFileName(file)) is { Success: true } match && condition(KeyOf(match))) File.Delete(file);
+    }
+
+    [GeneratedRegex(@"^step-(\d+)\.\d+-of-(\d+)\.(?:json|safetensors)(?:\.[0-9a-f]+\.tmp)?$")]
+    private static partial Regex PartName();
+
+    private static Key KeyOf(Match match) => new(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture));
+
+    private static CheckpointManifest ReadManifest(string folder, Key key, int part) =>
+        JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(ManifestPath(folder, key, part)), JsonText.Compact)!;
+
+    private static string FolderOf(string runFolder) => Path.Combine(runFolder, "checkpoints");
+
+    private static string PartPath(string folder, Key key, int part) => Path.Combine(folder, $"step-{key.Step:D7}.{part}-of-{key.Parts}.safetensors");
+
+    private static string ManifestPath(string folder, Key key, int part) => Path.ChangeExtension(PartPath(folder, key, part), ".json");
+
+    private static unsafe Span<float> Values(Tensor tensor) => new(Rows.Floats(tensor), checked((int)tensor.numel()));
+
+    public void Dispose() => Wait();
 }

@@ -9,7 +9,8 @@ namespace Flywheel.Training;
 /// Share of pairs whose preferred answer gained more than the rejected one; for KTO, of answers that moved the way that
 /// they were judged; null elsewhere.
 /// </param>
-internal readonly record struct Score(double Loss, double? Accuracy);
+/// <param name="MicroLosses">Each micro-batch's part of the loss.</param>
+internal readonly record struct Score(double Loss, double? Accuracy, double[]? MicroLosses = null);
 
 /// <summary>
 /// Turns micro-batches into gradients. Every loss is divided by the count over the whole step, so that the way a step is
@@ -80,7 +81,7 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollec
             return score;
         });
         int numJudged = recipe.Objective switch { TrainRecipe.Preference => numDocuments / 2, TrainRecipe.Kto => numDocuments, _ => 0 };
-        return new Score(scores.Sum(score => score.Loss), numJudged > 0 ? (double)scores.Sum(score => score.Won) / numJudged : null);
+        return new Score(scores.Sum(score => score.Loss), numJudged > 0 ? (double)scores.Sum(score => score.Won) / numJudged : null, [.. scores.Select(score => score.Loss)]);
     }
 
     /// <summary>

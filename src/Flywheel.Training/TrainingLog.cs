@@ -58,24 +58,6 @@ public static class TrainingLog
         return lines;
     }
 
-    /// <summary>Drops what was logged after the checkpoint from which the run goes on.</summary>
-    internal static void TruncateAfter(string runFolder, int step)
-    {
-        IReadOnlyList<LogLine> kept = [.. Read(runFolder).Where(line => line.Step <= step)];
-        AtomicFile.Write(PathOf(runFolder), stream =>
-        {
-            foreach (LogLine line in kept) stream.Write(Format(line));
-        });
-    }
-
-    internal static void Append(string runFolder, LogLine line)
-    {
-        using var stream = new FileStream(PathOf(runFolder), FileMode.Append, FileAccess.Write, FileShare.Read);
-        stream.Write(Format(line));
-    }
-
-    private static byte[] Format(LogLine line) => [.. JsonSerializer.SerializeToUtf8Bytes(line, JsonText.Compact), (byte)'\n'];
-
     /// <summary>Draws training and validation loss over tokens, as curve.svg and curve.png.</summary>
     public static void Draw(string runFolder, string title)
     {

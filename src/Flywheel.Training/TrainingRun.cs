@@ -107,6 +107,7 @@ public sealed class TrainingRun
     private readonly ICollectives _world;
     private TokenDataset _train = null!;
     private TokenDataset? _validation;
+    private int _numSteps;
 
     private TrainingRun(TrainingJob job, ICollectives world, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
@@ -127,11 +128,12 @@ public sealed class TrainingRun
     /// <summary>The same, shared with other ranks, each of which calls this with the same job.</summary>
     public static TrainedModel Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
-        if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return TrainedModel.Open(done.ModelPath);
-        return new TrainingRun(job, world, progress ?? (_ => { }), cancellation).Run();
+        bool done = world.FromFirst(TrainingResult.Read(job.RunFolder) is { } result && Directory.Exists(result.ModelPath));
+        if (!done) new TrainingRun(job, world, progress ?? (_ => { }), cancellation).Run();
+        return TrainedModel.Open(TrainingResult.Read(job.RunFolder)!.ModelPath);
     }
 
-    private TrainedModel Run()
+    private void Run()
     {
         Directory.CreateDirectory(_job.RunFolder);
         try
@@ -139,18 +141,15 @@ public sealed class TrainingRun
             using (_train = OpenData(_job.TrainData))
             using (_validation = _job.ValidationData is { } path ? OpenData(path) : null)
             {
-                TorchLibrary.Load(Claim().NumThreads);
-                return Train();
+                TorchLibrary.Load(Claim());
+                Train();
             }
         }
-        catch (IOException e) when (e.HResult == DiskFull)
+        catch (IOException e) when (e.HResult == TrainingLogWriter.DiskFull)
         {
             throw new FlywheelException($"{_job.RunFolder}: the disk is full; the last whole checkpoint is kept, make room and run the same command again", e);
         }
     }
-
-    /// <summary>ENOSPC as .NET reports it on Unix.</summary>
-    private const int DiskFull = 28;
 
     private TokenDataset OpenData(string path)
     {
@@ -165,103 +164,162 @@ public sealed class TrainingRun
     }
 
     /// <summary>Writes who this run is into a new folder; in an old one, checks that it is the same run.</summary>
-    private RunIdentity Claim()
+    /// <returns>Threads of each rank.</returns>
+    private int Claim()
     {
-        RunIdentity? found = RunIdentity.Read(_job.RunFolder);
-        var identity = new RunIdentity
+        int numThreads = 0;
+        if (_world.Rank == 0)
         {
-            Base = _job.Base?.Hash,
-            Tokenizer = _tokenizer.Hash,
-            Dataset = _train.Manifest.Hash,
-            Recipe = RecipeFile.ToYaml(_job.Recipe),
-            NumThreads = found?.NumThreads ?? _job.NumThreads,
-        };
-        if (found is not null && found != identity) throw new FlywheelException($"{_job.RunFolder}: holds another run (its base, data or recipe differ); give another folder or remove it");
-        if (found is null)
-        {
-            AtomicFile.WriteText(Path.Combine(_job.RunFolder, "recipe.yaml"), identity.Recipe);
-            AtomicFile.WriteText(Path.Combine(_job.RunFolder, "run.json"), JsonSerializer.Serialize(identity, JsonText.Indented));
+            RunIdentity? found = RunIdentity.Read(_job.RunFolder);
+            var identity = new RunIdentity
+            {
+                Base = _job.Base?.Hash,
+                Tokenizer = _tokenizer.Hash,
+                Dataset = _train.Manifest.Hash,
+                Recipe = RecipeFile.ToYaml(_job.Recipe),
+                NumThreads = numThreads = found?.NumThreads ?? _job.NumThreads,
+            };
+            if (found is not null && found != identity) throw new FlywheelException($"{_job.RunFolder}: holds another run (its base, data or recipe differ); give another folder or remove it");
+            if (found is null)
+            {
+                AtomicFile.WriteText(Path.Combine(_job.RunFolder, "recipe.yaml"), identity.Recipe);
+                AtomicFile.WriteText(Path.Combine(_job.RunFolder, "run.json"), JsonSerializer.Serialize(identity, JsonText.Indented));
+            }
         }
-        return identity;
+        return _world.FromFirst(numThreads);
     }
 
-    private TrainedModel Train()
+    private void Train()
     {
         using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder, _recipe, _job.Recipe.Seed) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed, _recipe);
         var order = new DataOrder(_train, _recipe, _job.Recipe.Seed, _config.MaxPositions);
-        var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"));
-        Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"));
+        _numSteps = order.NumSteps;
+        var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"), _world);
+        Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"), _world);
         using var gradients = new GradientExchange(model.Parameters, _world);
         using var optimizer = new Optimizer(gradients.Owned, _recipe);
 
-        CheckpointManifest? restored = Checkpoint.Restore(_job.RunFolder, model, optimizer, note => Report(null, order.NumSteps, null, note));
+        using var checkpoint = new Checkpoint(_job.RunFolder, _recipe.KeepCheckpoints, _world, [.. gradients.Owned, .. optimizer.State], Note);
+        bool began = TrainingLog.Read(_job.RunFolder).Count > 0;
+        CheckpointManifest? restored = checkpoint.Restore([.. model.Parameters, .. optimizer.State]);
+        if (began && _world.Rank == 0) Note(restored is null ? "starting again from the first step" : $"going on after step {restored.Step}");
+        using TrainingLogWriter? log = _world.Rank == 0 ? new TrainingLogWriter(_job.RunFolder, restored?.LogBytes ?? 0, Note) : null;
+        LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
         int step = restored?.Step ?? 0;
         long tokens = restored?.Tokens ?? 0;
         double before = restored?.Seconds ?? 0;
-        if (TrainingLog.Read(_job.RunFolder).Count > 0) Report(null, order.NumSteps, null, restored is null ? "starting again from the first step" : $"going on after step {step}");
-        TrainingLog.TruncateAfter(_job.RunFolder, step);
-        LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
 
         long started = Stopwatch.GetTimestamp(), checkpointed = started;
         double Elapsed() => before + Stopwatch.GetElapsedTime(started).TotalSeconds;
         void Save()
         {
-            Checkpoint.Write(_job.RunFolder, model, optimizer, step, tokens, Elapsed());
-            TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
+            checkpoint.Save(new CheckpointManifest { Step = step, Tokens = tokens, Seconds = Elapsed(), LogBytes = log?.Length ?? 0 }, () => log?.Sync());
+            if (log is not null) Draw();
             checkpointed = Stopwatch.GetTimestamp();
         }
-        while (step < order.NumSteps)
+        Score Evaluate(long maxTokens)
         {
-            if (_cancellation.IsCancellationRequested)
+            Score score = validation!.Evaluate(model, _validation!, DataOrder.Sample(_validation!, validation.EveryToken, _config.MaxPositions, _recipe.MicroTokens, maxTokens));
+            Log(log, new LogLine { Step = step, Tokens = tokens, Seconds = Elapsed(), ValidationLoss = score.Loss, ValidationAccuracy = score.Accuracy });
+            return score;
+        }
+        while (true)
+        {
+            Wish wish = Agree((_cancellation.IsCancellationRequested ? Wish.Stop : Wish.None) | (checkpoint.IsWriting ? Wish.Busy : Wish.None)
+                | (_world.Rank == 0 && step > (restored?.Step ?? 0) && Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds ? Wish.Checkpoint : Wish.None));
+            if (!checkpoint.IsWriting) checkpoint.Wait(); // tells of a failure
+            if (wish.HasFlag(Wish.Stop))
             {
                 Save();
-                _cancellation.ThrowIfCancellationRequested();
+                checkpoint.Wait();
+                _world.Any(false); // nobody leaves before all parts are written
+                throw new OperationCanceledException(_cancellation);
             }
+            if (step == order.NumSteps || (wish & (Wish.Checkpoint | Wish.Busy)) == Wish.Checkpoint) Save();
+            if (step == order.NumSteps) break;
+
             long stepStarted = Stopwatch.GetTimestamp();
             List<List<Segment>> micros = order.Step(step);
             double factor = Schedule.Factor(_recipe, step, order.NumSteps);
             gradients.Begin(micros.Count);
             Score score = objective.Accumulate(model, _train, micros, gradients.Add);
-            if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step);
+            if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step, micros.Where((_, i) => !double.IsFinite(score.MicroLosses![i])), checkpoint);
             double norm = gradients.Sum();
-            if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step);
+            if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step, micros, checkpoint);
             optimizer.Step(step + 1, factor, norm);
             gradients.ShareParameters();
             step++;
             long stepTokens = micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
             tokens += stepTokens;
-            double stepSeconds = Stopwatch.GetElapsedTime(stepStarted).TotalSeconds;
             last = new LogLine
             {
                 Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate, GradientNorm = norm,
-                Tokens = tokens, TokensPerSecond = stepTokens / stepSeconds, Seconds = Elapsed(),
+                Tokens = tokens, TokensPerSecond = stepTokens / Stopwatch.GetElapsedTime(stepStarted).TotalSeconds, Seconds = Elapsed(),
             };
-            TrainingLog.Append(_job.RunFolder, last);
             double perStep = Stopwatch.GetElapsedTime(started).TotalSeconds / (step - (restored?.Step ?? 0));
-            Report(last, order.NumSteps, TimeSpan.FromSeconds(perStep * (order.NumSteps - step)));
-            if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), EvaluationTokens);
-            if (step == order.NumSteps || Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds) Save();
+            Log(log, last, TimeSpan.FromSeconds(perStep * (order.NumSteps - step)));
+            if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(EvaluationTokens);
         }
         optimizer.UseAverage();
         gradients.ShareParameters();
-        Score? final = validation is null ? null : Evaluate(model, validation, step, order.NumSteps, tokens, Elapsed(), long.MaxValue);
-        return Finish(model, last!, final);
+        Score? final = validation is null ? null : Evaluate(long.MaxValue);
+        checkpoint.Wait();
+        if (log is not null)
+        {
+            log.Sync();
+            Finish(model, last!, final);
+        }
+        _world.Any(false); // nobody leaves before the model is there
     }
 
-    private FlywheelException Diverged(string what, double value, int step)
+    /// <summary>What ranks tell each other between steps, so that all do the same.</summary>
+    [Flags]
+    private enum Wish : byte
     {
-        string? checkpoint = Checkpoint.Newest(_job.RunFolder);
-        return new FlywheelException($"the {what} became {value} at step {step + 1}; {(checkpoint is null ? "there is no checkpoint yet" : $"the last good checkpoint is {checkpoint}")}; "
+        None = 0,
+        Stop = 1,
+        Busy = 2,
+        Checkpoint = 4,
+    }
+
+    /// <summary>The wishes of all ranks.</summary>
+    private Wish Agree(Wish own)
+    {
+        var wishes = new Wish[_world.Size];
+        wishes[_world.Rank] = own;
+        _world.AllGather<Wish>(wishes, [.. wishes.Select(_ => 1)], [.. Enumerable.Range(0, wishes.Length)]);
+        return wishes.Aggregate((all, wish) => all | wish);
+    }
+
+    /// <summary>Rank 0 keeps the log and tells of each line.</summary>
+    private void Log(TrainingLogWriter? log, LogLine line, TimeSpan? remaining = null)
+    {
+        if (log is null) return;
+        log.Append(line);
+        _progress(new TrainingProgress(line, _numSteps, remaining));
+    }
+
+    /// <summary>The curve so far: not worth stopping for when the disk is full, of which the checkpoint tells.</summary>
+    private void Draw()
+    {
+        try
+        {
+            TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
+        }
+        catch (FlywheelException)
+        {
+        }
+    }
+
+    private FlywheelException Diverged(string what, double value, int step, IEnumerable<IReadOnlyList<Segment>> micros, Checkpoint checkpoint)
+    {
+        const int MaxDocuments = 50;
+        checkpoint.Wait();
+        string last = Checkpoint.NewestOf(_job.RunFolder) is { } newest ? $"the last good checkpoint is {newest.Path}" : "there is no checkpoint yet";
+        long[] documents = [.. micros.SelectMany(micro => micro).Select(segment => segment.Document).Distinct().Order()];
+        string batch = string.Join(", ", documents.Take(MaxDocuments)) + (documents.Length > MaxDocuments ? $", ... ({documents.Length} in all)" : "");
+        return new FlywheelException($"the {what} became {value} at step {step + 1}, documents {batch} of {_job.TrainData}; {last}; "
             + $"a lower train.learning_rate (now {_recipe.LearningRate:g3}) usually helps");
-    }
-
-    private Score Evaluate(DecoderModel model, Objective objective, int step, int numSteps, long tokens, double seconds, long maxTokens)
-    {
-        Score score = objective.Evaluate(model, _validation!, DataOrder.Sample(_validation!, objective.EveryToken, _config.MaxPositions, _recipe.MicroTokens, maxTokens));
-        var line = new LogLine { Step = step, Tokens = tokens, Seconds = seconds, ValidationLoss = score.Loss, ValidationAccuracy = score.Accuracy };
-        TrainingLog.Append(_job.RunFolder, line);
-        Report(line, numSteps, null);
-        return score;
     }
 
     /// <summary>The base model's log-probabilities: computed before the first step, read afterwards.</summary>
@@ -269,13 +327,14 @@ public sealed class TrainingRun
     {
         if (!Objective.NeedsReference(_recipe)) return null;
         string path = Path.Combine(_job.RunFolder, name);
-        if (File.Exists(path)) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
-        double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _cancellation);
-        AtomicFile.Write(path, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(values)));
+        if (_world.FromFirst(File.Exists(path))) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
+        // One rank that leaves would let the others wait.
+        double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world);
+        if (_world.Rank == 0) AtomicFile.Write(path, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(values)));
         return values;
     }
 
-    private TrainedModel Finish(DecoderModel model, LogLine last, Score? validation)
+    private void Finish(DecoderModel model, LogLine last, Score? validation)
     {
         var evaluation = new SortedDictionary<string, double>(StringComparer.Ordinal) { ["training_loss"] = last.Loss!.Value };
         if (validation is { } score) evaluation["validation_loss"] = score.Loss;
@@ -299,8 +358,7 @@ public sealed class TrainingRun
             Loss = last.Loss!.Value, ValidationLoss = validation?.Loss, ValidationAccuracy = validation?.Accuracy,
         }, JsonText.Indented));
         Checkpoint.DeleteAll(_job.RunFolder);
-        return result;
     }
 
-    private void Report(LogLine? line, int numSteps, TimeSpan? remaining, string? note = null) => _progress(new TrainingProgress(line, numSteps, remaining, note));
+    private void Note(string text) => _progress(new TrainingProgress(null, _numSteps, null, _world.Rank == 0 ? text : $"rank {_world.Rank}: {text}"));
 }

@@ -106,13 +106,14 @@ public sealed class TrainingRunTests : IDisposable
     {
         string? parent = Environment.GetEnvironmentVariable(ChildVariable);
         if (parent is null) Assert.Skip("only the kill test starts this, in a process of its own");
-        TrainingRun.Run(Job("killed", "next-token", steps: 60, folder: parent));
+        TrainingRun.Run(Job(parent, "killed", "next-token", steps: 60));
     }
 
     [Fact]
     public void Run_NewestCheckpointDamaged_NamesItAndUsesTheOneBefore()
     {
         string expected = TrainingRun.Run(Job("whole", "next-token")).Hash;
+        StopAt("run", 5);
         StopAt("run", 6);
         string newest = Directory.GetFiles(Path.Combine(_folder["run"], "checkpoints"), "*.safetensors").Max()!;
         using (FileStream stream = File.OpenWrite(newest))
@@ -144,28 +145,44 @@ public sealed class TrainingRunTests : IDisposable
         TrainingJob job = Job("run", "next-token");
         job = job with { Recipe = job.Recipe with { Train = job.Recipe.Train with { LearningRate = 1e30, ClipNorm = 0 } } };
         var error = Assert.Throws<FlywheelException>(() => TrainingRun.Run(job));
-        Assert.Matches(@"the (loss|gradient's norm) became .* at step \d+; the last good checkpoint is .*safetensors", error.Message);
+        Assert.Matches(@"the (loss|gradient's norm) became .* at step \d+, documents \d+(, \d+)* of .*; the last good checkpoint is .*step-0000001.0-of-1.safetensors", error.Message);
         Assert.False(File.Exists(Path.Combine(_folder["run"], "result.json")));
     }
 
-    /// <summary>/dev/full refuses every write as a full disk does; the log is the first that is written after a step.</summary>
+    /// <summary>A real full disk, in the middle of a run: neither log nor checkpoints find room for a while.</summary>
     [Fact]
-    public void Run_DiskFull_SaysSoAndGoesOnAfterwards()
+    public void Run_DiskFullForAWhile_LosesNothing()
     {
-        string expected = TrainingRun.Run(Job("whole", "next-token")).Hash, log = TrainingLog.PathOf(_folder["run"]), kept = _folder["kept.jsonl"];
-        TrainingJob job = Job("run", "next-token");
-        job = job with { Recipe = job.Recipe with { Train = job.Recipe.Train with { CheckpointSeconds = 1000 } } };
-        var error = Assert.Throws<FlywheelException>(() => TrainingRun.Run(job, progress =>
+        string expected = TrainingRun.Run(Job("whole", "next-token", steps: 40)).Hash, ballast = Path.Combine(_folder["run"], "ballast");
+        using var disk = new SmallDisk(_folder["run"], 4 << 20);
+        List<string> notes = [];
+        ModelFolder model = TrainingRun.Run(Job("run", "next-token", steps: 40), progress =>
         {
-            if (progress.Line?.Step != 6) return;
-            File.Copy(log, kept);
-            File.Delete(log);
-            File.CreateSymbolicLink(log, "/dev/full");
+            if (progress.Note is not null) notes.Add(progress.Note);
+            if (progress.Line?.Step == 3) SmallDisk.Fill(ballast);
+            if (progress.Line?.Step == 36) File.Delete(ballast);
+        });
+        Assert.Equal(expected, model.Hash);
+        Assert.Equal(Losses("whole"), Losses("run"));
+        Assert.Contains(notes, note => note.Contains("was not written", StringComparison.Ordinal));
+        Assert.Contains(notes, note => note.Contains("waits in memory", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Run_DiskFullUntilTheEnd_SaysSoAndGoesOnAfterwards()
+    {
+        string expected = TrainingRun.Run(Job("whole", "next-token")).Hash, ballast = Path.Combine(_folder["run"], "ballast");
+        using var disk = new SmallDisk(_folder["run"], 4 << 20);
+        var error = Assert.Throws<FlywheelException>(() => TrainingRun.Run(Job("run", "next-token"), progress =>
+        {
+            if (progress.Line?.Step == 6) SmallDisk.Fill(ballast);
         }));
-        Assert.Contains("disk is full", error.Message, StringComparison.Ordinal);
-        File.Delete(log);
-        File.Copy(kept, log);
-        Assert.Equal(expected, TrainingRun.Run(job).Hash);
+        Assert.Matches("the disk is full|no space left on the disk", error.Message);
+        File.Delete(ballast);
+        List<string> notes = [];
+        Assert.Equal(expected, TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
+        Assert.Matches("going on after step [1-6]", Assert.Single(notes));
+        Assert.Equal(Losses("whole"), Losses("run"));
     }
 
     [Fact]
@@ -245,9 +262,10 @@ public sealed class TrainingRunTests : IDisposable
         Train = new TrainRecipe { Objective = objective, Steps = steps, BatchTokens = 160, MicroTokens = 64, LearningRate = 0.01, EvaluateEvery = 5, CheckpointSeconds = 0.001, DpoSupervised = 0.1 },
     };
 
-    private TrainingJob Job(string run, string objective, int steps = 12, string? folder = null)
+    private TrainingJob Job(string run, string objective, int steps = 12) => Job(_folder.Path, run, objective, steps);
+
+    internal static TrainingJob Job(string folder, string run, string objective, int steps = 12)
     {
-        folder ??= _folder.Path;
         Tokenizer tokenizer = Tokenizer.Train(s_texts, 280);
         bool pairs = objective is "preference" or "kto";
         return new TrainingJob
