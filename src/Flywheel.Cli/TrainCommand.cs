@@ -17,22 +17,57 @@ internal static class TrainCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
         var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as train.steps=100", DefaultValueFactory = _ => [] };
-        var threads = new Option<int>("--threads") { Description = "Threads of a new run; the weights' bits depend on them", DefaultValueFactory = _ => Environment.ProcessorCount };
-        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command goes on from it.\nExample: flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, threads };
-        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(threads), cancellation), CancellationToken.None));
+        var ranks = new Option<int>("--ranks") { Description = "Train with so many processes over MPI, watched: when one is lost, all start again from the newest checkpoint" };
+        var launcher = new Option<string?>("--launcher") { Description = "What starts the ranks, such as 'mpirun --hostfile hosts'; default: srun inside a Slurm job, else mpirun" };
+        var threads = new Option<int?>("--threads") { Description = "Threads of a new run, in each rank; the weights' bits depend on them. Default: the machine's cores, shared by the ranks" };
+        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command goes on from it.\nExample: flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
+        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads), cancellation), CancellationToken.None));
         return command;
     }
 
-    private static void Run(string recipe, string[] overrides, int threads, CancellationToken cancellation)
+    private static int Run(string recipe, string[] overrides, int ranks, string? launcher, int? threads, CancellationToken cancellation)
     {
         if (threads < 1) throw new FlywheelException($"--threads is {threads}, expected 1 or more");
+        if (ranks < 0) throw new FlywheelException($"--ranks is {ranks}, expected 1 or more");
+        if (launcher is not null && ranks == 0) throw new FlywheelException("--launcher is given without --ranks");
+        int numThreads = threads ?? Math.Max(1, Environment.ProcessorCount / Math.Max(1, ranks));
+        if (ranks > 0)
+        {
+            var supervisor = new Supervisor { Launcher = RankLauncher.Command(ranks, launcher), RankCommand = RankCommand.CommandLine() };
+            Train(recipe, overrides, numThreads, supervisor.Run, cancellation);
+            return 0;
+        }
+        using ICollectives world = World.Join();
+        if (world.Size == 1)
+        {
+            Train(recipe, overrides, numThreads, TrainingRun.Run, cancellation);
+            return 0;
+        }
+        try
+        {
+            if (world.Rank > 0) SharedTraining.Follow(world, progress => Console.Error.WriteLine(progress.Note), cancellation);
+            else
+            {
+                Train(recipe, overrides, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), cancellation);
+                SharedTraining.End(world);
+            }
+            return 0;
+        }
+        catch (FlywheelException e)
+        {
+            return RankCommand.Fail(world, e, error => Console.Error.WriteLine($"error: {error}"));
+        }
+    }
+
+    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train, CancellationToken cancellation)
+    {
         var home = new FlywheelHome();
         FinishedRun? run = null;
-        if (Console.IsOutputRedirected) run = Train(new PlainReport());
+        if (Console.IsOutputRedirected) run = Start(new PlainReport());
         else
         {
             AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
-                .Start(context => run = Train(new LiveReport(context)));
+                .Start(context => run = Start(new LiveReport(context)));
         }
         TrainingResult result = TrainingResult.Read(run!.RunFolder)!;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
@@ -44,8 +79,13 @@ internal static class TrainCommand
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
             .AddRow("time", RunsCommand.Duration(result.Seconds)));
 
+<<<<<<< HEAD
         FinishedRun Train(IReport report) =>
             new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Forecasts = true }.Run(recipe, overrides, cancellation);
+=======
+        FinishedRun Start(IReport report) =>
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Train = train }.Run(recipe, overrides, cancellation);
+>>>>>>> 039f117 (A supervisor outside MPI starts the ranks, starts them again after a loss and says what it cost)
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)

@@ -14,6 +14,7 @@ internal static class Verbs
         DemoCommand.Create(),
         DataCommand.Create(),
         TrainCommand.Create(),
+        RankCommand.Create(),
         RunsCommand.Create(),
         SweepCommand.Create(),
         ScalingCommand.Create(),

@@ -98,6 +98,8 @@ public sealed class TrainingRun
     /// <summary>Tokens of the validation split that are looked at during the run; at its end all of them are.</summary>
     internal const long EvaluationTokens = 32_768;
 
+    private const double LockSeconds = 30;
+
     private readonly TrainingJob _job;
     private readonly TrainRecipe _recipe;
     private readonly Action<TrainingProgress> _progress;
@@ -138,6 +140,7 @@ public sealed class TrainingRun
         Directory.CreateDirectory(_job.RunFolder);
         try
         {
+            using FileStream? claim = _world.Rank == 0 ? Lock() : null;
             using (_train = OpenData(_job.TrainData))
             using (_validation = _job.ValidationData is { } path ? OpenData(path) : null)
             {
@@ -148,6 +151,23 @@ public sealed class TrainingRun
         catch (IOException e) when (e.HResult == TrainingLogWriter.DiskFull)
         {
             throw new FlywheelException($"{_job.RunFolder}: the disk is full; the last whole checkpoint is kept, make room and run the same command again", e);
+        }
+    }
+
+    /// <summary>One world at a time: the ranks of one whose launcher died may take a moment to follow it.</summary>
+    private FileStream Lock()
+    {
+        string path = Path.Combine(_job.RunFolder, "lock");
+        for (long started = Stopwatch.GetTimestamp(); ; Thread.Sleep(200))
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); // held until the process ends, however it does
+            }
+            catch (IOException e) when (e.HResult != TrainingLogWriter.DiskFull)
+            {
+                if (Stopwatch.GetElapsedTime(started).TotalSeconds > LockSeconds) throw new FlywheelException($"{_job.RunFolder}: another process is training this run", e);
+            }
         }
     }
 

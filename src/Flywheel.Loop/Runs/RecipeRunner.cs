@@ -31,6 +31,9 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// <summary>Told of every step, with the recipe's name.</summary>
     public Action<string, TrainingProgress>? Progress { get; init; }
 
+    /// <summary>What trains a job: this process, or something that starts several.</summary>
+    public Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> Train { get; init; } = TrainingRun.Run;
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Find out what a new run will take before its first step, by running its beginning.</summary>

@@ -85,7 +85,10 @@ internal sealed unsafe partial class MpiLibrary
         throw new FlywheelException($"this process was started as one of {launcher.Size} ranks ({launcher.Evidence}), but no MPI library loads: {string.Join("; ", failures)}. {launcher.Advice}");
     }
 
-    private const int LoadNow = 2, LoadGlobal = 0x100;
+    /// <summary>Whether one of some libraries is on this machine.</summary>
+    public static bool Exists(string[] names) => names.Any(name => Open(name, LoadLazily) != 0);
+
+    private const int LoadLazily = 1, LoadNow = 2, LoadGlobal = 0x100;
 
     [LibraryImport("libc.so.6", EntryPoint = "dlopen", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint Open(string path, int flags);
