@@ -40,7 +40,7 @@ internal static class TrainCommand
         using ICollectives world = World.Join();
         if (world.Size == 1)
         {
-            Train(recipe, overrides, numThreads, TrainingRun.Run, cancellation);
+            Train(recipe, overrides, numThreads, null, cancellation);
             return 0;
         }
         try
@@ -59,7 +59,7 @@ internal static class TrainCommand
         }
     }
 
-    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train, CancellationToken cancellation)
+    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel>? train, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
         FinishedRun? run = null;
@@ -79,13 +79,9 @@ internal static class TrainCommand
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
             .AddRow("time", RunsCommand.Duration(result.Seconds)));
 
-<<<<<<< HEAD
-        FinishedRun Train(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Forecasts = true }.Run(recipe, overrides, cancellation);
-=======
+        // The beginning of a run shared by ranks would have to be run by them.
         FinishedRun Start(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Train = train }.Run(recipe, overrides, cancellation);
->>>>>>> 039f117 (A supervisor outside MPI starts the ranks, starts them again after a loss and says what it cost)
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Forecasts = train is null, Train = train ?? TrainingRun.Run }.Run(recipe, overrides, cancellation);
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)

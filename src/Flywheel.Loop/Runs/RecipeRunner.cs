@@ -68,7 +68,7 @@ public sealed class RecipeRunner(FlywheelHome home)
         Experiment experiment = Experiment.Read(job.RunFolder) ?? Begin(job, cancellation);
         ProcessMemory.ResetPeak();
         bool isDone = TrainingResult.Read(job.RunFolder) is not null;
-        TrainedModel result = TrainingRun.Run(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
+        TrainedModel result = Train(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
         if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(job.RunFolder);
         return new FinishedRun(result, job.Base, job.RunFolder, data);
     }

@@ -125,7 +125,7 @@ public sealed class RankKillTests
         using var training = new TinyTraining(steps: 60);
         string broken = training.Home("broken-launcher");
         await File.WriteAllTextAsync(broken, "#!/bin/sh\necho 'no such interface: ib0' >&2\nexit 7\n", TestContext.Current.CancellationToken);
-        File.SetUnixFileMode(broken, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await Tool.RunAsync("chmod", ["+x", broken], ".");
         var output = new StringBuilder();
         using Process supervisor = training.Start("hopeless", output, "--ranks", "2", "--launcher", broken);
         await supervisor.WaitForExitAsync(TestContext.Current.CancellationToken);

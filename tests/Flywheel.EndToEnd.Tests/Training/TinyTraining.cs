@@ -60,7 +60,7 @@ internal sealed class TinyTraining : IDisposable
     public int LoggedSteps(string home)
     {
         string? run = Run(home);
-        return run is null || !File.Exists(TrainingLog.PathOf(run)) ? 0 : TrainingLog.Read(run).LastOrDefault()?.Step ?? 0;
+        return run is not null && TrainingLog.Read(run) is { Count: > 0 } lines ? lines[^1].Step : 0;
     }
 
     /// <summary>The program's <c>train</c> with this recipe; each rank has one thread.</summary>
