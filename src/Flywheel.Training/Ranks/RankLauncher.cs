@@ -35,7 +35,8 @@ public static class RankLauncher
     /// </summary>
     private static string[] MpirunOptions(string mpirun)
     {
-        if (!Output(mpirun, "--version").Contains("Open MPI", StringComparison.Ordinal)) return [];
+        string version = Output(mpirun, "--version");
+        if (!version.Contains("Open MPI", StringComparison.Ordinal) && !version.Contains("OpenRTE", StringComparison.Ordinal)) return [];
         string[] root = Environment.UserName == "root" ? ["--allow-run-as-root"] : [];
         return ["--oversubscribe", "--bind-to", "none", .. root];
     }

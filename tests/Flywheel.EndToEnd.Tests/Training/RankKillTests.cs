@@ -58,12 +58,12 @@ public sealed class RankKillTests
         var output = new StringBuilder();
         using (Process supervisor = training.Start("killed", output, "--ranks", "2", "--launcher", launcher))
         {
-            await UntilAsync(() => training.LoggedSteps("killed") >= 5, output);
+            await UntilAsync(() => training.LoggedSteps("killed") >= 5, output, supervisor);
             int[] ranks = training.RankProcesses();
             Kill(training.Processes("rank", "-n").First());
-            await UntilAsync(() => training.RankProcesses() is { Length: 2 } now && !now.Intersect(ranks).Any(), output);
+            await UntilAsync(() => training.RankProcesses() is { Length: 2 } now && !now.Intersect(ranks).Any(), output, supervisor);
             int reached = training.LoggedSteps("killed");
-            await UntilAsync(() => training.LoggedSteps("killed") >= Math.Min(reached + 5, 40), output);
+            await UntilAsync(() => training.LoggedSteps("killed") >= Math.Min(reached + 5, 40), output, supervisor);
             supervisor.Kill();
             await supervisor.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
@@ -87,7 +87,7 @@ public sealed class RankKillTests
         var output = new StringBuilder();
         using (Process supervisor = training.Start("stopped", output, "--ranks", "2", "--launcher", "mpirun.openmpi"))
         {
-            await UntilAsync(() => training.LoggedSteps("stopped") >= 5, output);
+            await UntilAsync(() => training.LoggedSteps("stopped") >= 5, output, supervisor);
             using Process interrupt = Process.Start("kill", ["-INT", $"{supervisor.Id}"]);
             await supervisor.WaitForExitAsync(TestContext.Current.CancellationToken);
             Assert.True(supervisor.ExitCode == 130, output.ToString());
@@ -145,9 +145,9 @@ public sealed class RankKillTests
         kill.WaitForExit();
     }
 
-    private static async Task UntilAsync(Func<bool> condition, StringBuilder output)
+    private static async Task UntilAsync(Func<bool> condition, StringBuilder output, Process? supervisor = null)
     {
         for (long started = Stopwatch.GetTimestamp(); !condition(); await Task.Delay(20, TestContext.Current.CancellationToken))
-            Assert.True(Stopwatch.GetElapsedTime(started).TotalMinutes < 3, $"waited for 3 minutes\n{output}");
+            Assert.True(supervisor?.HasExited != true && Stopwatch.GetElapsedTime(started).TotalMinutes < 3, $"waited in vain\n{output}");
     }
 }
