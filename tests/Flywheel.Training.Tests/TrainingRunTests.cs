@@ -156,7 +156,7 @@ public sealed class TrainingRunTests : IDisposable
         string expected = TrainingRun.Run(Job("whole", "next-token", steps: 40)).Hash, ballast = Path.Combine(_folder["run"], "ballast");
         using var disk = new SmallDisk(_folder["run"], 4 << 20);
         List<string> notes = [];
-        ModelFolder model = TrainingRun.Run(Job("run", "next-token", steps: 40), progress =>
+        TrainedModel model = TrainingRun.Run(Job("run", "next-token", steps: 40), progress =>
         {
             if (progress.Note is not null) notes.Add(progress.Note);
             if (progress.Line?.Step == 3) SmallDisk.Fill(ballast);

@@ -35,33 +35,45 @@ public static class RankLauncher
     /// </summary>
     private static string[] MpirunOptions(string mpirun)
     {
-        string version = Output(mpirun, "--version");
+        string version = Run(mpirun, "--version").Output;
         if (!version.Contains("Open MPI", StringComparison.Ordinal) && !version.Contains("OpenRTE", StringComparison.Ordinal)) return [];
         string[] root = Environment.UserName == "root" ? ["--allow-run-as-root"] : [];
         return ["--oversubscribe", "--bind-to", "none", .. root];
     }
 
-    /// <summary>How tasks of srun find each other: PMIx with Open MPI's library, PMI2 with MPICH's.</summary>
+    /// <summary>
+    /// How tasks of srun find each other: PMIx with Open MPI's library, PMI2 with MPICH's. Slurm lists plugins that then do not
+    /// load, so that each is tried.
+    /// </summary>
     private static string SlurmPlugin()
     {
-        string known = Output("srun", "--mpi=list");
-        bool pmix = known.Contains("pmix", StringComparison.Ordinal) && MpiLibrary.Exists(Launcher.OpenMpi), pmi2 = known.Contains("pmi2", StringComparison.Ordinal) && MpiLibrary.Exists(Launcher.Mpich);
-        return pmix ? "pmix" : pmi2 ? "pmi2" : throw new FlywheelException(
-            $"no MPI library fits this cluster: 'srun --mpi=list' says '{known.ReplaceLineEndings(" ").Trim()}'; pmix needs Open MPI (libopenmpi3), pmi2 needs MPICH (libmpich12)");
+        List<string> tried = [];
+        foreach ((string plugin, string[] libraries) in new[] { ("pmix", Launcher.OpenMpi), ("pmi2", Launcher.Mpich) })
+        {
+            if (!MpiLibrary.Exists(libraries))
+            {
+                tried.Add($"{plugin}: {libraries[0]} does not load");
+                continue;
+            }
+            (int code, string output) = Run("srun", $"--mpi={plugin}", "-N1", "-n1", "true");
+            if (code == 0) return plugin;
+            tried.Add($"{plugin}: {output.ReplaceLineEndings(" ").Trim()}");
+        }
+        throw new FlywheelException($"no MPI library fits this cluster ({string.Join("; ", tried)}); pmix needs Open MPI (libopenmpi3), pmi2 needs MPICH (libmpich12)");
     }
 
     internal static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
-    private static string Output(string program, string argument)
+    private static (int Code, string Output) Run(string program, params string[] arguments)
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(program, argument) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd() + errors.GetAwaiter().GetResult();
             process.WaitForExit();
-            return output;
+            return (process.ExitCode, output);
         }
         catch (System.ComponentModel.Win32Exception e)
         {
