@@ -56,6 +56,34 @@ public class GrammarTests
         }, iter: 2000);
     }
 
+    // What grammars look like, changed a little: read or refused, and then followed without a hang.
+    [Fact]
+    public void Parse_MutatedGrammar_IsReadAndFollowedOrRefused()
+    {
+        string good = JsonSchemaGrammar.Convert(new JsonObject { ["type"] = "array", ["items"] = new JsonObject { ["type"] = "number", ["minimum"] = 1 } });
+        string[] pieces = ["*", "+", "?", "{0,9}", "{3}", "(", ")", "|", "\n", "\"", "[", "]", "^", "\\", "::=", "value", "root", "# x", "\0", "\U0001F600", " "];
+        var random = new Random(11);
+        for (int i = 0; i < 3000; i++)
+        {
+            var text = new StringBuilder(good);
+            for (int change = random.Next(1, 6); change > 0; change--)
+            {
+                int at = random.Next(text.Length);
+                if (random.Next(2) == 0) text.Insert(at, pieces[random.Next(pieces.Length)]);
+                else text.Remove(at, Math.Min(random.Next(1, 9), text.Length - at));
+            }
+            try
+            {
+                var automaton = new GrammarAutomaton(Grammar.Parse(text.ToString()));
+                automaton.Advance(automaton.Start, "[1, 23, 4.5e1"u8);
+            }
+            catch (FlywheelException)
+            {
+                // the only way to fail
+            }
+        }
+    }
+
     [Fact]
     public void Split_AnyRange_MatchesExactlyItsCharacters()
     {

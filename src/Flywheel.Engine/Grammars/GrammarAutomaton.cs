@@ -31,10 +31,10 @@ internal sealed class GrammarState(GrammarStack?[] stacks, int numClasses)
 
     public GrammarStack?[] Stacks { get; } = stacks;
 
-    public bool Accepts { get; } = stacks.Contains(null);
+    public bool Accepts { get; } = Array.Exists(stacks, stack => stack is null);
 
     /// <summary>Some place is a hole: what comes next depends on what the hole stands for.</summary>
-    public bool HasHoles { get; } = stacks.Any(stack => stack is { IsHole: true });
+    public bool HasHoles { get; } = Array.Exists(stacks, stack => stack is { IsHole: true });
 
     public bool IsDead => Stacks.Length == 0;
 
@@ -211,13 +211,13 @@ internal sealed class GrammarAutomaton
     private GrammarState Intern()
     {
         if (_states.Count > MaxStates || _stacks.Count > 20 * MaxStates) Clear();
-        int[] numbers = new int[_next.Count];
+        Span<int> numbers = stackalloc int[_next.Count];
         int i = 0;
         foreach (GrammarStack? stack in _next) numbers[i++] = stack?.Number ?? 0;
-        Array.Sort(numbers);
-        string key = new(MemoryMarshal.Cast<int, char>(numbers));
-        ref GrammarState? known = ref CollectionsMarshal.GetValueRefOrAddDefault(_states, key, out _);
-        known ??= new GrammarState([.. _next.OrderBy(stack => stack?.Number ?? 0)], NumClasses);
+        numbers.Sort();
+        var lookup = _states.GetAlternateLookup<ReadOnlySpan<char>>();
+        ReadOnlySpan<char> key = MemoryMarshal.Cast<int, char>(numbers);
+        if (!lookup.TryGetValue(key, out GrammarState? known)) lookup[key] = known = new GrammarState([.. _next], NumClasses);
         _next.Clear();
         _seen.Clear();
         return known;

@@ -18,9 +18,9 @@ internal sealed class GrammarMasks
     private const int MaxMaskBytes = 16 << 20;
 
     /// <summary>States whose masks are made ahead, and how long that may take.</summary>
-    private const int StatesAhead = 300;
+    private const int StatesAhead = 600;
 
-    private static readonly TimeSpan TimeAhead = TimeSpan.FromMilliseconds(30);
+    private static readonly TimeSpan TimeAhead = TimeSpan.FromMilliseconds(60);
 
     private readonly Lock _lock = new();
     private readonly GrammarAutomaton _automaton;
