@@ -17,18 +17,18 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
     /// <exception cref="FlywheelException">Not JSON or not a conversation; the message names the field.</exception>
     public static Conversation Parse(string json)
     {
-        JsonNode? node;
+        JsonNode? row, messages, tools;
         try
         {
-            node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            row = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            (messages, tools) = row is JsonObject ? (row["messages"], row["tools"]) : (null, null); // a name may turn out to be no text
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
-        return node is not JsonObject row
-            ? throw new FlywheelException("expected a JSON object with the field 'messages'")
-            : FromJson(row["messages"] as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), row["tools"]);
+        if (row is not JsonObject) throw new FlywheelException("expected a JSON object with the field 'messages'");
+        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools);
     }
 
     /// <summary>Reads the array of messages of a request or a data row, and its functions.</summary>
