@@ -82,15 +82,15 @@ internal static class BenchCommand
     {
         var model = new Option<string>("--model") { Description = "Model folder", Required = true };
         var text = new Option<string>("--text") { Description = "Text file of the kind that the model writes", Required = true };
-        var command = new Command("quality", "Perplexity and divergence from fp32 of every weight format.\nExample: flywheel bench quality --model models/starter --text README.md") { model, text };
+        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: flywheel bench quality --model models/starter --text README.md") { model, text };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(text)!;
             if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a text");
             var figures = await QualityBenchmark.RunAsync(ModelFolder.Open(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), cancellation: cancellation);
-            Table table = new Table().AddColumns("weights", "perplexity", "against fp32", "divergence, nats a token", "same best token");
+            Table table = new Table().AddColumns("weights", "keys and values", "perplexity", "against fp32", "divergence, nats a token", "same best token");
             foreach (QualityFigures found in figures)
-                table.AddRow($"{found.Format}", $"{found.Perplexity:N3}", $"{found.Perplexity / figures[0].Perplexity - 1:+0.00%;-0.00%}", $"{found.Divergence:G3}", $"{found.SameBest:P1}");
+                table.AddRow($"{found.Format}", $"{found.Kv}", $"{found.Perplexity:N3}", $"{found.Perplexity / figures[0].Perplexity - 1:+0.00%;-0.00%}", $"{found.Divergence:G3}", $"{found.SameBest:P1}");
             AnsiConsole.Write(table);
         });
         return command;

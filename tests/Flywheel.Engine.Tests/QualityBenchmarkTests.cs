@@ -13,8 +13,8 @@ public class QualityBenchmarkTests
         ModelFolder model = ModelFolder.Open(TestFiles.Shared("models", "stories260K"));
         const string text = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big dog. The dog was very happy and wanted to play with her. Lily's mom said it was time to go home.";
         var figures = await QualityBenchmark.RunAsync(model, text, positions: 40);
-        Assert.Equal(Enum.GetValues<WeightFormat>(), figures.Select(found => found.Format));
-        QualityFigures Of(WeightFormat format) => figures.Single(found => found.Format == format);
+        Assert.Equal(Enum.GetValues<WeightFormat>(), figures.Where(found => found.Kv == KvType.Fp32).Select(found => found.Format));
+        QualityFigures Of(WeightFormat format, KvType kv = KvType.Fp32) => figures.Single(found => found.Format == format && found.Kv == kv);
         QualityFigures exact = Of(WeightFormat.Fp32), int8 = Of(WeightFormat.Q8_0), int4 = Of(WeightFormat.Q4_0);
         Assert.InRange(exact.Perplexity, 1.2, 20);
         Assert.Equal(0, exact.Divergence, 1e-12);
@@ -22,5 +22,10 @@ public class QualityBenchmarkTests
         Assert.InRange(int8.Perplexity / exact.Perplexity, 0.99, 1.01);
         Assert.InRange(int8.Divergence, 0, 0.005);
         Assert.InRange(int4.Divergence, int8.Divergence, 0.5);
+        QualityFigures half = Of(WeightFormat.Fp32, KvType.Fp16), bytes = Of(WeightFormat.Fp32, KvType.Int8);
+        Assert.InRange(half.Perplexity / exact.Perplexity, 0.9999, 1.0001);
+        Assert.InRange(half.Divergence, 0, 1e-6);
+        Assert.InRange(bytes.Perplexity / exact.Perplexity, 0.995, 1.005);
+        Assert.InRange(bytes.Divergence, half.Divergence, 5e-3);
     }
 }

@@ -2,12 +2,13 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine.Bench;
 
-/// <summary>What a weight format costs in accuracy, against fp32.</summary>
+/// <summary>What rounding of weights, or of keys and values, costs in accuracy, against fp32.</summary>
 /// <param name="Format">How weights are held.</param>
+/// <param name="Kv">How keys and values are held.</param>
 /// <param name="Perplexity">exp of the mean negative log-probability of the texts' tokens.</param>
 /// <param name="Divergence">Mean Kullback-Leibler divergence from fp32's distribution of the next token, nats.</param>
 /// <param name="SameBest">Part of the positions where the most likely token is fp32's.</param>
-public sealed record QualityFigures(WeightFormat Format, double Perplexity, double Divergence, double SameBest);
+public sealed record QualityFigures(WeightFormat Format, KvType Kv, double Perplexity, double Divergence, double SameBest);
 
 /// <summary>Measures quality instead of assuming it.</summary>
 public static class QualityBenchmark
@@ -30,15 +31,22 @@ public static class QualityBenchmark
 
         var figures = new List<QualityFigures>();
         float[][] exact = [];
-        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        EngineOptions[] variants =
+        [
+            .. Enum.GetValues<WeightFormat>().Select(format => new EngineOptions { Weights = format, Kv = KvType.Fp32 }),
+            new() { Weights = WeightFormat.Fp32, Kv = KvType.Fp16 },
+            new() { Weights = WeightFormat.Fp32, Kv = KvType.Int8 },
+            new(), // what is served
+        ];
+        foreach (EngineOptions options in variants)
         {
-            await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = format });
+            await using InferenceEngine engine = InferenceEngine.Load(model, options);
             double sum = 0;
             foreach (int[] piece in pieces) sum -= (await engine.ScoreAsync(piece, cancellation)).Sum(logprob => (double)logprob);
             var logits = new float[prefixes.Length][];
             for (int i = 0; i < prefixes.Length; i++) logits[i] = await engine.LogitsAsync(prefixes[i], cancellation);
-            if (format == WeightFormat.Fp32) exact = logits;
-            figures.Add(new QualityFigures(format, Math.Exp(sum / pieces.Sum(piece => piece.Length - 1)),
+            if (figures.Count == 0) exact = logits;
+            figures.Add(new QualityFigures(options.Weights, options.KvType, Math.Exp(sum / pieces.Sum(piece => piece.Length - 1)),
                 exact.Zip(logits, Divergence).Average(), exact.Zip(logits, (a, b) => Best(a) == Best(b) ? 1.0 : 0).Average()));
         }
         return figures;
