@@ -9,6 +9,9 @@ internal static class ExitCodes
     /// <summary>Bad input or environment; the message says what to mend.</summary>
     public const int UserError = 2;
 
+    /// <summary>Ranks were lost again and again; another machine may do (EX_TEMPFAIL of sysexits.h).</summary>
+    public const int RanksLost = 75;
+
     /// <summary>Ctrl-C, as shells count it.</summary>
     public const int Cancelled = 130;
 }

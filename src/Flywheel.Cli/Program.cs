@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Flywheel.Cli;
 using Flywheel.Model;
+using Flywheel.Training;
 using Spectre.Console;
 
 var root = new RootCommand("Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.");
@@ -22,7 +23,7 @@ try
 catch (FlywheelException e)
 {
     errors.MarkupLineInterpolated($"[red]error:[/] {e.Message}");
-    return ExitCodes.UserError;
+    return e is RanksLostException ? ExitCodes.RanksLost : ExitCodes.UserError;
 }
 catch (OperationCanceledException)
 {

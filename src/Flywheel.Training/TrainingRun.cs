@@ -144,6 +144,7 @@ public sealed class TrainingRun
             using (_train = OpenData(_job.TrainData))
             using (_validation = _job.ValidationData is { } path ? OpenData(path) : null)
             {
+                RequireMemory();
                 TorchLibrary.Load(Claim());
                 Train();
             }
@@ -152,6 +153,14 @@ public sealed class TrainingRun
         {
             throw new FlywheelException($"{_job.RunFolder}: the disk is full; the last whole checkpoint is kept, make room and run the same command again", e);
         }
+    }
+
+    /// <summary>Ranks on one machine share what is free there.</summary>
+    private void RequireMemory()
+    {
+        ulong machine = BitConverter.ToUInt64(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Environment.MachineName)));
+        int numLocal = _world.Map(_world.Size, _ => machine).Count(other => other == machine);
+        TrainingMemory.Estimate(_config, _recipe, _world.Size).Require(_job.Recipe.Name, TrainingMemory.Available(), numLocal);
     }
 
     /// <summary>One world at a time: the ranks of one whose launcher died may take a moment to follow it.</summary>

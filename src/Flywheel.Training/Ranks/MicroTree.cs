@@ -37,6 +37,25 @@ internal static class MicroTree
         return nodes;
     }
 
+    /// <summary>Sums that a rank holds at once while it goes through its block: the one that a pair is added in, and those that wait.</summary>
+    public static int NumSums(int numMicros, int rank, int size)
+    {
+        (int first, int end) = CollectivesExtensions.Block(numMicros, rank, size);
+        int most = 0;
+        List<MicroNode> waiting = [];
+        for (int micro = first; micro < end; micro++)
+        {
+            bool isSecond = (micro & 1) == 1 && micro > first;
+            if ((micro & 1) == 0 && micro + 1 < end) continue; // its pair follows into the same sum
+            MicroNode node = isSecond ? new MicroNode(0, micro).Parent : new MicroNode(0, micro);
+            for (; waiting.Count > 0 && node.IsRightOf(waiting[^1]); node = node.Parent) waiting.RemoveAt(waiting.Count - 1);
+            if (micro + 1 == end) break;
+            waiting.Add(node);
+            most = Math.Max(most, waiting.Count);
+        }
+        return 1 + most;
+    }
+
     /// <summary>Adds the nodes of all ranks up to the root.</summary>
     /// <param name="numMicros">Of the whole step; at least 1.</param>
     /// <param name="parts">The value of each node.</param>

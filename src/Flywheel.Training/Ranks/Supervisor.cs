@@ -4,6 +4,9 @@ using Flywheel.Model;
 
 namespace Flywheel.Training;
 
+/// <summary>Ranks that die again and again: nothing in the recipe, but a machine that another one may replace.</summary>
+public sealed class RanksLostException(string message) : FlywheelException(message);
+
 /// <summary>
 /// Trains with several ranks and outlives them. MPI ends all ranks when one dies; the supervisor, which is none of them,
 /// then starts the world again from the newest good checkpoint and says what the loss cost.
@@ -52,7 +55,7 @@ public sealed class Supervisor
             lost += seconds;
             string what = $"ranks were lost (exit code {attempt.ExitCode}) after step {attempt.LastLine?.Step ?? before}";
             if (withoutProgress >= MaxLossesWithoutProgress)
-                throw new FlywheelException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up. The last that they wrote:\n{string.Join('\n', attempt.LastErrors)}");
+                throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up. The last that they wrote:\n{string.Join('\n', attempt.LastErrors)}");
             restarts++;
             Note($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts})");
             cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(withoutProgress)); // a machine that is going down needs a moment

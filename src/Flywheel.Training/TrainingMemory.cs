@@ -1,0 +1,108 @@
+// N tokens of a micro-batch, C channels, H query heads, K key/value heads, D head dim, F feed-forward width, V vocabulary.
+using System.Globalization;
+using Flywheel.Model;
+
+namespace Flywheel.Training;
+
+/// <summary>What one rank of a training holds at its fullest, in bytes, counted before it starts.</summary>
+public sealed record TrainingMemory
+{
+    /// <summary>libtorch, .NET, and what their allocators hold back, as measured.</summary>
+    private const long RuntimeBytes = 420L << 20;
+
+    /// <summary>The collector leaves arrays lie while there is room; under pressure it does not.</summary>
+    private const long MaxLoadingBytes = 512L << 20;
+
+    /// <summary>All weights, in fp32.</summary>
+    public required long Weights { get; init; }
+
+    /// <summary>Of a backward pass, and the partial sums over micro-batches and ranks.</summary>
+    public required long Gradients { get; init; }
+
+    /// <summary>This rank's share of the optimiser's state.</summary>
+    public required long Optimizer { get; init; }
+
+    /// <summary>The copy of this rank's share from which a checkpoint is written.</summary>
+    public required long Checkpoint { get; init; }
+
+    /// <summary>What the forward and the backward pass of a micro-batch make: libtorch frees it when both are done.</summary>
+    public required long Activations { get; init; }
+
+    /// <summary>Arrays through which weights are read at the start and written at the end.</summary>
+    public required long Loading { get; init; }
+
+    public long Runtime => RuntimeBytes;
+
+    public long Total => Weights + Gradients + Optimizer + Checkpoint + Activations + Loading + Runtime;
+
+    /// <param name="config">The model's shape.</param>
+    /// <param name="recipe">Batch, optimiser, adapters.</param>
+    /// <param name="numRanks">That share the training.</param>
+    public static TrainingMemory Estimate(ModelConfig config, TrainRecipe recipe, int numRanks = 1)
+    {
+        const long float32 = sizeof(float);
+        long trained = config.NumParameters, matrices = 0;
+        var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        if (recipe.Lora is { } lora)
+        {
+            trained = shapes.Where(tensor => tensor.Value.Length == 2 && lora.Targets.Any(target => tensor.Key.EndsWith($".{target}.weight", StringComparison.Ordinal)))
+                .Sum(tensor => lora.Rank * (tensor.Value[0] + tensor.Value[1]));
+        }
+        else if (recipe.Optimizer == TrainRecipe.Muon)
+            matrices = shapes.Where(tensor => tensor.Key.EndsWith("_proj.weight", StringComparison.Ordinal)).Sum(tensor => tensor.Value[0] * tensor.Value[1]);
+        int numMicros = (recipe.BatchTokens + recipe.MicroTokens - 1) / recipe.MicroTokens;
+        long state = float32 * (matrices + 2 * (trained - matrices) + (recipe.AverageDecay > 0 ? trained : 0));
+        return new TrainingMemory
+        {
+            Weights = float32 * config.NumParameters,
+            Gradients = float32 * trained * Enumerable.Range(0, numRanks).Max(rank => MicroTree.NumSums(numMicros, rank, numRanks))
+                + float32 * trained / numRanks * Enumerable.Range(1, numRanks - 1).Sum(rank => MicroTree.Nodes(numMicros, rank, numRanks).Count),
+            Optimizer = state / numRanks,
+            Checkpoint = (float32 * trained + state) / numRanks,
+            Activations = float32 * ActivationFloats(config, recipe),
+            Loading = Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes),
+        };
+    }
+
+    private static long ActivationFloats(ModelConfig config, TrainRecipe recipe)
+    {
+        const int headRows = 512; // OutputHead's chunk
+        long n = recipe.MicroTokens, c = config.HiddenSize, f = config.IntermediateSize, v = config.VocabSize;
+        long heads = (long)config.NumHeads * config.HeadDim, qkv = (config.NumHeads + 2L * config.NumKvHeads) * config.HeadDim;
+        // Forward: two normalised inputs, two sums and what is added to them; the projection and its heads, repeated for their
+        // groups; what attention gives; gate, up and their product. Backward: the gradients of all of these but the sums' and
+        // attention's, which libtorch frees on its way.
+        long forward = n * (6 * c + qkv + 4 * heads + 3 * f), back = n * (2 * c + qkv + 3 * heads + 2 * f);
+        long kept = recipe.GradientCheckpointing ? config.NumLayers * n * c + forward + back : config.NumLayers * (forward + back);
+        // The logits of a chunk, and the output matrix's and the embedding's gradients on their way.
+        long head = Math.Min(n, headRows) * v + (recipe.Lora is null ? 2 * v * c : 0) + 3 * n * c;
+        return kept + head;
+    }
+
+    /// <param name="name">Of the recipe.</param>
+    /// <param name="available">Bytes that are free on this machine.</param>
+    /// <param name="numLocalRanks">Ranks that share them.</param>
+    /// <exception cref="FlywheelException">It does not fit; the message has the arithmetic.</exception>
+    public void Require(string name, long available, int numLocalRanks = 1)
+    {
+        if (available <= 0 || Total * numLocalRanks <= available) return;
+        string each = numLocalRanks > 1 ? $" in each of {numLocalRanks} ranks on this machine, {Text(Total * numLocalRanks)} together" : "";
+        throw new FlywheelException($"recipe '{name}' needs {Text(Total)} of memory{each}, and {Text(available)} are free: {this}; "
+            + "less: a smaller train.micro_tokens, train.gradient_checkpointing: true, train.lora, a smaller model, or ranks on more machines");
+    }
+
+    public override string ToString() =>
+        $"weights {Text(Weights)} + gradients {Text(Gradients)} + optimiser {Text(Optimizer)} + checkpoint copy {Text(Checkpoint)} + activations {Text(Activations)} + loading {Text(Loading)} + libraries {Text(Runtime)}";
+
+    private static string Text(long bytes) => bytes >= 1L << 30 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):F2} GiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):F0} MiB");
+
+    /// <summary>Bytes that a new process may take here: what the system calls available, within the container's limit; 0 where nobody says.</summary>
+    public static long Available()
+    {
+        const string file = "/proc/meminfo", field = "MemAvailable:";
+        long limit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (!File.Exists(file) || File.ReadLines(file).FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal)) is not { } line) return limit;
+        long available = 1024 * long.Parse(line.AsSpan(field.Length).Trim().ToString().Split(' ')[0], CultureInfo.InvariantCulture);
+        return limit > 0 ? Math.Min(available, limit) : available;
+    }
+}

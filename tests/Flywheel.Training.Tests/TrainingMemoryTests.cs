@@ -1,0 +1,43 @@
+using Flywheel.Model;
+
+namespace Flywheel.Training.Tests;
+
+public sealed class TrainingMemoryTests
+{
+    private static readonly TrainRecipe s_recipe = new() { Objective = "next-token", Steps = 10, BatchTokens = 8192, MicroTokens = 2048 };
+
+    private static readonly ModelConfig s_large = TestModels.Tiny with { HiddenSize = 4096, IntermediateSize = 16384, NumLayers = 32, NumHeads = 32, NumKvHeads = 8, HeadDim = 128, VocabSize = 100_000 };
+
+    /// <summary>Bytes that follow from the definition: 4 a weight, 4 a gradient and sum, 8 for the moments, 12 for a checkpoint's copy.</summary>
+    [Fact]
+    public void Estimate_OfTheState_IsExact()
+    {
+        long parameters = s_large.NumParameters;
+        TrainingMemory one = TrainingMemory.Estimate(s_large, s_recipe), four = TrainingMemory.Estimate(s_large, s_recipe, 4);
+        Assert.Equal((4 * parameters, 2 * 4 * parameters, 8 * parameters, 12 * parameters), (one.Weights, one.Gradients, one.Optimizer, one.Checkpoint)); // 4 micro-batches: the sum of two waits
+        Assert.Equal((4 * parameters, 4 * parameters + 3 * parameters, 2 * parameters, 3 * parameters), (four.Weights, four.Gradients, four.Optimizer, four.Checkpoint)); // one micro-batch each: nothing waits, three parts arrive
+    }
+
+    [Fact]
+    public void Require_MoreThanThereIs_ShowsTheArithmetic()
+    {
+        var error = Assert.Throws<FlywheelException>(() => TrainingMemory.Estimate(s_large, s_recipe, 2).Require("large", 24L << 30, 2));
+        Assert.Matches(@"recipe 'large' needs \d+\.\d\d GiB of memory in each of 2 ranks on this machine, \d+\.\d\d GiB together, and 24\.00 GiB are free: weights 2\d\.\d\d GiB \+ gradients .* \+ optimiser .* \+ checkpoint copy .* \+ activations .* \+ loading 512 MiB \+ libraries 420 MiB; less: a smaller train.micro_tokens", error.Message);
+        TrainingMemory.Estimate(TestModels.Tiny, s_recipe).Require("tiny", 1L << 30);
+    }
+
+    [Fact]
+    public void Available_HereAndNow_IsWhatTheSystemHas() => Assert.InRange(TrainingMemory.Available(), 1L << 28, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+
+    /// <summary>What makes training smaller is counted as such.</summary>
+    [Fact]
+    public void Estimate_OfSmallerSettings_IsSmaller()
+    {
+        TrainingMemory plain = TrainingMemory.Estimate(s_large, s_recipe);
+        Assert.True(TrainingMemory.Estimate(s_large, s_recipe with { GradientCheckpointing = true }).Activations < plain.Activations / 5);
+        Assert.True(TrainingMemory.Estimate(s_large, s_recipe with { MicroTokens = 1024 }).Activations < plain.Activations);
+        Assert.True(TrainingMemory.Estimate(s_large, s_recipe with { Optimizer = TrainRecipe.Muon }).Optimizer < plain.Optimizer * 0.6);
+        TrainingMemory adapter = TrainingMemory.Estimate(s_large, s_recipe with { Lora = new LoraRecipe { Rank = 8, Targets = ["q_proj"] } });
+        Assert.Equal(8L * (4096 + 4096) * 32 * 8, adapter.Optimizer);
+    }
+}
