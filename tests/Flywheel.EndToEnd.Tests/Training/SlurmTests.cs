@@ -33,7 +33,7 @@ public sealed class SlurmTests : IAsyncLifetime
     [Fact]
     public async Task Job_RankNodeAndJobLost_EndsWithTheSameCurveAndWeights()
     {
-        using var training = new TinyTraining(steps: 150);
+        using var training = new TinyTraining(steps: 90);
         string expected = (await training.UndisturbedAsync()).Model, log = _folder["job.log"];
         // The launcher would build first; a job runs what is there.
         Directory.CreateDirectory(_folder["project"]);
@@ -47,7 +47,7 @@ public sealed class SlurmTests : IAsyncLifetime
         Kill(ranks[0]);
         await UntilAsync(() => !training.RankProcesses().Intersect(ranks).Any() && Tasks(training, "node2").Length > 0, log);
         int reached = training.LoggedSteps("job");
-        await UntilAsync(() => training.LoggedSteps("job") >= Math.Min(reached + 10, 90), log);
+        await UntilAsync(() => training.LoggedSteps("job") >= Math.Min(reached + 5, 50), log);
 
         // The node is gone: its daemon, what the daemon started, its ranks.
         Kill(int.Parse(await File.ReadAllTextAsync(Path.Combine(_cluster!, "node2.pid"), TestContext.Current.CancellationToken)));
@@ -56,7 +56,7 @@ public sealed class SlurmTests : IAsyncLifetime
         await Tool.RunAsync(Script, ["node", _cluster!, "node2"], ".");
         await UntilAsync(() => Restarts(job) > 0 && Tasks(training, "node2").Length > 0, log);
         reached = training.LoggedSteps("job");
-        await UntilAsync(() => training.LoggedSteps("job") >= Math.Min(reached + 5, 130), log);
+        await UntilAsync(() => training.LoggedSteps("job") >= Math.Min(reached + 3, 75), log);
 
         int before = Restarts(job);
         await SlurmAsync("scontrol", "requeue", job);
