@@ -82,18 +82,26 @@ internal static class BenchCommand
     {
         var model = new Option<string>("--model") { Description = "Model folder", Required = true };
         var text = new Option<string>("--text") { Description = "Text file of the kind that the model writes", Required = true };
-        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: flywheel bench quality --model models/starter --text README.md") { model, text };
+        var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-perplexity scores the same blocks on the same tokens" };
+        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: flywheel bench quality --model models/starter --text README.md --vs ../llama.cpp/build") { model, text, versus };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(text)!;
             if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a text");
-            var figures = await QualityBenchmark.RunAsync(ModelFolder.Open(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), cancellation: cancellation);
+            var figures = await QualityBenchmark.RunAsync(ModelFolder.Open(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), parse.GetValue(versus), cancellation: cancellation);
             Table table = new Table().AddColumns("weights", "keys and values", "perplexity", "against fp32", "divergence, nats a token", "same best token");
+            if (parse.GetValue(versus) is not null) table.AddColumns("llama.cpp's perplexity", "ours against it", "its divergence");
             foreach (QualityFigures found in figures)
-                table.AddRow($"{found.Format}", $"{found.Kv}", $"{found.Perplexity:N3}", $"{found.Perplexity / figures[0].Perplexity - 1:+0.00%;-0.00%}", $"{found.Divergence:G3}", $"{found.SameBest:P1}");
+            {
+                List<string> row = [$"{found.Format}", $"{found.Kv}", $"{found.Perplexity:N3}", Change(found.Perplexity, figures[0].Perplexity), $"{found.Divergence:G3}", $"{found.SameBest:P1}"];
+                if (found.Theirs is var (perplexity, divergence)) row.AddRange([$"{perplexity:N3}", Change(found.Perplexity, perplexity), $"{divergence:G3}"]);
+                table.AddRow([.. row]);
+            }
             AnsiConsole.Write(table);
         });
         return command;
+
+        static string Change(double value, double from) => $"{value / from - 1:+0.00%;-0.00%}";
     }
 
     private static Command Serve()

@@ -77,7 +77,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         var arena = new NativeArena();
         try
         {
-            DecoderWeights weights = DecoderWeights.Load(arena, PanelMemory.Fresh(arena), table, config, file, options.Weights);
+            DecoderWeights weights = DecoderWeights.Load(arena, table, config, file, options.Weights, model?.Hash, new PanelCache(Path.Combine(new FlywheelHome().Cache, "panels")));
             DecoderWeights? small = draft?.Load(arena, table);
             return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, small?.Shape, options, available - needed), small));
         }

@@ -16,7 +16,11 @@ internal sealed class KernelTeam : IDisposable
     /// <summary>Most pieces of a phase.</summary>
     public const int MaxPieces = 60_000;
 
-    private const int SpinsBeforeYield = 500;
+    /// <summary>
+    /// A few hundred microseconds, longer than most phases: who yields sooner gives its core for a scheduler's turn to
+    /// whatever runs in the background, and the others wait for it.
+    /// </summary>
+    private const int SpinsBeforeYield = 10_000;
     private const int Idle = int.MaxValue;
     private const int FewestRunsAlone = 64, MostRunsAlone = 1024;
     private const double StallsTolerated = 0.05, NewestShare = 0.1;

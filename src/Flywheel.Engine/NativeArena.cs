@@ -11,6 +11,7 @@ internal sealed unsafe partial class NativeArena : IDisposable
 
     private readonly Lock _lock = new();
     private readonly List<nint> _blocks = [];
+    private readonly List<IDisposable> _kept = [];
 
     public long NumBytes { get; private set; }
 
@@ -30,10 +31,18 @@ internal sealed unsafe partial class NativeArena : IDisposable
         return (T*)block;
     }
 
+    /// <summary>Something that is to end with the memory.</summary>
+    public void Keep(IDisposable resource)
+    {
+        lock (_lock) _kept.Add(resource);
+    }
+
     public void Dispose()
     {
         lock (_lock)
         {
+            foreach (IDisposable resource in _kept) resource.Dispose();
+            _kept.Clear();
             foreach (nint block in _blocks) NativeMemory.AlignedFree((void*)block);
             _blocks.Clear();
         }

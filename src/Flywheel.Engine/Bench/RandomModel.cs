@@ -51,7 +51,7 @@ public static class RandomModel
         GgufWriter.Write(path, metadata, [.. config.Tensors().Select(tensor =>
         {
             bool isVector = tensor.Shape.Length == 1;
-            TensorType type = isVector ? TensorType.F32 : WeightMixture.TypeOf(format, config, tensor.Name, tensor.Shape[^1]);
+            TensorType type = isVector ? TensorType.F32 : WeightMixture.TypeOf(format, config, tensor.Name, tensor.Shape);
             return (GgufNames.ToGguf(tensor.Name), type, tensor.Shape, (Action<Stream>)(stream => Fill(stream, type, tensor.Shape, isVector)));
         })]);
         return path;

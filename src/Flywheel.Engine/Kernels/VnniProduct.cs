@@ -12,6 +12,9 @@ internal sealed class VnniProduct
     // Vector registers: sums of floats are 0 to 11, of integers 12 to 23.
     private const int FirstInt = 12, Sixteen = 24, UpperMask = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29, Scale = 30, Weights = 31;
 
+    /// <summary>How far ahead weights are fetched: further than the hardware does by itself, near enough to be still there.</summary>
+    private const int Ahead = 2048;
+
     private const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Blocks = Rcx, XStride = Rax, XStride3 = R11, MetaStride = Rbx, MetaStride3 = Rbp, Small = R15, SmallEnd = Rdi;
 
     private static readonly Gpr[] X = [R8, R9, R10], Meta = [R12, R13, R14], Saved = [Rbx, Rbp, R12, R13, R14, R15];
@@ -130,7 +133,7 @@ internal sealed class VnniProduct
     {
         if (_type == TensorType.Q8_0)
         {
-            _code.Prefetch(new Address(W, group * Vector + 2048));
+            _code.Prefetch(new Address(W, group * Vector + Ahead));
             _code.LoadInts(Weights, new Address(W, group * Vector));
         }
         else
@@ -138,7 +141,7 @@ internal sealed class VnniProduct
             int pair = group % (Groups / 2);
             _code.LoadInts(Pairs, new Address(W, pair * Vector));
             if (group >= Groups / 2) _code.ShiftWordsRight(Pairs, Pairs, 4);
-            else _code.Prefetch(new Address(W, pair * Vector + 2048));
+            else _code.Prefetch(new Address(W, pair * Vector + Ahead));
             _code.And(Weights, Pairs, LowNibbles);
             if (_type is TensorType.Q5_0 or TensorType.Q5_K) AddFifthBits(group);
             if (_type == TensorType.Q6_K) AddUpperBits(group);
@@ -149,7 +152,7 @@ internal sealed class VnniProduct
     private void AddFifthBits(int group)
     {
         const int plane = Vector * Groups / 2;
-        if (group == 0) _code.Prefetch(new Address(W, plane + 2048));
+        if (group == 0) _code.Prefetch(new Address(W, plane + Ahead));
         _code.LoadMask(new Address(W, plane + group * sizeof(ulong)));
         _code.AddBytesMasked(Weights, Sixteen);
     }
@@ -158,7 +161,7 @@ internal sealed class VnniProduct
     {
         var plane = new Address(W, Vector * Groups / 2 + group / (Groups / 2) * Vector);
         int pair = group % (Groups / 2);
-        if (pair == 0) _code.Prefetch(plane.Plus(2048));
+        if (pair == 0) _code.Prefetch(plane.Plus(Ahead));
         _code.LoadInts(Temporary, plane);
         // Whole words shift; the mask takes off what crosses bytes.
         if (pair < 2) _code.ShiftWordsLeft(Temporary, Temporary, (byte)(4 - 2 * pair));

@@ -99,6 +99,26 @@ internal sealed unsafe class DecoderWeights
     /// <summary>Bytes of weights that one token's step reads.</summary>
     public long BytesPerStep => Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
 
+    /// <summary>Packs a model's weights, or maps them when they have been packed before.</summary>
+    /// <param name="arena">Holds or keeps them.</param>
+    /// <param name="kernels">Whose panels they become.</param>
+    /// <param name="config">Shape.</param>
+    /// <param name="file">Weights.</param>
+    /// <param name="format">What to round them to, unless the file holds blocks.</param>
+    /// <param name="model">Names the content of <paramref name="file"/>; null keeps nothing.</param>
+    /// <param name="cache">Where packed weights are kept.</param>
+    /// <exception cref="FlywheelException">A tensor is missing or has another shape than expected.</exception>
+    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format, string? model, PanelCache cache)
+    {
+        if (model is null) return Load(arena, PanelMemory.Fresh(arena), kernels, config, file, format);
+        string key = $"{model}-{format}-{kernels.IntPanel}x{kernels.Int8Bias}";
+        PanelMemory? mapped = cache.TryOpen(arena, key);
+        PanelMemory memory = mapped ?? PanelMemory.Fresh(arena);
+        DecoderWeights weights = Load(arena, memory, kernels, config, file, format);
+        if (mapped is null) cache.Save(key, memory);
+        return weights;
+    }
+
     /// <exception cref="FlywheelException">A tensor is missing or has another shape than expected.</exception>
     public static DecoderWeights Load(NativeArena arena, PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
     {

@@ -26,7 +26,7 @@ internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernel
     /// <summary>Files of blocks are taken as they are. Whatever has no panels, or cannot keep its blocks, becomes fp32, which is exact.</summary>
     private static TensorType TypeOf(ModelConfig config, IWeightFile file, WeightFormat format, TensorInfo tensor, bool spreads)
     {
-        if (!file.Tensors.Values.Any(any => any.Type.IsQuantized())) return WeightMixture.TypeOf(format, config, tensor.Name, tensor.NumColumns);
+        if (!file.Tensors.Values.Any(any => any.Type.IsQuantized())) return WeightMixture.TypeOf(format, config, tensor.Name, tensor.Shape);
         return spreads || tensor.Type == TensorType.Q5_1 ? TensorType.F32 : tensor.Type;
     }
 

@@ -6,12 +6,12 @@ internal sealed unsafe class PanelMemory
     /// <summary>Panels start on cache lines.</summary>
     private const int Alignment = 64;
 
-    private readonly NativeArena _arena;
+    private readonly NativeArena? _arena;
     private readonly byte* _mapped;
     private readonly long _mappedBytes;
     private readonly List<(nint Start, long NumBytes)> _taken = [];
 
-    private PanelMemory(NativeArena arena, byte* mapped, long mappedBytes)
+    private PanelMemory(NativeArena? arena, byte* mapped, long mappedBytes)
     {
         (_arena, _mappedBytes) = (arena, mappedBytes);
         _mapped = mapped;
@@ -24,6 +24,8 @@ internal sealed unsafe class PanelMemory
 
     public static PanelMemory Fresh(NativeArena arena) => new(arena, null, 0);
 
+    public static PanelMemory Mapped(byte* start, long numBytes) => new(null, start, numBytes);
+
     /// <summary>All that was taken, in order.</summary>
     public IReadOnlyList<(nint Start, long NumBytes)> Taken => _taken;
 
@@ -31,7 +33,7 @@ internal sealed unsafe class PanelMemory
     {
         bytes = (bytes + Alignment - 1) / Alignment * Alignment;
         if (IsFilled && bytes > _mappedBytes - NumBytes) throw new InvalidOperationException("a mapped file of packed weights is shorter than its key says");
-        nint start = IsFilled ? (nint)(_mapped + NumBytes) : (nint)_arena.Allocate<byte>(bytes);
+        nint start = IsFilled ? (nint)(_mapped + NumBytes) : (nint)_arena!.Allocate<byte>(bytes);
         _taken.Add((start, bytes));
         NumBytes += bytes;
         return start;

@@ -1,6 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-using Flywheel.Engine.Kernels;
 using Flywheel.Model;
 
 namespace Flywheel.Engine;
@@ -36,35 +34,18 @@ public enum WeightFormat
 /// <summary>The type of each matrix: the mixtures of llama.cpp's quantiser.</summary>
 public static class WeightMixture
 {
-    private const string LayerPrefix = "model.layers.";
+    /// <summary>The kind of GGUF file that holds a model in this format.</summary>
+    public static ExportType ExportTypeOf(WeightFormat format) => ExportType.Parse(format == WeightFormat.Fp32 ? "f32" : format.ToString());
 
     /// <param name="format">What the whole model is to be held in.</param>
     /// <param name="config">Its shape.</param>
     /// <param name="name">A matrix, by Hugging Face's name.</param>
-    /// <param name="columns">Its inputs.</param>
-    public static TensorType TypeOf(WeightFormat format, ModelConfig config, string name, long columns)
+    /// <param name="shape">Its shape.</param>
+    public static TensorType TypeOf(WeightFormat format, ModelConfig config, string name, long[] shape)
     {
-        // Errors of the output reach every token.
-        bool isOutput = name == (config.TieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
-        TensorType type = format switch
-        {
-            WeightFormat.Fp32 => TensorType.F32,
-            WeightFormat.Bf16 => TensorType.BF16,
-            WeightFormat.F16 => TensorType.F16,
-            WeightFormat.Q8_0 => TensorType.Q8_0,
-            _ when format == WeightFormat.Q6_K || isOutput || (format == WeightFormat.Q4_K_M && HasMoreBits(name, config.NumLayers)) => TensorType.Q6_K,
-            WeightFormat.Q4_0 => TensorType.Q4_0,
-            _ => TensorType.Q4_K,
-        };
-        if (!PanelLayout.HasSuperBlocks(type) || columns % type.BlockSize() == 0) return type;
-        return type == TensorType.Q6_K ? TensorType.Q8_0 : TensorType.Q5_0;
-    }
-
-    /// <summary>Values and down projections of the first and last eighth of the layers and of every third between.</summary>
-    private static bool HasMoreBits(string name, int numLayers)
-    {
-        if (!name.EndsWith(".v_proj.weight", StringComparison.Ordinal) && !name.EndsWith(".down_proj.weight", StringComparison.Ordinal)) return false;
-        int layer = int.Parse(name.AsSpan(LayerPrefix.Length, name.IndexOf('.', LayerPrefix.Length) - LayerPrefix.Length), CultureInfo.InvariantCulture);
-        return layer < numLayers / 8 || layer >= 7 * numLayers / 8 || (layer - numLayers / 8) % 3 == 2;
+        ExportType kind = ExportTypeOf(format);
+        TensorType type = kind.Choose(config, name, shape);
+        // Where a file must fall back to fp16 for rows of odd length, panels are padded.
+        return kind.Matrix.IsQuantized() && type == TensorType.F16 ? TensorType.Q8_0 : type;
     }
 }
