@@ -9,22 +9,39 @@ internal static class ImportCommand
 {
     public static Command Create()
     {
-        var from = new Argument<string>("from") { Description = "A Hugging Face model folder, or a GGUF file" };
-        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder or a GGUF file.\nExample: flywheel import ~/models/SmolLM2-135M-Instruct") { from };
-        command.SetAction(parse => Run(parse.GetValue(from)!));
+        var from = new Argument<string>("from") { Description = "A Hugging Face model folder, a GGUF file, or hf:owner/name with @revision or :file.gguf" };
+        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from };
+        command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(from)!, cancellation));
         return command;
     }
 
-    private static void Run(string from)
+    private static async Task RunAsync(string from, CancellationToken cancellation)
     {
-        ModelFolder model = ModelImport.Import(from, new FlywheelHome().Models, TimeProvider.System.GetUtcNow());
+        var home = new FlywheelHome();
+        string? source = null, fetched = null;
+        if (HubReference.IsOne(from))
+        {
+            (from, source) = await FetchAsync(HubReference.Parse(from), Path.Combine(home.Cache, "hub"), cancellation);
+            fetched = Path.GetDirectoryName(File.Exists(from) ? Path.GetDirectoryName(from) : from);
+        }
+        ModelFolder model = ModelImport.Import(from, home.Models, TimeProvider.System.GetUtcNow(), source);
+        if (fetched is not null) Directory.Delete(fetched, recursive: true); // the model has it all
         Report(model);
+    }
+
+    private static async Task<(string Path, string Source)> FetchAsync(HubReference reference, string cache, CancellationToken cancellation)
+    {
+        using var client = new HubClient();
+        if (Console.IsOutputRedirected) return await client.FetchAsync(reference, cache, new Lines(), cancellation);
+        return await AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
+            .StartAsync(context => client.FetchAsync(reference, cache, new Bars(context), cancellation));
     }
 
     private static void Report(ModelFolder model)
     {
         using IWeightFile weights = model.OpenWeights();
-        string types = string.Join(", ", weights.Tensors.Values.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.NumBytes)).Select(group => $"{group.Key} ({group.Sum(tensor => tensor.NumBytes) / 1e6:N1} MB)"));
+        string types = string.Join(", ", weights.Tensors.Values.GroupBy(tensor => tensor.Type).Select(group => (Type: group.Key, Bytes: group.Sum(tensor => tensor.NumBytes)))
+            .OrderByDescending(group => group.Bytes).Select(group => $"{group.Type} ({group.Bytes / 1e6:N1} MB)"));
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("model", Markup.Escape(model.Path))
             .AddRow("name, hash", Markup.Escape($"{model.Manifest.Name}, {model.ShortHash}"))
@@ -33,5 +50,27 @@ internal static class ImportCommand
             .AddRow("vocabulary, context", $"{model.Config.VocabSize:N0}, {model.Config.MaxPositions:N0} tokens")
             .AddRow("licence", Markup.Escape(model.Manifest.Licence ?? "none stated")));
         AnsiConsole.WriteLine($"Next: ./flywheel up --model {model.Path}");
+    }
+
+    /// <summary>A line for each file, for a pipe or a log.</summary>
+    private sealed class Lines : IProgress<HubProgress>
+    {
+        private string? _last;
+
+        public void Report(HubProgress value)
+        {
+            if (_last != value.File) Console.WriteLine($"{_last = value.File}{(value.Total < 0 ? "" : $", {value.Total / 1e6:N1} MB")}");
+        }
+    }
+
+    private sealed class Bars(ProgressContext context) : IProgress<HubProgress>
+    {
+        private readonly Dictionary<string, ProgressTask> _bars = [];
+
+        public void Report(HubProgress value)
+        {
+            if (!_bars.TryGetValue(value.File, out ProgressTask? bar)) _bars[value.File] = bar = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(value.Total, 1));
+            bar.Value = value.Done;
+        }
     }
 }

@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Engine.Tests;
+
+/// <summary>What we export, run by llama.cpp, against our engine on the model that was exported.</summary>
+public sealed partial class LlamaCppAgreementTests : IDisposable
+{
+    private const int Context = 128, Threads = 2;
+
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    public static TheoryData<string> Models => ["starter", "stories260K", "tiny-qwen3"];
+
+    private ModelFolder Open(string model) => model == "starter"
+        ? ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "starter"))
+        : ModelImport.Import(TestFiles.Shared("models", model), _folder["models"], DateTimeOffset.UnixEpoch);
+
+    /// <summary>The most likely next tokens after prompts of several lengths: log-probabilities within 1e-3.</summary>
+    [Theory]
+    [MemberData(nameof(Models))]
+    public async Task ExportToGguf_Fp32_GivesTheSameLogProbsInLlamaCpp(string name)
+    {
+        ModelFolder model = Open(name);
+        ModelExport.ToGguf(model, _folder["model.gguf"], ExportType.Parse("f32"));
+        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
+        using LlamaServer server = await LlamaServer.StartAsync(_folder["model.gguf"], "--ctx-size", "512", "--threads", "1", "--cache-type-k", "f32", "--cache-type-v", "f32", "--flash-attn", "off");
+        int[] text = model.Tokenizer.Encode(Text);
+        double worst = 0;
+        foreach (int length in new[] { 1, 2, 5, 33, 128, 300 })
+        {
+            int[] prompt = [.. model.Config.BosTokenId is { } bos ? [bos] : Array.Empty<int>(), .. text[..length]];
+            float[] logits = await engine.LogitsAsync(prompt);
+            double normalizer = TestEngine.LogSumExp(logits);
+            JsonNode answer = await server.CompleteAsync(new JsonObject { ["prompt"] = new JsonArray([.. prompt.Select(id => JsonValue.Create(id))]), ["n_predict"] = 1, ["n_probs"] = 50, ["temperature"] = 0, ["cache_prompt"] = false });
+            JsonArray top = answer["completion_probabilities"]![0]!["top_logprobs"]!.AsArray();
+            Assert.Equal(50, top.Count);
+            foreach (JsonNode? entry in top) worst = Math.Max(worst, Math.Abs((double)entry!["logprob"]! - (logits[(int)entry["id"]!] - normalizer)));
+        }
+        TestContext.Current.TestOutputHelper?.WriteLine($"{name}: largest difference of a log-probability {worst:G3}");
+        Assert.InRange(worst, 0, 1e-3);
+    }
+
+    /// <summary>llama-perplexity on the exported file, within 0.1% of the same sum from our engine.</summary>
+    [Theory]
+    [MemberData(nameof(Models))]
+    public async Task ExportToGguf_Fp32_HasTheSamePerplexityInLlamaCpp(string name)
+    {
+        ModelFolder model = Open(name);
+        ModelExport.ToGguf(model, _folder["model.gguf"], ExportType.Parse("f32"));
+        File.WriteAllText(_folder["text.txt"], Text);
+        double theirs = await PerplexityAsync(_folder["model.gguf"]);
+        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
+
+        // As llama-perplexity does: chunks of the context, the second half of each counts, a begin-of-text replaces the first token.
+        int? bos = JsonNode.Parse(File.ReadAllText(Path.Combine(model.Path, "tokenizer.json")))!["post_processor"]?["single"] is null ? null : model.Config.BosTokenId;
+        int[] tokens = [.. bos is { } first ? [first] : Array.Empty<int>(), .. model.Tokenizer.Encode(Text)];
+        double sum = 0;
+        int count = 0;
+        for (int start = 0; start + Context <= tokens.Length; start += Context)
+        {
+            int[] chunk = tokens[start..(start + Context)];
+            if (bos is { } begin) chunk[0] = begin;
+            float[] logprobs = await engine.ScoreAsync(chunk); // [i]: of token i
+            for (int i = Context / 2 + 1; i < Context; i++, count++) sum -= logprobs[i];
+        }
+        double ours = Math.Exp(sum / count);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{name}: perplexity {ours:F4} here, {theirs:F4} in llama.cpp");
+        Assert.InRange(ours / theirs, 0.999, 1.001);
+    }
+
+    /// <summary>Each quantised export against llama-quantize's file of the same model: perplexity within 0.5%.</summary>
+    [Theory]
+    [InlineData("q8_0", "Q8_0")]
+    [InlineData("q4_0", "Q4_0")]
+    [InlineData("q4_k", "Q4_K_S")]
+    [InlineData("q4_k_m", "Q4_K_M")]
+    [InlineData("q5_k", "Q5_K_S")]
+    [InlineData("q6_k", "Q6_K")]
+    public async Task ExportToGguf_Quantised_HasThePerplexityOfLlamaQuantize(string ours, string theirs)
+    {
+        ModelFolder model = Open("starter");
+        ModelExport.ToGguf(model, _folder["f32.gguf"], ExportType.Parse("f32"));
+        ModelExport.ToGguf(model, _folder["ours.gguf"], ExportType.Parse(ours));
+        await LlamaCpp.RunAsync("llama-quantize", _folder["f32.gguf"], _folder["theirs.gguf"], theirs);
+        File.WriteAllText(_folder["text.txt"], Text);
+        double here = await PerplexityAsync(_folder["ours.gguf"]), there = await PerplexityAsync(_folder["theirs.gguf"]);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{ours}: perplexity {here:F4} of our export, {there:F4} of llama-quantize's");
+        Assert.InRange(here / there, 0.995, 1.005);
+    }
+
+    private async Task<double> PerplexityAsync(string file)
+    {
+        string output = await LlamaCpp.RunAsync("llama-perplexity", "-m", file, "-f", _folder["text.txt"], "-c", $"{Context}", "-b", $"{Context}", "-t", "1");
+        return double.Parse(Estimate().Match(output).Groups[1].Value, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>English that does not change.</summary>
+    private static string Text { get; } = File.ReadAllText(Path.Combine(TestFiles.Root, "LICENSE")).ReplaceLineEndings("\n");
+
+    [GeneratedRegex(@"Final estimate: PPL = ([0-9.]+)")]
+    private static partial Regex Estimate();
+
+    /// <summary>llama-server on a free port.</summary>
+    private sealed class LlamaServer : IDisposable
+    {
+        private readonly Process _process;
+        private readonly HttpClient _http;
+
+        private LlamaServer(Process process, HttpClient http) => (_process, _http) = (process, http);
+
+        public static async Task<LlamaServer> StartAsync(string model, params string[] arguments)
+        {
+            int port;
+            using (var probe = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0))
+            {
+                probe.Start();
+                port = ((System.Net.IPEndPoint)probe.LocalEndpoint).Port;
+            }
+            var start = new ProcessStartInfo(LlamaCpp.Find("llama-server"), ["--model", model, "--port", $"{port}", "--no-warmup", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+            Process process = Process.Start(start)!;
+            var log = new StringBuilder();
+            process.ErrorDataReceived += (_, line) => log.AppendLine(line.Data);
+            process.OutputDataReceived += (_, line) => log.AppendLine(line.Data);
+            process.BeginErrorReadLine();
+            process.BeginOutputReadLine();
+            var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+            for (int attempt = 0; attempt < 600; attempt++)
+            {
+                Assert.False(process.HasExited, $"llama-server ended: {log}");
+                try
+                {
+                    if ((await http.GetAsync(new Uri("/health", UriKind.Relative))).IsSuccessStatusCode) return new LlamaServer(process, http);
+                }
+                catch (HttpRequestException)
+                {
+                }
+                await Task.Delay(100);
+            }
+            throw new TimeoutException($"llama-server did not answer: {log}");
+        }
+
+        public async Task<JsonNode> CompleteAsync(JsonObject request)
+        {
+            using HttpResponseMessage response = await _http.PostAsync(new Uri("/completion", UriKind.Relative), JsonContent.Create(request));
+            string body = await response.Content.ReadAsStringAsync();
+            Assert.True(response.IsSuccessStatusCode, body);
+            return JsonNode.Parse(body)!;
+        }
+
+        public void Dispose()
+        {
+            _http.Dispose();
+            _process.Kill(entireProcessTree: true);
+            _process.WaitForExit();
+            _process.Dispose();
+        }
+    }
+}
