@@ -304,6 +304,28 @@ public sealed class ImportExportTests : IDisposable
         }
     }
 
+    /// <summary>The oracle: llama-export-lora merges our GGUF adapter into our GGUF base as we merge the adapter itself.</summary>
+    [Theory]
+    [InlineData("llama")]
+    [InlineData("qwen3")]
+    public async Task ExportAdapterToGguf_MergedByLlamaCpp_GivesOurMergedWeights(string family)
+    {
+        ModelFolder model = Model(Config(family));
+        var random = new Random(2);
+        float[] Factor(int size) => [.. Enumerable.Range(0, size).Select(_ => (random.NextSingle() - 0.5f) / 2)];
+        List<(string, float[], float[])> factors = [];
+        foreach ((string name, long[] shape) in model.Config.Tensors())
+            if (name.EndsWith("_proj.weight", StringComparison.Ordinal)) factors.Add((name[..^".weight".Length], Factor(2 * (int)shape[1]), Factor((int)shape[0] * 2)));
+        AdapterFolder adapter = AdapterFolder.Create(_folder["adapters"], new AdapterConfig { Rank = 2, Alpha = 3, TargetModules = AdapterConfig.Modules, Base = model.Hash }, factors, new ModelManifest { Name = "style" });
+        ModelExport.ToGguf(model, _folder["base.gguf"], ExportType.Parse("f32"));
+        ModelExport.ToGgufAdapter(adapter, model.Config, _folder["adapter.gguf"]);
+        await LlamaCpp.RunAsync("llama-export-lora", "-m", _folder["base.gguf"], "--lora", _folder["adapter.gguf"], "-o", _folder["merged.gguf"]);
+        using GgufFile merged = GgufFile.Open(_folder["merged.gguf"]);
+        using IWeightFile ours = adapter.Merge(model, _folder["ours"], TensorType.F32).OpenWeights();
+        foreach ((string name, long[] shape) in model.Config.Tensors())
+            foreach ((float wanted, float got) in ours.ReadFloats(ours.Require(name, shape)).Zip(merged.ReadFloats(merged.Require(name, shape)))) Assert.Equal(wanted, got, 1e-3f); // it writes fp16
+    }
+
     [Fact]
     public void Interleave_EveryRow_IsUndone()
     {
