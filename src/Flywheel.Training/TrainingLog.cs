@@ -10,10 +10,10 @@ public sealed record LogLine
     /// <summary>Optimiser steps done.</summary>
     public required int Step { get; init; }
 
-    /// <summary>Mean over the step's target tokens, in nats; over its pairs for preference training.</summary>
+    /// <summary>Mean over the step's target tokens, in nats; over its pairs for preference training, over its answers for KTO.</summary>
     public double? Loss { get; init; }
 
-    /// <summary>Share of preference pairs told apart.</summary>
+    /// <summary>Share of pairs told apart; for KTO, of answers that moved as they were judged.</summary>
     public double? Accuracy { get; init; }
 
     public double? LearningRate { get; init; }
@@ -68,7 +68,7 @@ public static class TrainingLog
         using var plot = new Plot();
         plot.Title(title);
         plot.XLabel(unit == 1e6 ? "million tokens" : "thousand tokens");
-        plot.YLabel(steps[0].Accuracy is null ? "loss (nats per token)" : "loss (per pair)");
+        plot.YLabel(steps[0].Accuracy is null ? "loss (nats per token)" : "loss (per pair or answer)");
         var raw = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), steps.Select(line => line.Loss!.Value).ToArray());
         raw.Color = Colors.SteelBlue.WithAlpha(0.25);
         var smooth = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), Smooth([.. steps.Select(line => line.Loss!.Value)]));
