@@ -197,6 +197,14 @@ public class GrammarTests
         Assert.Contains("less ambiguous", e.Message, StringComparison.Ordinal);
     }
 
+    // What would cost seconds is refused when the grammar is handed in, not found out while others wait.
+    [Fact]
+    public void Mask_MoreWorkThanAllowed_EndsInAnError()
+    {
+        var trie = new TokenTrie(Tokens, Tokens.VocabSize);
+        Assert.Contains("too ambiguous", Assert.Throws<FlywheelException>(() => new GrammarMasks(Grammar.Json, trie, [], maxWork: 5)).Message, StringComparison.Ordinal);
+    }
+
     // A chain of rules as long as the size allows must not be a recursion as deep.
     [Fact]
     public void Parse_LongChainsOfRules_AreRead()

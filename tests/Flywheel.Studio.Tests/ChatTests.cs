@@ -74,6 +74,32 @@ public sealed class ChatTests : IAsyncLifetime
         Assert.Contains("tagline", record.Payload!.Sampler.Grammar);
     }
 
+    // What llama.cpp's own server tests ask of forms (tools/server/tests/unit/test_chat_completion.py), put to ours.
+    [Theory]
+    [InlineData("response_format", """{"type": "json_object", "schema": {"const": "42"}}""", "^\"42\"$")]
+    [InlineData("response_format", """{"type": "json_schema", "json_schema": {"schema": {"const": "foooooo"}}}""", "^\"foooooo\"$")]
+    [InlineData("response_format", """{"type": "json_object", "schema": {"items": [{"type": "integer"}], "minItems": 1, "maxItems": 1}}""", "^\\[\\s*-?[0-9]+\\s*\\]$")]
+    [InlineData("response_format", """{"type": "sound"}""", null)]
+    [InlineData("response_format", """{"type": "json_object", "schema": 123}""", null)]
+    [InlineData("response_format", """{"type": "json_object", "schema": {"type": 123}}""", null)]
+    [InlineData("response_format", """{"type": "json_object", "schema": {"type": "hiccup"}}""", null)]
+    [InlineData("grammar", "\"root ::= \\\"a\\\"{5,5}\"", "^aaaaa$")]
+    [InlineData("grammar", "\"root ::= this is (not valid GBNF\"", null)]
+    public async Task Form_AsLlamaServerIsAsked_FitsOrIsRefused(string field, string value, string? pattern)
+    {
+        JsonObject request = TestServer.Chat(maxTokens: 100);
+        request[field] = JsonNode.Parse(value);
+        (System.Net.HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync("/v1/chat/completions", request.ToJsonString());
+        if (pattern is null)
+        {
+            Assert.Equal(System.Net.HttpStatusCode.BadRequest, status);
+            Assert.NotEmpty((string)answer["error"]!["message"]!);
+            return;
+        }
+        Assert.Equal("stop", (string)answer["choices"]![0]!["finish_reason"]!);
+        Assert.Matches(pattern, (string)answer["choices"]![0]!["message"]!["content"]!);
+    }
+
     [Theory]
     [InlineData("/v1/chat/completions")]
     [InlineData("/v1/completions")]

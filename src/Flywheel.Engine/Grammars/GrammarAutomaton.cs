@@ -88,7 +88,8 @@ internal sealed class GrammarAutomaton
     /// <summary>Kinds of bytes that the grammar tells apart.</summary>
     public int NumClasses { get; }
 
-    public int NumStates => _states.Count;
+    /// <summary>Places that were added to new states: what following texts has cost so far.</summary>
+    public long Work { get; private set; }
 
     public int ClassOf(byte b) => _classes[b];
 
@@ -191,6 +192,7 @@ internal sealed class GrammarAutomaton
 
         void Add(GrammarStack? stack)
         {
+            Work++;
             if (_next.Add(stack) && _next.Count > MaxStacks)
             {
                 _next.Clear();

@@ -17,6 +17,12 @@ internal sealed class GrammarMasks
     /// <summary>Masks of one grammar; beyond, they are made again.</summary>
     private const int MaxMaskBytes = 16 << 20;
 
+    /// <summary>
+    /// Places that one mask may cost. Honest grammars need thousands; one that reads every text in its own many ways would
+    /// stop the engine for seconds, and is refused instead.
+    /// </summary>
+    private const long MaxWork = 5_000_000;
+
     /// <summary>States whose masks are made ahead, and how long that may take.</summary>
     private const int StatesAhead = 600;
 
@@ -30,10 +36,12 @@ internal sealed class GrammarMasks
     private readonly List<GrammarState> _masked = [];
     private readonly GrammarState[] _path;
     private readonly ulong[] _bits;
-    private long _maskBytes;
+    private readonly long _maxWork;
+    private long _maskBytes, _workLimit;
 
-    public GrammarMasks(Grammar grammar, TokenTrie trie, IReadOnlyList<int> endTokens)
+    public GrammarMasks(Grammar grammar, TokenTrie trie, IReadOnlyList<int> endTokens, long maxWork = MaxWork)
     {
+        _maxWork = maxWork;
         (_automaton, _trie, _endTokens) = (new GrammarAutomaton(grammar), trie, endTokens);
         _path = new GrammarState[trie.MaxTokenBytes + 1];
         _bits = new ulong[(trie.VocabSize + 63) / 64];
@@ -79,6 +87,7 @@ internal sealed class GrammarMasks
 
     private TokenMask Make(GrammarState state)
     {
+        _workLimit = _automaton.Work + _maxWork;
         var below = new List<GrammarStack>();
         GrammarState shallow = _automaton.Shallow(state, Frames, _trie.MaxTokenBytes + 1, below);
         if (!_near.TryGetValue(shallow, out Near? near)) _near[shallow] = near = Look(shallow);
@@ -120,6 +129,7 @@ internal sealed class GrammarMasks
         {
             int depth = _trie.Depth(node);
             GrammarState next = _automaton.Advance(_path[depth], _trie.Byte(node));
+            if (_automaton.Work > _workLimit) throw new FlywheelException("grammar: what may follow here is too ambiguous to be found in time; make it simpler");
             if (next.IsDead)
             {
                 node = _trie.End(node);

@@ -15,7 +15,7 @@ internal static class ResponseFormat
         return type switch
         {
             "text" => null,
-            "json_object" => new JsonObject { ["type"] = "object" },
+            "json_object" => format["schema"] ?? new JsonObject { ["type"] = "object" }, // llama.cpp takes a schema here too
             "json_schema" => (format["json_schema"] as JsonObject)?["schema"] ?? throw ApiException.BadField(Field, $"field '{Field}.json_schema.schema' is missing, expected a JSON schema"),
             _ => throw RequestBody.Wrong(Field + ".type", format["type"], "text, json_object or json_schema"),
         };
