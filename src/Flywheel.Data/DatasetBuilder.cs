@@ -12,8 +12,8 @@ public sealed record BuiltData(string TrainPath, string? ValidationPath, DataRep
 public static class DatasetBuilder
 {
     /// <summary>Collects and tokenises in one go, for a run that has its tokenizer already.</summary>
-    public static BuiltData Build(Recipe recipe, string folder, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null) =>
-        Tokenise(DataCollection.Collect(recipe, folder, home, progress), recipe, home, tokenizer, context, progress);
+    public static BuiltData Build(Recipe recipe, string folder, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null, ModelFolder? parent = null) =>
+        Tokenise(DataCollection.Collect(recipe, folder, home, progress), recipe, home, tokenizer, context, progress, parent);
 
     /// <param name="collection">What the recipe's sources gave.</param>
     /// <param name="recipe">Its objective decides what a document is.</param>
@@ -24,8 +24,9 @@ public static class DatasetBuilder
     /// half an answer teaches to stop in mid-air.
     /// </param>
     /// <param name="progress">Told what is being done.</param>
+    /// <param name="parent">The model that learns on, whose chat template is used; null for a new one.</param>
     /// <exception cref="FlywheelException">The examples do not suit the objective, or none fits.</exception>
-    public static BuiltData Tokenise(DataCollection collection, Recipe recipe, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null)
+    public static BuiltData Tokenise(DataCollection collection, Recipe recipe, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null, ModelFolder? parent = null)
     {
         progress?.Invoke("tokenising");
         string? train = Write(Split.Train), validation = Write(Split.Validation);
@@ -37,7 +38,7 @@ public static class DatasetBuilder
 
         string? Write(Split split)
         {
-            var encoder = new DocumentEncoder(tokenizer, recipe.Train.Objective, context);
+            var encoder = new DocumentEncoder(tokenizer, recipe.Train.Objective, context, parent);
             var template = new DatasetManifest
             {
                 TokenizerHash = tokenizer.Hash,

@@ -16,18 +16,22 @@ internal sealed record EncodedDocument(int[] Tokens, byte[] Targets, float? Labe
 internal sealed class DocumentEncoder
 {
     private readonly Tokenizer _tokenizer;
-    private readonly ChatTemplate _template;
+    private readonly Lazy<ChatTemplate> _template;
     private readonly string _objective;
     private readonly int _context, _endOfText;
 
-    public DocumentEncoder(Tokenizer tokenizer, string objective, int context)
+    /// <param name="tokenizer">Of the model that will learn.</param>
+    /// <param name="objective">Decides what a document is.</param>
+    /// <param name="context">Its longest, in tokens.</param>
+    /// <param name="parent">The model that learns on, whose chat template it is; null for a new one, which speaks ChatML.</param>
+    public DocumentEncoder(Tokenizer tokenizer, string objective, int context, ModelFolder? parent = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 2);
         _tokenizer = tokenizer;
-        _template = new ChatTemplate(tokenizer);
+        _template = new Lazy<ChatTemplate>(() => parent?.ChatTemplate ?? new ChatTemplate(tokenizer));
         _objective = objective;
         _context = context;
-        _endOfText = tokenizer.SpecialTokens[Tokenizer.EndOfText];
+        _endOfText = tokenizer.SpecialTokens.TryGetValue(Tokenizer.EndOfText, out int end) ? end : parent?.Config.EosTokenIds is [int own, ..] ? own : throw new FlywheelException($"the tokenizer has no {Tokenizer.EndOfText} and the model no end token; expected one to end a document with");
     }
 
     public bool Pairs => _objective is TrainRecipe.Preference or TrainRecipe.Kto;
@@ -46,9 +50,9 @@ internal sealed class DocumentEncoder
         switch (_objective, example)
         {
             case (TrainRecipe.NextToken, TextExample text):
-                return Continue([.. _tokenizer.Encode(text.Text), _endOfText]);
+                return Continue([.. _tokenizer.EncodeWhole(text.Text), _endOfText]);
             case (TrainRecipe.NextToken, ConversationExample conversation):
-                return Continue(_template.Document(conversation.Conversation).Tokens);
+                return Continue(_template.Value.Document(conversation.Conversation).Tokens);
             case (TrainRecipe.Supervised, ConversationExample conversation):
                 return Fitting(Document(conversation.Conversation));
             case (TrainRecipe.Preference, PairExample pair):
@@ -101,7 +105,7 @@ internal sealed class DocumentEncoder
 
     private EncodedDocument Document(Conversation conversation)
     {
-        (int[] tokens, byte[] targets) = _template.Document(conversation);
+        (int[] tokens, byte[] targets) = _template.Value.Document(conversation);
         return new EncodedDocument(tokens, targets);
     }
 
@@ -109,7 +113,7 @@ internal sealed class DocumentEncoder
     private EncodedDocument Judged(JudgedExample example)
     {
         EncodedDocument document = Document(example.Conversation) with { Label = example.Liked ? 1 : -1 };
-        document.Targets.AsSpan(0, _template.Prompt(new Conversation([.. example.Conversation.Messages.SkipLast(1)])).Length).Clear();
+        document.Targets.AsSpan(0, _template.Value.Prompt(new Conversation([.. example.Conversation.Messages.SkipLast(1)])).Length).Clear();
         return document;
     }
 
@@ -118,7 +122,7 @@ internal sealed class DocumentEncoder
     {
         int outside = example.Tokens.FirstOrDefault(token => token < 0 || token >= _tokenizer.VocabSize, -1);
         if (outside != -1 || example.Tokens.Contains(-1)) throw new FlywheelException($"{id}: field 'tokens' holds {outside}, expected ids below {_tokenizer.VocabSize}");
-        int[] prompt = _template.Prompt(example.Prompt);
+        int[] prompt = _template.Value.Prompt(example.Prompt);
         byte[] targets = new byte[prompt.Length + example.Tokens.Count];
         targets.AsSpan(prompt.Length).Fill(1);
         return new EncodedDocument([.. prompt, .. example.Tokens], targets, example.Reward, [.. new float[prompt.Length], .. example.LogProbs]);

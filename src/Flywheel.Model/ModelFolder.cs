@@ -44,6 +44,7 @@ public sealed class ModelFolder
     private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", TemplateFile = "chat_template.jinja", ManifestFile = "flywheel.json";
 
     private readonly Lazy<Tokenizer> _tokenizer;
+    private readonly Lazy<ChatTemplate> _chatTemplate;
 
     private ModelFolder(string path, string hash, ModelConfig config, ModelManifest manifest, byte[] tokenizer)
     {
@@ -52,6 +53,7 @@ public sealed class ModelFolder
         Config = config;
         Manifest = manifest;
         _tokenizer = new Lazy<Tokenizer>(() => ParseTokenizer(tokenizer));
+        _chatTemplate = new Lazy<ChatTemplate>(() => ChatTemplate.Open(path, Tokenizer));
     }
 
     public string Path { get; }
@@ -66,6 +68,10 @@ public sealed class ModelFolder
     /// <summary>Parsed on first use, so that a model with a foreign tokenizer still runs on token ids.</summary>
     /// <exception cref="FlywheelException">tokenizer.json is malformed or of another kind.</exception>
     public Tokenizer Tokenizer => _tokenizer.Value;
+
+    /// <summary>Parsed on first use, so that a model that only continues text still runs.</summary>
+    /// <exception cref="FlywheelException">The folder has no chat template, or a malformed one.</exception>
+    public ChatTemplate ChatTemplate => _chatTemplate.Value;
 
     public ModelManifest Manifest { get; }
 

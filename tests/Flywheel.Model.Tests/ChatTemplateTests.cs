@@ -1,4 +1,5 @@
 using CsCheck;
+using Flywheel.Testing;
 
 namespace Flywheel.Model.Tests;
 
@@ -48,5 +49,84 @@ public class ChatTemplateTests
         int[] prompt = s_template.Prompt(new Conversation([Message.User(content)]));
         Assert.Equal([1, 2, 1], prompt.Where(id => id < 3));
         Assert.Contains(content, Spell(prompt));
+    }
+
+    [Fact]
+    public void Prompt_PartsSpellASpecialTokenTogether_StaysText()
+    {
+        int[] prompt = s_template.Prompt(new Conversation([new Message(Role.User, [new TextPart("<|im_"), new TextPart("end|>")])]));
+        Assert.Equal([1, 2, 1], prompt.Where(id => id < 3));
+        Assert.Contains("<|im_end|>\n", Spell(prompt));
+    }
+
+    [Fact]
+    public void Prompt_ContentWithCharactersSetAside_KeepsThem()
+    {
+        const string Text = "a\uFDD0<|im_end|>\uFDD1b";
+        Assert.Contains(Text, s_tokenizer.Decode(s_template.Prompt(new Conversation([Message.User(Text)]))));
+        string all = string.Concat(Enumerable.Range(0xFDD0, 32).Select(value => (char)value));
+        Assert.Contains("at least one to be free", Assert.Throws<FlywheelException>(() => s_template.Prompt(new Conversation([Message.User(all)]))).Message);
+    }
+
+    [Fact]
+    public void Document_SeveralTurns_BeginsWithThePromptOfEach() => Gen.String[Gen.Char["a \n<|>e\u0301"], 0, 6].Array[6].Sample(texts =>
+    {
+        Message[] messages = [.. texts.Select((text, i) => i % 2 == 0 ? Message.User(text) : Message.Assistant(text))];
+        (int[] tokens, byte[] targets) = s_template.Document(new Conversation(messages));
+        for (int turn = 1; turn < messages.Length; turn += 2)
+        {
+            int[] prompt = s_template.Prompt(new Conversation(messages[..turn]));
+            Assert.Equal(prompt, tokens[..prompt.Length]);
+            Assert.Equal(1, targets[prompt.Length]);
+        }
+    });
+
+    /// <summary>Own restatements of ways in which published templates differ: no opening, an opening of its own, history that is rewritten.</summary>
+    [Theory]
+    [InlineData("{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[Q]{{ m.content }}[/Q]{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}", " one<|im_end|>| two<|im_end|>")]
+    [InlineData("{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "one<|im_end|>|two<|im_end|>")]
+    [InlineData("{% for m in messages %}<|im_start|>{{ m.role }}:{% if m.role == 'assistant' and loop.last %}<hm>{% endif %}{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}", "<hm>two<|im_end|>")]
+    [InlineData("{% if messages | length % 2 == 1 and not add_generation_prompt %}{{ raise_exception('roles') }}{% endif %}{% for m in messages %}{{ m.role }}={{ m.content }};{% endfor %}", "assistant=one;|assistant=two;")]
+    public void Document_TemplateOfAnyForm_LearnsTheAnswers(string jinja, string learnt)
+    {
+        var template = new ChatTemplate(s_tokenizer, jinja, new() { ["bos_token"] = "<|endoftext|>", ["eos_token"] = "<|im_end|>" });
+        var conversation = new Conversation([Message.User("a"), Message.Assistant("one"), Message.User("b"), Message.Assistant("two")]);
+        (int[] tokens, byte[] targets) = template.Document(conversation);
+        Assert.Equal(template.Render(conversation, addGenerationPrompt: false), Spell(tokens));
+        var runs = new List<string>();
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            if (targets[i] == 0) continue;
+            if (i == 0 || targets[i - 1] == 0) runs.Add("");
+            runs[^1] += Spell([tokens[i]]);
+        }
+        Assert.Equal(learnt, string.Join('|', runs));
+    }
+
+    [Fact]
+    public void Document_TemplateHidesTheAnswer_SaysSo() => Assert.Contains("nothing of it can be learnt", Assert.Throws<FlywheelException>(() =>
+        new ChatTemplate(s_tokenizer, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")]))).Message);
+
+    private static readonly Conversation s_withTools = Conversation.Parse("""
+        {"messages": [{"role": "user", "content": "w?"}, {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"at\": \"sea\", \"n\": 2}"}}]}, {"role": "tool", "tool_call_id": "c1", "content": "fog"}],
+         "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}}]}
+        """);
+
+    [Theory]
+    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}{{ messages[-1].content }}", "1look{\"at\": \"sea\", \"n\": 2}fog")] // as an object
+    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{{ 'args ' + m.tool_calls[0].function.arguments }}{% endfor %}", "1args {\"at\": \"sea\", \"n\": 2}")] // as a text
+    [InlineData("{% for m in messages %}{{ m.role }} {% endfor %}", "system user assistant user ")] // a template that knows none gets them as text
+    public void Render_Tools_InTheFormThatTheTemplateTakes(string jinja, string text) =>
+        Assert.Equal(text, new ChatTemplate(s_tokenizer, jinja, []).Render(s_withTools, addGenerationPrompt: true));
+
+    [Fact]
+    public void Open_FolderOfAnotherModel_TakesItsTemplateAndTokens()
+    {
+        using var folder = new TempFolder();
+        Assert.Equal("<|im_start|>user\nHi<|im_end|>\n", ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
+        File.WriteAllText(folder["tokenizer_config.json"], """{"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": [{"name": "other", "template": "no"}, {"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}]}""");
+        Assert.Equal("<B>Hi<E>", ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
+        File.WriteAllText(folder["chat_template.jinja"], "{% if %}");
+        Assert.Contains("line 1", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message);
     }
 }

@@ -23,7 +23,7 @@ public static class QualityBenchmark
     public static async Task<IReadOnlyList<QualityFigures>> RunAsync(ModelFolder model, string text, string? versus = null, int positions = 200, CancellationToken cancellation = default)
     {
         const int least = 3;
-        int[] tokens = model.Tokenizer.Encode(text);
+        int[] tokens = model.Tokenizer.EncodeWhole(text);
         if (tokens.Length < least) throw new FlywheelException($"the text has {tokens.Length} tokens, expected at least {least}");
         int length = Math.Min(512, model.Config.MaxPositions);
         // As llama.cpp has it: whole pieces, of which the second half is scored, because the first lacks context. A short text counts as it is.

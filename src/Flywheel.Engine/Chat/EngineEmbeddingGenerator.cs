@@ -19,7 +19,7 @@ public sealed class EngineEmbeddingGenerator(InferenceEngine engine, Pooling poo
         int size = engine.Model.Config.HiddenSize, dimensions = options?.Dimensions ?? size;
         if (dimensions < 1 || dimensions > size) throw new FlywheelException($"dimensions is {dimensions}, expected 1 to {size}");
         string? adapter = EngineChatClient.AdapterOf(engine, options?.ModelId);
-        int[][] texts = [.. values.Select(text => engine.Model.Tokenizer.Encode(text))];
+        int[][] texts = [.. values.Select(text => engine.Model.Tokenizer.EncodeWhole(text))];
         float[][] vectors = await Task.WhenAll(texts.Select(text => engine.EmbedAsync(text, pooling, adapter: adapter, cancellation: cancellationToken))).ConfigureAwait(false);
         int count = texts.Sum(text => text.Length);
         return new GeneratedEmbeddings<Embedding<float>>(vectors.Select(Embedded)) { Usage = new UsageDetails { InputTokenCount = count, TotalTokenCount = count } };

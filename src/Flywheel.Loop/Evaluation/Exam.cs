@@ -39,7 +39,7 @@ public static class Exam
     public static async Task<ExamResult> TakeAsync(ModelFolder model, ExamPaper paper, GateRecipe gate, int seed, Action<int, int>? progress = null, CancellationToken cancellation = default)
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32 });
-        var template = new ChatTemplate(model.Tokenizer);
+        ChatTemplate template = model.ChatTemplate;
         List<Conversation> distinct = [.. paper.Texts.Select(item => item.Preferred).Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! })).Concat(paper.Regression).Distinct()];
         List<Conversation> prompts = [.. paper.Texts.Select(item => item.Prompt).Distinct().Take(gate.SanityPrompts)];
         int done = 0, all = distinct.Count + prompts.Count;

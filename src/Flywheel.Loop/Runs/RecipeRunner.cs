@@ -81,7 +81,7 @@ public sealed class RecipeRunner(FlywheelHome home)
         DataCollection collection = DataCollection.Collect(recipe, folder, home, Status);
         if (parent is not null) (tokenizer, config) = (parent.Tokenizer, parent.Config);
         else (tokenizer, config) = Fresh(recipe, collection);
-        BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status);
+        BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status, parent);
         return (new TrainingJob
         {
             Recipe = recipe,

@@ -88,7 +88,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         ModelRow champion = await store.ChampionAsync(cancellation)
             ?? throw new FlywheelException($"{store.Home.Path} has no champion yet: start the Studio once (./flywheel up), it makes the starter model the champion");
         ModelFolder model = ModelFolder.Open(store.FolderOf(champion));
-        var template = new ChatTemplate(model.Tokenizer);
+        ChatTemplate template = model.ChatTemplate;
         await using FlywheelDb db = store.Tables();
         FeedbackIntake intake = await FeedbackReader.ReadAsync(db, cancellation);
         IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback, recipe.Curate.MinCharacters, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions);

@@ -20,8 +20,8 @@ internal static class GgufTokenizer
     /// <summary>llama.cpp's names of ways to cut text, and Hugging Face's pre_tokenizer for each. The first that fits names a tokenizer of ours.</summary>
     private static readonly (string Name, JsonArray Steps, bool IgnoreMerges)[] PreTokenizers =
     [
-        ("qwen2", Split(PreTokenizer.Pattern), false),
-        ("llama-bpe", Split(PreTokenizer.Pattern.Replace(@"|\p{N}|", @"|\p{N}{1,3}|", StringComparison.Ordinal)), true),
+        ("qwen2", Split(SplitPattern.Qwen), false),
+        ("llama-bpe", Split(SplitPattern.Qwen.Replace(@"|\p{N}|", @"|\p{N}{1,3}|", StringComparison.Ordinal)), true),
         ("smollm", [new JsonObject { ["type"] = "Digits", ["individual_digits"] = true }, ByteLevel(useRegex: true)], false),
         ("gpt-2", [ByteLevel(useRegex: true)], false),
         ("gpt-2", Split(Gpt2), false),

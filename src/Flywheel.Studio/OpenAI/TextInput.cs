@@ -28,7 +28,7 @@ internal static class TextInput
 
         int[] Encode(string text)
         {
-            int[] ids = model.Tokenizer.Encode(text);
+            int[] ids = model.Tokenizer.EncodeWhole(text);
             return ids.Length > 0 ? ids : throw ApiException.BadField(field, $"field '{field}' is empty, expected at least one token");
         }
 

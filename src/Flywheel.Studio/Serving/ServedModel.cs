@@ -18,7 +18,7 @@ internal sealed class ServedModel
         Folder = folder;
         Defaults = defaults;
         Engine = engine;
-        Template = new ChatTemplate(folder.Tokenizer);
+        Template = folder.ChatTemplate;
         _specialTokens = folder.Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
     }
 

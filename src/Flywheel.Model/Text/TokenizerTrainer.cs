@@ -40,14 +40,13 @@ internal sealed class TokenizerTrainer
     {
         var words = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = words.GetAlternateLookup<ReadOnlySpan<char>>();
+        SplitPattern pattern = SplitPattern.OfRegex(SplitPattern.Qwen);
+        var matches = new List<(int Start, int End)>();
         foreach (string text in texts)
         {
-            int start = 0;
-            foreach (int end in PreTokenizer.Ends(text))
-            {
-                CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(start, end - start), out _)++;
-                start = end;
-            }
+            matches.Clear();
+            pattern.Find(text, matches); // every character belongs to a match
+            foreach ((int start, int end) in matches) CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(start, end - start), out _)++;
         }
         return words;
     }

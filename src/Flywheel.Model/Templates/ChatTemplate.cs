@@ -1,0 +1,316 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Flywheel.Model.Templates;
+
+namespace Flywheel.Model;
+
+/// <summary>What a conversation may be rendered with beside its messages.</summary>
+public sealed record TemplateOptions
+{
+    /// <summary>Names that only some templates know, such as <c>enable_thinking</c>.</summary>
+    public JsonObject? Variables { get; init; }
+
+    /// <summary>The time that a template may print; without it, templates print their default date or none.</summary>
+    public DateTimeOffset? Now { get; init; }
+}
+
+/// <summary>
+/// Renders conversations to token ids with a model's Jinja template. Content can never spell a special token: where it does, the
+/// spelling stays text.
+/// </summary>
+public sealed class ChatTemplate
+{
+    private const string SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json";
+
+    /// <summary>ChatML, the template of models that are trained here.</summary>
+    public const string Jinja = """
+        {%- for message in messages -%}
+        {{- '<|im_start|>' + message['role'] + '\n' -}}
+        {%- if message['content'] is string -%}
+        {{- message['content'] -}}
+        {%- else -%}
+        {%- for part in message['content'] -%}{{- part['text'] -}}{%- endfor -%}
+        {%- endif -%}
+        {{- '<|im_end|>\n' -}}
+        {%- endfor -%}
+        {%- if add_generation_prompt -%}
+        {{- '<|im_start|>assistant\n' -}}
+        {%- endif -%}
+        """;
+
+    private readonly JinjaTemplate _template;
+    private readonly JsonObject _names;
+    private readonly string[] _specials;
+    private readonly bool _knowsTools;
+
+    /// <summary>ChatML.</summary>
+    /// <exception cref="FlywheelException">The tokenizer lacks ChatML's special tokens.</exception>
+    public ChatTemplate(Tokenizer tokenizer) : this(tokenizer, Jinja, [])
+    {
+        foreach (string token in new[] { Tokenizer.MessageStart, Tokenizer.MessageEnd })
+            if (!tokenizer.SpecialTokens.ContainsKey(token)) throw new FlywheelException($"the tokenizer has no special token {token}; expected a model for chat (ChatML)");
+    }
+
+    /// <param name="tokenizer">Of the model.</param>
+    /// <param name="jinja">The template.</param>
+    /// <param name="names">What the template knows by name, such as <c>bos_token</c>.</param>
+    /// <exception cref="FlywheelException">The template is malformed; names the line.</exception>
+    public ChatTemplate(Tokenizer tokenizer, string jinja, JsonObject names)
+    {
+        Tokenizer = tokenizer;
+        _template = new JinjaTemplate(jinja);
+        _names = names;
+        _specials = [.. tokenizer.SpecialTokens.Keys];
+        _knowsTools = jinja.Contains("tools", StringComparison.Ordinal);
+    }
+
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>
+    /// The template of a model folder: chat_template.jinja, or the one in tokenizer_config.json; without either, ChatML where the
+    /// tokenizer has its tokens.
+    /// </summary>
+    /// <exception cref="FlywheelException">The folder has none, or a malformed one.</exception>
+    public static ChatTemplate Open(string folder, Tokenizer tokenizer)
+    {
+        JsonObject settings = ReadJson(Path.Combine(folder, SettingsFile)), names = [];
+        foreach (JsonObject source in new[] { ReadJson(Path.Combine(folder, SpecialsFile)), settings })
+            foreach ((string name, JsonNode? value) in source)
+                if (name.EndsWith("_token", StringComparison.Ordinal) && ((value as JsonObject)?["content"] ?? value) is JsonValue token && token.TryGetValue(out string? text)) names[name] = text;
+        if (ModelFolder.ReadChatTemplate(folder) is not { } jinja)
+            return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? new ChatTemplate(tokenizer) : throw new FlywheelException($"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in {SettingsFile}; expected a model for chat, this one continues text");
+        try
+        {
+            return new ChatTemplate(tokenizer, jinja, names);
+        }
+        catch (FlywheelException e)
+        {
+            throw new FlywheelException($"{folder}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The prompt of a generation: all messages, then the opening of the assistant's answer.</summary>
+    /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
+    public int[] Prompt(Conversation conversation, TemplateOptions? options = null)
+    {
+        var rendering = new Rendering(this, conversation, options);
+        string text = rendering.Text(all: true, open: true);
+        return [.. Encode(rendering, text, 0, text.Length)];
+    }
+
+    /// <summary>The text that the prompt, or the whole conversation, is rendered to.</summary>
+    /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
+    public string Render(Conversation conversation, bool addGenerationPrompt, TemplateOptions? options = null)
+    {
+        var rendering = new Rendering(this, conversation, options);
+        return rendering.Text(all: true, open: addGenerationPrompt).Replace(rendering.Guard.ToString(), "", StringComparison.Ordinal);
+    }
+
+    /// <summary>A training document: ids, and 1 for each token that the assistant wrote (what ends its turn included).</summary>
+    /// <remarks>
+    /// An answer begins where the prompt before it ends and ends where the conversation up to it ends; both are rendered and must
+    /// be beginnings of the whole. Where a template rewrites earlier answers (reasoning that is dropped from history), those
+    /// are not learnt. Prompt and answer are tokenised apart, so that a document begins with the ids of its prompt.
+    /// </remarks>
+    /// <exception cref="FlywheelException">The template refuses the conversation, or shows no answer that could be learnt.</exception>
+    public (int[] Tokens, byte[] Targets) Document(Conversation conversation, TemplateOptions? options = null)
+    {
+        if (!_knowsTools) conversation = ToolText.Lower(conversation);
+        var rendering = new Rendering(this, conversation, options);
+        string whole = rendering.Text(all: true, open: false);
+        var tokens = new List<int>();
+        var targets = new List<byte>();
+        int told = 0;
+        bool learns = false;
+        for (int i = 0; i < conversation.Messages.Count; i++)
+        {
+            if (conversation.Messages[i].Role != Role.Assistant) continue;
+            int start = rendering.BeginningOf(whole, i, open: true), end = rendering.BeginningOf(whole, i + 1, open: false);
+            if (start < told || end <= start) continue;
+            Add(told, start, learn: false);
+            Add(start, end, learn: true);
+            told = end;
+            learns = true;
+        }
+        Add(told, whole.Length, learn: false);
+        if (!learns && conversation.Messages.Any(message => message.Role == Role.Assistant))
+            throw new FlywheelException("the chat template renders no answer of this conversation as it was asked for: nothing of it can be learnt");
+        return ([.. tokens], [.. targets]);
+
+        void Add(int from, int to, bool learn)
+        {
+            List<int> ids = Encode(rendering, whole, from, to);
+            // White space after what ends a turn is the template's, not the assistant's.
+            int last = learn ? ids.FindLastIndex(Tokenizer.IsSpecial) : -1;
+            int learnt = !learn ? 0 : last >= 0 && string.IsNullOrWhiteSpace(Tokenizer.Decode([.. ids[(last + 1)..]])) ? last + 1 : ids.Count;
+            tokens.AddRange(ids);
+            for (int i = 0; i < ids.Count; i++) targets.Add(i < learnt ? (byte)1 : (byte)0);
+        }
+    }
+
+    /// <summary>
+    /// The ids of a stretch of a rendered text. After the opening of an answer a new piece begins, so that an answer has the ids
+    /// that it had when it was sampled, and a prompt is the beginning of the document that holds its answer.
+    /// </summary>
+    private List<int> Encode(Rendering rendering, string text, int from, int to)
+    {
+        var ids = new List<int>();
+        string opening = rendering.Opening;
+        while (opening.Length > 0 && text.IndexOf(opening, from, to - from, StringComparison.Ordinal) is var at and >= 0)
+        {
+            ids.AddRange(Tokenizer.EncodeRendered(text[from..(at + opening.Length)], rendering.Guard, continues: from > 0));
+            from = at + opening.Length;
+        }
+        ids.AddRange(Tokenizer.EncodeRendered(text[from..to], rendering.Guard, continues: from > 0));
+        return ids;
+    }
+
+    private static JsonObject ReadJson(string file)
+    {
+        if (!File.Exists(file)) return [];
+        try
+        {
+            return JsonNode.Parse(File.ReadAllBytes(file)) as JsonObject ?? throw new FlywheelException($"{file} is no JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new FlywheelException($"{file}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>
+    /// One conversation, ready to be rendered up to any message. A guard, a character that is in none of its texts, is put inside
+    /// each special token that a text spells: the template passes it on, and the tokenizer drops it.
+    /// </summary>
+    private sealed class Rendering
+    {
+        private readonly ChatTemplate _template;
+        private readonly TemplateOptions _options;
+        private readonly List<object?> _messages;
+        private readonly object? _tools;
+
+        public Rendering(ChatTemplate template, Conversation conversation, TemplateOptions? options)
+        {
+            _template = template;
+            _options = options ?? new();
+            JsonObject json = (template._knowsTools ? conversation : ToolText.Lower(conversation)).ToJson();
+            _messages = (List<object?>)JinjaJson.Read(json["messages"])!;
+            _tools = JinjaJson.Read(json["tools"]);
+            var used = new HashSet<char>();
+            Change(_messages, text => Note(text, used));
+            Change(_tools, text => Note(text, used));
+            Guard = Enumerable.Range(0xFDD0, 32).Select(value => (char)value).Where(character => !used.Contains(character)).FirstOrDefault();
+            if (Guard == '\0') throw new FlywheelException("the conversation has all of the 32 characters that Unicode sets aside for internal use; expected at least one to be free");
+            foreach (object? message in _messages) JoinParts(message);
+            Change(_messages, Protect);
+            Change(_tools, Protect);
+            if (conversation.Messages.All(message => message.ToolCalls.Count == 0)) return;
+            // OpenAI's arguments are a text of JSON; most templates expect the object, a few the text.
+            List<object?> asText = _messages;
+            JsonArray objects = (JsonArray)json["messages"]!;
+            foreach (JsonObject function in objects.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).Select(call => call?["function"]).OfType<JsonObject>())
+                if (Arguments(function["arguments"]) is { } arguments) function["arguments"] = arguments;
+            _messages = (List<object?>)JinjaJson.Read(objects)!;
+            foreach (object? message in _messages) JoinParts(message);
+            Change(_messages, Protect);
+            try
+            {
+                Text(all: true, open: true);
+            }
+            catch (FlywheelException)
+            {
+                _messages = asText;
+            }
+        }
+
+        private static JsonObject? Arguments(JsonNode? node)
+        {
+            try
+            {
+                return node is JsonValue value && value.TryGetValue(out string? text) ? JsonNode.Parse(text) as JsonObject : null;
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+        }
+
+        public char Guard { get; }
+
+        /// <summary>What opens an answer; empty when no special token marks it, for then a text could spell it.</summary>
+        public string Opening
+        {
+            get
+            {
+                if (field is not null) return field;
+                string open = Text(all: true, open: true), closed = Text(all: true, open: false);
+                string opening = open.StartsWith(closed, StringComparison.Ordinal) ? open[closed.Length..] : "";
+                return field = _template._specials.Any(opening.Contains) ? opening : "";
+            }
+        }
+
+        /// <param name="all">All messages; otherwise only the first ones.</param>
+        /// <param name="open">With the opening of the assistant's answer.</param>
+        /// <param name="count">How many messages, if not all.</param>
+        public string Text(bool all, bool open, int count = 0)
+        {
+            var variables = new JinjaDict { ["messages"] = all ? _messages : _messages[..count], ["add_generation_prompt"] = open };
+            if (_tools is not null) variables["tools"] = _tools;
+            foreach (JsonObject names in new[] { _template._names, _options.Variables ?? [] })
+                foreach ((string name, JsonNode? value) in names) variables[name] = JinjaJson.Read(value);
+            return _template._template.Render(variables, _options.Now);
+        }
+
+        /// <summary>How far the first messages reach in the whole; -1 when the whole does not begin with them.</summary>
+        public int BeginningOf(string whole, int count, bool open)
+        {
+            try
+            {
+                string text = Text(all: false, open, count);
+                return whole.StartsWith(text, StringComparison.Ordinal) ? text.Length : -1;
+            }
+            catch (FlywheelException)
+            {
+                return -1; // a template may refuse a conversation that stops here, and still take the whole
+            }
+        }
+
+        private string Protect(string text)
+        {
+            foreach (string special in _template._specials)
+                if (text.Contains(special, StringComparison.Ordinal)) text = text.Replace(special, $"{special[0]}{Guard}{special[1..]}", StringComparison.Ordinal);
+            return text;
+        }
+
+        private static string Note(string text, HashSet<char> used)
+        {
+            foreach (char character in text)
+                if (character is >= '\uFDD0' and <= '\uFDEF') used.Add(character);
+            return text;
+        }
+
+        /// <summary>The texts of a message become one, so that a special token cannot be spelt across two.</summary>
+        private static void JoinParts(object? message)
+        {
+            if (message is JinjaDict fields && fields.TryGetValue("content", out object? content) && content is List<object?> parts && parts.TrueForAll(part => part is JinjaDict { } entry && entry.TryGetValue("text", out object? text) && text is string))
+                fields["content"] = string.Concat(parts.Select(part => (string)((JinjaDict)part!)["text"]!));
+        }
+
+        private static void Change(object? value, Func<string, string> change)
+        {
+            switch (value)
+            {
+                case List<object?> list:
+                    for (int i = 0; i < list.Count; i++)
+                        if (list[i] is string text) list[i] = change(text);
+                        else Change(list[i], change);
+                    break;
+                case JinjaDict fields:
+                    foreach (object name in fields.Keys.ToArray())
+                        if (fields[name] is string text) fields[name] = change(text);
+                        else Change(fields[name], change);
+                    break;
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Flywheel.Model.Templates;
+
+/// <summary>JSON into the values of a template, and out again as Python's json.dumps writes it.</summary>
+internal static class JinjaJson
+{
+    public static object? Read(JsonNode? node) => node switch
+    {
+        null => null,
+        JsonArray array => new List<object?>(array.Select(Read)),
+        JsonObject fields => ReadObject(fields),
+        _ => node.GetValueKind() switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            JsonValueKind.String => node.GetValue<string>(),
+            JsonValueKind.Number => long.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) ? (object)whole : double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture),
+            _ => null,
+        },
+    };
+
+    private static JinjaDict ReadObject(JsonObject fields)
+    {
+        var dictionary = new JinjaDict();
+        foreach ((string name, JsonNode? value) in fields) dictionary[name] = Read(value);
+        return dictionary;
+    }
+
+    /// <param name="value">A value of a template.</param>
+    /// <param name="asciiOnly">Characters beyond ASCII are escaped.</param>
+    /// <param name="indent">What each level is indented with; null for one line.</param>
+    /// <param name="itemSeparator">Null for Python's: a comma and, on one line, a space.</param>
+    /// <param name="keySeparator">Between name and value.</param>
+    /// <param name="sortKeys">Names in order.</param>
+    public static string Write(object? value, bool asciiOnly, string? indent, string? itemSeparator, string keySeparator, bool sortKeys)
+    {
+        var result = new StringBuilder();
+        Add(value, "\n");
+        return result.ToString();
+
+        void Add(object? item, string line)
+        {
+            JinjaRun.Step();
+            switch (item)
+            {
+                case null:
+                    result.Append("null");
+                    break;
+                case bool flag:
+                    result.Append(flag ? "true" : "false");
+                    break;
+                case string text:
+                    Quote(text);
+                    break;
+                case long number:
+                    result.Append(number.ToString(CultureInfo.InvariantCulture));
+                    break;
+                case double number:
+                    result.Append(double.IsFinite(number) ? PythonText.Float(number) : double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
+                    break;
+                case List<object?> list:
+                    Nested('[', ']', list.Count, line, (i, inner) => Add(list[i], inner));
+                    break;
+                case JinjaDict dictionary:
+                    KeyValuePair<object, object?>[] entries = sortKeys ? [.. dictionary.OrderBy(entry => entry.Key, Comparer<object>.Create(JinjaValue.Compare))] : [.. dictionary];
+                    Nested('{', '}', entries.Length, line, (i, inner) =>
+                    {
+                        Quote(entries[i].Key is bool flag ? (flag ? "true" : "false") : JinjaValue.Text(entries[i].Key));
+                        result.Append(keySeparator);
+                        Add(entries[i].Value, inner);
+                    });
+                    break;
+                default:
+                    throw new TemplateError($"tojson(): {JinjaValue.KindOf(item)} is no JSON");
+            }
+        }
+
+        void Nested(char open, char close, int count, string line, Action<int, string> add)
+        {
+            result.Append(open);
+            string inner = indent is null ? "" : line + indent;
+            for (int i = 0; i < count; i++)
+            {
+                if (i > 0) result.Append(itemSeparator ?? (indent is null ? ", " : ","));
+                JinjaRun.Make(inner.Length + 2);
+                result.Append(inner);
+                add(i, inner);
+            }
+            if (count > 0 && indent is not null) result.Append(line);
+            result.Append(close);
+        }
+
+        void Quote(string text)
+        {
+            JinjaRun.Make(text.Length * (asciiOnly ? 6L : 1L));
+            result.Append('"');
+            foreach (char c in text)
+                switch (c)
+                {
+                    case '"' or '\\':
+                        result.Append('\\').Append(c);
+                        break;
+                    case '\n':
+                        result.Append("\\n");
+                        break;
+                    case '\r':
+                        result.Append("\\r");
+                        break;
+                    case '\t':
+                        result.Append("\\t");
+                        break;
+                    case '\b':
+                        result.Append("\\b");
+                        break;
+                    case '\f':
+                        result.Append("\\f");
+                        break;
+                    default:
+                        if (c < ' ' || (asciiOnly && c > '~')) result.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+                        else result.Append(c);
+                        break;
+                }
+            result.Append('"');
+        }
+    }
+}
