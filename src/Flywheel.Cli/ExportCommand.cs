@@ -50,7 +50,7 @@ internal static class ExportCommand
             Say($"a GGUF adapter of rank {adapter.Config.Rank}", output, "llama-server --model BASE.gguf --lora PATH");
             return;
         }
-        // The merged model is kept only as what was asked for; so it lies in the home's cache until then.
+        // The merged model is kept only as what was asked for.
         string folder = Directory.CreateTempSubdirectory("flywheel-merge-").FullName;
         try
         {
