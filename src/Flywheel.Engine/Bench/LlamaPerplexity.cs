@@ -37,7 +37,7 @@ internal sealed partial class LlamaPerplexity : IDisposable
         (int code, string output, string errors) = await LlamaBench.RunAsync(_program, arguments);
         File.Delete(file);
         if (code != 0) throw new FlywheelException($"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
-        return isBase ? (Number(FinalEstimate(), output + errors), 0) : (Number(QuantisedPerplexity(), output + errors), Number(MeanDivergence(), output + errors));
+        return isBase ? (Number(LastEstimate(), output + errors), 0) : (Number(QuantisedPerplexity(), output + errors), Number(MeanDivergence(), output + errors));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -46,8 +46,9 @@ internal sealed partial class LlamaPerplexity : IDisposable
         ? double.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture)
         : throw new FlywheelException($"{_program} printed no '{pattern}'");
 
-    [GeneratedRegex(@"Final estimate: PPL = ([\d.]+)")]
-    private static partial Regex FinalEstimate();
+    /// <summary>The running figure after the last piece; the line that sums it up is sometimes lost in its log.</summary>
+    [GeneratedRegex(@"\[\d+\]([\d.]+),", RegexOptions.RightToLeft)]
+    private static partial Regex LastEstimate();
 
     [GeneratedRegex(@"Mean PPL\(Q\)\s*:\s*([\d.]+)")]
     private static partial Regex QuantisedPerplexity();
