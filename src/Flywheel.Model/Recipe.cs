@@ -40,7 +40,7 @@ public sealed record Recipe
         {
             check.State(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
             check.State(Model is not null, "model", "missing", "one, because there is no base");
-            check.State(Train.Objective is TrainRecipe.NextToken or TrainRecipe.Supervised, "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
+            check.State(Train.Objective is not (TrainRecipe.Preference or TrainRecipe.Kto or TrainRecipe.Policy), "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
             check.State(Train.Lora is null, "base", "missing", "one, because train.lora adapts a model");
         }
         else
