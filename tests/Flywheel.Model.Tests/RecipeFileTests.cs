@@ -106,7 +106,7 @@ public sealed class RecipeFileTests
     [InlineData("steps: 10", "steps: ten", "small.yaml line 10: field 'train.steps' is 'ten', expected a whole number")]
     [InlineData("  steps: 10", "", "small.yaml line 9: field 'train.epochs' is 0, expected epochs or steps above 0")]
     [InlineData("name: small", "seed: 2", "small.yaml: field 'name' is missing")]
-    [InlineData("objective: next-token", "objective: next-tokens", "small.yaml line 9: field 'train.objective' is 'next-tokens', expected next-token, supervised or preference")]
+    [InlineData("objective: next-token", "objective: next-tokens", "small.yaml line 9: field 'train.objective' is 'next-tokens', expected next-token, supervised, preference, kto or policy")]
     [InlineData("learning_rate: 3e-3", "learning_rate: -1", "small.yaml line 11: field 'train.learning_rate' is -1, expected a number above 0")]
     [InlineData("vocab: 512", "vocab: [1]", "small.yaml line 2: field 'tokenizer.vocab' is a list, expected a whole number")]
     [InlineData("vocab: 512", "vocab: '512'", "small.yaml line 2: field 'tokenizer.vocab' is the text '512', expected a whole number")]
