@@ -4,6 +4,7 @@ using TorchSharp;
 
 namespace Flywheel.Training.Tests;
 
+[Collection(Alone.Name)]
 public sealed class DecoderTests : IDisposable
 {
     private readonly TempFolder _folder = new();

@@ -5,6 +5,7 @@ using static TorchSharp.torch;
 
 namespace Flywheel.Training.Tests;
 
+[Collection(Alone.Name)]
 public sealed class LoraTests : IDisposable
 {
     private readonly TempFolder _folder = new();
