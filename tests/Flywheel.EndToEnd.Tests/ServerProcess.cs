@@ -71,6 +71,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>A shell that runs the tests in the background lets them, and what they start, ignore SIGINT; a terminal does not.</summary>
+    public static readonly string[] Interruptible = ["--default-signal=INT", "dotnet"];
+
     /// <summary>SIGINT, as Ctrl-C sends it; the exit code.</summary>
     public async Task<int> InterruptAsync()
     {
@@ -97,7 +100,7 @@ internal sealed class ServerProcess : IAsyncDisposable
     private static Process Launch(string home, string[] arguments)
     {
         // From a folder that is not the project's: nothing may depend on where the caller stands.
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments]) { WorkingDirectory = Path.GetTempPath(), RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("env", [.. Interruptible, Program, .. arguments]) { WorkingDirectory = Path.GetTempPath(), RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["FLYWHEEL_HOME"] = home;
         start.Environment["DOTNET_NOLOGO"] = "1";
         return Process.Start(start)!;

@@ -66,7 +66,7 @@ internal sealed class TinyTraining : IDisposable
     /// <summary>The program's <c>train</c> with this recipe; each rank has one thread.</summary>
     public Process Start(string home, StringBuilder output, params IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [ServerProcess.Program, "train", Recipe, "--threads", "1", .. arguments])
+        var start = new ProcessStartInfo("env", [.. ServerProcess.Interruptible, ServerProcess.Program, "train", Recipe, "--threads", "1", .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["FLYWHEEL_HOME"] = Home(home) },
         };
