@@ -24,6 +24,10 @@ internal sealed class KernelTeam : IDisposable
     private const int Idle = int.MaxValue;
     private const int FewestRunsAlone = 64, MostRunsAlone = 1024;
     private const double StallsTolerated = 0.05, NewestShare = 0.1;
+
+    /// <summary>Part of a run that must be lost to call it stalled: a long prompt's step has long pieces, and always some wait.</summary>
+    private const double StallShare = 0.1;
+
     private static readonly long ParkAfter = Stopwatch.Frequency / 2_000;
 
     /// <summary>A wait of this length means that someone has lost its core: a scheduler's turn is 3 ms or more.</summary>
@@ -34,7 +38,8 @@ internal sealed class KernelTeam : IDisposable
     private readonly Parking[] _parking;
     private readonly int[] _pieces;
     private Shared _shared = new() { Ticket = Pack(Idle, 0) };
-    private int _numPhases, _stalled, _runsAlone = FewestRunsAlone, _aloneLeft;
+    private long _stalledTicks;
+    private int _numPhases, _runsAlone = FewestRunsAlone, _aloneLeft;
     private double _stallRate;
     private volatile bool _stopping, _alone;
 
@@ -68,8 +73,9 @@ internal sealed class KernelTeam : IDisposable
         Volatile.Write(ref _shared.Done, 0);
         Interlocked.Exchange(ref _shared.Ticket, Pack(0, _pieces[0])); // publishes all of the above
         if (!_alone) for (int id = 1; id < Size; id++) _parking[id].Wake();
+        long start = Stopwatch.GetTimestamp();
         TakePart(0);
-        if (Size > 1) Judge();
+        if (Size > 1) Judge(Stopwatch.GetTimestamp() - start);
     }
 
     public void Dispose()
@@ -130,11 +136,12 @@ internal sealed class KernelTeam : IDisposable
             if (since == 0) since = Stopwatch.GetTimestamp();
             Thread.Yield();
         }
-        if (since != 0 && Stopwatch.GetTimestamp() - since > StallTicks) Volatile.Write(ref _stalled, 1);
+        long waited = since == 0 ? 0 : Stopwatch.GetTimestamp() - since;
+        if (waited > StallTicks) Interlocked.Add(ref _stalledTicks, waited);
     }
 
     /// <summary>After a run: works alone when too many of the last runs stalled, and tries again later, ever later while it stalls.</summary>
-    private void Judge()
+    private void Judge(long ticks)
     {
         if (_alone)
         {
@@ -143,7 +150,8 @@ internal sealed class KernelTeam : IDisposable
             _stallRate = 0;
             return;
         }
-        _stallRate += NewestShare * (Interlocked.Exchange(ref _stalled, 0) - _stallRate);
+        bool stalled = Interlocked.Exchange(ref _stalledTicks, 0) > StallShare * ticks;
+        _stallRate += NewestShare * ((stalled ? 1 : 0) - _stallRate);
         if (_stallRate < StallsTolerated / 100) _runsAlone = FewestRunsAlone; // a long time without
         if (_stallRate <= StallsTolerated) return;
         _alone = true;
