@@ -45,7 +45,7 @@ public sealed record SweepResult
 /// Successive halving over values of recipe fields (Jamieson and Talwalkar 2016, arXiv 1502.07943): all combinations get a
 /// short run, the best third a run three times as long, and so on; every rung takes an equal part of the budget. Each run has
 /// its whole schedule, warm-down included, so that a rung compares finished models; all runs of a rung see equally many
-/// tokens. A finished run is used again, so a sweep that was stopped goes on.
+/// tokens. Their number follows from the pace measured at the start.
 /// </summary>
 public sealed class Sweep
 {
