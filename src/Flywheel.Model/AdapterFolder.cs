@@ -90,7 +90,9 @@ public sealed class AdapterFolder
             AtomicFile.WriteText(System.IO.Path.Combine(folder, ConfigFile), config.ToJson());
             SafetensorsWriter.Write(System.IO.Path.Combine(folder, WeightsFile), tensors, new Dictionary<string, string> { ["format"] = "pt" });
             string hash = ContentHash(folder);
-            AtomicFile.WriteText(System.IO.Path.Combine(folder, ManifestFile), JsonSerializer.Serialize(manifest with { Hash = hash, NumParameters = numParameters }, JsonText.Indented) + "\n");
+            ModelManifest complete = manifest with { Hash = hash, NumParameters = numParameters };
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, ModelCard.File), ModelCard.Render(complete, config));
             return hash[..12];
         }));
     }
@@ -162,7 +164,7 @@ public sealed class AdapterFolder
             float[] values = weights.ReadFloats(weights.Require(name, shapes[name]));
             AddTo(name, values);
             return values;
-        }, Manifest with { Parent = model.Hash });
+        }, (Manifest with { Adapter = Hash }).MadeFrom(model), model);
     }
 
     /// <summary>The adapted modules: every tensor belongs to a pair whose inner size is the rank.</summary>

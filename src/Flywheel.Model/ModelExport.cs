@@ -24,13 +24,14 @@ public static class ModelExport
         ModelConfig config = model.Config;
         TensorInfo embedding = weights.Tensors["model.embed_tokens.weight"];
         bool same = weights.Tensors.Values.All(tensor => Target(tensor) == tensor.Type);
-        ModelManifest manifest = same ? model.Manifest : model.Manifest with { Parent = model.Hash, Created = created };
+        ModelManifest manifest = same ? model.Manifest : (model.Manifest with { Source = null, Created = created }).MadeFrom(model);
         ModelFolder.Assemble(Path.GetDirectoryName(Path.GetFullPath(path))!, config, Target(embedding), target => File.Copy(Path.Combine(model.Path, "tokenizer.json"), target), folder =>
         {
             SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, Target(weights.Tensors[tensor.Name]), tensor.Shape,
                 (Action<Stream>)(stream => GgufExport.WriteTensor(weights, weights.Tensors[tensor.Name], Target(weights.Tensors[tensor.Name]), 0, stream))))], maxShardBytes);
-            foreach (string file in Directory.EnumerateFiles(model.Path))
-                if (Companion(Path.GetFileName(file))) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            ModelCompanions.Copy(model.Path, folder);
+            ModelCompanions.Complete(folder, config, ModelCompanions.ReadTokenNames(folder), null);
+            ModelCompanions.RepeatTemplate(folder);
         }, manifest, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))));
     });
 
@@ -76,10 +77,6 @@ public static class ModelExport
         }
         GgufWriter.Write(path, metadata, tensors);
     });
-
-    /// <summary>What goes along beside config, tokenizer, weights, manifest and card, which are written anew.</summary>
-    private static bool Companion(string file) =>
-        file is "generation_config.json" or "tokenizer_config.json" or "special_tokens_map.json" or "chat_template.jinja" or "README.source.md" || file.StartsWith("LICENSE", StringComparison.Ordinal);
 
     private static void Writing(string path, Action write)
     {

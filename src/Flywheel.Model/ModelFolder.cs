@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace Flywheel.Model;
 
@@ -27,21 +26,42 @@ public sealed record ModelManifest
     /// <summary>What it was imported from: the name of a folder or file, or <c>hf:owner/name@revision</c>.</summary>
     public string? Source { get; init; }
 
-    /// <summary>Licence of the weights, as the model that they come from states it.</summary>
+    /// <summary>Of a model that was made from an imported one, however many steps back: that one's source.</summary>
+    public string? Origin { get; init; }
+
+    /// <summary>Hash of the adapter that was merged into its parent.</summary>
+    public string? Adapter { get; init; }
+
+    /// <summary>Licence of the weights: as the recipe says, else as the model that they come from states it.</summary>
     public string? Licence { get; init; }
+
+    /// <summary>Licence of the model that it was made from, which what is made from it stays under.</summary>
+    public string? BaseLicence { get; init; }
+
+    /// <summary>What the model is for, as its makers say it.</summary>
+    public string? IntendedUse { get; init; }
 
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>This manifest as one of something made from a model, whose origin and terms go along.</summary>
+    public ModelManifest MadeFrom(ModelFolder model) => this with
+    {
+        Parent = model.Hash,
+        Origin = model.Manifest.Source ?? model.Manifest.Origin,
+        Licence = Licence ?? model.Manifest.Licence,
+        BaseLicence = model.Manifest.BaseLicence ?? model.Manifest.Licence,
+    };
 }
 
 /// <summary>
 /// A model on disk in Hugging Face's layout: config.json, model.safetensors (or a sharded set with its index, or
 /// model.gguf with the same tensors in ggml's blocks), tokenizer.json, tokenizer_config.json, generation_config.json,
-/// chat_template.jinja, and our flywheel.json. Named by the hash of weights, config and tokenizer.
+/// chat_template.jinja, and our flywheel.json. Named by the hash of weights, config, tokenizer and chat template.
 /// </summary>
 public sealed class ModelFolder
 {
-    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", TemplateFile = "chat_template.jinja", ManifestFile = "flywheel.json";
+    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
 
     private readonly Lazy<Tokenizer> _tokenizer;
     private readonly Lazy<ChatTemplate> _chatTemplate;
@@ -123,17 +143,19 @@ public sealed class ModelFolder
     /// <param name="dtype">F32 or BF16.</param>
     /// <param name="readTensor">fp32 values of a tensor by Hugging Face name, in the order of <see cref="ModelConfig.Tensors"/>.</param>
     /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
+    /// <param name="origin">The model that this one was made from: its chat template and all that goes along with it stay.</param>
     /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
-    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest)
+    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null)
     {
         CheckVocabulary("tokenizer", tokenizer, config);
         return Assemble(parent, config, dtype, tokenizer.Save, folder =>
         {
+            if (origin is not null) ModelCompanions.Copy(origin.Path, folder);
             SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))]);
             var special = new Dictionary<string, string>();
             if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) special["eos_token"] = Tokenizer.MessageEnd;
             if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.EndOfText)) special["pad_token"] = Tokenizer.EndOfText;
-            WriteCompanions(folder, config, special, tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? ChatTemplate.Jinja : null);
+            ModelCompanions.Complete(folder, config, special, tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? ChatTemplate.Jinja : null);
         }, manifest);
 
         Action<Stream> WriteTensor(string name, long[] shape) => stream =>
@@ -166,7 +188,7 @@ public sealed class ModelFolder
             string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), FindWeights(folder));
             ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
             AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
-            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config));
+            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null));
             return name ?? hash[..12];
         }));
     }
@@ -185,28 +207,8 @@ public sealed class ModelFolder
         };
     }
 
-    /// <summary>The Jinja template that the model came with: chat_template.jinja, or a field of tokenizer_config.json; null when it has none.</summary>
-    public string? ReadChatTemplate() => ReadChatTemplate(Path);
-
-    internal static string? ReadChatTemplate(string folder)
-    {
-        string file = System.IO.Path.Combine(folder, TemplateFile), settings = System.IO.Path.Combine(folder, "tokenizer_config.json");
-        if (File.Exists(file)) return File.ReadAllText(file);
-        if (!File.Exists(settings)) return null;
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(settings))?["chat_template"] switch
-            {
-                JsonValue one when one.TryGetValue(out string? template) => template,
-                JsonArray many => many.FirstOrDefault(entry => entry?["name"]?.ToString() == "default")?["template"]?.ToString(),
-                _ => null,
-            };
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw new FlywheelException($"{settings}: {e.Message}", e);
-        }
-    }
+    /// <summary>The Jinja template that the model came with; null when it has none.</summary>
+    public string? ReadChatTemplate() => ModelCompanions.ReadTemplate(Path);
 
     /// <summary>The file of a folder's weights, or the index of a sharded set.</summary>
     internal static string FindWeights(string folder)
@@ -254,8 +256,9 @@ public sealed class ModelFolder
 
     private static string ContentHash(byte[] config, byte[] tokenizer, string weights)
     {
+        string? template = ModelCompanions.TemplateIdentity(System.IO.Path.GetDirectoryName(weights)!);
         string[] files = System.IO.Path.GetFileName(weights) == IndexFile ? [weights, .. SafetensorsFile.ShardFiles(weights)] : [weights];
-        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n"));
+        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n")) + (template is null ? "" : $"template {template}\n");
         return Hash(Encoding.UTF8.GetBytes(parts));
 
         static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
@@ -281,31 +284,5 @@ public sealed class ModelFolder
         {
             throw new FlywheelException($"{file}: {e.Message}", e);
         }
-    }
-
-    /// <summary>What other software wants beside config, weights and tokenizer.</summary>
-    /// <param name="folder">The model's.</param>
-    /// <param name="config">The model's.</param>
-    /// <param name="special">What the special tokens are for: <c>bos_token</c>, <c>eos_token</c>, ...</param>
-    /// <param name="template">Chat template in Jinja, or null.</param>
-    internal static void WriteCompanions(string folder, ModelConfig config, IReadOnlyDictionary<string, string> special, string? template)
-    {
-        var end = new JsonArray([.. config.EosTokenIds.Select(id => JsonValue.Create(id))]);
-        Write("generation_config.json", new JsonObject { ["bos_token_id"] = config.BosTokenId, ["eos_token_id"] = end, ["do_sample"] = true });
-
-        var tokens = new JsonObject();
-        foreach ((string role, string token) in special) tokens[role] = token;
-        Write("special_tokens_map.json", tokens);
-
-        JsonObject settings = tokens.DeepClone().AsObject();
-        settings["add_prefix_space"] = false;
-        settings["clean_up_tokenization_spaces"] = false;
-        settings["model_max_length"] = config.MaxPositions;
-        settings["tokenizer_class"] = "PreTrainedTokenizerFast";
-        Write("tokenizer_config.json", settings);
-
-        if (template is not null) AtomicFile.WriteText(System.IO.Path.Combine(folder, TemplateFile), template);
-
-        void Write(string name, JsonObject json) => AtomicFile.WriteText(System.IO.Path.Combine(folder, name), json.ToJsonString(JsonText.Indented) + "\n");
     }
 }

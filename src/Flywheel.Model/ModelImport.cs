@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-
 namespace Flywheel.Model;
 
 /// <summary>
@@ -10,8 +7,6 @@ namespace Flywheel.Model;
 /// </summary>
 public static class ModelImport
 {
-    private static readonly string[] Companions = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
-
     /// <param name="path">A Hugging Face model folder, or a GGUF file.</param>
     /// <param name="models">Folder of models that gets the new one.</param>
     /// <param name="created">The time that the manifest records.</param>
@@ -36,7 +31,7 @@ public static class ModelImport
     private static ModelFolder ImportFolder(string path, string models, ModelManifest manifest)
     {
         ModelConfig config = ModelConfig.Load(Path.Combine(path, "config.json"));
-        config = config with { EosTokenIds = [.. config.EosTokenIds.Union(GenerationEnds(path)).Where(id => id < config.VocabSize)] };
+        config = config with { EosTokenIds = [.. config.EosTokenIds.Union(ModelCompanions.ReadEnds(path)).Where(id => id < config.VocabSize)] };
         string tokenizer = Path.Combine(path, "tokenizer.json");
         if (!File.Exists(tokenizer)) throw new FlywheelException($"{tokenizer}: no such file; expected a tokenizer in Hugging Face's format{(File.Exists(Path.Combine(path, "tokenizer.model")) ? " (tokenizer.model alone is not enough: load and save the model once with transformers)" : "")}");
         if (!Directory.EnumerateFiles(path, "model*.*").Any() && Directory.EnumerateFiles(path, "pytorch_model*.bin").Any())
@@ -53,9 +48,8 @@ public static class ModelImport
         {
             if (weights is GgufFile) File.Copy(weights.Path, Path.Combine(folder, "model.gguf"));
             else SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, known[tensor.Name].Type, tensor.Shape, (Action<Stream>)(stream => Copy(weights, known[tensor.Name], stream))))]);
-            foreach (string file in Companions.Concat(Directory.EnumerateFiles(path, "LICENSE*").Select(file => Path.GetFileName(file)!)))
-                if (File.Exists(Path.Combine(path, file))) File.Copy(Path.Combine(path, file), Path.Combine(folder, file));
-            if (File.Exists(card) && !File.Exists(Path.Combine(path, "flywheel.json"))) File.Copy(card, Path.Combine(folder, "README.source.md"));
+            ModelCompanions.Copy(path, folder);
+            if (File.Exists(card) && !File.Exists(Path.Combine(path, "flywheel.json"))) File.Copy(card, Path.Combine(folder, ModelCompanions.SourceCard));
         }, manifest);
     }
 
@@ -70,7 +64,7 @@ public static class ModelImport
         return ModelFolder.Assemble(models, config, file.Tensors["model.embed_tokens.weight"].Type, target => File.WriteAllBytes(target, tokenizer), folder =>
         {
             File.Copy(path, Path.Combine(folder, "model.gguf"));
-            ModelFolder.WriteCompanions(folder, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
+            ModelCompanions.Complete(folder, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
         }, manifest);
     }
 
@@ -92,25 +86,5 @@ public static class ModelImport
     private static void CheckTokenizer(Tokenizer tokenizer, string source, ModelConfig config)
     {
         if (tokenizer.VocabSize > config.VocabSize) throw new FlywheelException($"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
-    }
-
-    /// <summary>Instruction-tuned models end a turn with another token than a text; only generation_config.json names both.</summary>
-    private static IEnumerable<int> GenerationEnds(string folder)
-    {
-        string path = Path.Combine(folder, "generation_config.json");
-        if (!File.Exists(path)) return [];
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path))?["eos_token_id"] switch
-            {
-                JsonArray many => [.. many.Select(id => id!.GetValue<int>())],
-                JsonValue one => [one.GetValue<int>()],
-                _ => [],
-            };
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
-        {
-            throw new FlywheelException($"{path}: {e.Message}", e);
-        }
     }
 }

@@ -15,6 +15,12 @@ public sealed record Recipe
     /// </summary>
     public string? Base { get; init; }
 
+    /// <summary>What the model is for: for its card.</summary>
+    public string? IntendedUse { get; init; }
+
+    /// <summary>Licence of the weights, for the card; the base's when it is not given.</summary>
+    public string? Licence { get; init; }
+
     public int Seed { get; init; } = 1;
 
     /// <summary>Only without a base: the vocabulary is learnt from the recipe's own data.</summary>
@@ -27,6 +33,9 @@ public sealed record Recipe
     public IReadOnlyList<SourceRecipe> Data { get; init; } = [];
 
     public required TrainRecipe Train { get; init; }
+
+    /// <summary>What decides the weights: the recipe without what its card says.</summary>
+    public Recipe WithoutCard() => this with { IntendedUse = null, Licence = null };
 
     /// <exception cref="FlywheelException">A value is out of range or fields contradict each other; the field is named.</exception>
     public void Validate(string source) => Validate(_ => source);

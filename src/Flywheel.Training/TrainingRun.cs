@@ -205,13 +205,13 @@ public sealed class TrainingRun
                 Base = _job.Base?.Hash,
                 Tokenizer = _tokenizer.Hash,
                 Dataset = _train.Manifest.Hash,
-                Recipe = RecipeFile.ToYaml(_job.Recipe),
+                Recipe = RecipeFile.ToYaml(_job.Recipe.WithoutCard()),
                 NumThreads = numThreads = found?.NumThreads ?? _job.NumThreads,
             };
             if (found is not null && found != identity) throw new FlywheelException($"{_job.RunFolder}: holds another run (its base, data or recipe differ); give another folder or remove it");
             if (found is null)
             {
-                AtomicFile.WriteText(Path.Combine(_job.RunFolder, "recipe.yaml"), identity.Recipe);
+                AtomicFile.WriteText(Path.Combine(_job.RunFolder, "recipe.yaml"), RecipeFile.ToYaml(_job.Recipe));
                 AtomicFile.WriteText(Path.Combine(_job.RunFolder, "run.json"), JsonSerializer.Serialize(identity, JsonText.Indented));
             }
         }
@@ -371,15 +371,17 @@ public sealed class TrainingRun
         var manifest = new ModelManifest
         {
             Name = _job.Recipe.Name,
-            Parent = _job.Base?.Hash,
+            Licence = _job.Recipe.Licence,
+            IntendedUse = _job.Recipe.IntendedUse,
             Run = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_job.RunFolder))),
             Dataset = _train.Manifest.Hash,
             Created = _job.Time.GetUtcNow(),
             Evaluation = evaluation,
         };
+        if (_job.Base is { } parent) manifest = manifest.MadeFrom(parent);
         TrainedModel result = _recipe.Lora is { } lora
             ? new(null, AdapterFolder.Create(_job.ModelsFolder, lora.ToConfig(_job.Base!.Hash), model.Adapters(), manifest))
-            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest), null);
+            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest, _job.Base), null);
         TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
         AtomicFile.WriteText(Path.Combine(_job.RunFolder, "result.json"), JsonSerializer.Serialize(new TrainingResult
         {

@@ -78,6 +78,40 @@ public sealed class ModelFolderTests : IDisposable
     public void Create_OtherWeights_HasAnotherHash() =>
         Assert.NotEqual(Create().Hash, Create(read: name => name == "model.norm.weight" ? [.. Values(name).Select(value => value + 1)] : Values(name)).Hash);
 
+    /// <summary>How a model is prompted is part of what it is; ChatML, which every model of ours has, adds nothing.</summary>
+    [Fact]
+    public void Hash_ChatTemplateOrATokenThatItNames_IsPartOfIt()
+    {
+        string path = Create().Path;
+        string Hash(string? template, string bos)
+        {
+            File.Delete(Path.Combine(path, "flywheel.json"));
+            EditJson(Path.Combine(path, "tokenizer_config.json"), json => json["bos_token"] = bos);
+            if (template is null) File.Delete(Path.Combine(path, "chat_template.jinja"));
+            else File.WriteAllText(Path.Combine(path, "chat_template.jinja"), template);
+            return ModelFolder.Open(path).Hash;
+        }
+        const string Own = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}";
+        string plain = Hash(ChatTemplate.Jinja, "<s>"), own = Hash(Own, "<s>");
+        Assert.Equal(plain, Hash(null, "<s>"));
+        Assert.Equal(plain, Hash(ChatTemplate.Jinja, "<begin>"));
+        Assert.Equal(own, Hash(Own, "<s>"));
+        Assert.Equal(4, new[] { plain, own, Hash(Own, "<begin>"), Hash(Own + " ", "<s>") }.Distinct().Count());
+        EditJson(Path.Combine(path, "tokenizer_config.json"), json => json["chat_template"] = Own);
+        Assert.Equal(own, Hash(null, "<s>"));
+    }
+
+    [Fact]
+    public void Create_FromAnotherModel_KeepsItsChatTemplateAndWhatGoesAlong()
+    {
+        ModelFolder origin = Create();
+        foreach ((string file, string text) in new[] { ("chat_template.jinja", "{{ messages }}"), ("generation_config.json", """{"temperature": 0.5}"""), ("LICENSE.txt", "terms"), ("regression.jsonl", "") }) File.WriteAllText(Path.Combine(origin.Path, file), text);
+        ModelFolder made = ModelFolder.Create(_folder["made"], TinyConfig, TokenizerTests.Small, TensorType.F32, name => [.. Values(name).Select(value => 2 * value)], new ModelManifest { Name = "made" }, origin);
+        Assert.Equal("{{ messages }}", made.ReadChatTemplate());
+        foreach (string file in new[] { "generation_config.json", "LICENSE.txt" }) Assert.Equal(File.ReadAllText(Path.Combine(origin.Path, file)), File.ReadAllText(Path.Combine(made.Path, file)));
+        Assert.False(File.Exists(Path.Combine(made.Path, "regression.jsonl")));
+    }
+
     [Fact]
     public void Create_BFloat16_KeepsTheNearestValues()
     {

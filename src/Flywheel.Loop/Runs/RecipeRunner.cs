@@ -166,7 +166,7 @@ public sealed class RecipeRunner(FlywheelHome home)
     private static string Identity(Recipe recipe, ModelFolder? parent, Tokenizer tokenizer, BuiltData data)
     {
         string dataset = Path.GetFileName(data.TrainPath);
-        string text = $"{parent?.Hash}\n{tokenizer.Hash}\n{dataset}\n{RecipeFile.ToYaml(recipe)}";
+        string text = $"{parent?.Hash}\n{tokenizer.Hash}\n{dataset}\n{RecipeFile.ToYaml(recipe.WithoutCard())}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..10];
     }
 }

@@ -20,8 +20,6 @@ public sealed record TemplateOptions
 /// </summary>
 public sealed class ChatTemplate
 {
-    private const string SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json";
-
     /// <summary>ChatML, the template of models that are trained here.</summary>
     public const string Jinja = """
         {%- for message in messages -%}
@@ -73,12 +71,9 @@ public sealed class ChatTemplate
     /// <exception cref="FlywheelException">The folder has none, or a malformed one.</exception>
     public static ChatTemplate Open(string folder, Tokenizer tokenizer)
     {
-        JsonObject settings = ReadJson(Path.Combine(folder, SettingsFile)), names = [];
-        foreach (JsonObject source in new[] { ReadJson(Path.Combine(folder, SpecialsFile)), settings })
-            foreach ((string name, JsonNode? value) in source)
-                if (name.EndsWith("_token", StringComparison.Ordinal) && ((value as JsonObject)?["content"] ?? value) is JsonValue token && token.TryGetValue(out string? text)) names[name] = text;
-        if (ModelFolder.ReadChatTemplate(folder) is not { } jinja)
-            return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? new ChatTemplate(tokenizer) : throw new FlywheelException($"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in {SettingsFile}; expected a model for chat, this one continues text");
+        var names = new JsonObject([.. ModelCompanions.ReadTokenNames(folder).Select(name => KeyValuePair.Create(name.Key, (JsonNode?)name.Value))]);
+        if (ModelCompanions.ReadTemplate(folder) is not { } jinja)
+            return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? new ChatTemplate(tokenizer) : throw new FlywheelException($"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in tokenizer_config.json; expected a model for chat, this one continues text");
         try
         {
             return new ChatTemplate(tokenizer, jinja, names);
@@ -163,19 +158,6 @@ public sealed class ChatTemplate
         }
         ids.AddRange(Tokenizer.EncodeRendered(text[from..to], rendering.Guard, continues: from > 0));
         return ids;
-    }
-
-    private static JsonObject ReadJson(string file)
-    {
-        if (!File.Exists(file)) return [];
-        try
-        {
-            return JsonNode.Parse(File.ReadAllBytes(file)) as JsonObject ?? throw new FlywheelException($"{file} is no JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{file}: {e.Message}", e);
-        }
     }
 
     /// <summary>
