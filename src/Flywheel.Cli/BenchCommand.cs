@@ -50,7 +50,7 @@ internal static class BenchCommand
     private static Command Engine()
     {
         var load = new EngineLoad();
-        var model = new Option<string?>("--model") { Description = "Model folder" };
+        var model = new Option<string?>("--model") { Description = $"Model: {ModelCatalog.Names}" };
         var shape = new Option<string?>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", RandomModel.Shapes.Keys)}" };
         var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Q8_0 };
         var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
@@ -66,7 +66,7 @@ internal static class BenchCommand
             load = load with { Runs = parse.GetValue(runs), Depth = parse.GetValue(depth), Versus = parse.GetValue(versus) };
             if (parse.GetValue(model) is { } path)
             {
-                ModelFolder folder = ModelFolder.Open(path);
+                ModelFolder folder = new ModelCatalog(new FlywheelHome()).FindModel(path);
                 using IWeightFile file = folder.OpenWeights();
                 Print(await EngineBenchmark.RunAsync($"{folder.ShortHash} {options.Weights}", file, folder.Config, options, load), load);
                 return;
@@ -80,7 +80,7 @@ internal static class BenchCommand
 
     private static Command Quality()
     {
-        var model = new Option<string>("--model") { Description = "Model folder", Required = true };
+        var model = new Option<string>("--model") { Description = $"Model: {ModelCatalog.Names}", Required = true };
         var text = new Option<string>("--text") { Description = "Text file of the kind that the model writes", Required = true };
         var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-perplexity scores the same blocks on the same tokens" };
         var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: flywheel bench quality --model models/starter --text README.md --vs ../llama.cpp/build") { model, text, versus };
@@ -88,7 +88,7 @@ internal static class BenchCommand
         {
             string path = parse.GetValue(text)!;
             if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a text");
-            var figures = await QualityBenchmark.RunAsync(ModelFolder.Open(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), parse.GetValue(versus), cancellation: cancellation);
+            var figures = await QualityBenchmark.RunAsync(new ModelCatalog(new FlywheelHome()).FindModel(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), parse.GetValue(versus), cancellation: cancellation);
             Table table = new Table().AddColumns("weights", "keys and values", "perplexity", "against fp32", "divergence, nats a token", "same best token");
             if (parse.GetValue(versus) is not null) table.AddColumns("llama.cpp's perplexity", "ours against it", "its divergence");
             foreach (QualityFigures found in figures)

@@ -50,7 +50,7 @@ internal static class DemoCommand
     private static async Task<StudioServer> StartServerAsync(string? homePath, CancellationToken cancellation)
     {
         string path = homePath ?? Directory.CreateTempSubdirectory("flywheel-demo-").FullName;
-        return await StudioServer.StartAsync(new StudioOptions { Home = new FlywheelHome(path), Url = "http://127.0.0.1:0", StarterModel = UpCommand.FindStarter() }, cancellation);
+        return await StudioServer.StartAsync(new StudioOptions { Home = new FlywheelHome(path), Url = "http://127.0.0.1:0", StarterModel = ModelCatalog.Starter }, cancellation);
     }
 
     /// <summary>A file of the project that this program was built in.</summary>

@@ -8,12 +8,12 @@ internal static class ExportCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model or adapter: the path of its folder, or the begin of its hash" };
+        var model = new Argument<string>("model") { Description = $"Model or adapter: {ModelCatalog.Names}" };
         var to = new Option<string>("--to") { Description = "gguf (for llama.cpp) or hf (a folder for transformers and PEFT)", Required = true };
         var type = new Option<string?>("--type") { Description = $"Types of the weights: {string.Join(", ", ExportType.All.Select(each => each.Name))}; hf takes the first three. As they are when not given" };
         var output = new Option<string?>("--output") { Description = "File or folder to write; named after the model in the current folder when not given" };
         var merge = new Option<bool>("--merge") { Description = "Of an adapter: write the model that it and its base are together" };
-        var parent = new Option<string?>("--base") { Description = "Of an adapter: its base model, when it is not in the home" };
+        var parent = new Option<string?>("--base") { Description = "Of an adapter that does not say it by hash: its base model" };
         var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent };
         command.SetAction(parse => Run(parse.GetValue(model)!, parse.GetValue(to)!, parse.GetValue(type), parse.GetValue(output), parse.GetValue(merge), parse.GetValue(parent)));
         return command;
@@ -21,11 +21,11 @@ internal static class ExportCommand
 
     private static void Run(string wanted, string to, string? type, string? output, bool merge, string? parent)
     {
-        var home = new FlywheelHome();
+        var catalog = new ModelCatalog(new FlywheelHome());
         if (to is not ("gguf" or "hf")) throw new FlywheelException($"--to is '{to}', expected gguf or hf");
         ExportType? types = type is null ? null : ExportType.Parse(type);
         if (to == "hf" && types?.Matrix.IsQuantized() == true) throw new FlywheelException($"--type is '{type}', which a Hugging Face folder does not hold; expected f32, f16 or bf16, or --to gguf");
-        string path = FindFolder(home, wanted);
+        string path = catalog.Find(wanted);
         if (!AdapterFolder.IsAdapter(path))
         {
             if (merge || parent is not null) throw new FlywheelException($"{path}: is a model and no adapter; --merge and --base are for adapters");
@@ -41,7 +41,7 @@ internal static class ExportCommand
             Say($"a PEFT adapter of rank {adapter.Config.Rank}", output, "peft.PeftModel.from_pretrained(base, PATH)");
             return;
         }
-        ModelFolder baseModel = ModelFolder.Find(home.Models, parent ?? adapter.Config.BaseHash ?? throw new FlywheelException($"{path}: does not name its base by hash; name it with --base"));
+        ModelFolder baseModel = parent is null ? catalog.BaseOf(adapter) : catalog.FindModel(parent);
         if (!merge)
         {
             if (types is not null) throw new FlywheelException("--type is for models; an adapter is written in f32");
@@ -74,11 +74,6 @@ internal static class ExportCommand
             Say($"a GGUF file{(types is null ? "" : $" in {types.Name}")}", output, "llama-server --model PATH");
         }
     }
-
-    private static string FindFolder(FlywheelHome home, string wanted) => Directory.Exists(wanted) ? wanted
-        : wanted == "starter" && UpCommand.FindStarter() is { } starter ? starter
-        : AdapterFolder.IsAdapter(Path.Combine(home.Models, wanted)) ? Path.Combine(home.Models, wanted)
-        : ModelFolder.Find(home.Models, wanted).Path;
 
     /// <summary>A name that is one part of a path.</summary>
     private static string Name(ModelManifest manifest, string hash)

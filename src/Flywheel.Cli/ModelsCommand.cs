@@ -5,37 +5,62 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel models</c>: the models that this home knows, and which one answers.</summary>
+/// <summary><c>flywheel models</c>: what can be named in this home, and which one answers.</summary>
 internal static class ModelsCommand
 {
     public static Command Create()
     {
-        var command = new Command("models", "List models and adapters: the champion, what each was trained from, where it lies.\nExample: flywheel models");
+        var command = new Command("models", "List models and adapters: imported, trained and merged ones, what each came from, and the champion. Name or hash go wherever a model is asked for: up --model, export, a recipe's base.\nExample: flywheel models");
         command.SetAction((_, cancellation) => ListAsync(cancellation));
         return command;
     }
 
     private static async Task ListAsync(CancellationToken cancellation)
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
-        IReadOnlyList<ModelRow> models = await store.ModelsAsync(cancellation);
-        AdapterFolder[] adapters = Directory.Exists(store.Home.Models) ? [.. Directory.GetDirectories(store.Home.Models).Where(AdapterFolder.IsAdapter).Order(StringComparer.Ordinal).Select(AdapterFolder.Open)] : [];
-        if (models.Count == 0 && adapters.Length == 0)
-        {
-            Console.WriteLine($"no models are registered in {store.Home.Path}; ./flywheel up registers the starter model");
-            return;
-        }
+        var home = new FlywheelHome();
+        List<string> problems = [];
+        IReadOnlyList<CatalogEntry> entries = new ModelCatalog(home).List(problems.Add);
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: cancellation);
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         IReadOnlyList<ReleaseRow> releases = await store.ReleasesAsync(cancellation);
-        Table table = new Table().AddColumns("model", "name", "parent", "parameters", "made", "released", "folder");
-        foreach (ModelRow model in models)
+        Table table = new Table().AddColumns("hash", "name", "what", "parameters", "weights", "from", "made", "released");
+        foreach (CatalogEntry entry in entries)
         {
-            string released = model.Hash == champion ? "[green]champion[/]" : releases.FirstOrDefault(release => release.ModelHash == model.Hash) is { } release ? $"{release.Time:yyyy-MM-dd HH:mm}" : "";
-            table.AddRow(model.ShortHash, Markup.Escape(model.Name), model.Parent?[..12] ?? "", $"{model.NumParameters / 1e6:F1} M", $"{model.Created:yyyy-MM-dd HH:mm}", released, Markup.Escape(store.FolderOf(model)));
+            ModelManifest manifest = entry.Manifest;
+            string released = manifest.Hash == champion ? "[green]champion[/]" : releases.FirstOrDefault(release => release.ModelHash == manifest.Hash) is { } release ? $"{release.Time:yyyy-MM-dd HH:mm}" : "";
+            table.AddRow(entry.ShortHash, Markup.Escape(manifest.Name), What(entry), $"{manifest.NumParameters / 1e6:N1} M", Markup.Escape(Weights(entry)), Markup.Escape(From(manifest)), $"{manifest.Created:yyyy-MM-dd HH:mm}", released);
         }
-        foreach (AdapterFolder adapter in adapters)
-            table.AddRow(adapter.ShortHash, Markup.Escape(adapter.Manifest.Name), adapter.Config.BaseHash?[..12] ?? Markup.Escape(adapter.Config.Base), $"{adapter.Manifest.NumParameters / 1e6:F1} M",
-                adapter.Manifest.Created == default ? "" : $"{adapter.Manifest.Created:yyyy-MM-dd HH:mm}", $"[blue]adapter, rank {adapter.Config.Rank}[/]", Markup.Escape(adapter.Path));
         AnsiConsole.Write(table);
+        Console.WriteLine($"They lie in {home.Models}, each in a folder named by its hash.");
+        foreach (string problem in problems) Console.WriteLine($"Not readable: {problem}");
+    }
+
+    private static string What(CatalogEntry entry) => entry switch
+    {
+        { IsAdapter: true } => "[blue]adapter[/]",
+        { Path: var path } when path == ModelCatalog.Starter => "the starter",
+        { Manifest.Adapter: not null } => "merged",
+        { Manifest.Source: not null } => "imported",
+        { Manifest.Run: not null } => "trained",
+        _ => "converted",
+    };
+
+    private static string From(ModelManifest manifest) =>
+        string.Join(", ", new[] { manifest.Source, manifest.Run is null ? null : $"run {manifest.Run}", manifest.Parent is null ? null : $"model {manifest.Parent[..Math.Min(12, manifest.Parent.Length)]}" }.OfType<string>());
+
+    /// <summary>The type that most of the weights have, and the size of all files.</summary>
+    private static string Weights(CatalogEntry entry)
+    {
+        string size = entry.NumBytes >= 1e9 ? $"{entry.NumBytes / 1e9:N2} GB" : $"{entry.NumBytes / 1e6:N1} MB";
+        if (entry.IsAdapter) return size;
+        try
+        {
+            using IWeightFile weights = ModelFolder.OpenWeightsOf(entry.Path);
+            return $"{weights.Tensors.Values.GroupBy(tensor => tensor.Type).MaxBy(type => type.Sum(tensor => tensor.NumBytes))?.Key}, {size}";
+        }
+        catch (FlywheelException e)
+        {
+            return e.Message;
+        }
     }
 }

@@ -11,14 +11,16 @@ internal static class UpCommand
     {
         var port = new Option<int>("--port") { Description = "Port on this machine; 0 takes a free one", DefaultValueFactory = _ => 5005 };
         var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005 (put a proxy with your sign-in before it)" };
-        var model = new Option<string?>("--model") { Description = "Release and serve this model folder instead of the champion" };
-        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: flywheel up --port 8080") { port, url, model };
+        var model = new Option<string?>("--model") { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
+        var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name", DefaultValueFactory = _ => [] };
+        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: flywheel up --port 8080") { port, url, model, adapter };
         command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
         {
             Home = new FlywheelHome(),
             Url = parse.GetValue(url) ?? $"http://127.0.0.1:{Port(parse.GetValue(port))}",
             Model = parse.GetValue(model),
-            StarterModel = FindStarter(),
+            Adapters = parse.GetValue(adapter)!,
+            StarterModel = ModelCatalog.Starter,
         }, cancellation));
         return command;
     }
@@ -27,9 +29,9 @@ internal static class UpCommand
     {
         await StudioServer.RunAsync(options, server => Console.WriteLine($"""
             Flywheel is ready at {server.Url}
-              Write    open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them
+              Write    {(server.HasChatTemplate ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : "not with this model: it has no chat template and only continues texts (POST /v1/completions)")}
               API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"
-              Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters
+              Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters{string.Concat(server.Adapters.Select(name => $"\n  Adapter  {name}, for the API a model of this name"))}
               Record   {options.Home.Path}
             Next: use it for a while, then run ./flywheel turn in another terminal: it learns from what you did. Ctrl-C stops the server.
             """), cancellation);
@@ -37,15 +39,4 @@ internal static class UpCommand
     }
 
     private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");
-
-    /// <summary>models/starter of the project that this program was built in.</summary>
-    internal static string? FindStarter()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            string starter = Path.Combine(folder.FullName, "models", "starter");
-            if (File.Exists(Path.Combine(starter, "config.json"))) return starter;
-        }
-        return null;
-    }
 }

@@ -31,6 +31,13 @@ public static class AtomicFile
         });
     }
 
+    /// <summary>Copies content alone: File.Copy would copy a read-only mode too, and then nobody could sync or replace the copy.</summary>
+    internal static void Copy(string source, string target)
+    {
+        using FileStream from = File.OpenRead(source), to = File.Create(target);
+        from.CopyTo(to);
+    }
+
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>

@@ -22,9 +22,7 @@ internal static class ModelCompanions
         {
             string name = Path.GetFileName(path);
             if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard) && !name.StartsWith("LICENSE", StringComparison.Ordinal)) continue;
-            // Not File.Copy: that would copy a read-only mode too.
-            using FileStream source = File.OpenRead(path), target = File.Create(Path.Combine(to, name));
-            source.CopyTo(target);
+            AtomicFile.Copy(path, Path.Combine(to, name));
         }
     }
 

@@ -25,7 +25,7 @@ public static class ModelExport
         TensorInfo embedding = weights.Tensors["model.embed_tokens.weight"];
         bool same = weights.Tensors.Values.All(tensor => Target(tensor) == tensor.Type);
         ModelManifest manifest = same ? model.Manifest : (model.Manifest with { Source = null, Created = created }).MadeFrom(model);
-        ModelFolder.Assemble(Path.GetDirectoryName(Path.GetFullPath(path))!, config, Target(embedding), target => File.Copy(Path.Combine(model.Path, "tokenizer.json"), target), folder =>
+        ModelFolder.Assemble(Path.GetDirectoryName(Path.GetFullPath(path))!, config, Target(embedding), target => AtomicFile.Copy(Path.Combine(model.Path, "tokenizer.json"), target), folder =>
         {
             SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, Target(weights.Tensors[tensor.Name]), tensor.Shape,
                 (Action<Stream>)(stream => GgufExport.WriteTensor(weights, weights.Tensors[tensor.Name], Target(weights.Tensors[tensor.Name]), 0, stream))))], maxShardBytes);
@@ -39,7 +39,7 @@ public static class ModelExport
     /// <exception cref="FlywheelException">The path is taken or cannot be written.</exception>
     public static void ToPeft(AdapterFolder adapter, string path) => Writing(path, () => AtomicFile.WriteFolder(path, folder =>
     {
-        foreach (string file in Directory.EnumerateFiles(adapter.Path)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        foreach (string file in Directory.EnumerateFiles(adapter.Path)) AtomicFile.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
     }));
 
     /// <summary>A GGUF adapter for llama.cpp's <c>--lora</c> (ggml-org/llama.cpp, convert_lora_to_gguf.py).</summary>

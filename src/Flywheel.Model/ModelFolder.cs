@@ -133,6 +133,10 @@ public sealed class ModelFolder
         }
     }
 
+    /// <summary>Opens the weights of a folder whose content is not checked; the caller disposes.</summary>
+    /// <exception cref="FlywheelException">There are none, or a header is malformed.</exception>
+    public static IWeightFile OpenWeightsOf(string path) => OpenWeightFile(FindWeights(path));
+
     /// <summary>
     /// Writes a model under <paramref name="parent"/>, in a folder named by its short hash, whole or not at all. If it is
     /// already there, that one is returned.
@@ -191,20 +195,6 @@ public sealed class ModelFolder
             if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null));
             return name ?? hash[..12];
         }));
-    }
-
-    /// <summary>A model by what a person calls it: the path of its folder, or the begin of its hash in <paramref name="models"/>.</summary>
-    /// <exception cref="FlywheelException">There is none, or more than one.</exception>
-    public static ModelFolder Find(string models, string wanted)
-    {
-        if (Directory.Exists(wanted)) return Open(wanted);
-        string[] found = wanted.Length >= 4 && wanted.All(char.IsAsciiHexDigitLower) ? Directory.GetDirectories(models, wanted[..Math.Min(12, wanted.Length)] + "*") : [];
-        return found.Length switch
-        {
-            1 => Open(found[0]),
-            0 => throw new FlywheelException($"no model '{wanted}': expected the path of a model folder, or at least 4 digits of the hash of one in {models}"),
-            _ => throw new FlywheelException($"'{wanted}' is the begin of {found.Length} hashes in {models}: {string.Join(", ", found.Select(System.IO.Path.GetFileName))}; give more digits"),
-        };
     }
 
     /// <summary>The Jinja template that the model came with; null when it has none.</summary>

@@ -44,12 +44,12 @@ public static class ModelImport
         string card = Path.Combine(path, ModelCard.File);
         manifest = manifest with { Name = Path.GetFileName(path), Licence = File.Exists(card) ? ModelCard.ReadLicence(File.ReadAllText(card)) : null };
         if (File.Exists(Path.Combine(path, "flywheel.json")) && ModelFolder.Open(path).Manifest is var ours) manifest = ours with { Source = manifest.Source, Licence = manifest.Licence ?? ours.Licence };
-        return ModelFolder.Assemble(models, config, known["model.embed_tokens.weight"].Type, target => File.Copy(tokenizer, target), folder =>
+        return ModelFolder.Assemble(models, config, known["model.embed_tokens.weight"].Type, target => AtomicFile.Copy(tokenizer, target), folder =>
         {
-            if (weights is GgufFile) File.Copy(weights.Path, Path.Combine(folder, "model.gguf"));
+            if (weights is GgufFile) AtomicFile.Copy(weights.Path, Path.Combine(folder, "model.gguf"));
             else SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, known[tensor.Name].Type, tensor.Shape, (Action<Stream>)(stream => Copy(weights, known[tensor.Name], stream))))]);
             ModelCompanions.Copy(path, folder);
-            if (File.Exists(card) && !File.Exists(Path.Combine(path, "flywheel.json"))) File.Copy(card, Path.Combine(folder, ModelCompanions.SourceCard));
+            if (File.Exists(card) && !File.Exists(Path.Combine(path, "flywheel.json"))) AtomicFile.Copy(card, Path.Combine(folder, ModelCompanions.SourceCard));
         }, manifest);
     }
 
@@ -63,7 +63,7 @@ public static class ModelImport
         manifest = manifest with { Name = file.Metadata.Text("general.name") is { Length: > 0 } name ? name : Path.GetFileNameWithoutExtension(path), Licence = file.Metadata.Text("general.license") };
         return ModelFolder.Assemble(models, config, file.Tensors["model.embed_tokens.weight"].Type, target => File.WriteAllBytes(target, tokenizer), folder =>
         {
-            File.Copy(path, Path.Combine(folder, "model.gguf"));
+            AtomicFile.Copy(path, Path.Combine(folder, "model.gguf"));
             ModelCompanions.Complete(folder, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
         }, manifest);
     }

@@ -10,8 +10,8 @@ public sealed record Recipe
     public required string Name { get; init; }
 
     /// <summary>
-    /// What the run starts from: nothing (random weights), a model folder, a model hash, or another recipe's path,
-    /// which is then run first.
+    /// What the run starts from: nothing (random weights), another recipe's path, which is then run first, or a model as
+    /// <see cref="ModelCatalog"/> names it.
     /// </summary>
     public string? Base { get; init; }
 
@@ -54,7 +54,7 @@ public sealed record Recipe
         }
         else
         {
-            check.That(Base.Length > 0, "base", Base, "a model folder, a model hash or a recipe");
+            check.That(Base.Length > 0, "base", Base, "a recipe, or a model's folder, name or hash");
             check.State(Tokenizer is null, "tokenizer", "given", "none, because the base has one");
             check.State(Model is null, "model", "given", "none, because the base has its shape");
         }

@@ -21,7 +21,8 @@ internal static class AdminEndpoints
         ModelFolder folder;
         try
         {
-            folder = FirstModel.IntoHome(store.Home, await FindAsync(store, wanted, http.RequestAborted));
+            var catalog = new ModelCatalog(store.Home);
+            folder = await Task.Run(() => catalog.Keep(catalog.FindModel(wanted), TimeProvider.System.GetUtcNow()));
             // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
             await host.PromoteAsync(folder, async () =>
             {
@@ -36,7 +37,7 @@ internal static class AdminEndpoints
         await StatusAsync(http, host, store);
     }
 
-    /// <summary><c>POST /admin/adapters {"folder": ..., "name"?}</c>: requests may then give the name as their <c>model</c>.</summary>
+    /// <summary><c>POST /admin/adapters {"folder": hash, name or folder, "name"?}</c>: requests may then give the name as their <c>model</c>.</summary>
     public static async Task LoadAdapterAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
         RequireLocal(http);
@@ -45,11 +46,7 @@ internal static class AdminEndpoints
         ServedModel model = host.Acquire();
         try
         {
-            string inHome = Path.Combine(store.Home.Models, path);
-            AdapterFolder adapter = AdapterFolder.Open(Directory.Exists(inHome) ? inHome : path);
-            string name = body.Text("name", 200) ?? (adapter.Manifest.Name is { Length: > 0 } own ? own : adapter.ShortHash);
-            if (GenerationFields.IsNamed(model, name)) throw ApiException.BadField("name", $"field 'name' is '{name}', which is the model's; expected another");
-            await Task.Run(() => model.Engine.LoadAdapter(name, adapter), CancellationToken.None);
+            await FirstModel.LoadAdapterAsync(store, model, path, body.Text("name", 200));
         }
         catch (FlywheelException e)
         {
@@ -98,15 +95,6 @@ internal static class AdminEndpoints
     }
 
     public static Task HealthAsync(HttpContext http, ModelHost host) => Answers.Json(http, new JsonObject { ["status"] = "ok", ["model_hash"] = host.Current.Hash });
-
-    private static async Task<ModelFolder> FindAsync(FlywheelStore store, string wanted, CancellationToken cancellation)
-    {
-        if (await store.FindModelAsync(wanted, cancellation) is { } known) return ModelFolder.Open(store.FolderOf(known));
-        string inHome = Path.Combine(store.Home.Models, wanted);
-        if (Directory.Exists(inHome)) return ModelFolder.Open(inHome);
-        if (Directory.Exists(wanted)) return ModelFolder.Open(wanted);
-        throw new FlywheelException("no model of this home has that hash or name, and there is no such folder");
-    }
 
     /// <summary>A proxy on this machine also comes from loopback; what it passes on says so.</summary>
     private static void RequireLocal(HttpContext http)

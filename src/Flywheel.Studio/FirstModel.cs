@@ -1,9 +1,11 @@
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
+using Flywheel.Studio.Serving;
 
 namespace Flywheel.Studio;
 
-/// <summary>Which model a server starts with.</summary>
+/// <summary>Which model and which adapters a server starts with.</summary>
 internal static class FirstModel
 {
     /// <summary>
@@ -11,32 +13,26 @@ internal static class FirstModel
     /// it starts with, so that it and the next turn agree on the champion.
     /// </summary>
     /// <exception cref="FlywheelException">There is none, or its folder is not a whole model.</exception>
-    public static async Task<(ModelFolder Folder, string Reason)> FindAsync(FlywheelStore store, StudioOptions options, CancellationToken cancellation)
+    public static async Task<(ModelFolder Folder, string Reason)> FindAsync(FlywheelStore store, StudioOptions options, DateTimeOffset now, CancellationToken cancellation)
     {
-        if (options.Model is not null) return (IntoHome(store.Home, ModelFolder.Open(options.Model)), "named at the start of the server");
+        var catalog = new ModelCatalog(store.Home);
+        if (options.Model is not null) return (catalog.Keep(catalog.FindModel(options.Model), now), "named at the start of the server");
         if (await store.ChampionAsync(cancellation) is { } champion) return (ModelFolder.Open(store.FolderOf(champion)), "the champion");
-        if (options.StarterModel is not null) return (IntoHome(store.Home, ModelFolder.Open(options.StarterModel)), "the starter model of a new home");
-        throw new FlywheelException($"{store.Home.Path} has no model yet and there is no starter model; train one with `flywheel train`, or name a model folder with --model");
+        if (options.StarterModel is not null) return (catalog.Keep(ModelFolder.Open(options.StarterModel), now), "the starter model of a new home");
+        throw new FlywheelException($"{store.Home.Path} has no model yet and there is no starter model; train one with `flywheel train`, or import one with `flywheel import`, and name it with --model");
     }
 
-    /// <summary>
-    /// A model from elsewhere is copied to the home's models before it is released: what was served and what the next turn
-    /// starts from must be there when the other folder has changed or gone.
-    /// </summary>
-    public static ModelFolder IntoHome(FlywheelHome home, ModelFolder model)
+    /// <summary>Makes an adapter available under a name, its own if none is given. What is served with it is recorded, so it is kept and registered first.</summary>
+    /// <exception cref="FlywheelException">There is none, it is another model's, or the name is taken.</exception>
+    public static async Task LoadAdapterAsync(FlywheelStore store, ServedModel model, string wanted, string? name = null)
     {
-        if (model.Path.StartsWith(home.Path + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return model;
-        string path = Path.Combine(home.Models, model.ShortHash);
-        AtomicFile.WriteFolder(path, folder =>
-        {
-            foreach (string file in Directory.EnumerateFiles(model.Path))
-            {
-                // Not File.Copy: that would copy a read-only mode too.
-                using FileStream from = File.OpenRead(file), to = File.Create(Path.Combine(folder, Path.GetFileName(file)));
-                from.CopyTo(to);
-            }
-        });
-        ModelFolder copy = ModelFolder.Open(path);
-        return copy.Hash == model.Hash ? copy : throw new FlywheelException($"{path} holds model {copy.ShortHash}, expected {model.ShortHash}; it was changed after it was written: remove it");
+        var catalog = new ModelCatalog(store.Home);
+        AdapterFolder adapter = catalog.FindAdapter(wanted);
+        name ??= adapter.Manifest.Name is { Length: > 0 } own ? own : adapter.ShortHash;
+        if (GenerationFields.IsNamed(model, name)) throw new FlywheelException($"the name '{name}' is the model's; give the adapter another");
+        adapter.CheckFits(model.Folder);
+        adapter = catalog.Keep(adapter);
+        await Task.Run(() => model.Engine.LoadAdapter(name, adapter));
+        await store.RegisterAdapterAsync(adapter);
     }
 }

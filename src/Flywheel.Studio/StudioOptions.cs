@@ -11,8 +11,11 @@ public sealed record StudioOptions
     /// <summary>Loopback by default: whoever opens the server to others puts a proxy with their own sign-in before it.</summary>
     public string Url { get; init; } = "http://127.0.0.1:5005";
 
-    /// <summary>A model folder to release and serve; null: the home's champion, else <see cref="StarterModel"/>.</summary>
+    /// <summary>A model to release and serve, as <see cref="ModelCatalog"/> names it; null: the home's champion, else <see cref="StarterModel"/>.</summary>
     public string? Model { get; init; }
+
+    /// <summary>Adapters of that model to load, as <see cref="ModelCatalog"/> names them.</summary>
+    public IReadOnlyList<string> Adapters { get; init; } = [];
 
     /// <summary>Folder of the model that a new home starts with.</summary>
     public string? StarterModel { get; init; }

@@ -42,6 +42,12 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>Name, hash and size of the model that answers now.</summary>
     public ModelFolder Model => _host.Current.Folder;
 
+    /// <summary>The model can be talked to; else it only continues texts.</summary>
+    public bool HasChatTemplate => _host.Current.HasTemplate;
+
+    /// <summary>Names of the adapters that are loaded.</summary>
+    public IReadOnlyCollection<string> Adapters => [.. _host.Current.Engine.Adapters.Keys];
+
     /// <summary>Serves until cancelled; then lets running answers end.</summary>
     /// <param name="options">Where and what.</param>
     /// <param name="ready">Called once requests are answered.</param>
@@ -64,10 +70,11 @@ public sealed class StudioServer : IAsyncDisposable
         try
         {
             store = await FlywheelStore.OpenAsync(options.Home, TimeProvider.System, cancellation);
-            (ModelFolder folder, string reason) = await FirstModel.FindAsync(store, options, cancellation);
+            (ModelFolder folder, string reason) = await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
             ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
             app = Build(options, store, model);
             var host = app.Services.GetRequiredService<ModelHost>();
+            foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
             await store.RegisterModelAsync(folder, cancellation: cancellation);
             await store.ReleaseAsync(folder.Hash, reason, cancellation: cancellation);
             await ListenAsync(app, options.Url, cancellation);

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests;
 
@@ -116,19 +117,18 @@ public sealed class SwapTests : IAsyncLifetime
         Directory.Delete(next.Path, recursive: true);
         Assert.StartsWith(_server.Home.Models, (string)status["model_folder"]!, StringComparison.Ordinal);
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        (ModelFolder first, _) = await FirstModel.FindAsync(store, new() { Home = _server.Home }, default);
+        (ModelFolder first, _) = await FirstModel.FindAsync(store, new() { Home = _server.Home }, DateTimeOffset.UtcNow, default);
         Assert.Equal(next.Hash, first.Hash);
     }
 
     [Fact]
     public async Task Promote_ByHash_IsRememberedByTheNextStart()
     {
-        ModelFolder next = _server.AnotherModel(2);
+        ModelFolder next = TinyModel.Create(_server.Home.Models, 2);
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        await store.RegisterModelAsync(next);
         await _server.PostAsync("/admin/promote", new() { ["model"] = next.Hash, ["reason"] = "turn 1" });
         Assert.Equal((next.Hash, "turn 1"), ((await store.ChampionAsync())!.Hash, (await store.ReleasesAsync())[0].Reason));
-        Assert.Equal(next.Hash, (await FirstModel.FindAsync(store, new() { Home = _server.Home }, default)).Folder.Hash);
+        Assert.Equal(next.Hash, (await FirstModel.FindAsync(store, new() { Home = _server.Home }, DateTimeOffset.UtcNow, default)).Folder.Hash);
     }
 
     private static (Guid Id, string Hash, string Text) OfWhole(JsonObject answer)

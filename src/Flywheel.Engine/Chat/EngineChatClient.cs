@@ -17,7 +17,7 @@ namespace Flywheel.Engine.Chat;
 /// <param name="defaults">How to sample where a request does not say.</param>
 public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSeed, SamplerOptions? defaults = null) : IChatClient
 {
-    private readonly ChatTemplate _template = new(engine.Model.Tokenizer);
+    private readonly ChatTemplate _template = engine.Model.ChatTemplate;
     private readonly ChatClientMetadata _metadata = new("flywheel", null, NameOf(engine.Model));
 
     public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>

@@ -4,7 +4,7 @@ using Microsoft.EntityFrameworkCore;
 namespace Flywheel.Loop;
 
 /// <summary>One thing in a walk through the record, and what it led to or came from.</summary>
-/// <param name="Kind">feedback, generation, example, dataset, run, model, turn or release.</param>
+/// <param name="Kind">feedback, generation, example, dataset, run, model, adapter, turn or release.</param>
 /// <param name="Id">Its id; empty of a mere remark.</param>
 /// <param name="Text">What there is to say about it.</param>
 public sealed record LineageNode(string Kind, string Id, string Text, IReadOnlyList<LineageNode> Children);
@@ -82,7 +82,7 @@ public sealed class Lineage
         List<ExampleRow> examples = await db.Examples.AsNoTracking().Where(example => example.Sources.Any(source => source.FeedbackId == row.Id)).OrderBy(example => example.Id).ToListAsync(cancellation);
         LineageNode about = generation is null
             ? new("generation", row.GenerationId.ToString(), "not recorded (yet)", [])
-            : new("generation", generation.Id.ToString(), Describe(generation), [new("model", generation.ModelHash, "answered", [])]);
+            : new("generation", generation.Id.ToString(), Describe(generation), [.. Answered(generation)]);
         return new("feedback", row.Id.ToString(), Describe(row), [about, .. await BecameAsync(examples, cancellation)]);
     }
 
@@ -91,8 +91,12 @@ public sealed class Lineage
         List<Feedback> feedback = await db.Feedback.AsNoTracking().Where(found => found.GenerationId == row.Id).OrderBy(found => found.Sequence).ToListAsync(cancellation);
         List<ExampleRow> examples = await db.Examples.AsNoTracking().Where(example => example.GenerationId == row.Id || example.RejectedId == row.Id).OrderBy(example => example.Id).ToListAsync(cancellation);
         return new("generation", row.Id.ToString(), Describe(row),
-            [new("model", row.ModelHash, "answered", []), .. feedback.Select(found => new LineageNode("feedback", found.Id.ToString(), Describe(found), [])), .. await BecameAsync(examples, cancellation)]);
+            [.. Answered(row), .. feedback.Select(found => new LineageNode("feedback", found.Id.ToString(), Describe(found), [])), .. await BecameAsync(examples, cancellation)]);
     }
+
+    private static IEnumerable<LineageNode> Answered(Generation row) => row.AdapterHash is { } adapter
+        ? [new("model", row.ModelHash, "answered", []), new("adapter", adapter, "answered with it", [])]
+        : [new("model", row.ModelHash, "answered", [])];
 
     private async Task<IReadOnlyList<LineageNode>> BecameAsync(IReadOnlyList<ExampleRow> examples, CancellationToken cancellation)
     {

@@ -126,31 +126,30 @@ public sealed class RecipeRunner(FlywheelHome home)
         }
     }
 
-    /// <summary>A model folder, a hash (or its beginning) in the home's models, or a recipe that is run first.</summary>
+    /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged into its own base.</summary>
     private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
         string path = Path.GetFullPath(Path.Combine(folder, name));
-        if (Directory.Exists(path)) return OpenBase(path);
         if (File.Exists(path))
         {
             if (above.Contains(path)) throw new FlywheelException($"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
             return Run(RecipeFile.Load(path), Path.GetDirectoryName(path)!, [.. above, path], cancellation).Whole(home.Models);
         }
-        string[] found = name.Length >= 4 && name.All(char.IsAsciiHexDigitLower) ? Directory.GetDirectories(home.Models, $"{name[..Math.Min(12, name.Length)]}*") : [];
-        return found.Length == 1
-            ? OpenBase(found[0])
-            : throw new FlywheelException($"recipe '{recipe.Name}': field 'base' is '{name}', which is no folder and no recipe at {path}, and {(found.Length == 0 ? "no model" : $"{found.Length} models")} in {home.Models}");
-    }
+        var catalog = new ModelCatalog(home);
+        TrainedModel found = TrainedModel.Open(Directory.Exists(path) ? path : Find());
+        return found.Model is { } model ? catalog.Keep(model, Time.GetUtcNow()) : found.Adapter!.Merge(catalog.BaseOf(found.Adapter), home.Models, TensorType.F32);
 
-    /// <summary>A model, or an adapter merged into its own base, which must be in the home's models.</summary>
-    private ModelFolder OpenBase(string path)
-    {
-        TrainedModel found = TrainedModel.Open(path);
-        if (found.Model is { } whole) return whole;
-        string? adapted = found.Adapter!.Config.BaseHash is { } hash ? Path.Combine(home.Models, hash[..12]) : null;
-        return adapted is not null && Directory.Exists(adapted)
-            ? found.Adapter.Merge(ModelFolder.Open(adapted), home.Models, TensorType.F32)
-            : throw new FlywheelException($"{path}: is an adapter for the model '{found.Adapter.Config.Base}', which is not in {home.Models}");
+        string Find()
+        {
+            try
+            {
+                return catalog.Find(name);
+            }
+            catch (FlywheelException e)
+            {
+                throw new FlywheelException($"recipe '{recipe.Name}': field 'base' is '{name}', and {path} is no recipe: {e.Message}", e);
+            }
+        }
     }
 
     private (Tokenizer, ModelConfig) Fresh(Recipe recipe, DataCollection collection)

@@ -1,6 +1,6 @@
 namespace Flywheel.Loop;
 
-/// <summary>A model that this home knows: where it lies and what it came from.</summary>
+/// <summary>A model, or an adapter, that this home knows: where it lies and what it came from.</summary>
 public sealed class ModelRow
 {
     /// <summary>SHA-256 of its content.</summary>
@@ -11,7 +11,7 @@ public sealed class ModelRow
     /// <summary>Folder, relative to the home.</summary>
     public required string Path { get; set; }
 
-    /// <summary>Hash of the model that it was trained from.</summary>
+    /// <summary>Hash of the model that it was trained from; of an adapter: its base.</summary>
     public string? Parent { get; init; }
 
     /// <summary>Name of the run that made it.</summary>

@@ -90,35 +90,40 @@ public sealed class FlywheelStore : IAsyncDisposable
 
     /// <summary>Makes a model folder known. Where it was known already, its path is brought up to date.</summary>
     /// <param name="curatedDataset">Hash of the turn's dataset that it was trained on, if any.</param>
-    public async Task RegisterModelAsync(ModelFolder model, string? curatedDataset = null, CancellationToken cancellation = default)
+    public Task RegisterModelAsync(ModelFolder model, string? curatedDataset = null, CancellationToken cancellation = default) =>
+        RegisterAsync(model.Path, model.Manifest, model.Config.NumParameters, curatedDataset, cancellation);
+
+    /// <summary>The same for an adapter, whose parent is its base: generations name it too.</summary>
+    public Task RegisterAdapterAsync(AdapterFolder adapter, CancellationToken cancellation = default) =>
+        RegisterAsync(adapter.Path, adapter.Manifest with { Hash = adapter.Hash, Parent = adapter.Config.BaseHash ?? adapter.Manifest.Parent }, adapter.Manifest.NumParameters, null, cancellation);
+
+    private async Task RegisterAsync(string folder, ModelManifest manifest, long numParameters, string? curatedDataset, CancellationToken cancellation)
     {
-        string path = Path.GetRelativePath(Home.Path, Path.GetFullPath(model.Path));
+        string path = Path.GetRelativePath(Home.Path, Path.GetFullPath(folder));
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Models.SingleOrDefaultAsync(row => row.Hash == model.Hash, cancellation) is { } known) known.Path = path;
+        if (await db.Models.SingleOrDefaultAsync(row => row.Hash == manifest.Hash, cancellation) is { } known) known.Path = path;
         else
             db.Models.Add(new ModelRow
             {
-                Hash = model.Hash,
-                Name = model.Manifest.Name,
+                Hash = manifest.Hash,
+                Name = manifest.Name,
                 Path = path,
-                Parent = model.Manifest.Parent,
-                Run = model.Manifest.Run,
+                Parent = manifest.Parent,
+                Run = manifest.Run,
                 Dataset = curatedDataset,
-                Created = model.Manifest.Created,
-                NumParameters = model.Config.NumParameters,
+                Created = manifest.Created,
+                NumParameters = numParameters,
             });
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }
 
-    /// <summary>A known model by its hash, the beginning of its hash (at least 6 digits) or its name; the newest of several with that name.</summary>
-    public async Task<ModelRow?> FindModelAsync(string hashOrName, CancellationToken cancellation = default)
+    /// <summary>A known model by its hash.</summary>
+    public async Task<ModelRow?> FindModelAsync(string hash, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        string prefix = hashOrName.Length >= 6 && hashOrName.All(char.IsAsciiHexDigit) ? hashOrName.ToLowerInvariant() : "none";
-        return await db.Models.AsNoTracking().Where(row => row.Hash.StartsWith(prefix) || row.Name == hashOrName)
-            .OrderByDescending(row => row.Created).FirstOrDefaultAsync(cancellation);
+        return await db.Models.AsNoTracking().SingleOrDefaultAsync(row => row.Hash == hash, cancellation);
     }
 
     /// <summary>Every known model, newest first.</summary>

@@ -18,7 +18,8 @@ internal sealed class ServedModel
         Folder = folder;
         Defaults = defaults;
         Engine = engine;
-        Template = folder.ChatTemplate;
+        HasTemplate = folder.ReadChatTemplate() is not null || folder.Tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart);
+        if (HasTemplate) _ = folder.ChatTemplate; // a malformed one is told now
         _specialTokens = folder.Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
     }
 
@@ -26,7 +27,12 @@ internal sealed class ServedModel
 
     public InferenceEngine Engine { get; }
 
-    public ChatTemplate Template { get; }
+    /// <summary>It can be talked to; a model without a chat template only continues texts.</summary>
+    public bool HasTemplate { get; }
+
+    /// <exception cref="FlywheelException">It has none.</exception>
+    public ChatTemplate Template => HasTemplate ? Folder.ChatTemplate
+        : throw new FlywheelException($"the model '{Name}' has no chat template, so it cannot be talked to; it continues texts: POST /v1/completions");
 
     public SamplerOptions Defaults { get; }
 
@@ -99,7 +105,8 @@ internal sealed class ServedModel
 
     private async Task WarmUpAsync(CancellationToken cancellation)
     {
-        int[] prompt = Template.Prompt(new Conversation([Message.User("Write a tagline.\nName: Flywheel")]));
+        const string Text = "Write a tagline.\nName: Flywheel";
+        int[] prompt = HasTemplate ? Template.Prompt(new Conversation([Message.User(Text)])) : Folder.Tokenizer.EncodeWhole(Text);
         int room = Folder.Config.MaxPositions - 1;
         var request = new GenerationRequest { PromptTokens = prompt.Length > room ? prompt[..room] : prompt, MaxTokens = 8, Sampler = Defaults, TopLogprobs = 1 };
         // Twice side by side: the batched kernels are other code than those for one row.
