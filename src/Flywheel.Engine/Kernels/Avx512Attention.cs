@@ -18,11 +18,7 @@ internal unsafe struct Avx512Attention : ITileKernels
     /// <summary>Two sums a line, a row of the tile and scales fit the 32 registers.</summary>
     private const int MaxLines = 12;
 
-    /// <summary>
-    /// Fetching ahead into the second cache: the first has too few lines under way to fill the time that memory takes
-    /// (13 against 20 GB/s of one core, Zen 4).
-    /// </summary>
-    private const int FetchLevel = 2;
+    private const int FetchLevel = VnniProduct.FetchLevel;
 
     /// <summary>[type, keys or values, lines]</summary>
     private static readonly nint[] Code = OperatingSystem.IsLinux() && Avx512BW.IsSupported ? AssembleAll() : [];

@@ -289,14 +289,15 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     private static F Add(I dot, int bias, F scale, Int8Block* x, F sum) =>
         VectorKernels.Add(Vector256.ConvertToSingle(dot + Vector256.Create(bias)), scale * Vector256.Create(x->Scale), sum);
 
+    /// <summary>Into the second cache, as <see cref="VnniProduct.FetchLevel"/> says.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Prefetch<TFormat>(byte* ahead) where TFormat : struct, IPanelFormat
     {
-        Sse.Prefetch0(ahead);
-        Sse.Prefetch0(ahead + 64);
-        if (BlockBytes<TFormat>() > 128) Sse.Prefetch0(ahead + 128);
+        Sse.Prefetch1(ahead);
+        Sse.Prefetch1(ahead + 64);
+        if (BlockBytes<TFormat>() > 128) Sse.Prefetch1(ahead + 128);
         if (BlockBytes<TFormat>() <= 192) return;
-        Sse.Prefetch0(ahead + 192);
+        Sse.Prefetch1(ahead + 192);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
