@@ -90,18 +90,18 @@ internal static class BenchCommand
             if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a text");
             var figures = await QualityBenchmark.RunAsync(new ModelCatalog(new FlywheelHome()).FindModel(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), parse.GetValue(versus), cancellation: cancellation);
             Table table = new Table().AddColumns("weights", "keys and values", "perplexity", "against fp32", "divergence, nats a token", "same best token");
-            if (parse.GetValue(versus) is not null) table.AddColumns("llama.cpp's perplexity", "ours against it", "its divergence");
-            foreach (QualityFigures found in figures)
+            if (parse.GetValue(versus) is not null) table.AddColumns("llama.cpp's perplexity", "ours against it", "its divergence", "its same best");
+            foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in figures)
             {
-                List<string> row = [$"{found.Format}", $"{found.Kv}", $"{found.Perplexity:N3}", Change(found.Perplexity, figures[0].Perplexity), $"{found.Divergence:G3}", $"{found.SameBest:P1}"];
-                if (found.Theirs is var (perplexity, divergence)) row.AddRange([$"{perplexity:N3}", Change(found.Perplexity, perplexity), $"{divergence:G3}"]);
+                List<string> row = [type.Name, $"{kv}", $"{ours.Perplexity:N3}", Change(ours.Perplexity, figures[0].Ours.Perplexity), $"{ours.Divergence:G3}", $"{ours.SameBest:P1}"];
+                if (theirs is not null) row.AddRange([$"{theirs.Perplexity:N3}", Change(ours.Perplexity, theirs.Perplexity), $"{theirs.Divergence:G3}", $"{theirs.SameBest:P1}"]);
                 table.AddRow([.. row]);
             }
             AnsiConsole.Write(table);
         });
         return command;
 
-        static string Change(double value, double from) => $"{value / from - 1:+0.00%;-0.00%}";
+        static string Change(double value, double from) => $"{Math.Round(value / from - 1, 4):+0.00%;-0.00%;0.00%}";
     }
 
     private static Command Serve()

@@ -154,10 +154,15 @@ public sealed class InferenceEngine : IAsyncDisposable
     public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default) => LogitsAsync(tokens, null, cancellation);
 
     /// <summary>The same with a loaded adapter.</summary>
-    public Task<float[]> LogitsAsync(int[] tokens, string? adapter, CancellationToken cancellation = default)
+    public Task<float[]> LogitsAsync(int[] tokens, string? adapter, CancellationToken cancellation = default) => LogitsAsync(tokens, tokens.Length - 1, adapter, cancellation);
+
+    /// <summary>Logits after each token from position <paramref name="first"/> on, [tokens, V].</summary>
+    internal Task<float[]> LogitsAsync(int[] tokens, int first, CancellationToken cancellation) => LogitsAsync(tokens, first, null, cancellation);
+
+    private Task<float[]> LogitsAsync(int[] tokens, int first, string? adapter, CancellationToken cancellation)
     {
         CheckText(tokens);
-        var sequence = new LogitsSequence(tokens, _config.VocabSize) { Adapter = _adapters.Use(adapter) };
+        var sequence = new LogitsSequence(tokens, first, _config.VocabSize) { Adapter = _adapters.Use(adapter) };
         Add(sequence, cancellation);
         return sequence.Result;
     }

@@ -161,13 +161,15 @@ internal sealed unsafe class ScoreSequence(int[] tokens) : ReadingSequence(token
     }
 }
 
-/// <summary>Logits after the last token of a text.</summary>
-internal sealed unsafe class LogitsSequence(int[] tokens, int vocabSize) : ReadingSequence(tokens)
+/// <summary>Logits after the tokens of a text from a position on, [positions, V].</summary>
+internal sealed unsafe class LogitsSequence(int[] tokens, int first, int vocabSize) : ReadingSequence(tokens)
 {
-    protected override float[] Values { get; } = new float[vocabSize];
+    protected override float[] Values { get; } = new float[(tokens.Length - first) * vocabSize];
 
-    public override bool Wants(int position) => position == PromptLength - 1;
+    public override bool Wants(int position) => position >= first;
 
-    public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId) =>
-        new ReadOnlySpan<float>(logits, reader.VocabSize).CopyTo(Values);
+    public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId)
+    {
+        for (int i = 0; i < count; i++) new ReadOnlySpan<float>(logits + i * ld, vocabSize).CopyTo(Values.AsSpan((position + i - first) * vocabSize));
+    }
 }

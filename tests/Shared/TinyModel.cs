@@ -9,9 +9,10 @@ internal static class TinyModel
     /// <param name="seed">Other seeds give other weights, hence other hashes.</param>
     /// <param name="context">Longest text in tokens.</param>
     /// <param name="name">Of the model.</param>
-    public static ModelFolder Create(string folder, int seed = 1, int context = 256, string? name = null)
+    /// <param name="tokenizer">Its own; null trains one.</param>
+    public static ModelFolder Create(string folder, int seed = 1, int context = 256, string? name = null, Tokenizer? tokenizer = null)
     {
-        Tokenizer tokenizer = Tokenizer.Train(["Write a tagline. The wheel turns and turns; write, keep, edit, discard.", "die Räder drehen sich — 轮子在转 😀"], 320);
+        tokenizer ??= Tokenizer.Train(["Write a tagline. The wheel turns and turns; write, keep, edit, discard.", "die Räder drehen sich — 轮子在转 😀"], 320);
         var config = new ModelConfig
         {
             HiddenSize = 32,
@@ -22,7 +23,7 @@ internal static class TinyModel
             HeadDim = 32,
             VocabSize = tokenizer.VocabSize,
             MaxPositions = context,
-            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]],
+            EosTokenIds = [.. new[] { Tokenizer.MessageEnd, Tokenizer.EndOfText }.Where(tokenizer.SpecialTokens.ContainsKey).Select(token => tokenizer.SpecialTokens[token]).DefaultIfEmpty(0)],
         };
         var random = new Random(seed);
         Dictionary<string, float[]> weights = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => Values(tensor.Name, tensor.Shape));

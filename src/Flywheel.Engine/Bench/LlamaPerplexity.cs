@@ -5,54 +5,55 @@ using Flywheel.Model;
 namespace Flywheel.Engine.Bench;
 
 /// <summary>llama.cpp's own measurement of quality: perplexity of the second half of every piece, and divergence from fp32.</summary>
-internal sealed partial class LlamaPerplexity : IDisposable
+internal sealed partial class LlamaPerplexity
 {
-    private readonly string _program, _folder, _text;
-    private readonly int _length;
-    private readonly ModelFolder _model;
+    /// <summary>Its log is written by a thread that its exit cuts short, about one time in four, so what is missing is asked for again.</summary>
+    private const int MaxAttempts = 20;
+
+    private readonly string _program, _text, _exact;
+    private readonly int _length, _numPieces;
 
     /// <param name="build">Build folder of llama.cpp.</param>
-    /// <param name="model">A model that can be exported as GGUF.</param>
+    /// <param name="folder">For its files.</param>
     /// <param name="text">The text, of at least two pieces.</param>
     /// <param name="length">Tokens of a piece.</param>
+    /// <param name="numPieces">Pieces that the text has.</param>
     /// <exception cref="FlywheelException">There is no llama-perplexity.</exception>
-    public LlamaPerplexity(string build, ModelFolder model, string text, int length)
+    public LlamaPerplexity(string build, string folder, string text, int length, int numPieces)
     {
         _program = LlamaBench.FindProgram(build, "llama-perplexity");
-        (_model, _length) = (model, length);
-        _folder = Directory.CreateTempSubdirectory("flywheel-quality-").FullName;
-        _text = Path.Combine(_folder, "text.txt");
+        (_length, _numPieces) = (length, numPieces);
+        _exact = Path.Combine(folder, "exact.kld");
+        _text = Path.Combine(folder, "text.txt");
         File.WriteAllText(_text, text);
     }
 
-    /// <summary>Formats in their order; the first is the one that the others diverge from.</summary>
-    /// <exception cref="FlywheelException">llama.cpp fails.</exception>
-    public async Task<(double Perplexity, double Divergence)> RunAsync(WeightFormat format)
+    /// <summary>The first file is the one that the others diverge from. Null for a cache that llama.cpp cannot have.</summary>
+    /// <exception cref="FlywheelException">llama.cpp fails, or cuts the text into other pieces.</exception>
+    public async Task<Quality?> RunAsync(string file, KvType kv, int headDim)
     {
-        string file = Path.Combine(_folder, $"{format}.gguf"), exact = Path.Combine(_folder, "exact.kld");
-        ModelExport.ToGguf(_model, file, WeightMixture.ExportTypeOf(format));
-        bool isBase = !File.Exists(exact);
-        List<string> arguments = ["-m", file, "-f", _text, "-c", _length.ToString(CultureInfo.InvariantCulture), "-b", _length.ToString(CultureInfo.InvariantCulture), "-ctk", "f32", "-ctv", "f32", "--kl-divergence-base", exact];
-        if (!isBase) arguments.Add("--kl-divergence");
-        (int code, string output, string errors) = await LlamaBench.RunAsync(_program, arguments);
-        File.Delete(file);
-        if (code != 0) throw new FlywheelException($"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
-        return isBase ? (Number(LastEstimate(), output + errors), 0) : (Number(QuantisedPerplexity(), output + errors), Number(MeanDivergence(), output + errors));
+        if (kv == KvType.Int8 && headDim % 32 != 0) return null; // its blocks
+        string cache = kv switch { KvType.Fp32 => "f32", KvType.Fp16 => "f16", _ => "q8_0" }, length = _length.ToString(CultureInfo.InvariantCulture);
+        List<string> arguments = ["-m", file, "-f", _text, "-c", length, "-b", length, "-ctk", cache, "-ctv", cache, "-fa", kv == KvType.Fp32 ? "off" : "on", "--kl-divergence-base", _exact];
+        if (File.Exists(_exact)) arguments.Add("--kl-divergence");
+        for (int attempt = 0; attempt < MaxAttempts; attempt++)
+        {
+            (int code, string output, string errors) = await LlamaBench.RunAsync(_program, arguments);
+            if (code != 0) throw new FlywheelException($"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
+            if (arguments[^1] != "--kl-divergence")
+            {
+                if (LastEstimate().Match(output) is { Success: true } last && last.Groups[1].Value == $"{_numPieces}") return new Quality(Number(last.Groups[2]), 0, 1);
+            }
+            else if (Summary().Match(output) is { Success: true } summary) return new Quality(Number(summary.Groups[1]), Number(summary.Groups[2]), Number(summary.Groups[3]) / 100);
+        }
+        throw new FlywheelException($"{_program} {string.Join(' ', arguments)} never printed its figures of {_numPieces} pieces in {MaxAttempts} runs");
     }
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    private static double Number(Group group) => double.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
 
-    private double Number(Regex pattern, string output) => pattern.Match(output) is { Success: true } match
-        ? double.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture)
-        : throw new FlywheelException($"{_program} printed no '{pattern}'");
-
-    /// <summary>The running figure after the last piece; the line that sums it up is sometimes lost in its log.</summary>
-    [GeneratedRegex(@"\[\d+\]([\d.]+),", RegexOptions.RightToLeft)]
+    [GeneratedRegex(@"\[(\d+)\]([\d.]+),", RegexOptions.RightToLeft)]
     private static partial Regex LastEstimate();
 
-    [GeneratedRegex(@"Mean PPL\(Q\)\s*:\s*([\d.]+)")]
-    private static partial Regex QuantisedPerplexity();
-
-    [GeneratedRegex(@"Mean\s+KLD:\s*([-+\d.e]+)")]
-    private static partial Regex MeanDivergence();
+    [GeneratedRegex(@"Mean PPL\(Q\)\s*:\s*([\d.]+).*Mean\s+KLD:\s*([-+\d.e]+).*Same top p:\s*([\d.]+)", RegexOptions.Singleline)]
+    private static partial Regex Summary();
 }

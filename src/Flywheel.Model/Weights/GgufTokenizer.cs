@@ -15,24 +15,6 @@ internal static class GgufTokenizer
 
     private enum Kind { Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6 }
 
-    private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-
-    /// <summary>llama.cpp's names of ways to cut text, and Hugging Face's pre_tokenizer for each. The first that fits names a tokenizer of ours.</summary>
-    private static readonly (string Name, JsonArray Steps, bool IgnoreMerges)[] PreTokenizers =
-    [
-        ("qwen2", Split(SplitPattern.Qwen), false),
-        ("llama-bpe", Split(SplitPattern.Qwen.Replace(@"|\p{N}|", @"|\p{N}{1,3}|", StringComparison.Ordinal)), true),
-        ("smollm", [new JsonObject { ["type"] = "Digits", ["individual_digits"] = true }, ByteLevel(useRegex: true)], false),
-        ("gpt-2", [ByteLevel(useRegex: true)], false),
-        ("gpt-2", Split(Gpt2), false),
-    ];
-
-    /// <summary>Other names for the same.</summary>
-    private static readonly Dictionary<string, string> Aliases = new()
-    {
-        ["deepseek-r1-qwen"] = "qwen2", ["megrez"] = "qwen2", ["llama3"] = "llama-bpe", ["llama-v3"] = "llama-bpe", ["default"] = "gpt-2",
-    };
-
     /// <summary>Adds the keys for a model's tokenizer and chat template.</summary>
     /// <exception cref="FlywheelException">llama.cpp has no such tokenizer.</exception>
     public static void Write(ModelFolder model, GgufMetadata metadata)
@@ -54,7 +36,7 @@ internal static class GgufTokenizer
         if (unknown is { } known) kinds[known] = (int)Kind.Unknown;
 
         metadata.Add(Prefix + "model", sentencePiece ? "llama" : "gpt2");
-        metadata.Add(Prefix + "pre", sentencePiece ? "default" : PreTokenizerName(json, path));
+        metadata.Add(Prefix + "pre", sentencePiece ? "default" : GgufPreTokenizer.NameOf(json, path));
         metadata.Add(Prefix + "tokens", tokens);
         if (sentencePiece) metadata.Add(Prefix + "scores", Scores(tokens, merges));
         metadata.Add(Prefix + "token_type", kinds);
@@ -103,14 +85,14 @@ internal static class GgufTokenizer
         int unknown = Array.IndexOf(kinds, (int)Kind.Unknown);
         string? bos = metadata.Integer(Prefix + "bos_token_id") is { } bosId && bosId < tokens.Length && (metadata.Flag(Prefix + "add_bos_token") ?? sentencePiece) ? tokens[bosId] : null;
         string pre = metadata.Text(Prefix + "pre") ?? "default";
-        (JsonArray? steps, bool ignoreMerges) = sentencePiece ? (null, false) : Steps(pre, metadata.Source);
+        (JsonArray? steps, bool ignoreMerges) = sentencePiece ? (null, false) : GgufPreTokenizer.Named(pre, metadata.Source);
         var json = new JsonObject
         {
             ["version"] = "1.0", ["truncation"] = null, ["padding"] = null, ["added_tokens"] = added,
             ["normalizer"] = sentencePiece ? SentencePieceNormalizer(metadata.Flag(Prefix + "add_space_prefix") ?? true) : null,
             ["pre_tokenizer"] = steps is null ? null : steps.Count == 1 ? steps[0]!.DeepClone() : new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps.DeepClone() },
-            ["post_processor"] = bos is not null ? BosProcessor(bos, ids[bos]) : sentencePiece ? null : ByteLevel(useRegex: false),
-            ["decoder"] = sentencePiece ? SentencePieceDecoder(metadata.Flag(Prefix + "add_space_prefix") ?? true) : ByteLevel(useRegex: false),
+            ["post_processor"] = bos is not null ? BosProcessor(bos, ids[bos]) : sentencePiece ? null : GgufPreTokenizer.ByteLevel(useRegex: false),
+            ["decoder"] = sentencePiece ? SentencePieceDecoder(metadata.Flag(Prefix + "add_space_prefix") ?? true) : GgufPreTokenizer.ByteLevel(useRegex: false),
             ["model"] = new JsonObject
             {
                 ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = unknown >= 0 && sentencePiece ? tokens[unknown] : null, ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null,
@@ -137,14 +119,17 @@ internal static class GgufTokenizer
         List<(string Left, string Right, float Score)> merges = [];
         for (int id = 0; id < tokens.Length; id++)
         {
-            if (kinds[id] != (int)Kind.Normal) continue;
+            if (!CanMerge(id)) continue;
             string token = tokens[id];
             for (int cut = 1; cut < token.Length; cut++)
                 if (!char.IsLowSurrogate(token[cut]) && IsPiece(token[..cut]) && IsPiece(token[cut..])) merges.Add((token[..cut], token[cut..], scores[id]));
         }
         return [.. merges.OrderByDescending(merge => merge.Score).ThenBy(merge => ids[merge.Left]).ThenBy(merge => ids[merge.Right]).Select(merge => $"{merge.Left} {merge.Right}")];
 
-        bool IsPiece(string text) => ids.TryGetValue(text, out int id) && kinds[id] == (int)Kind.Normal;
+        bool IsPiece(string text) => ids.TryGetValue(text, out int id) && CanMerge(id);
+
+        // Gemma's runs of spaces are tokens of the user's, and merged from spaces too.
+        bool CanMerge(int id) => kinds[id] is (int)Kind.Normal or (int)Kind.UserDefined;
     }
 
     /// <summary>The earlier a token's first merge, the higher its score.</summary>
@@ -155,29 +140,6 @@ internal static class GgufTokenizer
         return [.. tokens.Select((token, id) => rank.TryGetValue(token, out int first) ? -(float)first : -(float)(merges.Length + id))];
     }
 
-    private static string PreTokenizerName(JsonNode json, string path)
-    {
-        JsonNode? node = json["pre_tokenizer"];
-        JsonArray steps = node?["pretokenizers"] as JsonArray ?? [node?.DeepClone()];
-        foreach ((string name, JsonArray known, _) in PreTokenizers)
-            if (steps.Count == known.Count && steps.Zip(known).All(pair => Same(pair.First, pair.Second))) return name;
-        throw new FlywheelException($"{path}: llama.cpp has no name for the pre_tokenizer {node?.ToJsonString() ?? "null"}; known are those of {NearestName.List([.. PreTokenizers.Select(entry => entry.Name).Distinct()])}");
-
-        // trim_offsets and the like change no ids.
-        static bool Same(JsonNode? a, JsonNode? b) => Text(a, "type") == Text(b, "type") && Text(a, "pattern") == Text(b, "pattern") && Text(a, "individual_digits") == Text(b, "individual_digits")
-            && Text(a, "add_prefix_space") == Text(b, "add_prefix_space") && (Text(a, "use_regex") ?? "true") == (Text(b, "use_regex") ?? "true");
-
-        static string? Text(JsonNode? node, string field) => node?[field]?.ToJsonString();
-    }
-
-    private static (JsonArray Steps, bool IgnoreMerges) Steps(string pre, string source)
-    {
-        string name = Aliases.GetValueOrDefault(pre, pre);
-        foreach ((string known, JsonArray steps, bool ignoreMerges) in PreTokenizers)
-            if (known == name) return (steps, ignoreMerges);
-        throw new FlywheelException($"{source}: {Prefix}pre is '{pre}', which is not supported; supported are {NearestName.List([.. PreTokenizers.Select(entry => entry.Name).Concat(Aliases.Keys).Distinct()])}");
-    }
-
     private static bool BeginsWithBos(JsonNode json)
     {
         JsonNode? processor = json["post_processor"];
@@ -185,11 +147,6 @@ internal static class GgufTokenizer
     }
 
     private static bool IsByte(string token) => token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>';
-
-    private static JsonArray Split(string pattern) =>
-        [new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false }, ByteLevel(useRegex: false)];
-
-    private static JsonObject ByteLevel(bool useRegex) => new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = useRegex };
 
     private static JsonObject AddedToken(int id, string content, bool special) => new()
     {
