@@ -228,18 +228,18 @@ internal sealed class DecoderModel : IDisposable
     private Tensor Block(Tensor x, Layer layer, HeadLayout layout, long[] lengths)
     {
         Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
-        x = x + Linear(Attention(Linear(h, layer.Qkv), layer, layout, lengths), layer.Output);
+        x = Linear(Attention(Linear(h, layer.Qkv), layer, layout, lengths), layer.Output, x);
         h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
-        return x + Linear(SwiGlu.Apply(Linear(h, layer.GateUp)), layer.Down);
+        return Linear(SwiGlu.Apply(Linear(h, layer.GateUp)), layer.Down, x);
     }
 
-    private Tensor Linear(Tensor x, Projection projection)
+    private Tensor Linear(Tensor x, Projection projection, Tensor? residual = null)
     {
-        if (projection.Adapters.Count == 0 && !HalfProducts) return nn.functional.linear(x, projection.Weight, projection.Bias);
-        Tensor y = projection.Adapters.Count == 0
-            ? HalfLinear.Apply(x, projection.Weight)
-            : LoraLinear.Apply(x, projection.Weight, projection.Adapters, _loraScale, HalfProducts);
-        return projection.Bias is null ? y : y + projection.Bias;
+        if (projection.Adapters.Count == 0 && !HalfProducts && projection.Bias is null) return ProductLinear.Apply(x, projection.Weight, residual);
+        Tensor y = projection.Adapters.Count > 0 ? LoraLinear.Apply(x, projection.Weight, projection.Adapters, _loraScale, HalfProducts)
+            : HalfProducts ? HalfLinear.Apply(x, projection.Weight) : ProductLinear.Apply(x, projection.Weight);
+        if (projection.Bias is not null) y = y + projection.Bias;
+        return residual is null ? y : y + residual;
     }
 
     /// <summary>Causal attention inside each segment: [N, (H + 2K) D] to [N, H D].</summary>

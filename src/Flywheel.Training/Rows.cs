@@ -19,9 +19,12 @@ internal static unsafe class Rows
     {
         int parts = (int)Math.Clamp(rows * floatsPerRow / MinFloats, 1, Math.Min(NumThreads, Math.Max(rows, 1)));
         if (parts == 1) body(0, 0, (int)rows);
-        else Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => body(part, (int)(rows * part / parts), (int)(rows * (part + 1) / parts)));
+        else Team(parts, part => body(part, (int)(rows * part / parts), (int)(rows * (part + 1) / parts)));
         return parts;
     }
+
+    /// <summary>Calls <paramref name="body"/> with each part, on as many threads.</summary>
+    public static void Team(int parts, Action<int> body) => ThreadTeam.Shared.Run(parts, body);
 
     /// <summary>Address of a contiguous fp32 tensor's first element.</summary>
     public static float* Floats(torch.Tensor tensor)

@@ -28,7 +28,7 @@ internal sealed class LoraLinear : autograd.SingleTensorFunction<LoraLinear>
     {
         (Tensor x, Tensor weight, float scale, bool half, long[] rows) = ((Tensor)arguments[0], (Tensor)arguments[1], (float)arguments[2], (bool)arguments[3], (long[])arguments[4]);
         Tensor[] factors = [.. arguments.Skip(5).Cast<Tensor>()];
-        Tensor y = Product(x, weight.t(), half); // [N, O]
+        Tensor y = half ? HalfLinear.Product(x, weight.t()) : Products.WithTransposed(x, weight); // [N, O]
         List<Tensor> saved = [x, weight, .. factors];
         for (int i = 0; i < rows.Length; i++)
         {
@@ -48,7 +48,7 @@ internal sealed class LoraLinear : autograd.SingleTensorFunction<LoraLinear>
     {
         List<Tensor> saved = context.get_saved_variables();
         (float scale, bool half, long[] rows) = ((float)context.get_data("scale"), (bool)context.get_data("half"), (long[])context.get_data("rows"));
-        Tensor x = saved[0], dx = Product(gradient, saved[1], half);
+        Tensor x = saved[0], dx = half ? HalfLinear.Product(gradient, saved[1]) : Products.Of(gradient.contiguous(), saved[1]);
         List<Tensor> gradients = [dx, null!, null!, null!, null!];
         for (int i = 0; i < rows.Length; i++)
         {
@@ -61,6 +61,4 @@ internal sealed class LoraLinear : autograd.SingleTensorFunction<LoraLinear>
         }
         return gradients;
     }
-
-    private static Tensor Product(Tensor a, Tensor b, bool half) => half ? HalfLinear.Product(a, b) : a.mm(b);
 }

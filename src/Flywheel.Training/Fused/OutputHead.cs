@@ -62,8 +62,8 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
             }
             else
             {
-                slice.copy_(logits.mm(matrix));
-                dMatrix?.addmm_(logits.t(), input);
+                Products.Set(slice, logits, matrix);
+                if (dMatrix is not null) Products.AddTransposed(dMatrix, logits, input);
             }
         });
         context.save_for_backward(dMatrix is null ? [dx] : [dx, dMatrix]);
@@ -80,11 +80,10 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
 
     private static void ForEachChunk(Tensor x, Tensor matrix, long[] targets, Action<Tensor, int, int> body)
     {
-        using Tensor transposed = matrix.t();
         for (int first = 0; first < targets.Length; first += ChunkRows)
         {
             int rows = Math.Min(ChunkRows, targets.Length - first);
-            using Tensor input = x.narrow(0, first, rows), logits = input.mm(transposed); // [rows, V]
+            using Tensor input = x.narrow(0, first, rows), logits = Products.WithTransposed(input, matrix); // [rows, V]
             body(logits, first, rows);
         }
     }
