@@ -212,23 +212,19 @@ internal sealed class DecoderModel : IDisposable
     /// <summary>[N, C] after the last layer.</summary>
     private Tensor Trunk(Batch batch)
     {
-        int[] positions = new int[batch.Tokens.Length];
-        int at = 0;
-        foreach (long length in batch.SegmentLengths)
-            for (int i = 0; i < length; i++) positions[at++] = i;
-        var layout = new HeadLayout(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.HasQkNorm, Config.RmsNormEps, _rope, positions);
+        var layout = new HeadLayout(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.HasQkNorm, Config.RmsNormEps, _rope, batch.SegmentLengths);
         Tensor x = TokenEmbedding.Apply(_embedding, batch.Tokens); // [N, C]
         bool recompute = Recompute && is_grad_enabled();
         if (recompute && !x.requires_grad) x.requires_grad_(true); // a frozen embedding: the layers' adapters still learn
         foreach (Layer layer in _layers)
-            x = recompute ? Recomputed.Apply(x, input => Block(input, layer, layout, batch.SegmentLengths)) : Block(x, layer, layout, batch.SegmentLengths);
+            x = recompute ? Recomputed.Apply(x, input => Block(input, layer, layout)) : Block(x, layer, layout);
         return x;
     }
 
-    private Tensor Block(Tensor x, Layer layer, HeadLayout layout, long[] lengths)
+    private Tensor Block(Tensor x, Layer layer, HeadLayout layout)
     {
         Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
-        x = Linear(Attention(Linear(h, layer.Qkv), layer, layout, lengths), layer.Output, x);
+        x = Linear(HeadAttention.Apply(Linear(h, layer.Qkv), layer.QNorm ?? _noNorm, layer.KNorm ?? _noNorm, layout), layer.Output, x);
         h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
         return Linear(SwiGlu.Apply(Linear(h, layer.GateUp)), layer.Down, x);
     }
@@ -240,26 +236,6 @@ internal sealed class DecoderModel : IDisposable
             : HalfProducts ? HalfLinear.Apply(x, projection.Weight) : ProductLinear.Apply(x, projection.Weight);
         if (projection.Bias is not null) y = y + projection.Bias;
         return residual is null ? y : y + residual;
-    }
-
-    /// <summary>Causal attention inside each segment: [N, (H + 2K) D] to [N, H D].</summary>
-    private Tensor Attention(Tensor qkv, Layer layer, HeadLayout layout, long[] lengths)
-    {
-        (Tensor q, Tensor k, Tensor v) = HeadSplit.Apply(qkv, layer.QNorm ?? _noNorm, layer.KNorm ?? _noNorm, layout); // [N, H, D]
-        if (lengths.All(length => length == lengths[0])) return Attend(q, k, v, lengths.Length);
-        Tensor[] qs = q.split(lengths, 0), ks = k.split(lengths, 0), vs = v.split(lengths, 0);
-        return cat([.. lengths.Select((_, i) => Attend(qs[i], ks[i], vs[i], 1))], 0);
-    }
-
-    /// <summary>
-    /// Several segments of one length, [N, H, D] each, to [N, H D]. libtorch's flash attention reads heads with strides and
-    /// writes tokens first, so nothing is copied on either side.
-    /// </summary>
-    private static Tensor Attend(Tensor q, Tensor k, Tensor v, int numSegments)
-    {
-        (long n, long heads, long dim) = (q.shape[0], q.shape[1], q.shape[2]);
-        Tensor HeadsFirst(Tensor x) => x.view(numSegments, n / numSegments, heads, dim).transpose(1, 2); // [S, H, T, D]
-        return nn.functional.scaled_dot_product_attention(HeadsFirst(q), HeadsFirst(k), HeadsFirst(v), is_casual: true).transpose(1, 2).reshape(n, heads * dim);
     }
 
     public void Dispose()

@@ -36,15 +36,18 @@ public sealed class FusedTests
         Compare(tensors => TokenEmbedding.Apply(tensors[0], tokens), tensors => tensors[0].index_select(0, tensor(tokens)), randn(10, 6));
     }
 
+    /// <summary>Documents from one token to more than a block of the way back; heads in groups, of every width.</summary>
     [Theory]
-    [InlineData(4, 2, 8, true)]
-    [InlineData(3, 3, 10, true)]
-    [InlineData(4, 1, 6, false)]
-    public void HeadSplit_EqualsComposite(int heads, int kvHeads, int dim, bool norm)
+    [InlineData(4, 2, 8, true, new long[] { 4, 2, 1 })]
+    [InlineData(3, 3, 10, true, new long[] { 70, 7, 130 })]
+    [InlineData(4, 1, 6, false, new long[] { 65, 64, 63 })]
+    [InlineData(2, 1, 64, true, new long[] { 300, 5 })]
+    [InlineData(2, 2, 80, false, new long[] { 101 })]
+    public void HeadAttention_EqualsComposite(int heads, int kvHeads, int dim, bool norm, long[] lengths)
     {
-        int[] positions = [0, 1, 2, 3, 0, 1, 0];
-        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 16 }), positions);
-        Tensor angles = outer(tensor(Array.ConvertAll(positions, p => (float)p)), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
+        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 300 }), lengths);
+        float[] positions = [.. lengths.SelectMany(length => Enumerable.Range(0, (int)length).Select(p => (float)p))];
+        Tensor angles = outer(tensor(positions), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
         Tensor Turn(Tensor x) // [N, H, D]
         {
             Tensor a = x.narrow(2, 0, dim / 2), b = x.narrow(2, dim / 2, dim / 2), cos = angles.cos().unsqueeze(1), sin = angles.sin().unsqueeze(1);
@@ -52,18 +55,34 @@ public sealed class FusedTests
         }
         Tensor Normed(Tensor x, Tensor weight) => norm ? x * (x.pow(2).mean([-1], true) + 1e-6).rsqrt() * weight : x;
         Compare(
-            tensors =>
-            {
-                (Tensor q, Tensor k, Tensor v) = HeadSplit.Apply(tensors[0], tensors[1], tensors[2], layout);
-                return stack([q, k, v]);
-            },
+            tensors => HeadAttention.Apply(tensors[0], tensors[1], tensors[2], layout),
             tensors =>
             {
                 Tensor split = tensors[0].view(positions.Length, heads + 2 * kvHeads, dim);
-                Tensor q = Turn(Normed(split.narrow(1, 0, heads), tensors[1])), k = Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2])), v = split.narrow(1, heads + kvHeads, kvHeads);
-                return stack([q, k.repeat_interleave(heads / kvHeads, 1), v.repeat_interleave(heads / kvHeads, 1)]);
+                Tensor Grouped(Tensor x) => x.repeat_interleave(heads / kvHeads, 1);
+                Tensor[][] parts = [.. new[] { Turn(Normed(split.narrow(1, 0, heads), tensors[1])), Grouped(Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2]))), Grouped(split.narrow(1, heads + kvHeads, kvHeads)) }.Select(x => x.transpose(0, 1).split(lengths, 1))];
+                return cat([.. lengths.Select((length, i) => nn.functional.scaled_dot_product_attention(parts[0][i], parts[1][i], parts[2][i], is_casual: true).transpose(0, 1).reshape(length, heads * dim))], 0);
             },
             randn(positions.Length, (heads + 2 * kvHeads) * dim), randn(dim), randn(dim));
+    }
+
+    [Fact]
+    public void HeadAttention_OnMoreThreads_GivesTheSameBits()
+    {
+        using var scope = NewDisposeScope();
+        var layout = new HeadLayout(4, 2, 16, true, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = 16, MaxPositions = 300 }), [90, 3, 40]);
+        Tensor qkv = randn(133, 8 * 16), norm = randn(16), g = randn(133, 64);
+        Tensor[][] results = [.. new[] { 1, 2, 5 }.Select(threads =>
+        {
+            Rows.NumThreads = threads;
+            Tensor[] leaves = [qkv.clone().requires_grad_(true), norm.clone().requires_grad_(true), norm.clone().requires_grad_(true)];
+            Tensor y = HeadAttention.Apply(leaves[0], leaves[1], leaves[2], layout);
+            y.backward([g]);
+            return new[] { y }.Concat(leaves.Select(leaf => leaf.grad!)).ToArray();
+        })];
+        Rows.NumThreads = 2;
+        foreach (Tensor[] other in results[1..])
+            for (int i = 0; i < other.Length; i++) Assert.True(results[0][i].Equals(other[i]));
     }
 
     [Theory]

@@ -17,7 +17,7 @@ public sealed class MatrixProductTests : IDisposable
 
     private static Dictionary<string, MatrixTile> Tile { get; } = new (string Name, bool IsSupported, Func<MatrixTile> Make)[]
     {
-        ("avx2", Fma.IsSupported, () => Avx2Tile.Tile), ("avx512", Avx512F.IsSupported, () => Avx512Tile.Tile),
+        ("plain", true, () => PlainTile.Tile), ("avx2", Fma.IsSupported, () => Avx2Tile.Tile), ("avx512", Avx512F.IsSupported, () => Avx512Tile.Tile),
     }.Where(set => set.IsSupported).ToDictionary(set => set.Name, set => set.Make());
 
     /// <summary>Every edge: fewer rows than a tile, columns that fill no vector, and more of each than a block holds.</summary>

@@ -168,7 +168,7 @@ internal static unsafe class MatrixProduct
                 continue;
             }
             int n = 0;
-            for (; n <= count - 8; n += 8)
+            for (; Avx.IsSupported && n <= count - 8; n += 8)
             {
                 int k = 0;
                 for (; k <= depth - 8; k += 8) Transpose8(from + n * column + k, column, to + (nint)k * width + n, width);

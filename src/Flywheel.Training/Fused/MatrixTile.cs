@@ -33,8 +33,8 @@ internal sealed unsafe class MatrixTile(int numColumns, delegate*<TileJob*, void
 {
     public const int NumRows = 6, MaxColumns = 64;
 
-    /// <summary>The widest that this processor has; null leaves products to libtorch.</summary>
-    public static MatrixTile? Best { get; } = Avx512F.IsSupported ? Avx512Tile.Tile : Fma.IsSupported ? Avx2Tile.Tile : null;
+    /// <summary>The widest that this processor has.</summary>
+    public static MatrixTile Best { get; } = Avx512F.IsSupported ? Avx512Tile.Tile : Fma.IsSupported ? Avx2Tile.Tile : PlainTile.Tile;
 
     public int NumColumns => numColumns;
 

@@ -6,7 +6,7 @@ namespace Flywheel.Training;
 /// <summary>Products of tensors, without gradients: ours where the processor has a kernel for it, else libtorch's.</summary>
 internal static class Products
 {
-    private static readonly MatrixTile? s_tile = MatrixTile.Best;
+    private static readonly MatrixTile? s_tile = MatrixTile.Best == PlainTile.Tile ? null : MatrixTile.Best;
 
     /// <summary>A B^T, or <paramref name="start"/> + A B^T.</summary>
     public static Tensor WithTransposed(Tensor a, Tensor b, Tensor? start = null)
