@@ -10,6 +10,7 @@ internal static unsafe class Avx2Tile
 {
     public static MatrixTile Tile { get; } = new(16, &Multiply);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply(TileJob* job)
     {
         (int rows, nint rowStep, nint depthStep, nint cStep) = (job->Rows, job->ARow, job->ADepth, job->CRow);
