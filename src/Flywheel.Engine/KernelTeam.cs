@@ -6,8 +6,8 @@ namespace Flywheel.Engine;
 /// <summary>
 /// A few threads that run a list of phases, one after the other, each cut into pieces of work that whoever is free takes.
 /// A phase ends when its pieces are done, not when all threads have come: one that a neighbour on the machine keeps from
-/// its core holds nobody up unless it is in the middle of a piece, and joins later phases where they are. When that happens
-/// often, the caller works alone for a while: two threads that wait for each other's turns are slower than one. Waiting
+/// its core holds nobody up unless it is in the middle of a piece, and joins later phases where they are. Where most of
+/// the time is lost so, the caller works alone for a while: two threads that wait for each other's turns are slower than one. Waiting
 /// spins, because a phase lasts microseconds and waking a thread costs tens of them; then it yields; and without work it
 /// parks, so that an idle engine uses no CPU.
 /// </summary>
@@ -22,16 +22,10 @@ internal sealed class KernelTeam : IDisposable
     /// </summary>
     private const int SpinsBeforeYield = 10_000;
     private const int Idle = int.MaxValue;
-    private const int FewestRunsAlone = 64, MostRunsAlone = 1024;
+    private const int FewestRunsAlone = 64, MostRunsAlone = 256;
 
-    /// <summary>
-    /// So many of the last runs may stall: a host that takes a core away now and then costs one run, working alone half of all.
-    /// Measured: at 0.05 a quiet virtual machine worked alone much of the time, at 57% of the prefill and 60 to 88% of the decoding.
-    /// </summary>
-    private const double StallsTolerated = 0.5, NewestShare = 0.1;
-
-    /// <summary>Part of a run that must be lost to call it stalled: a long prompt's step has long pieces, and always some wait.</summary>
-    private const double StallShare = 0.1;
+    /// <summary>Weight of the newest run in the share of time that is lost.</summary>
+    private const double NewestShare = 0.1;
 
     private static readonly long ParkAfter = Stopwatch.Frequency / 2_000;
 
@@ -45,7 +39,8 @@ internal sealed class KernelTeam : IDisposable
     private Shared _shared = new() { Ticket = Pack(Idle, 0) };
     private long _stalledTicks;
     private int _numPhases, _runsAlone = FewestRunsAlone, _aloneLeft;
-    private double _stallRate;
+    private double _lost;
+    private bool _isBound;
     private volatile bool _stopping, _alone;
 
     /// <param name="size">Members, the caller included.</param>
@@ -62,6 +57,15 @@ internal sealed class KernelTeam : IDisposable
     }
 
     public int Size { get; }
+
+    /// <summary>A team of all cores: each member keeps one, and the calling thread, which <see cref="Run"/> is always called on, the first.</summary>
+    public void BindCaller()
+    {
+        _isBound = BindsMembers;
+        if (_isBound) Cores.Bind(0);
+    }
+
+    private bool BindsMembers => Size > 1 && Size == Cores.Count;
 
     /// <summary>The caller works without the others for now.</summary>
     public bool IsAlone => _alone;
@@ -104,6 +108,7 @@ internal sealed class KernelTeam : IDisposable
 
     private void Serve(int id)
     {
+        if (BindsMembers) Cores.Bind(id);
         while (!_stopping)
         {
             if (HasWork) TakePart(id);
@@ -145,21 +150,28 @@ internal sealed class KernelTeam : IDisposable
         if (waited > StallTicks) Interlocked.Add(ref _stalledTicks, waited);
     }
 
-    /// <summary>After a run: works alone when too many of the last runs stalled, and tries again later, ever later while it stalls.</summary>
+    /// <summary>
+    /// After a run: works alone when that is quicker, because members wait for each other so much that less than one's work
+    /// is done at a time; tries again later, ever later while it is so. A program that wants a core for a while slows a team
+    /// of two by a third, working alone by half.
+    /// </summary>
     private void Judge(long ticks)
     {
         if (_alone)
         {
             if (--_aloneLeft > 0) return;
             _alone = false;
-            _stallRate = 0;
+            _lost = 0;
+            if (_isBound) Cores.Bind(0);
             return;
         }
-        bool stalled = Interlocked.Exchange(ref _stalledTicks, 0) > StallShare * ticks;
-        _stallRate += NewestShare * ((stalled ? 1 : 0) - _stallRate);
-        if (_stallRate < StallsTolerated / 100) _runsAlone = FewestRunsAlone; // a long time without
-        if (_stallRate <= StallsTolerated) return;
+        double waited = (double)Interlocked.Exchange(ref _stalledTicks, 0) / (Size - 1);
+        _lost += NewestShare * (waited / ticks - _lost);
+        double tolerated = 1 - 1.0 / Size;
+        if (_lost < tolerated / 10) _runsAlone = FewestRunsAlone;
+        if (_lost <= tolerated) return;
         _alone = true;
+        if (_isBound) Cores.Release();
         _aloneLeft = _runsAlone;
         _runsAlone = Math.Min(2 * _runsAlone, MostRunsAlone);
     }
