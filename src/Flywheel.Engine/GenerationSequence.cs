@@ -19,7 +19,8 @@ internal sealed unsafe class GenerationSequence : Sequence
     private readonly int[] _guesses = new int[MaxGuesses];
     private readonly Draw[] _draws = new Draw[MaxGuesses + 1];
     private readonly TokenLogprob[] _top;
-    private int _numDraws, _patience = 2;
+    private GuessPace _pace = new(GuessPace.RowPrice);
+    private int _numDraws, _numMade;
 
     public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, GrammarCursor? grammar, Action<Sequence> cancel)
         : base(request.PromptTokens, maxTokens)
@@ -52,22 +53,28 @@ internal sealed unsafe class GenerationSequence : Sequence
 
     public int NumGuesses { get; private set; }
 
-    public void AddDraft() => Draft = new DraftText(this, KvPool.PagesFor(PromptLength + MaxTokens));
+    /// <param name="price">What the draft's step costs, in steps of the model.</param>
+    public void AddDraft(double price)
+    {
+        Draft = new DraftText(this, KvPool.PagesFor(PromptLength + MaxTokens));
+        _pace = new GuessPace(price + GuessPace.RowPrice);
+    }
 
     /// <summary>How many guesses are worth it. The newest token is drawn anyway, so one fewer than tokens are left.</summary>
-    public int MostGuesses(int most) => Math.Min(Math.Min(most, _patience), MaxTokens - NumSampled - 1);
+    public int MostGuesses(int most) => Math.Min(Math.Min(most, _pace.Most), MaxTokens - NumSampled - 1);
 
     /// <summary>Guesses what followed the last time that the text was like this.</summary>
     public void LookUp(int most)
     {
         most = MostGuesses(most);
-        NumGuesses = most <= 0 ? 0 : PromptLookup.Guess(Tokens, _guesses.AsSpan(0, most));
+        NumGuesses = _numMade = most <= 0 ? 0 : PromptLookup.Guess(Tokens, _guesses.AsSpan(0, most));
     }
 
     /// <summary>Guesses what a draft model would draw; false, and no guess, when that is too unlikely.</summary>
     public bool Draw(float* logits, LogitsReader reader, int threadId, float leastProbability)
     {
         (int id, float logprob) = _sampler.Guess(reader.Kernels, logits, reader.VocabSize, NumSampled + NumGuesses, reader.Scratch[threadId]);
+        _numMade++;
         if (logprob < MathF.Log(leastProbability)) return false;
         _guesses[NumGuesses++] = id;
         return true;
@@ -89,13 +96,13 @@ internal sealed unsafe class GenerationSequence : Sequence
     {
         if (_numDraws == 0) return false;
         NumCached -= NumGuesses - (_numDraws - 1); // what follows a wrong guess is written again
-        if (NumGuesses > 0) _patience = _numDraws > NumGuesses ? Math.Min(2 * _patience, MaxGuesses) : Math.Max(_patience / 2, 1);
+        _pace.Observe(_numMade, _numDraws - 1);
         bool ended = false;
         for (int i = 0; i < _numDraws && !ended; i++) ended = Publish(_draws[i], _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
         if (ended) NumCached = Math.Min(NumCached, Tokens.Length); // drawn beyond a stop text
         NumChecked += NumGuesses;
         NumAccepted += _numDraws - 1;
-        _numDraws = NumGuesses = 0;
+        _numDraws = _numMade = NumGuesses = 0;
         return ended;
     }
 

@@ -110,7 +110,7 @@ public sealed class InferenceEngine : IAsyncDisposable
             Priority = request.Priority,
             Adapter = _adapters.Use(request.Adapter),
         };
-        if (Loop.HasDraft) sequence.AddDraft();
+        if (Loop.DraftPrice is { } price) sequence.AddDraft(price);
         sequence.Stream.AdapterHash = sequence.Adapter?.Hash;
         Add(sequence, cancellation);
         return sequence.Stream;
