@@ -41,7 +41,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private readonly List<Sequence> _decoding = [];
     private readonly Reading[] _readings;
     private readonly int[] _phases;
-    private readonly PrefillBudget _budget = new(PrefillRows);
+    private readonly PrefillBudget _budget;
     private int _numReadings, _numDecoderPhases;
     private Decoder _atWork;
 
@@ -57,8 +57,10 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _readings = new Reading[logitRows];
         int vocab = weights.Shape.Config.VocabSize;
         _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
+        _budget = new PrefillBudget(PrefillRows, options.MaxBatch + GuessedRows, weights.Shape.Config.MaxPositions);
         _guesses = options.Speculate;
         _draft = draft is null ? null : new DraftModel(arena, draft, kernels, options.KvType, options.MaxBatch, threads, maxPages, _reader);
+        DraftPrice = (double?)draft?.BytesPerStep / BytesPerStep;
         _run = Run;
         _atWork = _decoder;
         _scheduler = new Scheduler(_pages, options.MaxBatch, _draft is null ? null : _draft.Free);
@@ -93,7 +95,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     public long NumGuessed { get; private set; }
 
-    public bool HasDraft => _draft is not null;
+    /// <summary>Steps of the model that a step of the draft costs, by what they read; null without a draft.</summary>
+    public double? DraftPrice { get; }
 
     public long MaxPages => _pages.MaxPages;
 
@@ -139,6 +142,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     private void Serve()
     {
+        _team.BindCaller();
         try
         {
             while (Receive())
@@ -176,15 +180,15 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         long before = GC.GetAllocatedBytesForCurrentThread();
         _scheduler.MakeRoom();
         _scheduler.Sort();
-        int decoding = Plan();
+        Plan();
         while (_decoder.NumRows == 0) // prompts that hold each other's pages
         {
             _scheduler.PostponeLast();
-            decoding = Plan();
+            Plan();
         }
         long start = Stopwatch.GetTimestamp();
         Run(_decoder, _numReadings);
-        _budget.Observe(decoding, _decoder.NumRows - decoding, Stopwatch.GetTimestamp() - start);
+        _budget.Observe(Stopwatch.GetTimestamp() - start);
         StepAllocatedBytes += GC.GetAllocatedBytesForCurrentThread() - before;
         Publish();
     }
@@ -230,10 +234,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         lock (_lock) _limit.Leave(sequence.User, Stopwatch.GetTimestamp());
     }
 
-    /// <summary>
-    /// Chooses the rows of the next step: everyone who decodes, then prompts in order. Returns how many rows decode.
-    /// </summary>
-    private int Plan()
+    /// <summary>Chooses the rows of the next step: everyone who decodes, then prompts in order.</summary>
+    private void Plan()
     {
         _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _decoder.NumStateRows = _numReadings = 0;
         FindDecoding();
@@ -250,15 +252,25 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             spare -= guesses.Length;
             AddRows(sequence, 1 + guesses.Length, guesses);
         }
-        int decoding = _decoder.NumRows, budget = _budget.For(decoding);
+        _budget.Begin(_decoder.NumRows, NumWaiting());
         foreach (Sequence sequence in _scheduler.Running)
         {
             if (!sequence.IsPrefilling || !_pages.TakeShared(sequence)) continue;
-            long room = (sequence.NumPages + _pages.NumAvailable) * PageNode.NumTokens - sequence.NumCached;
-            budget -= AddRows(sequence, (int)Math.Min(room, Math.Min(budget, sequence.Tokens.Length - sequence.NumCached)), []);
-            if (budget == 0) break;
+            int position = sequence.NumCached, most = Math.Min(_budget.For(position), sequence.Tokens.Length - position);
+            if (most == 0) break;
+            long room = (sequence.NumPages + _pages.NumAvailable) * PageNode.NumTokens - position;
+            _budget.Take(position, AddRows(sequence, (int)Math.Min(room, most), []));
         }
-        return decoding;
+    }
+
+    /// <summary>Prompts whose readers matter as much as any that is being answered.</summary>
+    private int NumWaiting()
+    {
+        int urgency = int.MaxValue, waiting = 0;
+        foreach (Sequence sequence in _decoding) urgency = Math.Min(urgency, FairOrder.Urgency(sequence));
+        foreach (Sequence sequence in _scheduler.Running)
+            if (sequence.IsPrefilling && FairOrder.Urgency(sequence) <= urgency) waiting++;
+        return waiting;
     }
 
     /// <summary>Those with the same adapter side by side, so that they share a pass over its weights.</summary>
