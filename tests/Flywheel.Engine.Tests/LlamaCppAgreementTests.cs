@@ -1,7 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Net.Http.Json;
-using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Flywheel.Model;
@@ -40,10 +37,7 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
             int[] prompt = [.. model.Config.BosTokenId is { } bos ? [bos] : Array.Empty<int>(), .. text[..length]];
             float[] logits = await engine.LogitsAsync(prompt);
             double normalizer = TestEngine.LogSumExp(logits);
-            JsonNode answer = await server.CompleteAsync(new JsonObject { ["prompt"] = new JsonArray([.. prompt.Select(id => JsonValue.Create(id))]), ["n_predict"] = 1, ["n_probs"] = 50, ["temperature"] = 0, ["cache_prompt"] = false });
-            JsonArray top = answer["completion_probabilities"]![0]!["top_logprobs"]!.AsArray();
-            Assert.Equal(50, top.Count);
-            foreach (JsonNode? entry in top) worst = Math.Max(worst, Math.Abs((double)entry!["logprob"]! - (logits[(int)entry["id"]!] - normalizer)));
+            foreach ((int id, double logProb) in await server.NextAsync(prompt, 50)) worst = Math.Max(worst, Math.Abs(logProb - (logits[id] - normalizer)));
         }
         TestContext.Current.TestOutputHelper?.WriteLine($"{name}: largest difference of a log-probability {worst:G3}");
         Assert.InRange(worst, 0, 1e-3);
@@ -113,60 +107,4 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
 
     [GeneratedRegex(@"Final estimate: PPL = ([0-9.]+)")]
     private static partial Regex Estimate();
-
-    /// <summary>llama-server on a free port.</summary>
-    private sealed class LlamaServer : IDisposable
-    {
-        private readonly Process _process;
-        private readonly HttpClient _http;
-
-        private LlamaServer(Process process, HttpClient http) => (_process, _http) = (process, http);
-
-        public static async Task<LlamaServer> StartAsync(string model, params string[] arguments)
-        {
-            int port;
-            using (var probe = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0))
-            {
-                probe.Start();
-                port = ((System.Net.IPEndPoint)probe.LocalEndpoint).Port;
-            }
-            var start = new ProcessStartInfo(LlamaCpp.Find("llama-server"), ["--model", model, "--port", $"{port}", "--no-warmup", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
-            Process process = Process.Start(start)!;
-            var log = new StringBuilder();
-            process.ErrorDataReceived += (_, line) => log.AppendLine(line.Data);
-            process.OutputDataReceived += (_, line) => log.AppendLine(line.Data);
-            process.BeginErrorReadLine();
-            process.BeginOutputReadLine();
-            var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
-            for (int attempt = 0; attempt < 600; attempt++)
-            {
-                Assert.False(process.HasExited, $"llama-server ended: {log}");
-                try
-                {
-                    if ((await http.GetAsync(new Uri("/health", UriKind.Relative))).IsSuccessStatusCode) return new LlamaServer(process, http);
-                }
-                catch (HttpRequestException)
-                {
-                }
-                await Task.Delay(100);
-            }
-            throw new TimeoutException($"llama-server did not answer: {log}");
-        }
-
-        public async Task<JsonNode> CompleteAsync(JsonObject request)
-        {
-            using HttpResponseMessage response = await _http.PostAsync(new Uri("/completion", UriKind.Relative), JsonContent.Create(request));
-            string body = await response.Content.ReadAsStringAsync();
-            Assert.True(response.IsSuccessStatusCode, body);
-            return JsonNode.Parse(body)!;
-        }
-
-        public void Dispose()
-        {
-            _http.Dispose();
-            _process.Kill(entireProcessTree: true);
-            _process.WaitForExit();
-            _process.Dispose();
-        }
-    }
 }

@@ -27,8 +27,8 @@ public class QualityBenchmarkTests
         Assert.InRange(half.Perplexity / exact.Perplexity, 0.9995, 1.0005);
         Assert.InRange(half.Divergence, 0, 1e-6);
         // Measured 1.010 in this short text, 1.0007 in a long one: heads of 8 numbers, and a first token (BOS) whose key is far larger than the others.
-        Assert.InRange(bytes.Perplexity / exact.Perplexity, 0.98, 1.02);
-        Assert.InRange(bytes.Divergence, half.Divergence, 5e-3);
+        Assert.InRange(bytes.Perplexity / exact.Perplexity, 0.988, 1.012);
+        Assert.InRange(bytes.Divergence, half.Divergence, 2e-3);
     }
 
     /// <summary>The same file in both: products, attention, rotation and both types of smaller cache cost the same.</summary>
@@ -36,7 +36,7 @@ public class QualityBenchmarkTests
     public async Task Run_BesideLlamaCpp_EveryFormatIsAsExact()
     {
         string build = Path.GetDirectoryName(LlamaCpp.Find("llama-perplexity"))!, starter = Path.Combine(TestFiles.Root, "models", "starter");
-        string text = string.Join("\n\n", File.ReadLines(Path.Combine(starter, "regression.jsonl")).Select(line => string.Join('\n', Conversation.Parse(line).Messages.Select(message => message.Text))));
+        string text = string.Join("\n\n", File.ReadLines(Path.Combine(starter, "regression.jsonl")).Where((_, i) => i % 2 == 0).Select(line => string.Join('\n', Conversation.Parse(line).Messages.Select(message => message.Text))));
         foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in await QualityBenchmark.RunAsync(ModelFolder.Open(starter), text, build))
         {
             TestContext.Current.TestOutputHelper?.WriteLine($"{type.Name} {kv}: {ours} {theirs}");
