@@ -4,10 +4,12 @@ using System.Runtime.InteropServices;
 namespace Flywheel.Engine;
 
 /// <summary>
-/// A few threads that run a list of phases, one after the other, each cut into pieces of work that whoever is free takes.
-/// A phase ends when its pieces are done, not when all threads have come: one that a neighbour on the machine keeps from
-/// its core holds nobody up unless it is in the middle of a piece, and joins later phases where they are. Where most of
-/// the time is lost so, the caller works alone for a while: two threads that wait for each other's turns are slower than one. Waiting
+/// A few threads that run a list of phases, one after the other, each cut into pieces of work. Each member begins with its
+/// own share of them, neighbours in order and the same in every run, so that it reads memory in one stream and finds in its
+/// cache what it wrote before; then it takes what others have left. A phase ends when its pieces are done, not when all
+/// threads have come: one that a neighbour on the machine keeps from its core holds nobody up unless it is in the middle of
+/// a piece, and joins later phases where they are. Where most of the time is lost so, the caller works alone for a while:
+/// two threads that wait for each other's turns are slower than one. Waiting
 /// spins, because a phase lasts microseconds and waking a thread costs tens of them; then it yields; and without work it
 /// parks, so that an idle engine uses no CPU.
 /// </summary>
@@ -21,6 +23,12 @@ internal sealed class KernelTeam : IDisposable
     /// whatever runs in the background, and the others wait for it.
     /// </summary>
     private const int SpinsBeforeYield = 10_000;
+
+    /// <summary>Looks at one's own ticket for every look at the others', while waiting.</summary>
+    private const int SpinsPerLook = 32;
+
+    /// <summary>Numbers from one ticket to the next.</summary>
+    private const int TicketStep = 16;
     private const int Idle = int.MaxValue;
     private const int FewestRunsAlone = 64, MostRunsAlone = 256;
 
@@ -36,7 +44,13 @@ internal sealed class KernelTeam : IDisposable
     private readonly Thread[] _threads;
     private readonly Parking[] _parking;
     private readonly int[] _pieces;
-    private Shared _shared = new() { Ticket = Pack(Idle, 0) };
+
+    /// <summary>
+    /// A ticket for every member, on cache lines of their own: a phase, the end of the member's share of pieces, and the next of
+    /// them, in one number. So whoever takes one knows whether it is still good without a second look, for which it could come too late.
+    /// </summary>
+    private readonly long[] _tickets;
+    private Counter _done;
     private long _stalledTicks;
     private int _numPhases, _runsAlone = FewestRunsAlone, _aloneLeft;
     private double _lost;
@@ -51,6 +65,8 @@ internal sealed class KernelTeam : IDisposable
         Size = size;
         _work = work;
         _pieces = new int[maxPhases];
+        _tickets = new long[(size + 1) * TicketStep];
+        Publish(Idle);
         _parking = [.. Enumerable.Range(0, size).Select(_ => new Parking())];
         _threads = [.. Enumerable.Range(1, size - 1).Select(id => new Thread(() => Serve(id)) { IsBackground = true, Name = $"kernel {id}" })];
         foreach (Thread thread in _threads) thread.Start();
@@ -79,8 +95,8 @@ internal sealed class KernelTeam : IDisposable
         if (pieces[0] == 0) throw new ArgumentException("the first phase has no pieces", nameof(pieces));
         pieces.CopyTo(_pieces);
         _numPhases = pieces.Length;
-        Volatile.Write(ref _shared.Done, 0);
-        Interlocked.Exchange(ref _shared.Ticket, Pack(0, _pieces[0])); // publishes all of the above
+        if (Publish(0)) Advance(0);
+        Interlocked.MemoryBarrier(); // so that a member that is about to park sees the work, or is seen
         if (!_alone) for (int id = 1; id < Size; id++) _parking[id].Wake();
         long start = Stopwatch.GetTimestamp();
         TakePart(0);
@@ -96,22 +112,18 @@ internal sealed class KernelTeam : IDisposable
         foreach (Parking place in _parking) place.Dispose();
     }
 
-    /// <summary>
-    /// A ticket is the phase, how many pieces it has, and the next of them, in one number: whoever takes one knows whether
-    /// it is still good without a second look, for which it could come too late.
-    /// </summary>
-    private static long Pack(int phase, int pieces) => (long)phase << 32 | (long)pieces << 16;
+    private ref long Ticket(int id) => ref _tickets[(id + 1) * TicketStep];
 
-    private bool HasWork => Phase != Idle && !_alone;
+    private bool IsIdle(int id) => (int)(Volatile.Read(ref Ticket(id)) >> 32) == Idle;
 
-    private int Phase => (int)(Volatile.Read(ref _shared.Ticket) >> 32);
+    private bool HasWork(int id) => !_alone && !IsIdle(id);
 
     private void Serve(int id)
     {
         if (BindsMembers) Cores.Bind(id);
         while (!_stopping)
         {
-            if (HasWork) TakePart(id);
+            if (HasWork(id)) TakePart(id);
             else AwaitWork(id);
         }
     }
@@ -119,33 +131,46 @@ internal sealed class KernelTeam : IDisposable
     /// <summary>Takes pieces until the run has ended.</summary>
     private void TakePart(int id)
     {
-        while (Phase != Idle)
+        long since = 0;
+        for (int spins = 0; !IsIdle(id); spins++)
         {
-            long ticket = Interlocked.Increment(ref _shared.Ticket) - 1;
-            int phase = (int)(ticket >> 32), pieces = (int)(ticket >> 16 & 0xFFFF), piece = (int)(ticket & 0xFFFF);
-            if (piece < pieces)
+            if (TryTake(id, spins, out int phase, out int piece))
             {
+                NoteWait(since);
+                (since, spins) = (0, -1);
+                int pieces = _pieces[phase];
                 _work(phase, piece, id);
-                if (Interlocked.Increment(ref _shared.Done) == pieces) Advance(phase);
-                continue;
+                if (Interlocked.Increment(ref _done.Value) == pieces + 1) Advance(phase);
             }
-            if (phase != Idle) AwaitPhaseAfter(phase);
+            else if (spins < SpinsBeforeYield) Thread.SpinWait(1);
+            else
+            {
+                if (since == 0) since = Stopwatch.GetTimestamp();
+                Thread.Yield();
+            }
         }
+        NoteWait(since);
     }
 
-    private void AwaitPhaseAfter(int phase)
+    /// <summary>A piece of one's own share, or of another's: at once, and then seldom, because looking slows the other down.</summary>
+    private bool TryTake(int id, int spins, out int phase, out int piece)
     {
-        long since = 0;
-        for (int spins = 0; Phase == phase; spins++)
+        int others = spins % SpinsPerLook == 0 ? Size : 1;
+        for (int i = 0; i < others; i++)
         {
-            if (spins < SpinsBeforeYield)
-            {
-                Thread.SpinWait(1);
-                continue;
-            }
-            if (since == 0) since = Stopwatch.GetTimestamp();
-            Thread.Yield();
+            ref long ticket = ref Ticket((id + i) % Size);
+            long seen = Volatile.Read(ref ticket);
+            if ((seen & 0xFFFF) >= (seen >> 16 & 0xFFFF)) continue;
+            long taken = Interlocked.Increment(ref ticket) - 1;
+            (phase, piece) = ((int)(taken >> 32), (int)(taken & 0xFFFF));
+            if (piece < (taken >> 16 & 0xFFFF)) return true;
         }
+        (phase, piece) = (0, 0);
+        return false;
+    }
+
+    private void NoteWait(long since)
+    {
         long waited = since == 0 ? 0 : Stopwatch.GetTimestamp() - since;
         if (waited > StallTicks) Interlocked.Add(ref _stalledTicks, waited);
     }
@@ -176,19 +201,41 @@ internal sealed class KernelTeam : IDisposable
         _runsAlone = Math.Min(2 * _runsAlone, MostRunsAlone);
     }
 
-    /// <summary>Publishes the phase after a finished one. Nobody can finish a piece of it before.</summary>
+    /// <summary>
+    /// Publishes the phase after a finished one. Publishing counts as a piece: members may finish what they see of a phase
+    /// before all of it is published, and none may go on to the next until then.
+    /// </summary>
     private void Advance(int phase)
     {
-        _shared.Done = 0;
-        do phase++;
-        while (phase < _numPhases && _pieces[phase] == 0);
-        Interlocked.Exchange(ref _shared.Ticket, phase < _numPhases ? Pack(phase, _pieces[phase]) : Pack(Idle, 0));
+        do
+        {
+            do phase++;
+            while (phase < _numPhases && _pieces[phase] == 0);
+            if (phase == _numPhases)
+            {
+                Publish(Idle);
+                return;
+            }
+        }
+        while (Publish(phase));
+    }
+
+    /// <summary>True when all its pieces are done already.</summary>
+    private bool Publish(int phase)
+    {
+        int pieces = phase == Idle ? 0 : _pieces[phase];
+        Volatile.Write(ref _done.Value, 0);
+        for (int id = Size - 1; id >= 0; id--) // the caller last: when it sees the end of a run, it may begin the next
+            Volatile.Write(ref Ticket(id), (long)phase << 32 | (long)Share(id + 1) << 16 | (long)Share(id));
+        return phase != Idle && Interlocked.Increment(ref _done.Value) == pieces + 1;
+
+        int Share(int id) => (pieces * id + Size - 1) / Size;
     }
 
     private void AwaitWork(int id)
     {
         long since = Stopwatch.GetTimestamp();
-        for (int spins = 0; !HasWork && !_stopping; spins++)
+        for (int spins = 0; !HasWork(id) && !_stopping; spins++)
         {
             if (spins < SpinsBeforeYield) Thread.SpinWait(1);
             else if (Stopwatch.GetTimestamp() - since < ParkAfter) Thread.Yield();
@@ -201,15 +248,14 @@ internal sealed class KernelTeam : IDisposable
         Parking place = _parking[id];
         place.Announce();
         // Work that came before the announcement is seen here; whoever brings work after it sees the announcement.
-        if ((!HasWork && !_stopping) || !place.Withdraw()) place.Sleep();
+        if ((!HasWork(id) && !_stopping) || !place.Withdraw()) place.Sleep();
     }
 
-    /// <summary>What all members change lies on cache lines of its own.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 384)]
-    private struct Shared
+    /// <summary>On cache lines of its own, because all members change it.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct Counter
     {
-        [FieldOffset(128)] public long Ticket;
-        [FieldOffset(256)] public int Done;
+        [FieldOffset(128)] public int Value;
     }
 
     /// <summary>Where one member sleeps. Waking one that does not sleep costs one read.</summary>

@@ -17,12 +17,12 @@ public sealed unsafe class PanelCacheTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Load_Twice_SecondMapsTheSameBytes()
+    public void Load_Twice_SecondReadsTheSameBytes()
     {
-        byte[] packed = Load(out bool first), mapped = Load(out bool second);
+        byte[] packed = Load(out bool first), read = Load(out bool second);
         Assert.False(first);
         Assert.True(second);
-        Assert.Equal(packed, mapped);
+        Assert.Equal(packed, read);
     }
 
     [Fact]
@@ -39,8 +39,8 @@ public sealed unsafe class PanelCacheTests : IDisposable
             if (i == 18) bad = good[..^random.Next(1, 4000)];
             if (i == 19) bad = [];
             File.WriteAllBytes(path, bad);
-            Assert.Equal(packed, Load(out bool mapped));
-            Assert.False(mapped);
+            Assert.Equal(packed, Load(out bool kept));
+            Assert.False(kept);
             Assert.Equal(good, File.ReadAllBytes(path));
         }
     }
@@ -53,8 +53,8 @@ public sealed unsafe class PanelCacheTests : IDisposable
         foreach (string model in new[] { "b", "c", "a", "d" })
         {
             Thread.Sleep(20); // file times
-            Load(out bool mapped, model, maxBytes: 3 * size);
-            Assert.Equal(model == "a", mapped);
+            Load(out bool kept, model, maxBytes: 3 * size);
+            Assert.Equal(model == "a", kept);
         }
         Assert.Equal(["a", "c", "d"], Directory.GetFiles(Panels).Select(path => Path.GetFileName(path)[..1]).Order());
     }
@@ -63,18 +63,18 @@ public sealed unsafe class PanelCacheTests : IDisposable
     public void Save_FolderCannotBeMade_LoadsAllTheSame()
     {
         File.WriteAllText(Panels, "in the way");
-        Assert.NotEmpty(Load(out bool mapped));
-        Assert.False(mapped);
+        Assert.NotEmpty(Load(out bool kept));
+        Assert.False(kept);
     }
 
     /// <summary>All rows of the embedding and the output, and whether they come from the cache.</summary>
-    private byte[] Load(out bool mapped, string model = "model", long maxBytes = 1 << 30)
+    private byte[] Load(out bool kept, string model = "model", long maxBytes = 1 << 30)
     {
         using var arena = new NativeArena();
         using SafetensorsFile file = SafetensorsFile.Open(_folder["model.safetensors"]);
         KernelTable kernels = KernelTable.Select(null);
         var cache = new PanelCache(Panels, minBytes: 1, maxBytes);
-        using (var probe = new NativeArena()) mapped = cache.TryOpen(probe, $"{model}-{WeightFormat.Q4_0}-{kernels.IntPanel}x{kernels.Int8Bias}") is not null;
+        using (var probe = new NativeArena()) kept = cache.TryOpen(probe, $"{model}-{WeightFormat.Q4_0}-{kernels.IntPanel}x{kernels.Int8Bias}") is not null;
         DecoderWeights weights = DecoderWeights.Load(arena, kernels, _config, file, WeightFormat.Q4_0, model, cache);
         float[] row = new float[weights.Shape.Hidden];
         var bytes = new MemoryStream();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Bench;
@@ -13,7 +14,7 @@ namespace Flywheel.Engine.Bench;
 /// <param name="Ours">Tokens a second of this engine.</param>
 /// <param name="Theirs">Tokens a second of llama.cpp on the same file, where it was asked for.</param>
 /// <param name="BatchDecodePerSecond">Tokens a second of <see cref="EngineBenchmark.BatchStreams"/> streams together.</param>
-/// <param name="ReadBytesPerSecond">What a plain loop over memory reads with the same threads.</param>
+/// <param name="ReadBytesPerSecond">The most that a plain loop over memory reads with the same threads.</param>
 public sealed record EngineFigures(string Model, string Kernels, int Threads, long WeightBytes, Pace Ours, Pace? Theirs, double BatchDecodePerSecond, double ReadBytesPerSecond)
 {
     /// <summary>Part of the memory bandwidth that one stream's decoding uses.</summary>
@@ -43,7 +44,8 @@ public sealed record EngineLoad
 public static class EngineBenchmark
 {
     public const int PromptTokens = 512, AnswerTokens = 128, DeepAnswerTokens = 32, BatchStreams = 16;
-    private const long ReadBytes = 512L << 20;
+    private const long ReadBytes = 128L << 20;
+    private const int ReadPasses = 20;
 
     /// <param name="name">Names the model in the figures.</param>
     /// <param name="file">Its weights; a GGUF file if llama.cpp is to run it too.</param>
@@ -126,9 +128,15 @@ public static class EngineBenchmark
         return values[values.Count / 2];
     }
 
-    /// <summary>Threads that add up a block of memory larger than any cache, each its part.</summary>
+    /// <summary>
+    /// Threads that add up memory of huge pages, larger than any cache, each its part. Of many short passes the best counts:
+    /// what a neighbour or the host takes from a pass says nothing about the memory.
+    /// </summary>
     private sealed unsafe class ReadLoop : IDisposable
     {
+        /// <summary>2 KiB.</summary>
+        private const int ReadAhead = 256;
+
         private readonly NativeArena _arena = new();
         private readonly long* _block;
         private readonly KernelTeam _team;
@@ -142,9 +150,14 @@ public static class EngineBenchmark
 
         public double BytesPerSecond()
         {
-            long start = Stopwatch.GetTimestamp();
-            _team.Run([_team.Size]);
-            return ReadBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            double best = 0;
+            for (int pass = 0; pass < ReadPasses; pass++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                _team.Run([_team.Size]);
+                best = Math.Max(best, ReadBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            }
+            return best;
         }
 
         public void Dispose()
@@ -161,6 +174,11 @@ public static class EngineBenchmark
             Vector256<long> a = default, b = default, c = default, d = default;
             for (long i = 0; i + 16 <= numbers; i += 16, p += 16)
             {
+                if (Sse.IsSupported) // as the products do
+                {
+                    Sse.Prefetch1(p + ReadAhead);
+                    Sse.Prefetch1(p + ReadAhead + 8);
+                }
                 a += Vector256.Load(p);
                 b += Vector256.Load(p + 4);
                 c += Vector256.Load(p + 8);

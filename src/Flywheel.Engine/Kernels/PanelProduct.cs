@@ -311,45 +311,44 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
 /// <summary>The scales of a panel of 8 outputs, block after block.</summary>
 internal unsafe ref struct PanelScales<TFormat>(byte* scales) where TFormat : struct, IPanelFormat
 {
-    private byte* _super = scales;
-    private int _block;
+    private byte* _small = scales, _next = scales; // the block's own, and what follows the super-block
+    private F _d, _minimum;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F First() => PanelLayout.HasSuperBlocks(TFormat.Type) ? D(0) * Small(0) : D(0);
+    public F First()
+    {
+        if (!PanelLayout.HasSuperBlocks(TFormat.Type)) return VectorKernels.Widen((ushort*)_small);
+        if (_small == _next) // a super-block begins
+        {
+            _d = VectorKernels.Widen((ushort*)_small);
+            if (PanelLayout.HasMinimum(TFormat.Type)) _minimum = VectorKernels.Widen((ushort*)_small + 8);
+            _small += PanelLayout.SmallOffset(TFormat.Type, 8);
+            _next += PanelLayout.ScaleBytes(TFormat.Type, PanelLayout.SuperBlocks) * 8;
+        }
+        return _d * Small(0);
+    }
 
     /// <summary>Of the second half of a block, where it has its own.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F Last() => D(0) * Small(8);
+    public readonly F Last() => _d * Small(8);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F Minimum() => D(8) * Small(8);
+    public readonly F Minimum() => _minimum * Small(8);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Next()
-    {
-        if (!PanelLayout.HasSuperBlocks(TFormat.Type))
-        {
-            _super += 16;
-            return;
-        }
-        if (++_block < PanelLayout.SuperBlocks) return;
-        _block = 0;
-        _super += PanelLayout.ScaleBytes(TFormat.Type, PanelLayout.SuperBlocks) * 8;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly F D(int at) => VectorKernels.Widen((ushort*)_super + at);
+    public void Next() => _small += 16;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly F Small(int at)
     {
-        ulong bytes = *(ulong*)(_super + PanelLayout.SmallOffset(TFormat.Type, 8) + _block * 16 + at);
+        byte* bytes = _small + at;
+        if (Avx2.IsSupported) return Vector256.ConvertToSingle(TFormat.Type == TensorType.Q6_K ? Avx2.ConvertToVector256Int32((sbyte*)bytes) : Avx2.ConvertToVector256Int32(bytes));
         if (TFormat.Type == TensorType.Q6_K)
         {
-            Vector128<short> words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(bytes).AsSByte());
+            Vector128<short> words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)bytes).AsSByte());
             return Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)));
         }
-        Vector128<ushort> unsigned = Vector128.WidenLower(Vector128.CreateScalarUnsafe(bytes).AsByte());
+        Vector128<ushort> unsigned = Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)bytes).AsByte());
         return Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(unsigned), Vector128.WidenUpper(unsigned)).AsInt32());
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using V = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace Flywheel.Engine.Kernels;
@@ -150,7 +151,7 @@ internal static unsafe class VectorKernels
     internal static V Widen(ushort* halves)
     {
         Vector128<short> v = Vector128.Load((short*)halves);
-        Vector256<int> bits = Vector256.ShiftLeft(Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
+        Vector256<int> bits = Vector256.ShiftLeft(Avx2.IsSupported ? Avx2.ConvertToVector256Int32(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
         return (bits & Vector256.Create(~0x70000000)).AsSingle() * Vector256.Create(5.192296858534828e33f); // 2^112
     }
 }

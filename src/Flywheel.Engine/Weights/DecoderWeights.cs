@@ -99,7 +99,7 @@ internal sealed unsafe class DecoderWeights
     /// <summary>Bytes of weights that one token's step reads.</summary>
     public long BytesPerStep => Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
 
-    /// <summary>Packs a model's weights, or maps them when they have been packed before.</summary>
+    /// <summary>Packs a model's weights, or reads them when they have been packed before.</summary>
     /// <param name="arena">Holds or keeps them.</param>
     /// <param name="kernels">Whose panels they become.</param>
     /// <param name="config">Shape.</param>
@@ -112,10 +112,10 @@ internal sealed unsafe class DecoderWeights
     {
         if (model is null) return Load(arena, PanelMemory.Fresh(arena), kernels, config, file, format);
         string key = $"{model}-{format}-{kernels.IntPanel}x{kernels.Int8Bias}";
-        PanelMemory? mapped = cache.TryOpen(arena, key);
-        PanelMemory memory = mapped ?? PanelMemory.Fresh(arena);
+        PanelMemory? packed = cache.TryOpen(arena, key);
+        PanelMemory memory = packed ?? PanelMemory.Fresh(arena);
         DecoderWeights weights = Load(arena, memory, kernels, config, file, format);
-        if (mapped is null) cache.Save(key, memory);
+        if (packed is null) cache.Save(key, memory);
         return weights;
     }
 

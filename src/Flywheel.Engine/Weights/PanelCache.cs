@@ -1,4 +1,3 @@
-using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using System.Text;
 using Flywheel.Model;
@@ -6,8 +5,9 @@ using Flywheel.Model;
 namespace Flywheel.Engine.Weights;
 
 /// <summary>
-/// Packed weights on disk, so that a model is packed once and mapped afterwards: a head of 4 KiB that says what follows,
-/// with its checksum, then the panels in the order in which they are taken. A file that does not match is made again.
+/// Packed weights on disk, so that a model is packed once and read afterwards: a head of 4 KiB that says what follows,
+/// with its checksum, then the panels in the order in which they are taken. A file that does not match is made again. It is read and not mapped, because huge pages are for memory
+/// without a file only: decoding with small ones is slower.
 /// </summary>
 internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20, long maxBytes = 16L << 30)
 {
@@ -18,12 +18,14 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
     private const int ChunkBytes = 4 << 20;
     private const string Extension = ".panels";
 
-    /// <summary>The panels of a model, mapped, or null when they are not there or damaged.</summary>
+    /// <summary>The panels of a model, or null when they are not there or damaged.</summary>
     /// <param name="arena">Lives as long as the panels are read.</param>
     /// <param name="key">What was packed and how; part of a file name.</param>
     public PanelMemory? TryOpen(NativeArena arena, string key)
     {
         string path = PathOf(key);
+        var memory = new NativeArena();
+        bool isGood = false;
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1);
@@ -31,19 +33,27 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
             if (numBytes <= 0 || numBytes % sizeof(ulong) != 0) return null;
             byte[] head = new byte[HeadBytes];
             stream.ReadExactly(head);
-            var file = new Mapping(stream);
-            if (!head.AsSpan().SequenceEqual(Head(key, numBytes, Checksum([((nint)(file.Start + HeadBytes), numBytes)]))))
+            byte* panels = memory.Allocate<byte>(numBytes);
+            uint sum = 0;
+            for (long at = 0; at < numBytes; at += ChunkBytes)
             {
-                file.Dispose();
-                return null;
+                int bytes = (int)Math.Min(ChunkBytes, numBytes - at);
+                stream.ReadExactly(new Span<byte>(panels + at, bytes));
+                sum = Checksum(sum, panels + at, bytes);
             }
-            arena.Keep(file);
+            if (!head.AsSpan().SequenceEqual(Head(key, numBytes, sum))) return null;
+            isGood = true;
+            arena.Keep(memory);
             File.SetLastWriteTimeUtc(path, DateTime.UtcNow); // the least used go first
-            return PanelMemory.Mapped(file.Start + HeadBytes, numBytes);
+            return PanelMemory.Filled(panels, numBytes);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null; // packing again is always possible
+        }
+        finally
+        {
+            if (!isGood) memory.Dispose();
         }
     }
 
@@ -56,7 +66,7 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
             if (new DriveInfo(Directory.CreateDirectory(folder).FullName).AvailableFreeSpace < 2 * memory.NumBytes) return;
             AtomicFile.Write(PathOf(key), stream =>
             {
-                stream.Write(Head(key, memory.NumBytes, Checksum(memory.Taken)));
+                stream.Write(Head(key, memory.NumBytes, memory.Taken.Aggregate(0u, (sum, piece) => Checksum(sum, (byte*)piece.Start, piece.NumBytes))));
                 foreach ((nint start, long bytes) in memory.Taken)
                     for (long at = 0; at < bytes; at += ChunkBytes) stream.Write(new ReadOnlySpan<byte>((byte*)start + at, (int)Math.Min(ChunkBytes, bytes - at)));
             });
@@ -74,7 +84,7 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
     {
         long kept = 0;
         foreach (FileInfo file in new DirectoryInfo(folder).GetFiles("*" + Extension).OrderByDescending(file => file.LastWriteTimeUtc))
-            if ((kept += file.Length) > maxBytes + HeadBytes) file.Delete(); // a process that has mapped it keeps it
+            if ((kept += file.Length) > maxBytes + HeadBytes) file.Delete();
     }
 
     private static byte[] Head(string key, long numBytes, uint checksum)
@@ -84,36 +94,10 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
         return head;
     }
 
-    /// <summary>CRC-32C of all pieces, one after the other: an instruction for 8 bytes, so a second for several gigabytes.</summary>
-    private static uint Checksum(IReadOnlyList<(nint Start, long NumBytes)> pieces)
+    /// <summary>CRC-32C so far, and of what follows: an instruction for 8 bytes, so a second for several gigabytes.</summary>
+    private static uint Checksum(uint sum, byte* bytes, long count)
     {
-        uint sum = 0;
-        foreach ((nint start, long bytes) in pieces)
-            for (long at = 0; at < bytes; at += sizeof(ulong)) sum = BitOperations.Crc32C(sum, *(ulong*)(start + (nint)at));
+        for (long at = 0; at < count; at += sizeof(ulong)) sum = BitOperations.Crc32C(sum, *(ulong*)(bytes + at));
         return sum;
-    }
-
-    private sealed class Mapping : IDisposable
-    {
-        private readonly MemoryMappedFile _file;
-        private readonly MemoryMappedViewAccessor _view;
-
-        public Mapping(FileStream stream)
-        {
-            _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-            _view = _file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-            byte* start = null;
-            _view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            Start = start;
-        }
-
-        public byte* Start { get; }
-
-        public void Dispose()
-        {
-            _view.SafeMemoryMappedViewHandle.ReleasePointer();
-            _view.Dispose();
-            _file.Dispose();
-        }
     }
 }
