@@ -99,7 +99,7 @@ internal static class PlanCommand
 
     private static void Forecast(string path, string[] overrides, double price, CancellationToken cancellation)
     {
-        TrainingForecast forecast = new RecipeRunner(new FlywheelHome()) { Status = Console.WriteLine }.Forecast(path, overrides, cancellation);
+        TrainingForecast forecast = new RecipeRunner(new FlywheelHome()) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, overrides, cancellation);
         Table table = new Table().Title(Markup.Escape($"{path} on this machine")).HideHeaders().AddColumns("", "")
             .AddRow("steps, tokens", $"{forecast.Steps:N0}, {forecast.Tokens:N0}")
             .AddRow("speed", $"{forecast.TokensPerSecond:N0} tokens/s")
@@ -128,8 +128,8 @@ internal static class PlanCommand
             .AddRow("expected restarts", $"{checkpoints.Restarts:G3}")
             .AddRow("work lost to failures", $"{RunsCommand.Duration(checkpoints.LostSeconds)}, {checkpoints.Efficiency:P1} of the time is work that counts")
             .AddEmptyRow();
-        foreach (MemoryPart part in plan.Memory) table.AddRow(part.Name, $"{part.Bytes / 1e9:F2} GB");
-        table.AddRow("memory of one", $"{plan.MemoryBytes / 1e9:F2} of {plan.MemoryAvailable / 1e9:F1} GB{(plan.Fits ? "" : ": does not fit")}");
+        foreach ((string name, long bytes) in plan.Memory.Parts) table.AddRow($"memory: {name}", $"{bytes / 1e9:F2} GB");
+        table.AddRow("memory of one", $"{plan.Memory.Total / 1e9:F2} of {plan.MemoryAvailable / 1e9:F1} GB{(plan.Fits ? "" : ": does not fit")}");
         AnsiConsole.Write(table);
     }
 }

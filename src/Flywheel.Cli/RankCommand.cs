@@ -4,7 +4,7 @@ using Flywheel.Training;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel rank JOB</c>: one of the processes that <c>flywheel train --ranks</c> starts.</summary>
+/// <summary><c>flywheel rank JOB</c>: one of the processes that <c>flywheel train --ranks</c> starts, or the pilot of a run.</summary>
 internal static class RankCommand
 {
     private const string Verb = "rank";
@@ -12,9 +12,10 @@ internal static class RankCommand
     public static Command Create()
     {
         var job = new Argument<string>("job") { Description = "The job's file" };
-        var command = new Command(Verb, "One rank of a training; started by 'flywheel train --ranks'.") { job };
+        var pilot = new Option<bool>("--pilot") { Description = "Measure its beginning" };
+        var command = new Command(Verb, "One rank of a training; started by 'flywheel train'.") { job, pilot };
         command.Hidden = true;
-        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(job)!, cancellation), CancellationToken.None));
+        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(job)!, parse.GetValue(pilot), cancellation), CancellationToken.None));
         return command;
     }
 
@@ -25,7 +26,11 @@ internal static class RankCommand
         return Path.GetFileNameWithoutExtension(self) == "dotnet" ? [self, typeof(RankCommand).Assembly.Location, Verb] : [self, Verb];
     }
 
-    private static int Run(string jobFile, CancellationToken cancellation)
+    /// <summary>The forecast of a run in this process, measured in another one.</summary>
+    public static TrainingForecast Pilot(TrainingJob job, CancellationToken cancellation) =>
+        new Supervisor { Launcher = [], RankCommand = CommandLine() }.Forecast(job, cancellation).Here();
+
+    private static int Run(string jobFile, bool pilot, CancellationToken cancellation)
     {
         ICollectives? world = null;
         try
@@ -33,7 +38,10 @@ internal static class RankCommand
             world = World.Join();
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             if (world.Rank == 0) StopAtEndOfInput(stop);
-            TrainingRun.Run(TrainingJobFile.Load(jobFile), world, progress => new RankMessage(progress).Write(Console.Out), stop.Token);
+            RankBeat.Start(world.Rank, Console.Out);
+            TrainingJob training = TrainingJobFile.Load(jobFile);
+            if (!pilot) TrainingRun.Run(training, world, progress => new RankMessage(progress).Write(Console.Out), stop.Token);
+            else if (TrainingPilot.Run(training, world, stop.Token) is var forecast && world.Rank == 0) new RankMessage(Forecast: forecast).Write(Console.Out);
         }
         catch (OperationCanceledException)
         {

@@ -48,7 +48,7 @@ internal static class RunsCommand
         ("loss", run => run.LastStep is { } last ? $"{last.Loss:F4}" : "-"),
         ("held-out loss", run => run.ValidationLoss is { } loss ? $"{loss:F4}" : "-"),
         ("time, forecast", run => $"{Duration(run.Seconds)}, {(run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-")}"),
-        ("memory, forecast", run => run.Experiment is { PeakMemoryBytes: { } peak, Forecast: var forecast } ? $"{peak / 1e9:F2} GB, {(forecast is null ? "-" : $"{forecast.MemoryBytes / 1e9:F2} GB")}" : "-"),
+        ("memory, forecast", run => $"{Memory(run.Result?.PeakMemoryBytes)}, {Memory(run.Experiment?.Forecast?.MemoryBytes)}"),
         ("thread hours", run => $"{run.ThreadHours:F2}"),
         ("seed", run => $"{run.Experiment?.Seed}"),
         ("revision", run => run.Experiment?.Revision ?? "-"),
@@ -85,6 +85,10 @@ internal static class RunsCommand
                 run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F2}", run.Result?.Model[..12] ?? "-");
         return table;
     }
+
+    internal static string AgainstForecast(string outcome, string? forecast) => forecast is null ? outcome : $"{outcome} (forecast: {forecast})";
+
+    internal static string Memory(long? bytes) => bytes is null ? "-" : $"{bytes / 1e9:F2} GB";
 
     private static string State(RunFolder run) => run.Result is null ? "not finished" : "finished";
 

@@ -26,7 +26,7 @@ internal static class ScalingCommand
         var study = new ScalingStudy(path);
         Recipe recipe = RecipeFile.Load(path);
         ShapeRecipe shape = recipe.Model!;
-        TrainingForecast forecast = new RecipeRunner(home) { Status = Console.WriteLine }.Forecast(path, SweepCommand.LongRun, cancellation);
+        TrainingForecast forecast = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation);
         double flopsPerSecond = forecast.TokensPerSecond * ModelShape.TrainingFlops(shape.ToConfig(recipe.Tokenizer!.Vocab), shape.Context);
         List<FinishedRun> runs = [];
         var quiet = new RecipeRunner(home);

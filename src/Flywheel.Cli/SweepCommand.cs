@@ -26,7 +26,7 @@ internal static class SweepCommand
     {
         var home = new FlywheelHome();
         var sweep = new Sweep(recipe, over, budget);
-        var runner = new RecipeRunner(home) { Status = Console.WriteLine };
+        var runner = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot };
         Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} rungs");
         string[] first = [.. over.Select(text => text.Split(',')[0]), .. LongRun];
         double rate = runner.Forecast(recipe, first, cancellation).TokensPerSecond;

@@ -34,13 +34,13 @@ internal static class TrainCommand
         if (ranks > 0)
         {
             var supervisor = new Supervisor { Launcher = RankLauncher.Command(ranks, launcher), RankCommand = RankCommand.CommandLine() };
-            Train(recipe, overrides, numThreads, supervisor.Run, cancellation);
+            Train(recipe, overrides, numThreads, supervisor.Run, supervisor.Forecast, cancellation);
             return 0;
         }
         using ICollectives world = World.Join();
         if (world.Size == 1)
         {
-            Train(recipe, overrides, numThreads, null, cancellation);
+            Train(recipe, overrides, numThreads, TrainingRun.Run, RankCommand.Pilot, cancellation);
             return 0;
         }
         try
@@ -48,7 +48,7 @@ internal static class TrainCommand
             if (world.Rank > 0) SharedTraining.Follow(world, progress => Console.Error.WriteLine(progress.Note), cancellation);
             else
             {
-                Train(recipe, overrides, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), cancellation);
+                Train(recipe, overrides, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), null, cancellation);
                 SharedTraining.End(world);
             }
             return 0;
@@ -59,7 +59,8 @@ internal static class TrainCommand
         }
     }
 
-    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel>? train, CancellationToken cancellation)
+    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train,
+        Func<TrainingJob, CancellationToken, TrainingForecast>? pilot, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
         FinishedRun? run = null;
@@ -70,6 +71,7 @@ internal static class TrainCommand
                 .Start(context => run = Start(new LiveReport(context)));
         }
         TrainingResult result = TrainingResult.Read(run!.RunFolder)!;
+        TrainingForecast? forecast = Experiment.Read(run.RunFolder)?.Forecast;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow(run.Result.Adapter is null ? "model" : "adapter", Markup.Escape(result.ModelPath))
             .AddRow("run", Markup.Escape(run.RunFolder))
@@ -77,11 +79,11 @@ internal static class TrainCommand
             .AddRow("steps, tokens", $"{result.Steps:N0}, {result.Tokens:N0}")
             .AddRow("loss", $"{result.Loss:F4}")
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
-            .AddRow("time", RunsCommand.Duration(result.Seconds)));
+            .AddRow("time", RunsCommand.AgainstForecast(RunsCommand.Duration(result.Seconds), forecast is null ? null : RunsCommand.Duration(forecast.Seconds)))
+            .AddRow("most memory", RunsCommand.AgainstForecast(RunsCommand.Memory(result.PeakMemoryBytes), forecast is null ? null : RunsCommand.Memory(forecast.MemoryBytes))));
 
-        // The beginning of a run shared by ranks would have to be run by them.
         FinishedRun Start(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Forecasts = train is null, Train = train ?? TrainingRun.Run }.Run(recipe, overrides, cancellation);
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)

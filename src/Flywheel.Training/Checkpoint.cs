@@ -62,13 +62,19 @@ internal sealed partial class Checkpoint : IDisposable
     public void Save(CheckpointManifest state, Action syncLog)
     {
         Wait();
+        Copy();
+        _writingStep = state.Step;
+        _writing = Task.Factory.StartNew(() => Write(state, syncLog), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>What a save holds training up for.</summary>
+    internal void Copy()
+    {
         foreach (ref var entry in _own.AsSpan())
         {
             if (entry.Copy.Length == 0) entry.Copy = new float[entry.Tensor.numel()];
             Values(entry.Tensor).CopyTo(entry.Copy);
         }
-        _writingStep = state.Step;
-        _writing = Task.Factory.StartNew(() => Write(state, syncLog), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>Until what was saved last is on disk, or has failed, which is reported: the checkpoint before it is still there.</summary>

@@ -29,6 +29,9 @@ public sealed record LogLine
     /// <summary>Seconds of training so far, over all restarts.</summary>
     public required double Seconds { get; init; }
 
+    /// <summary>Resident memory after the step; of several ranks, the first's.</summary>
+    public long? MemoryBytes { get; init; }
+
     public double? ValidationLoss { get; init; }
 
     public double? ValidationAccuracy { get; init; }

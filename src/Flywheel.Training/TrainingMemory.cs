@@ -4,22 +4,28 @@ using Flywheel.Model;
 
 namespace Flywheel.Training;
 
-/// <summary>What one rank of a training holds at its fullest, in bytes, counted before it starts.</summary>
+/// <summary>
+/// What one rank of a training holds at its fullest, in bytes, counted from the recipe alone: to refuse what cannot fit before
+/// anything starts, and to plan for machines that are not there. <see cref="TrainingPilot"/> measures.
+/// </summary>
 public sealed record TrainingMemory
 {
+    /// <summary>How far the count may be from what a run takes: weights, gradients and optimiser are exact, the rest is not.</summary>
+    public const double Error = 0.3;
+
     /// <summary>libtorch, .NET, and what their allocators hold back, as measured.</summary>
     private const long RuntimeBytes = 420L << 20;
 
     /// <summary>The collector leaves arrays lie while there is room; under pressure it does not.</summary>
     private const long MaxLoadingBytes = 512L << 20;
 
-    /// <summary>All weights, in fp32.</summary>
+    /// <summary>All weights.</summary>
     public required long Weights { get; init; }
 
     /// <summary>Of a backward pass, and the partial sums over micro-batches and ranks.</summary>
     public required long Gradients { get; init; }
 
-    /// <summary>This rank's share of the optimiser's state.</summary>
+    /// <summary>This rank's share of the optimiser's state; with half-precision weights, of their fp32 copy too.</summary>
     public required long Optimizer { get; init; }
 
     /// <summary>The copy of this rank's share from which a checkpoint is written.</summary>
@@ -33,15 +39,24 @@ public sealed record TrainingMemory
 
     public long Runtime => RuntimeBytes;
 
-    public long Total => Weights + Gradients + Optimizer + Checkpoint + Activations + Loading + Runtime;
+    public IEnumerable<(string Name, long Bytes)> Parts => new[]
+    {
+        ("weights", Weights), ("gradients", Gradients), ("optimiser", Optimizer), ("checkpoint copy", Checkpoint), ("activations", Activations), ("loading", Loading), ("libraries", Runtime),
+    }.Where(part => part.Item2 > 0);
+
+    public long Total => Parts.Sum(part => part.Bytes);
 
     /// <param name="config">The model's shape.</param>
     /// <param name="recipe">Batch, optimiser, adapters.</param>
     /// <param name="numRanks">That share the training.</param>
-    public static TrainingMemory Estimate(ModelConfig config, TrainRecipe recipe, int numRanks = 1)
+    /// <param name="half">
+    /// On an accelerator in bf16: weights, gradients and activations in two bytes; what is read, written and copied for a
+    /// checkpoint lies in the host's memory.
+    /// </param>
+    public static TrainingMemory Estimate(ModelConfig config, TrainRecipe recipe, int numRanks = 1, bool half = false)
     {
         const long float32 = sizeof(float);
-        long trained = config.NumParameters, matrices = 0;
+        long number = half ? 2 : float32, trained = config.NumParameters, matrices = 0;
         var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         if (recipe.Lora is { } lora)
         {
@@ -54,13 +69,13 @@ public sealed record TrainingMemory
         long state = float32 * (matrices + 2 * (trained - matrices) + (recipe.AverageDecay > 0 ? trained : 0));
         return new TrainingMemory
         {
-            Weights = float32 * config.NumParameters,
-            Gradients = float32 * trained * Enumerable.Range(0, numRanks).Max(rank => MicroTree.NumSums(numMicros, rank, numRanks))
-                + float32 * trained / numRanks * Enumerable.Range(1, numRanks - 1).Sum(rank => MicroTree.Nodes(numMicros, rank, numRanks).Count),
-            Optimizer = state / numRanks,
-            Checkpoint = (float32 * trained + state) / numRanks,
-            Activations = float32 * ActivationFloats(config, recipe),
-            Loading = Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes),
+            Weights = number * config.NumParameters,
+            Gradients = number * trained * Enumerable.Range(0, numRanks).Max(rank => MicroTree.NumSums(numMicros, rank, numRanks))
+                + number * trained / numRanks * Enumerable.Range(1, numRanks - 1).Sum(rank => MicroTree.Nodes(numMicros, rank, numRanks).Count),
+            Optimizer = (state + (half ? float32 * trained : 0)) / numRanks,
+            Checkpoint = half ? 0 : (float32 * trained + state) / numRanks,
+            Activations = number * ActivationFloats(config, recipe),
+            Loading = half ? 0 : Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes),
         };
     }
 
@@ -82,17 +97,16 @@ public sealed record TrainingMemory
     /// <param name="name">Of the recipe.</param>
     /// <param name="available">Bytes that are free on this machine.</param>
     /// <param name="numLocalRanks">Ranks that share them.</param>
-    /// <exception cref="FlywheelException">It does not fit; the message has the arithmetic.</exception>
+    /// <exception cref="FlywheelException">It does not fit, even if the count is too high by <see cref="Error"/>; the message has the arithmetic.</exception>
     public void Require(string name, long available, int numLocalRanks = 1)
     {
-        if (available <= 0 || Total * numLocalRanks <= available) return;
+        if (available <= 0 || (1 - Error) * Total * numLocalRanks <= available) return;
         string each = numLocalRanks > 1 ? $" in each of {numLocalRanks} ranks on this machine, {Text(Total * numLocalRanks)} together" : "";
-        throw new FlywheelException($"recipe '{name}' needs {Text(Total)} of memory{each}, and {Text(available)} are free: {this}; "
+        throw new FlywheelException($"recipe '{name}' needs about {Text(Total)} of memory{each} (counted, at most {Error:P0} off), and {Text(available)} are free: {this}; "
             + "less: a smaller train.micro_tokens, train.gradient_checkpointing: true, train.lora, a smaller model, or ranks on more machines");
     }
 
-    public override string ToString() =>
-        $"weights {Text(Weights)} + gradients {Text(Gradients)} + optimiser {Text(Optimizer)} + checkpoint copy {Text(Checkpoint)} + activations {Text(Activations)} + loading {Text(Loading)} + libraries {Text(Runtime)}";
+    public override string ToString() => string.Join(" + ", Parts.Select(part => $"{part.Name} {Text(part.Bytes)}"));
 
     private static string Text(long bytes) => bytes >= 1L << 30 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):F2} GiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):F0} MiB");
 

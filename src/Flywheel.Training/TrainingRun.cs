@@ -4,91 +4,6 @@ using Flywheel.Model;
 
 namespace Flywheel.Training;
 
-/// <summary>Everything that one run needs; the same job in the same folder goes on where it stopped.</summary>
-public sealed record TrainingJob
-{
-    public required Recipe Recipe { get; init; }
-
-    /// <summary>Takes log, checkpoints, curve and result; created when missing.</summary>
-    public required string RunFolder { get; init; }
-
-    /// <summary>What to start from; null starts from random weights of <see cref="Config"/>.</summary>
-    public ModelFolder? Base { get; init; }
-
-    /// <summary>Shape and tokenizer of a model from random weights.</summary>
-    public ModelConfig? Config { get; init; }
-
-    public Tokenizer? Tokenizer { get; init; }
-
-    /// <summary>Folder of a tokenised dataset.</summary>
-    public required string TrainData { get; init; }
-
-    public string? ValidationData { get; init; }
-
-    /// <summary>The finished model appears here.</summary>
-    public required string ModelsFolder { get; init; }
-
-    /// <summary>Threads of a new run; a run that goes on keeps its own, since results depend on them.</summary>
-    public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
-
-    public TimeProvider Time { get; init; } = TimeProvider.System;
-}
-
-/// <summary>What a run tells while it goes.</summary>
-/// <param name="Line">The newest line of the log.</param>
-/// <param name="NumSteps">Optimiser steps in all.</param>
-/// <param name="Remaining">Expected time to the end.</param>
-/// <param name="Note">Something to say in words, such as a damaged checkpoint.</param>
-public sealed record TrainingProgress(LogLine? Line, int NumSteps, TimeSpan? Remaining, string? Note = null);
-
-/// <summary>How a finished run ended; result.json in its folder.</summary>
-public sealed record TrainingResult
-{
-    public required string Model { get; init; }
-
-    public required string ModelPath { get; init; }
-
-    public required int Steps { get; init; }
-
-    public required long Tokens { get; init; }
-
-    public required double Seconds { get; init; }
-
-    /// <summary>Of the last step.</summary>
-    public required double Loss { get; init; }
-
-    public double? ValidationLoss { get; init; }
-
-    public double? ValidationAccuracy { get; init; }
-
-    /// <summary>The result of a finished run, or null.</summary>
-    public static TrainingResult? Read(string runFolder)
-    {
-        string path = Path.Combine(runFolder, "result.json");
-        return File.Exists(path) ? JsonSerializer.Deserialize<TrainingResult>(File.ReadAllText(path), JsonText.Compact) : null;
-    }
-}
-
-/// <summary>What decides a run's bits; run.json in its folder. A folder with another identity is refused.</summary>
-internal sealed record RunIdentity
-{
-    public string? Base { get; init; }
-
-    public required string Tokenizer { get; init; }
-
-    public required string Dataset { get; init; }
-
-    public required string Recipe { get; init; }
-
-    public required int NumThreads { get; init; }
-
-    public static RunIdentity? Read(string runFolder)
-    {
-        string path = Path.Combine(runFolder, "run.json");
-        return File.Exists(path) ? JsonSerializer.Deserialize<RunIdentity>(File.ReadAllText(path), JsonText.Compact) : null;
-    }
-}
-
 /// <summary>
 /// Trains a model. Killed at any moment and started again, it ends with the same bits: the state is in checkpoints, and
 /// data order, schedule and initial weights are functions of the recipe's seed and the step.
@@ -138,13 +53,14 @@ public sealed class TrainingRun
     private void Run()
     {
         Directory.CreateDirectory(_job.RunFolder);
+        ProcessMemory.ResetPeak();
         try
         {
             using FileStream? claim = _world.Rank == 0 ? Lock() : null;
-            using (_train = OpenData(_job.TrainData))
-            using (_validation = _job.ValidationData is { } path ? OpenData(path) : null)
+            using (_train = OpenData(_job, _job.TrainData))
+            using (_validation = _job.ValidationData is { } path ? OpenData(_job, path) : null)
             {
-                RequireMemory();
+                RequireMemory(_job, _world);
                 TorchLibrary.Load(Claim());
                 Train();
             }
@@ -156,11 +72,11 @@ public sealed class TrainingRun
     }
 
     /// <summary>Ranks on one machine share what is free there.</summary>
-    private void RequireMemory()
+    internal static void RequireMemory(TrainingJob job, ICollectives world)
     {
         ulong machine = BitConverter.ToUInt64(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Environment.MachineName)));
-        int numLocal = _world.Map(_world.Size, _ => machine).Count(other => other == machine);
-        TrainingMemory.Estimate(_config, _recipe, _world.Size).Require(_job.Recipe.Name, TrainingMemory.Available(), numLocal);
+        int numLocal = world.Map(world.Size, _ => machine).Count(other => other == machine);
+        TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, world.Size).Require(job.Recipe.Name, TrainingMemory.Available(), numLocal);
     }
 
     /// <summary>One world at a time: the ranks of one whose launcher died may take a moment to follow it.</summary>
@@ -180,12 +96,14 @@ public sealed class TrainingRun
         }
     }
 
-    private TokenDataset OpenData(string path)
+    /// <exception cref="FlywheelException">It was made for another tokenizer or objective.</exception>
+    internal static TokenDataset OpenData(TrainingJob job, string path)
     {
+        string tokenizer = (job.Base?.Tokenizer ?? job.Tokenizer)!.Hash, objective = job.Recipe.Train.Objective;
         TokenDataset data = TokenDataset.Open(path);
         DatasetManifest manifest = data.Manifest;
-        string? wrong = manifest.TokenizerHash != _tokenizer.Hash ? $"made with tokenizer {manifest.TokenizerHash}, the model's is {_tokenizer.Hash}"
-            : !manifest.Suits(_recipe.Objective) ? $"{manifest.Content}, which does not suit the recipe's objective '{_recipe.Objective}'"
+        string? wrong = manifest.TokenizerHash != tokenizer ? $"made with tokenizer {manifest.TokenizerHash}, the model's is {tokenizer}"
+            : !manifest.Suits(objective) ? $"{manifest.Content}, which does not suit the recipe's objective '{objective}'"
             : null;
         if (wrong is null) return data;
         data.Dispose();
@@ -220,17 +138,13 @@ public sealed class TrainingRun
 
     private void Train()
     {
-        using DecoderModel model = _job.Base is { } folder ? DecoderModel.Load(folder, _recipe, _job.Recipe.Seed) : DecoderModel.CreateRandom(_config, _job.Recipe.Seed, _recipe);
-        var order = new DataOrder(_train, _recipe, _job.Recipe.Seed, _config.MaxPositions);
+        long started = Stopwatch.GetTimestamp();
+        using var trainer = new Trainer(_job, _train, _validation, _world, Reference);
+        DataOrder order = trainer.Order;
         _numSteps = order.NumSteps;
-        var objective = new Objective(_recipe, Reference(model, _train, "reference.bin"), _world);
-        Objective? validation = _validation is null ? null : new Objective(_recipe, Reference(model, _validation, "reference-validation.bin"), _world);
-        using var gradients = new GradientExchange(model.Parameters, _world);
-        using var optimizer = new Optimizer(gradients.Owned, _recipe);
-
-        using var checkpoint = new Checkpoint(_job.RunFolder, _recipe.KeepCheckpoints, _world, [.. gradients.Owned, .. optimizer.State], Note);
+        using var checkpoint = new Checkpoint(_job.RunFolder, _recipe.KeepCheckpoints, _world, trainer.Owned, Note);
         bool began = TrainingLog.Read(_job.RunFolder).Count > 0;
-        CheckpointManifest? restored = checkpoint.Restore([.. model.Parameters, .. optimizer.State]);
+        CheckpointManifest? restored = checkpoint.Restore(trainer.Wanted);
         if (began && _world.Rank == 0) Note(restored is null ? "starting again from the first step" : $"going on after step {restored.Step}");
         using TrainingLogWriter? log = _world.Rank == 0 ? new TrainingLogWriter(_job.RunFolder, restored?.LogBytes ?? 0, Note) : null;
         LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
@@ -238,7 +152,7 @@ public sealed class TrainingRun
         long tokens = restored?.Tokens ?? 0;
         double before = restored?.Seconds ?? 0;
 
-        long started = Stopwatch.GetTimestamp(), checkpointed = started;
+        long looped = Stopwatch.GetTimestamp(), checkpointed = looped;
         double Elapsed() => before + Stopwatch.GetElapsedTime(started).TotalSeconds;
         void Save()
         {
@@ -248,7 +162,7 @@ public sealed class TrainingRun
         }
         Score Evaluate(long maxTokens)
         {
-            Score score = validation!.Evaluate(model, _validation!, DataOrder.Sample(_validation!, validation.EveryToken, _config.MaxPositions, _recipe.MicroTokens, maxTokens));
+            Score score = trainer.Evaluate(maxTokens);
             Log(log, new LogLine { Step = step, Tokens = tokens, Seconds = Elapsed(), ValidationLoss = score.Loss, ValidationAccuracy = score.Accuracy });
             return score;
         }
@@ -269,35 +183,28 @@ public sealed class TrainingRun
 
             long stepStarted = Stopwatch.GetTimestamp();
             List<List<Segment>> micros = order.Step(step);
-            double factor = Schedule.Factor(_recipe, step, order.NumSteps);
-            gradients.Begin(micros.Count);
-            Score score = objective.Accumulate(model, _train, micros, gradients.Add);
-            if (!double.IsFinite(score.Loss)) throw Diverged("loss", score.Loss, step, micros.Where((_, i) => !double.IsFinite(score.MicroLosses![i])), checkpoint);
-            double norm = gradients.Sum();
-            if (!double.IsFinite(norm)) throw Diverged("gradient's norm", norm, step, micros, checkpoint);
-            optimizer.Step(step + 1, factor, norm);
-            gradients.ShareParameters();
+            (Score score, double factor, double norm) = trainer.Step(step, micros, (what, value, where) => throw Diverged(what, value, step, where, checkpoint));
             step++;
-            long stepTokens = micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
+            long stepTokens = Trainer.NumInputs(micros);
             tokens += stepTokens;
             last = new LogLine
             {
-                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate, GradientNorm = norm,
-                Tokens = tokens, TokensPerSecond = stepTokens / Stopwatch.GetElapsedTime(stepStarted).TotalSeconds, Seconds = Elapsed(),
+                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate, GradientNorm = norm, Tokens = tokens,
+                TokensPerSecond = stepTokens / Stopwatch.GetElapsedTime(stepStarted).TotalSeconds, Seconds = Elapsed(), MemoryBytes = ProcessMemory.Resident,
             };
-            double perStep = Stopwatch.GetElapsedTime(started).TotalSeconds / (step - (restored?.Step ?? 0));
+            double perStep = Stopwatch.GetElapsedTime(looped).TotalSeconds / (step - (restored?.Step ?? 0));
             Log(log, last, TimeSpan.FromSeconds(perStep * (order.NumSteps - step)));
-            if (validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(EvaluationTokens);
+            if (_validation is not null && step % _recipe.EvaluateEvery == 0 && step < order.NumSteps) Evaluate(EvaluationTokens);
         }
-        optimizer.UseAverage();
-        gradients.ShareParameters();
-        Score? final = validation is null ? null : Evaluate(long.MaxValue);
+        trainer.Optimizer.UseAverage();
+        trainer.Gradients.ShareParameters();
+        Score? final = _validation is null ? null : Evaluate(long.MaxValue);
+        double seconds = Elapsed();
         checkpoint.Wait();
-        if (log is not null)
-        {
-            log.Sync();
-            Finish(model, last!, final);
-        }
+        log?.Sync();
+        TrainedModel? made = log is null ? null : Make(trainer.Model, last!, final);
+        long memory = _world.Map(_world.Size, _ => ProcessMemory.Peak).Max();
+        if (made is not null) Finish(made, last! with { Seconds = seconds }, final, memory);
         _world.Any(false); // nobody leaves before the model is there
     }
 
@@ -352,10 +259,9 @@ public sealed class TrainingRun
     }
 
     /// <summary>The base model's log-probabilities: computed before the first step, read afterwards.</summary>
-    private double[]? Reference(DecoderModel model, TokenDataset data, string name)
+    private double[] Reference(DecoderModel model, TokenDataset data)
     {
-        if (!Objective.NeedsReference(_recipe)) return null;
-        string path = Path.Combine(_job.RunFolder, name);
+        string path = Path.Combine(_job.RunFolder, data == _train ? "reference.bin" : "reference-validation.bin");
         if (_world.FromFirst(File.Exists(path))) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
         // One rank that leaves would let the others wait.
         double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world);
@@ -363,7 +269,7 @@ public sealed class TrainingRun
         return values;
     }
 
-    private void Finish(DecoderModel model, LogLine last, Score? validation)
+    private TrainedModel Make(DecoderModel model, LogLine last, Score? validation)
     {
         var evaluation = new SortedDictionary<string, double>(StringComparer.Ordinal) { ["training_loss"] = last.Loss!.Value };
         if (validation is { } score) evaluation["validation_loss"] = score.Loss;
@@ -379,13 +285,17 @@ public sealed class TrainingRun
             Evaluation = evaluation,
         };
         if (_job.Base is { } parent) manifest = manifest.MadeFrom(parent);
-        TrainedModel result = _recipe.Lora is { } lora
+        return _recipe.Lora is { } lora
             ? new(null, AdapterFolder.Create(_job.ModelsFolder, lora.ToConfig(_job.Base!.Hash), model.Adapters(), manifest))
             : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest, _job.Base), null);
+    }
+
+    private void Finish(TrainedModel made, LogLine last, Score? validation, long memory)
+    {
         TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
         AtomicFile.WriteText(Path.Combine(_job.RunFolder, "result.json"), JsonSerializer.Serialize(new TrainingResult
         {
-            Model = result.Hash, ModelPath = result.Path, Steps = last.Step, Tokens = last.Tokens, Seconds = last.Seconds,
+            Model = made.Hash, ModelPath = made.Path, Steps = last.Step, Tokens = last.Tokens, Seconds = last.Seconds, PeakMemoryBytes = memory,
             Loss = last.Loss!.Value, ValidationLoss = validation?.Loss, ValidationAccuracy = validation?.Accuracy,
         }, JsonText.Indented));
         Checkpoint.DeleteAll(_job.RunFolder);

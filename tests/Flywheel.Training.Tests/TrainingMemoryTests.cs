@@ -22,8 +22,28 @@ public sealed class TrainingMemoryTests
     public void Require_MoreThanThereIs_ShowsTheArithmetic()
     {
         var error = Assert.Throws<FlywheelException>(() => TrainingMemory.Estimate(s_large, s_recipe, 2).Require("large", 24L << 30, 2));
-        Assert.Matches(@"recipe 'large' needs \d+\.\d\d GiB of memory in each of 2 ranks on this machine, \d+\.\d\d GiB together, and 24\.00 GiB are free: weights \d+\.\d\d GiB \+ gradients .* \+ optimiser .* \+ checkpoint copy .* \+ activations .* \+ loading 512 MiB \+ libraries 420 MiB; less: a smaller train.micro_tokens", error.Message);
+        Assert.Matches(@"recipe 'large' needs about \d+\.\d\d GiB of memory in each of 2 ranks on this machine, \d+\.\d\d GiB together \(counted, at most 30 ?% off\), and 24\.00 GiB are free: weights \d+\.\d\d GiB \+ gradients .* \+ optimiser .* \+ checkpoint copy .* \+ activations .* \+ loading 512 MiB \+ libraries 420 MiB; less: a smaller train.micro_tokens", error.Message);
         TrainingMemory.Estimate(TestModels.Tiny, s_recipe).Require("tiny", 1L << 30);
+    }
+
+    /// <summary>A count is not trusted beyond its error: what may fit is tried.</summary>
+    [Fact]
+    public void Require_WithinTheErrorOfTheCount_IsNotRefused()
+    {
+        TrainingMemory memory = TrainingMemory.Estimate(s_large, s_recipe);
+        memory.Require("large", (long)(memory.Total * (1 - TrainingMemory.Error)) + 1);
+        Assert.Throws<FlywheelException>(() => memory.Require("large", (long)(memory.Total * (1 - TrainingMemory.Error)) - 1));
+    }
+
+    /// <summary>The usual 16 bytes a parameter of mixed precision: two for the weight, two for its gradient, twelve for fp32 copy and moments, which ranks share.</summary>
+    [Fact]
+    public void Estimate_InHalfPrecision_HasSixteenBytesAParameter()
+    {
+        TrainRecipe one = s_recipe with { BatchTokens = 2048 };
+        TrainingMemory half = TrainingMemory.Estimate(s_large, one, half: true);
+        Assert.Equal(16 * s_large.NumParameters, half.Weights + half.Gradients + half.Optimizer);
+        Assert.Equal(0, half.Checkpoint + half.Loading);
+        Assert.Equal(12 * s_large.NumParameters / 8, TrainingMemory.Estimate(s_large, one with { BatchTokens = 8 * 2048 }, 8, half: true).Optimizer);
     }
 
     [Fact]

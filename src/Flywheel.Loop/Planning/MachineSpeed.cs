@@ -23,7 +23,7 @@ public static class MachineSpeed
                 for (int i = 0; i < NumDocuments; i++) writer.Add([.. Enumerable.Range(0, Context + 1).Select(_ => random.Next(Vocab))], [.. Enumerable.Repeat((byte)1, Context + 1)]);
                 data = writer.Complete();
             }
-            TrainingForecast forecast = TrainingForecast.Measure(new TrainingJob
+            TrainingForecast forecast = TrainingPilot.Run(new TrainingJob
             {
                 Recipe = new Recipe { Name = "speed", Train = new TrainRecipe { Objective = TrainRecipe.NextToken, Steps = 1000, BatchTokens = 4 * Context, MicroTokens = 4 * Context } },
                 RunFolder = folder, Config = config, Tokenizer = tokenizer, TrainData = data, ModelsFolder = folder,

@@ -1,4 +1,5 @@
 using Flywheel.Model;
+using Flywheel.Training;
 
 namespace Flywheel.Loop.Planning;
 
@@ -13,7 +14,7 @@ public sealed record PlanRequest
 
     public int Count { get; init; } = 1;
 
-    /// <summary>Weights, gradients and products in bf16 beside fp32 state, as on accelerators; else fp32 throughout.</summary>
+    /// <summary>On accelerators: weights, gradients and products in bf16 beside fp32 state; else fp32 throughout.</summary>
     public bool MixedPrecision { get; init; } = true;
 
     /// <summary>Price of one accelerator for an hour.</summary>
@@ -77,9 +78,6 @@ public sealed record PlanRequest
     }
 }
 
-/// <summary>Bytes of one part of a training's memory.</summary>
-public readonly record struct MemoryPart(string Name, double Bytes);
-
 /// <summary>What a run of a given size takes, before anything is bought.</summary>
 public sealed record TrainingPlan
 {
@@ -102,17 +100,15 @@ public sealed record TrainingPlan
 
     public required double PeopleMoney { get; init; }
 
-    /// <summary>Of one accelerator.</summary>
-    public required IReadOnlyList<MemoryPart> Memory { get; init; }
+    /// <summary>Of one accelerator, which takes one sequence at a time; state is divided between them.</summary>
+    public required TrainingMemory Memory { get; init; }
 
     public required long MemoryAvailable { get; init; }
 
     /// <summary>Loss that the law expects, where one was given.</summary>
     public double? ExpectedLoss { get; init; }
 
-    public double MemoryBytes => Memory.Sum(part => part.Bytes);
-
-    public bool Fits => MemoryBytes <= MemoryAvailable;
+    public bool Fits => Memory.Total <= MemoryAvailable;
 
     /// <exception cref="FlywheelException">The request is contradictory, or the budget is too small for any model.</exception>
     public static TrainingPlan For(PlanRequest request)
@@ -154,6 +150,7 @@ public sealed record TrainingPlan
         double tokens = request.Law?.TokensFor(size) ?? request.TokensPerParameter * size;
         double failures = request.HoursBetweenFailures * 3600 / request.Count;
         double write = request.CheckpointSeconds ?? size * 12 / 1e9;
+        var oneSequenceEach = new TrainRecipe { Objective = TrainRecipe.NextToken, BatchTokens = request.Context * request.Count, MicroTokens = request.Context };
         CheckpointPlan checkpoints = Checkpoints();
         if (seconds is { } limit)
         {
@@ -170,30 +167,11 @@ public sealed record TrainingPlan
             LabelMoney = 0,
             NumLabels = 0,
             PeopleMoney = 0,
-            Memory = MemoryOf(shape, request),
+            Memory = TrainingMemory.Estimate(shape, oneSequenceEach, request.Count, request.MixedPrecision),
             MemoryAvailable = request.MemoryBytes,
             ExpectedLoss = request.Law?.Loss(size, tokens),
         };
 
         CheckpointPlan Checkpoints() => CheckpointPlan.For(tokens * perToken / rate, write, failures, request.RestartSeconds);
-    }
-
-    /// <summary>
-    /// One sequence at a time on each accelerator, state divided between them. Activations of a layer: 34 bytes a channel and
-    /// token in bf16, or twice the input when they are computed again in the backward pass (Korthikanti et al. 2022, arXiv
-    /// 2205.05198, without its attention term, which fused attention does not keep).
-    /// </summary>
-    private static MemoryPart[] MemoryOf(ModelConfig shape, PlanRequest request)
-    {
-        double size = shape.NumParameters, half = request.MixedPrecision ? 2 : 4;
-        double rows = request.Context, kept = 34 * half / 2 * rows * shape.HiddenSize * shape.NumLayers;
-        return
-        [
-            new("weights", half * size),
-            new("gradients", half * size),
-            new("optimiser" + (request.Count > 1 ? $" (1/{request.Count})" : ""), (request.MixedPrecision ? 12 : 8) * size / request.Count),
-            new("activations of one sequence", kept),
-            new("logits", 2 * 4 * Math.Min(rows, 512) * shape.VocabSize),
-        ];
     }
 }

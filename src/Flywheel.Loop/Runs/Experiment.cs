@@ -38,9 +38,6 @@ public sealed record Experiment
     /// <summary>Made before the first step; null of a run too short to be worth it.</summary>
     public TrainingForecast? Forecast { get; init; }
 
-    /// <summary>Most memory that the process held; of its last part when the run was stopped and gone on with.</summary>
-    public long? PeakMemoryBytes { get; init; }
-
     public static string ThisRevision { get; } = typeof(Experiment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     /// <summary>Of a run's folder; null when it has none.</summary>

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Flywheel.Data;
+using Flywheel.Loop.Planning;
 using Flywheel.Model;
 using Flywheel.Training;
 
@@ -36,8 +37,8 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>Find out what a new run will take before its first step, by running its beginning.</summary>
-    public bool Forecasts { get; init; }
+    /// <summary>Finds out what a new run will take before its first step; null leaves it.</summary>
+    public Func<TrainingJob, CancellationToken, TrainingForecast>? Pilot { get; init; }
 
     public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
 
@@ -58,18 +59,29 @@ public sealed class RecipeRunner(FlywheelHome home)
     public TrainingForecast Forecast(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default)
     {
         (TrainingJob job, _) = Prepare(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, [], cancellation);
+        return Forecast(job, cancellation);
+    }
+
+    private TrainingForecast Forecast(TrainingJob job, CancellationToken cancellation)
+    {
         Status?.Invoke("measuring the first steps");
-        return TrainingForecast.Measure(job, cancellation);
+        string folder = Path.Combine(home.Cache, $"pilot-{Path.GetFileName(job.RunFolder)}");
+        try
+        {
+            return (Pilot ?? TrainingPilot.Run)(job with { RunFolder = Directory.CreateDirectory(folder).FullName }, cancellation);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     private FinishedRun Run(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
         (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above, cancellation);
-        Experiment experiment = Experiment.Read(job.RunFolder) ?? Begin(job, cancellation);
-        ProcessMemory.ResetPeak();
-        bool isDone = TrainingResult.Read(job.RunFolder) is not null;
+        ProcessMemory.Release(); // what reading the data has left behind
+        if (Experiment.Read(job.RunFolder) is null) Begin(job, cancellation);
         TrainedModel result = Train(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
-        if (!isDone) (experiment with { PeakMemoryBytes = ProcessMemory.Peak }).Write(job.RunFolder);
         return new FinishedRun(result, job.Base, job.RunFolder, data);
     }
 
@@ -97,9 +109,12 @@ public sealed class RecipeRunner(FlywheelHome home)
         }, data);
     }
 
-    private Experiment Begin(TrainingJob job, CancellationToken cancellation)
+    private void Begin(TrainingJob job, CancellationToken cancellation)
     {
-        var experiment = new Experiment
+        ModelConfig config = (job.Base?.Config ?? job.Config)!;
+        TrainingForecast? forecast = Pilot is not null && IsWorthIt(job, config) ? Forecast(job, cancellation) : null;
+        if (forecast is not null) Status?.Invoke(Say(forecast));
+        new Experiment
         {
             Recipe = job.Recipe.Name,
             Seed = job.Recipe.Seed,
@@ -107,23 +122,24 @@ public sealed class RecipeRunner(FlywheelHome home)
             Dataset = Path.GetFileName(job.TrainData),
             ValidationDataset = Path.GetFileName(job.ValidationData),
             Base = job.Base?.Hash,
-            NumParameters = (job.Base?.Config ?? job.Config!).NumParameters,
+            NumParameters = config.NumParameters,
             Started = Time.GetUtcNow(),
             Machine = Experiment.ThisMachine(),
             NumThreads = job.NumThreads,
-            Forecast = Forecasts ? Measure() : null,
-        };
-        if (experiment.Forecast is { } forecast)
-            Status?.Invoke($"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {TimeSpan.FromSeconds(Math.Ceiling(forecast.Seconds)):g} at {forecast.TokensPerSecond:N0} tokens/s, {forecast.MemoryBytes / 1e9:F2} GB of memory");
-        experiment.Write(job.RunFolder);
-        return experiment;
+            Forecast = forecast,
+        }.Write(job.RunFolder);
+    }
 
-        TrainingForecast? Measure()
-        {
-            if (!TrainingForecast.IsWorthIt(job)) return null;
-            Status?.Invoke("measuring the first steps");
-            return TrainingForecast.Measure(job, cancellation);
-        }
+    private static string Say(TrainingForecast forecast) =>
+        $"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {TimeSpan.FromSeconds(Math.Ceiling(forecast.Seconds)):g} at {forecast.TokensPerSecond:N0} tokens/s, "
+        + $"{forecast.MemoryBytes / 1e9:F2} GB of memory{(forecast.NumRanks > 1 ? $" in each of {forecast.NumRanks} ranks" : "")}";
+
+    /// <summary>False of a run that would be over before it is known how long it takes.</summary>
+    private static bool IsWorthIt(TrainingJob job, ModelConfig config)
+    {
+        const double fastFlopsPerSecond = 2e11, leastSeconds = 10;
+        TrainingWork work = TrainingWork.Of(job);
+        return work.Steps >= 2 && work.Tokens * ModelShape.TrainingFlops(config, Math.Min(config.MaxPositions, job.Recipe.Train.MicroTokens)) >= leastSeconds * fastFlopsPerSecond;
     }
 
     /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged into its own base.</summary>

@@ -8,7 +8,9 @@ namespace Flywheel.Training;
 /// </summary>
 /// <param name="Progress">How far the run is, or a note.</param>
 /// <param name="Error">What the person outside can mend; no restart would.</param>
-public sealed record RankMessage(TrainingProgress? Progress = null, string? Error = null)
+/// <param name="Beat">A sign of life.</param>
+/// <param name="Forecast">What a pilot found.</param>
+public sealed record RankMessage(TrainingProgress? Progress = null, string? Error = null, RankBeat? Beat = null, TrainingForecast? Forecast = null)
 {
     public void Write(TextWriter output)
     {
@@ -30,4 +32,21 @@ public sealed record RankMessage(TrainingProgress? Progress = null, string? Erro
             return null;
         }
     }
+}
+
+/// <summary>
+/// What a thread of each rank says every two seconds: that the process runs, and how much it has computed. A process that was
+/// stopped, or whose machine has gone, says nothing; one that waits for a file system says that it computes nothing.
+/// </summary>
+/// <param name="Rank">Which rank.</param>
+/// <param name="ProcessorSeconds">Processor time that it has used since it started.</param>
+public sealed record RankBeat(int Rank, double ProcessorSeconds)
+{
+    internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    /// <summary>Beats until the process ends.</summary>
+    public static void Start(int rank, TextWriter output) => new Thread(() =>
+    {
+        for (; ; Thread.Sleep(Interval)) new RankMessage(Beat: new RankBeat(rank, Environment.CpuUsage.TotalTime.TotalSeconds)).Write(output);
+    }) { IsBackground = true, Name = "heartbeat" }.Start();
 }

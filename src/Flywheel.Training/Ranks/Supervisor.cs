@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Flywheel.Model;
 
 namespace Flywheel.Training;
@@ -9,24 +7,27 @@ public sealed class RanksLostException(string message) : FlywheelException(messa
 
 /// <summary>
 /// Trains with several ranks and outlives them. MPI ends all ranks when one dies; the supervisor, which is none of them,
-/// then starts the world again from the newest good checkpoint and says what the loss cost.
+/// then starts the world again from the newest good checkpoint and says what the loss cost. It ends ranks itself that live
+/// but no longer get on (<see cref="RankWatch"/>).
 /// </summary>
 public sealed class Supervisor
 {
     /// <summary>Losses without a new checkpoint in between after which it is no accident.</summary>
     private const int MaxLossesWithoutProgress = 3;
 
-    /// <summary>Lines of the ranks' errors that are shown when giving up.</summary>
-    private const int MaxErrorLines = 20;
-
-    /// <summary>For the ranks to write a checkpoint after they were asked to stop.</summary>
-    private static readonly TimeSpan s_stopTime = TimeSpan.FromSeconds(25);
+    private const int KilledExitCode = 137;
 
     /// <summary>What starts several processes, such as <c>mpirun -n 4</c>; empty starts one.</summary>
     public required IReadOnlyList<string> Launcher { get; init; }
 
     /// <summary>What each rank runs; the job's file is appended.</summary>
     public required IReadOnlyList<string> RankCommand { get; init; }
+
+    /// <summary>A rank that is not heard for so long is taken for lost.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Ranks that neither finish a step nor compute for so long are taken for lost; longer where steps are long.</summary>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again without progress.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call goes on from it.</exception>
@@ -39,7 +40,7 @@ public sealed class Supervisor
         while (true)
         {
             int before = Checkpoint.NewestOf(job.RunFolder)?.Manifest.Step ?? 0;
-            Attempt attempt = Start(jobFile, progress, cancellation);
+            RankAttempt attempt = Start([jobFile], progress, cancellation);
             if (attempt.Error is { } error) throw new FlywheelException(error);
             if (attempt.ExitCode == 0 && TrainingResult.Read(job.RunFolder) is { } result)
             {
@@ -47,13 +48,13 @@ public sealed class Supervisor
                 return TrainedModel.Open(result.ModelPath);
             }
             cancellation.ThrowIfCancellationRequested();
-            if (attempt.ExitCode == 0) throw new OperationCanceledException("the ranks were asked to stop"); // by a scheduler, not through us
+            if (attempt is { ExitCode: 0, Fault: null }) throw new OperationCanceledException("the ranks were asked to stop"); // by a scheduler, not through us
 
             CheckpointManifest? checkpoint = Checkpoint.NewestOf(job.RunFolder)?.Manifest;
             withoutProgress = (checkpoint?.Step ?? 0) > before ? 0 : withoutProgress + 1;
             double seconds = attempt.LastLine is { } line ? Math.Max(0, line.Seconds + attempt.SecondsSinceLastLine - (checkpoint?.Seconds ?? 0)) : 0;
             lost += seconds;
-            string what = $"ranks were lost (exit code {attempt.ExitCode}) after step {attempt.LastLine?.Step ?? before}";
+            string what = $"ranks were lost ({attempt.Fault ?? $"exit code {attempt.ExitCode}"}) after step {attempt.LastLine?.Step ?? before}";
             if (withoutProgress >= MaxLossesWithoutProgress)
                 throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up. The last that they wrote:\n{string.Join('\n', attempt.LastErrors)}");
             restarts++;
@@ -64,58 +65,21 @@ public sealed class Supervisor
         void Note(string text) => progress(new TrainingProgress(null, 0, null, text));
     }
 
-    private sealed record Attempt(int ExitCode, LogLine? LastLine, double SecondsSinceLastLine, string? Error, IReadOnlyCollection<string> LastErrors);
-
-    private Attempt Start(string jobFile, Action<TrainingProgress> progress, CancellationToken cancellation)
+    /// <summary>What a run with these ranks will take, from its beginning in processes of their own.</summary>
+    /// <param name="job">Its run folder takes nothing that is kept.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">The beginning cannot be run.</exception>
+    public TrainingForecast Forecast(TrainingJob job, CancellationToken cancellation)
     {
-        // A session of their own: the terminal's Ctrl-C reaches us, not the launcher, which would kill ranks that can stop in order.
-        string[] command = [.. RankLauncher.Find("setsid") is { } setsid ? [setsid] : Array.Empty<string>(), .. Launcher, .. RankCommand, jobFile];
-        using Process process = new()
-        {
-            StartInfo = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true },
-        };
-        Queue<string> errors = [];
-        process.ErrorDataReceived += (_, e) =>
-        {
-            lock (errors)
-            {
-                if (!string.IsNullOrWhiteSpace(e.Data)) errors.Enqueue(e.Data);
-                if (errors.Count > MaxErrorLines) errors.Dequeue();
-            }
-        };
-        process.Start();
-        process.BeginErrorReadLine();
-        // The end of their input asks the ranks to stop; it also comes when we are killed, so that no ranks are left behind.
-        using CancellationTokenRegistration stop = cancellation.Register(() =>
-        {
-            process.StandardInput.Close();
-            _ = Task.Delay(s_stopTime, CancellationToken.None).ContinueWith(_ => Kill(process), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        });
-        LogLine? last = null;
-        long lastAt = Stopwatch.GetTimestamp();
-        string? error = null;
-        while (process.StandardOutput.ReadLine() is { } text)
-        {
-            RankMessage? message = RankMessage.Parse(text);
-            error ??= message?.Error;
-            if (message?.Progress is not { } told) continue;
-            if (told.Line is { } line) (last, lastAt) = (line, Stopwatch.GetTimestamp());
-            progress(told);
-        }
-        process.WaitForExit();
-        lock (errors) return new Attempt(process.ExitCode, last, Stopwatch.GetElapsedTime(lastAt).TotalSeconds, error, [.. errors]);
+        RankAttempt attempt = Start([TrainingJobFile.Save(job), "--pilot"], _ => { }, cancellation);
+        cancellation.ThrowIfCancellationRequested();
+        if (attempt.Forecast is { } forecast) return forecast;
+        if (attempt.Error is { } error) throw new FlywheelException(error);
+        TrainingMemory memory = TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, Math.Max(1, attempt.NumRanks));
+        throw new FlywheelException($"recipe '{job.Recipe.Name}': the first steps could not be run (exit code {attempt.ExitCode}{(attempt.ExitCode == KilledExitCode ? ": killed, as Linux does when memory runs out" : "")}). "
+            + $"Memory as counted: {memory}. The last that was written:\n{string.Join('\n', attempt.LastErrors)}");
     }
 
-    /// <summary>For ranks that do not stop when asked: with everything that the launcher has started.</summary>
-    private static void Kill(Process process)
-    {
-        try
-        {
-            process.Kill(entireProcessTree: true);
-        }
-        catch (InvalidOperationException)
-        {
-            // It has ended in the meantime.
-        }
-    }
+    private RankAttempt Start(IEnumerable<string> arguments, Action<TrainingProgress> progress, CancellationToken cancellation) =>
+        RankAttempt.Run([.. Launcher, .. RankCommand, .. arguments], new RankWatch(Silence, Idle, TimeProvider.System), progress, cancellation);
 }

@@ -56,7 +56,7 @@ public sealed class TrainingPlanTests
         TrainingPlan plan = TrainingPlan.For(Hours with { Hours = null, Parameters = 70e9, Count = 1 });
 
         Assert.False(plan.Fits);
-        Assert.True(plan.MemoryBytes > 16.0 * 70e9 * 0.9); // bf16 weights and gradients, fp32 copy and two moments
+        Assert.True(plan.Memory.Total > 16.0 * 70e9 * 0.9); // bf16 weights and gradients, fp32 copy and two moments
     }
 
     [Fact]

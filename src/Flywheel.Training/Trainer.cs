@@ -1,0 +1,83 @@
+using Flywheel.Model;
+
+namespace Flywheel.Training;
+
+/// <summary>
+/// A model in training: what an optimiser step and an evaluation do. <see cref="TrainingRun"/> says when, <see cref="TrainingPilot"/>
+/// measures what they take.
+/// </summary>
+internal sealed class Trainer : IDisposable
+{
+    private readonly TokenDataset _train;
+    private readonly TokenDataset? _validation;
+    private readonly Objective _objective;
+    private readonly Objective? _judge;
+
+    /// <param name="job">What to train.</param>
+    /// <param name="train">Its data, open.</param>
+    /// <param name="validation">Held-out data, open; null when there is none.</param>
+    /// <param name="world">Who shares the work.</param>
+    /// <param name="reference">Log-probabilities of a dataset under the untrained model, where the objective asks for them.</param>
+    public Trainer(TrainingJob job, TokenDataset train, TokenDataset? validation, ICollectives world, Func<DecoderModel, TokenDataset, double[]> reference)
+    {
+        (_train, _validation, Recipe) = (train, validation, job.Recipe.Train);
+        int context = (job.Base?.Config ?? job.Config!).MaxPositions;
+        Order = new DataOrder(train, Recipe, job.Recipe.Seed, context);
+        Model = job.Base is { } folder ? DecoderModel.Load(folder, Recipe, job.Recipe.Seed) : DecoderModel.CreateRandom(job.Config!, job.Recipe.Seed, Recipe);
+        _objective = Learn(train);
+        _judge = validation is null ? null : Learn(validation);
+        Gradients = new GradientExchange(Model.Parameters, world);
+        Optimizer = new Optimizer(Gradients.Owned, Recipe);
+
+        Objective Learn(TokenDataset data) => new(Recipe, Objective.NeedsReference(Recipe) ? reference(Model, data) : null, world);
+    }
+
+    public TrainRecipe Recipe { get; }
+
+    public DecoderModel Model { get; }
+
+    public DataOrder Order { get; }
+
+    public GradientExchange Gradients { get; }
+
+    public Optimizer Optimizer { get; }
+
+    /// <summary>What a checkpoint of this rank holds.</summary>
+    public IEnumerable<Parameter> Owned => [.. Gradients.Owned, .. Optimizer.State];
+
+    /// <summary>What going on from a checkpoint needs: all weights, and the optimiser's state that this rank owns.</summary>
+    public IEnumerable<Parameter> Wanted => [.. Model.Parameters, .. Optimizer.State];
+
+    /// <summary>One optimiser step; every rank calls it with the same micro-batches.</summary>
+    /// <param name="step">Steps done before.</param>
+    /// <param name="micros">From <see cref="Order"/>.</param>
+    /// <param name="diverged">Told of a loss or gradient that is not finite before it reaches the weights.</param>
+    public (Score Score, double Factor, double Norm) Step(int step, List<List<Segment>> micros, Action<string, double, IEnumerable<List<Segment>>> diverged)
+    {
+        double factor = Schedule.Factor(Recipe, step, Order.NumSteps);
+        Gradients.Begin(micros.Count);
+        Score score = _objective.Accumulate(Model, _train, micros, Gradients.Add);
+        if (!double.IsFinite(score.Loss)) diverged("loss", score.Loss, micros.Where((_, i) => !double.IsFinite(score.MicroLosses![i])));
+        double norm = Gradients.Sum();
+        if (!double.IsFinite(norm)) diverged("gradient's norm", norm, micros);
+        Optimizer.Step(step + 1, factor, norm);
+        Gradients.ShareParameters();
+        return (score, factor, norm);
+    }
+
+    /// <summary>Loss on held-out data, or on about so many tokens of it.</summary>
+    public Score Evaluate(long maxTokens) =>
+        _judge!.Evaluate(Model, _validation!, DataOrder.Sample(_validation!, _judge.EveryToken, Model.Config.MaxPositions, Recipe.MicroTokens, maxTokens));
+
+    /// <summary>A pass over training data without gradients.</summary>
+    public void Read(List<List<Segment>> micros) => _objective.Evaluate(Model, _train, micros);
+
+    public static long NumInputs(IEnumerable<IEnumerable<Segment>> micros) => micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
+
+    public void Dispose()
+    {
+        Optimizer.Dispose();
+        Gradients.Dispose();
+        Model.Dispose();
+    }
+}
