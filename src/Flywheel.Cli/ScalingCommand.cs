@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Flywheel.Loop.Planning;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
@@ -26,8 +27,10 @@ internal static class ScalingCommand
         var study = new ScalingStudy(path);
         Recipe recipe = RecipeFile.Load(path);
         ShapeRecipe shape = recipe.Model!;
-        TrainingForecast forecast = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation);
-        double flopsPerSecond = forecast.TokensPerSecond * ModelShape.TrainingFlops(shape.ToConfig(recipe.Tokenizer!.Vocab), shape.Context);
+        string folder = Path.Combine(home.Runs, $"scaling-{recipe.Name}-{budget.ToString("0.###", CultureInfo.InvariantCulture)}-minutes");
+        (double rate, bool isKept) = Pace.Of(folder, () => new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation).TokensPerSecond);
+        if (isKept) Console.WriteLine($"going on with the study in {folder}");
+        double flopsPerSecond = rate * ModelShape.TrainingFlops(shape.ToConfig(recipe.Tokenizer!.Vocab), shape.Context);
         List<FinishedRun> runs = [];
         var quiet = new RecipeRunner(home);
         foreach (IReadOnlyList<string> overrides in study.Plan(budget * 60, flopsPerSecond))
@@ -38,7 +41,6 @@ internal static class ScalingCommand
             Console.WriteLine($"{runs.Count} of {study.NumRuns}: {run.Result.Manifest.NumParameters / 1e6:G3} M parameters, {done.Tokens / 1e6:G3} M tokens, held-out loss {done.ValidationLoss:F4}, {RunsCommand.Duration(done.Seconds)}");
         }
         ScalingResult result = study.Fit(runs);
-        string folder = Directory.CreateDirectory(Path.Combine(home.Runs, $"scaling-{recipe.Name}")).FullName;
         result.Write(folder);
         ScalingLaw law = result.Law;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")

@@ -14,7 +14,7 @@ internal static class SweepCommand
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
         var over = new Option<string[]>("--over") { Description = "A field and its values, such as train.learning_rate=1e-3,3e-3; several make all combinations", Required = true };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third.\nExample: flywheel sweep recipes/starter-pretrain.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
+        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command goes on.\nExample: flywheel sweep recipes/starter-pretrain.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(over)!, parse.GetValue(budget), cancellation), CancellationToken.None));
         return command;
     }
@@ -29,14 +29,16 @@ internal static class SweepCommand
         var runner = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot };
         Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} rungs");
         string[] first = [.. over.Select(text => text.Split(',')[0]), .. LongRun];
-        double rate = runner.Forecast(recipe, first, cancellation).TokensPerSecond;
+        string folder = SweepFolder.Of(home, sweep);
+        (double rate, bool isKept) = Pace.Of(folder, () => runner.Forecast(recipe, first, cancellation).TokensPerSecond);
+        if (isKept) Console.WriteLine($"going on with the sweep in {folder}");
         var quiet = new RecipeRunner(home);
         SweepResult result = sweep.Run(overrides =>
         {
             FinishedRun run = quiet.Run(recipe, overrides, cancellation);
             return (Path.GetFileName(run.RunFolder), TrainingResult.Read(run.RunFolder)!);
         }, rate, attempt => Console.WriteLine($"rung {attempt.Rung + 1}, {attempt.Steps} steps, {string.Join(' ', attempt.Overrides)}: {(attempt.Loss is { } loss ? $"held-out loss {loss:F4}, {attempt.Seconds:F0} s" : $"failed: {attempt.Failure}")}"));
-        string folder = SweepFolder.Write(home, result);
+        SweepFolder.Write(home, folder, result);
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("best", Markup.Escape(string.Join(' ', result.Winner.Overrides)))
             .AddRow("held-out loss", $"{result.Winner.Loss:F4}")

@@ -35,7 +35,7 @@ public sealed class CuratorTests
     public void Curate_Acts_GiveTheExamplesOfTheRules(string acts, string expected)
     {
         Shown[] shown = [.. "ABC".Select((letter, i) => Answer(letter, i))];
-        IReadOnlyList<CuratedExample> rows = Curator.Curate(shown, Acts(acts), minCharacters: 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate(shown, Acts(acts), new CurationRules(3, _ => true));
 
         Assert.Equal(expected, string.Join(" | ", rows.Select(Write)));
         Assert.All(rows, row => Assert.NotEmpty(row.FeedbackIds));
@@ -44,7 +44,7 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_AnswerStoppedHalfWay_IsNoWorseThanTheKeptOne()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1) with { Whole = false }], Acts("A keep"), 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1) with { Whole = false }], Acts("A keep"), new CurationRules(3, _ => true));
 
         Assert.Equal("text A | (the other answer was stopped half-way)", string.Join(" | ", rows.Select(Write)));
     }
@@ -52,7 +52,7 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_PlainCompletion_IsDroppedWithItsReason()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0) with { Prompt = null }], Acts("A keep"), 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0) with { Prompt = null }], Acts("A keep"), new CurationRules(3, _ => true));
 
         Assert.Equal("(plain completion: no conversation)", string.Join(" | ", rows.Select(Write)));
     }
@@ -60,7 +60,7 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_TextsThatDoNotFitTheModel_AreDroppedWithTheirReason()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], Acts("A keep"), 3, conversation => !conversation.Messages[^1].Text.StartsWith('B'));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], Acts("A keep"), new CurationRules(3, conversation => !conversation.Messages[^1].Text.StartsWith('B')));
 
         Assert.Equal("text A | (longer than the model's context)", string.Join(" | ", rows.Select(Write)));
     }
@@ -70,7 +70,7 @@ public sealed class CuratorTests
     {
         Feedback[] acts = [.. Acts("A keep; B discard", user: "bea"), .. Acts("B keep", user: "carl", from: 10)];
 
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], acts, 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], acts, new CurationRules(3, _ => true));
 
         Assert.Equal("bea: text A | bea: A > B | carl: text B | carl: B > A", string.Join(" | ", rows.Select(row => $"{row.User}: {Write(row)}")));
     }
@@ -90,7 +90,7 @@ public sealed class CuratorTests
                 _ => "true",
             }, a.Person == 0 ? "" : $"person {a.Person}"))];
 
-            CuratedDataset dataset = CuratedDataset.Create(Curator.Curate(shown, feedback, 3, _ => true), new Dictionary<string, Split>(), 0.25, new HashSet<string>());
+            CuratedDataset dataset = CuratedDataset.Create(Curator.Curate(shown, feedback, new CurationRules(3, _ => true)), new Dictionary<string, Split>(), 0.25, new HashSet<string>());
 
             Assert.Superset(feedback.Select(row => row.Id).ToHashSet(), dataset.Rows.SelectMany(row => row.FeedbackIds).ToHashSet());
             Assert.Equal(feedback.Select(row => row.Id).ToHashSet(), dataset.Rows.SelectMany(row => row.FeedbackIds).ToHashSet());
@@ -102,7 +102,7 @@ public sealed class CuratorTests
             {
                 Assert.Contains(kept, row => row.Split == Split.HeldOut);
             }
-            Assert.Equal(dataset.Hash, CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, 3, _ => true), new Dictionary<string, Split>(), 0.25, new HashSet<string>()).Hash);
+            Assert.Equal(dataset.Hash, CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, new CurationRules(3, _ => true)), new Dictionary<string, Split>(), 0.25, new HashSet<string>()).Hash);
         }, iter: 300, seed: "0000KeXSOcQ3");
     }
 
@@ -134,7 +134,7 @@ public sealed class CuratorTests
     public void Write_Dataset_IsReadByTheDataStageAndNamedByContent()
     {
         using var folder = new TempFolder();
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], [.. Acts("A edit better A", "bea"), .. Acts("B keep", "carl", 10)], 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], [.. Acts("A edit better A", "bea"), .. Acts("B keep", "carl", 10)], new CurationRules(3, _ => true));
         CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }, 0.25, new HashSet<string>());
 
         string path = dataset.Write(folder.Path);
@@ -154,7 +154,7 @@ public sealed class CuratorTests
     [Fact]
     public void Create_SameTextOfTrainedAndTestedPeople_IsOnlyTestedOn()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], [.. Acts("A keep", "bea"), .. Acts("A keep", "carl", 10)], 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], [.. Acts("A keep", "bea"), .. Acts("A keep", "carl", 10)], new CurationRules(3, _ => true));
         CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }, 0.25, new HashSet<string>());
 
         Assert.Empty(dataset.Of(ExampleKind.Supervised, Split.Train));
@@ -165,7 +165,7 @@ public sealed class CuratorTests
     [Fact]
     public void Create_ExampleOfAnEarlierTurn_IsDropped()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], Acts("A keep"), 3, _ => true);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], Acts("A keep"), new CurationRules(3, _ => true));
 
         CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split>(), 0.25, new HashSet<string> { CuratedDataset.HashOf(rows[0]) });
 

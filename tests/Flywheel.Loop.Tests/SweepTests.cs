@@ -111,7 +111,8 @@ public sealed class SweepTests : IDisposable
             FinishedRun run = new RecipeRunner(home) { NumThreads = 1 }.Run(_path, overrides);
             return (Path.GetFileName(run.RunFolder), TrainingResult.Read(run.RunFolder)!);
         }, 3_000);
-        string folder = SweepFolder.Write(home, result);
+        string folder = SweepFolder.Of(home, sweep);
+        SweepFolder.Write(home, folder, result);
 
         Assert.Equal(["train.learning_rate=1e-2"], result.Winner.Overrides);
         Assert.Equal(["curves.png", "curves.svg", "report.md", "sweep.json"], Directory.GetFiles(folder).Select(Path.GetFileName).Order());

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -7,8 +8,8 @@ using Microsoft.EntityFrameworkCore;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// A turn's examples: split, without duplicates, and as a folder named by its content. In it lie <c>supervised/</c> and
-/// <c>preference/</c>, each with <c>train.jsonl</c> and <c>heldout.jsonl</c> in the lines of OpenAI's fine-tuning, plus
+/// A turn's examples: split, without duplicates, and as a folder named by its content. In it lie <c>supervised/</c>,
+/// <c>preference/</c> and, where there are such rows, <c>judged/</c> and <c>sampled/</c>, each with <c>train.jsonl</c> and <c>heldout.jsonl</c> in the lines of OpenAI's fine-tuning, plus
 /// where each came from; and <c>report.md</c>.
 /// </summary>
 public sealed class CuratedDataset
@@ -51,9 +52,17 @@ public sealed class CuratedDataset
         return new(placed) { Hash = Hex(string.Join('\n', content)) };
     }
 
-    /// <summary>SHA-256 of an example's content: kind, prompt and texts, not its lineage.</summary>
-    public static string HashOf(CuratedExample row) =>
-        Hex(new JsonArray(row.Kind.ToString(), row.Prompt!.ToJson(), row.Preferred, row.Rejected).ToJsonString(JsonText.Compact));
+    /// <summary>SHA-256 of an example's content: kind, prompt, texts and reward, not its lineage; of a sampled answer, its log-probabilities too.</summary>
+    public static string HashOf(CuratedExample row)
+    {
+        var content = new JsonArray(row.Kind.ToString(), row.Prompt!.ToJson(), row.Preferred, row.Rejected);
+        if (row.Reward is { } reward) content.Add(reward);
+        if (row.Served is { } served) content.Add(Convert.ToHexString(SHA256.HashData([.. MemoryMarshal.AsBytes<int>(served.Tokens), .. MemoryMarshal.AsBytes<float>(served.LogProbs)])));
+        return Hex(content.ToJsonString(JsonText.Compact));
+    }
+
+    /// <summary>Kinds that the folder has a place for.</summary>
+    private IEnumerable<ExampleKind> Kinds => Enum.GetValues<ExampleKind>().Where(kind => kind is ExampleKind.Supervised or ExampleKind.Preference || Rows.Any(row => row.Drop is null && row.Kind == kind));
 
     /// <summary>Name of the folder of a dataset.</summary>
     public static string FolderName(string hash) => "curated-" + hash[..16];
@@ -65,8 +74,10 @@ public sealed class CuratedDataset
 
     /// <summary>One sentence for the person who waits.</summary>
     public string Summary =>
-        $"learning from {Of(ExampleKind.Supervised, Split.Train).Count()} texts and {Of(ExampleKind.Preference, Split.Train).Count()} preferences of {NumPeople(Split.Train)} people, "
+        $"learning from {Of(ExampleKind.Supervised, Split.Train).Count()} texts and {Of(ExampleKind.Preference, Split.Train).Count()} preferences{Others} of {NumPeople(Split.Train)} people, "
         + $"testing on {Of(ExampleKind.Supervised, Split.HeldOut).Count()} and {Of(ExampleKind.Preference, Split.HeldOut).Count()} of {NumPeople(Split.HeldOut)} others.";
+
+    private string Others => string.Concat(Kinds.Skip(2).Select(kind => $" and {Of(kind, Split.Train).Count()} {kind.ToString().ToLowerInvariant()} answers"));
 
     /// <summary>What a turn curated, from the record: rows, sides and reasons; prompts and texts stay in the folder.</summary>
     internal static async Task<CuratedDataset> LoadAsync(FlywheelStore store, TurnRow turn, CancellationToken cancellation)
@@ -92,7 +103,7 @@ public sealed class CuratedDataset
         string path = Path.Combine(parent, FolderName(Hash));
         AtomicFile.WriteFolder(path, folder =>
         {
-            foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
+            foreach (ExampleKind kind in Kinds)
             {
                 string inner = Directory.CreateDirectory(Path.Combine(folder, kind.ToString().ToLowerInvariant())).FullName;
                 foreach (Split split in Enum.GetValues<Split>())
@@ -105,12 +116,19 @@ public sealed class CuratedDataset
 
     private static string Line(CuratedExample row)
     {
-        JsonObject line = row.Kind == ExampleKind.Supervised ? row.Answered.ToJson() : new JsonObject
+        JsonObject line = row.Kind switch
         {
-            ["input"] = row.Prompt!.ToJson(),
-            ["preferred_output"] = Answer(row.Preferred),
-            ["non_preferred_output"] = Answer(row.Rejected!),
+            ExampleKind.Preference => new() { ["input"] = row.Prompt!.ToJson(), ["preferred_output"] = Answer(row.Preferred), ["non_preferred_output"] = Answer(row.Rejected!) },
+            ExampleKind.Sampled => row.Prompt!.ToJson(),
+            _ => row.Answered.ToJson(),
         };
+        if (row.Kind == ExampleKind.Judged) line["label"] = row.Reward > 0;
+        if (row.Served is { } served)
+        {
+            line["tokens"] = new JsonArray([.. served.Tokens.Select(id => JsonValue.Create(id))]);
+            line["logprobs"] = new JsonArray([.. served.LogProbs.Select(value => JsonValue.Create(Math.Min(0, value)))]); // a rounding above 0
+            line["reward"] = row.Reward;
+        }
         line["id"] = HashOf(row);
         line["user"] = row.User;
         line["generation_id"] = row.GenerationId.ToString();
@@ -125,7 +143,7 @@ public sealed class CuratedDataset
     {
         var text = new StringBuilder($"# Curated dataset {Hash[..16]}\n\n| | train | held out |\n|---|---:|---:|\n");
         text.Append($"| people | {NumPeople(Split.Train)} | {NumPeople(Split.HeldOut)} |\n");
-        foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
+        foreach (ExampleKind kind in Kinds)
             text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");
         foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");

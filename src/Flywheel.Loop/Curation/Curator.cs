@@ -1,3 +1,4 @@
+using System.Globalization;
 using Flywheel.Model;
 
 namespace Flywheel.Loop;
@@ -5,7 +6,28 @@ namespace Flywheel.Loop;
 /// <summary>An answer as the person saw it.</summary>
 /// <param name="Prompt">Null for a plain completion.</param>
 /// <param name="Whole">False when the person stopped it half-way.</param>
-public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Conversation? Prompt, string Text, bool Whole);
+public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Conversation? Prompt, string Text, bool Whole)
+{
+    /// <summary>What went in and came out, token by token; null where nobody asked for it.</summary>
+    public ServedTokens? Served { get; init; }
+}
+
+/// <param name="Prompt">Ids that went into the model.</param>
+/// <param name="Tokens">Ids that were sampled.</param>
+/// <param name="LogProbs">Of each in the distribution that it was drawn from.</param>
+public sealed record ServedTokens(int[] Prompt, int[] Tokens, float[] LogProbs);
+
+/// <summary>What curation makes of feedback, beside texts and preferences.</summary>
+/// <param name="MinCharacters">Shorter texts are dropped.</param>
+/// <param name="Fits">Whether a conversation fits the model's context.</param>
+public sealed record CurationRules(int MinCharacters, Func<Conversation, bool> Fits)
+{
+    /// <summary>Make rows of answers that were liked or not.</summary>
+    public bool Judged { get; init; }
+
+    /// <summary>Make rows of answers as they were served; says what a prompt is for the model that learns. Null makes none.</summary>
+    public Func<Conversation, int[]>? Sampled { get; init; }
+}
 
 /// <summary>A training row with its lineage, or (with <see cref="Drop"/>) the reason why feedback made none.</summary>
 public sealed record CuratedExample
@@ -27,6 +49,12 @@ public sealed record CuratedExample
 
     /// <summary>Of a pair: whose text lost; the same generation when an edit is preferred to its original.</summary>
     public Guid? RejectedId { get; init; }
+
+    /// <summary>Of a judged or sampled answer: from -1 (thrown away) to 1 (kept).</summary>
+    public double? Reward { get; init; }
+
+    /// <summary>Of a sampled answer.</summary>
+    public ServedTokens? Served { get; init; }
 
     /// <summary>Where it comes from; never empty.</summary>
     public required IReadOnlyList<Guid> FeedbackIds { get; init; }
@@ -56,6 +84,8 @@ public static class DropReasons
         SameAsOriginal = "edit equals the original: counts as kept",
         SameText = "both texts are the same",
         NotWhole = "the other answer was stopped half-way",
+        Unfinished = "stopped half-way: neither liked nor not",
+        OtherPrompt = "the model would read the prompt otherwise than the one that answered",
         Duplicate = "duplicate",
         HeldOut = "also held out",
         UsedBefore = "trained on in an earlier turn";
@@ -63,24 +93,26 @@ public static class DropReasons
 
 /// <summary>
 /// The rules from feedback to examples, without a database: kept and edited texts become supervised examples; in one
-/// request, what was kept or edited is preferred to what was not, and an edit to its original.
+/// request, what was kept or edited is preferred to what was not, and an edit to its original. Where a recipe learns from them,
+/// an answer that was kept as it is was liked and one that was thrown away was not, each by itself; a rating speaks where
+/// neither was done. An edited answer was neither.
 /// </summary>
 public sealed class Curator
 {
     private readonly List<CuratedExample> rows = [];
+    private readonly CurationRules rules;
     private readonly int minCharacters;
     private readonly Func<Conversation, bool> fits;
 
-    private Curator(int minCharacters, Func<Conversation, bool> fits) => (this.minCharacters, this.fits) = (minCharacters, fits);
+    private Curator(CurationRules rules) => (this.rules, minCharacters, fits) = (rules, rules.MinCharacters, rules.Fits);
 
     /// <param name="shown">Every choice of each request that feedback is about.</param>
     /// <param name="feedback">All feedback about them, in the order in which it came; of other generations it is left alone.</param>
-    /// <param name="minCharacters">Shorter texts are dropped.</param>
-    /// <param name="fits">Whether a conversation fits the model's context.</param>
+    /// <param name="rules">What is made of it.</param>
     /// <returns>Examples and drops, not yet split; each feedback is in at least one of them.</returns>
-    public static IReadOnlyList<CuratedExample> Curate(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback, int minCharacters, Func<Conversation, bool> fits)
+    public static IReadOnlyList<CuratedExample> Curate(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback, CurationRules rules)
     {
-        var curator = new Curator(minCharacters, fits);
+        var curator = new Curator(rules);
         ILookup<Guid, Feedback> of = feedback.ToLookup(row => row.GenerationId);
         foreach (IGrouping<Guid, Shown> request in shown.GroupBy(answer => answer.Group))
         {
@@ -100,7 +132,8 @@ public sealed class Curator
 
     /// <summary>What one person in the end thought of one answer.</summary>
     /// <param name="Kept">True, false, or null when the person said nothing about it.</param>
-    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources);
+    /// <param name="Rating">The last one, where nothing was done.</param>
+    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources, Feedback? Rating);
 
     private Verdict Judge(string user, Shown answer, IReadOnlyList<Feedback> said)
     {
@@ -118,7 +151,11 @@ public sealed class Curator
             retracted.UnionWith(valid.Where(earlier => value == "true" || earlier.Id.ToString() == value).Select(earlier => earlier.Id));
         }
         foreach (Feedback row in said.Where(row => retracted.Contains(row.Id))) Drop(user, answer, DropReasons.Retracted, [row.Id]);
-        foreach (Feedback row in valid.Where(row => row.Metric is Metrics.Rating or Metrics.Comment && !retracted.Contains(row.Id))) Drop(user, answer, DropReasons.NoSignal, [row.Id]);
+        Feedback? rating = JudgesAlone && !valid.Any(row => row.Metric is Metrics.Keep or Metrics.Discard or Metrics.Demonstration && !retracted.Contains(row.Id))
+            ? valid.LastOrDefault(row => row.Metric == Metrics.Rating && !retracted.Contains(row.Id))
+            : null;
+        foreach (Feedback row in valid.Where(row => row.Metric is Metrics.Rating or Metrics.Comment && !retracted.Contains(row.Id) && row != rating))
+            Drop(user, answer, rating is not null && row.Metric == Metrics.Rating ? DropReasons.Overridden : DropReasons.NoSignal, [row.Id]);
 
         // The last act decides; an edit that is then kept stays the text.
         bool? kept = null;
@@ -139,7 +176,7 @@ public sealed class Curator
         }
         string original = answer.Text.Trim(), text = edit?.Text.Trim() ?? original;
         if (edit is not null && text == original) Drop(user, answer, DropReasons.SameAsOriginal, [edit.Id]);
-        return new(answer, kept, text, Edited: text != original, sources);
+        return new(answer, kept, text, Edited: text != original, sources, rating);
     }
 
     private void Request(string user, IReadOnlyList<Verdict> verdicts)
@@ -158,8 +195,34 @@ public sealed class Curator
             if (winner.Edited) Pair(user, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
             foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(user, winner, loser);
         }
-        if (accepted.Count > 0) return;
+        foreach (Verdict verdict in verdicts) Alone(user, verdict);
+        if (accepted.Count > 0 || JudgesAlone) return;
         foreach (Verdict lost in verdicts.Where(verdict => verdict.Kept == false)) Drop(user, lost.Answer, DropReasons.NothingKept, lost.Sources);
+    }
+
+    /// <summary>Whether an answer is a row by itself.</summary>
+    private bool JudgesAlone => rules.Judged || rules.Sampled is not null;
+
+    /// <summary>What one answer teaches without any other.</summary>
+    private void Alone(string user, Verdict verdict)
+    {
+        double? reward = verdict.Rating is { } rating ? 2 * double.Parse(rating.Value, CultureInfo.InvariantCulture) - 1 : verdict.Kept switch { true when !verdict.Edited => 1, false => -1, _ => null };
+        if (!JudgesAlone || reward is null) return;
+        var row = new CuratedExample
+        {
+            Kind = ExampleKind.Judged, User = user, Prompt = verdict.Answer.Prompt, Preferred = verdict.Answer.Text.Trim(), Reward = reward,
+            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Rating is { } rated ? [rated.Id] : verdict.Sources,
+        };
+        if (row.Prompt is null)
+        {
+            if (verdict.Kept != true) Drop(user, verdict.Answer, DropReasons.NoConversation, row.FeedbackIds);
+            return;
+        }
+        string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished : row.Preferred.Length < minCharacters ? DropReasons.TooShort : fits(row.Answered) ? null : DropReasons.TooLong;
+        if (rules.Judged) rows.Add(row with { Drop = drop });
+        if (rules.Sampled is null) return;
+        ServedTokens served = verdict.Answer.Served!;
+        rows.Add(row with { Kind = ExampleKind.Sampled, Served = served, Drop = drop ?? (rules.Sampled(row.Prompt).AsSpan().SequenceEqual(served.Prompt) ? null : DropReasons.OtherPrompt) });
     }
 
     private void Pair(string user, Verdict winner, Verdict loser)

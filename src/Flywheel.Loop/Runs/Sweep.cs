@@ -1,3 +1,4 @@
+using System.Globalization;
 using Flywheel.Loop.Planning;
 using Flywheel.Model;
 using Flywheel.Training;
@@ -45,7 +46,8 @@ public sealed record SweepResult
 /// Successive halving over values of recipe fields (Jamieson and Talwalkar 2016, arXiv 1502.07943): all combinations get a
 /// short run, the best third a run three times as long, and so on; every rung takes an equal part of the budget. Each run has
 /// its whole schedule, warm-down included, so that a rung compares finished models; all runs of a rung see equally many
-/// tokens. Their number follows from the pace measured at the start.
+/// tokens. Their number follows from the pace measured at the start, which is kept (<see cref="Pace"/>): started again, a sweep finds
+/// the runs that it has finished and goes on with the one that it was at.
 /// </summary>
 public sealed class Sweep
 {
@@ -72,6 +74,12 @@ public sealed class Sweep
         _combinations = Combine(over);
         foreach (string[] overrides in _combinations) RecipeFile.Load(path, overrides);
     }
+
+    /// <summary>The recipe's path.</summary>
+    public string Recipe => _path;
+
+    /// <summary>What decides its runs, beside the pace: every combination's whole recipe, and the budget.</summary>
+    public string Identity => string.Create(CultureInfo.InvariantCulture, $"{_budgetSeconds}\n{string.Join('\n', _combinations.Select(overrides => RecipeFile.ToYaml(RecipeFile.Load(_path, overrides))))}");
 
     public int NumCombinations => _combinations.Count;
 

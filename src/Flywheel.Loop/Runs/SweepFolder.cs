@@ -5,22 +5,27 @@ using Flywheel.Model;
 
 namespace Flywheel.Loop.Runs;
 
-/// <summary>What a sweep leaves behind: sweep.json, a report and its curves.</summary>
+/// <summary>What a sweep leaves behind: pace.json while it runs, then sweep.json, a report and its curves.</summary>
 public static class SweepFolder
 {
-    /// <returns>The folder.</returns>
-    public static string Write(FlywheelHome home, SweepResult result)
+    /// <summary>The same recipe, values and budget have the same folder, so that a sweep which was stopped goes on.</summary>
+    public static string Of(FlywheelHome home, Sweep sweep)
     {
-        string json = JsonSerializer.Serialize(result, JsonText.Indented);
-        string fields = string.Join(' ', result.Tries[0].Overrides.Select(text => text[..text.IndexOf('=', StringComparison.Ordinal)]));
-        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{fields} {json}")))[..10];
-        string folder = Directory.CreateDirectory(Path.Combine(home.Runs, $"sweep-{Path.GetFileNameWithoutExtension(result.Recipe)}-{hash}")).FullName;
-        AtomicFile.WriteText(Path.Combine(folder, "sweep.json"), json + "\n");
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sweep.Identity)))[..10];
+        return Path.Combine(home.Runs, $"sweep-{Path.GetFileNameWithoutExtension(sweep.Recipe)}-{hash}");
+    }
+
+    /// <param name="home">Where its runs lie.</param>
+    /// <param name="folder">From <see cref="Of"/>.</param>
+    /// <param name="result">Of the whole sweep.</param>
+    public static void Write(FlywheelHome home, string folder, SweepResult result)
+    {
+        Directory.CreateDirectory(folder);
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.json"), JsonSerializer.Serialize(result, JsonText.Indented) + "\n");
         (string, RunFolder)[] runs = [.. result.Tries.Where(attempt => attempt.Run is not null).OrderByDescending(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss ?? double.PositiveInfinity).Take(10)
             .Select(attempt => (string.Join(' ', attempt.Overrides), RunFolder.Find(home, attempt.Run!)))];
         foreach (string type in new[] { "svg", "png" }) RunComparison.Draw(runs, Path.Combine(folder, $"curves.{type}"), $"Sweep of {result.Recipe}");
         AtomicFile.WriteText(Path.Combine(folder, "report.md"), Markdown(result));
-        return folder;
     }
 
     private static string Markdown(SweepResult result)

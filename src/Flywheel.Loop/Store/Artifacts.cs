@@ -94,7 +94,11 @@ public sealed class ExampleRow
     public IList<ExampleFeedback> Sources { get; init; } = [];
 }
 
-public enum ExampleKind { Supervised, Preference }
+/// <summary>
+/// What a row teaches: to write a text; to prefer one to another; whether an answer was liked (KTO); how an answer as it was served,
+/// token by token, was rewarded (policy).
+/// </summary>
+public enum ExampleKind { Supervised, Preference, Judged, Sampled }
 
 public enum Split { Train, HeldOut }
 

@@ -22,7 +22,10 @@ internal sealed record FeedbackIntake(
 /// </summary>
 internal static class FeedbackReader
 {
-    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, CancellationToken cancellation)
+    /// <param name="db">The record.</param>
+    /// <param name="withTokens">Read what was served token by token, too.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, bool withTokens, CancellationToken cancellation)
     {
         long last = await db.Turns.MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
         // The few turns first, so that each feedback costs two indexed look-ups.
@@ -37,7 +40,10 @@ internal static class FeedbackReader
         foreach (Guid?[] groups in open.Select(row => row.Group).Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group))
-                .Select(row => new Shown(row.Id, row.Group, row.Choice, row.User, row.Payload!.Conversation, row.Payload.Text, row.FinishReason != Engine.FinishReason.Cancelled))
+                .Select(row => new Shown(row.Id, row.Group, row.Choice, row.User, row.Payload!.Conversation, row.Payload.Text, row.FinishReason != Engine.FinishReason.Cancelled)
+                {
+                    Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
+                })
                 .ToListAsync(cancellation));
             feedback.AddRange(await db.Feedback.AsNoTracking().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && groups.Contains(generation.Group))).ToListAsync(cancellation));
         }

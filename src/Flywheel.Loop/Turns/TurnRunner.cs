@@ -90,8 +90,14 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         ModelFolder model = ModelFolder.Open(store.FolderOf(champion));
         ChatTemplate template = model.ChatTemplate;
         await using FlywheelDb db = store.Tables();
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, cancellation);
-        IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback, recipe.Curate.MinCharacters, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions);
+        HashSet<ExampleKind> kinds = [.. recipe.Stages.Select(KindOf)];
+        bool sampled = kinds.Contains(ExampleKind.Sampled);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, sampled, cancellation);
+        IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback, new CurationRules(recipe.Curate.MinCharacters, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions)
+        {
+            Judged = kinds.Contains(ExampleKind.Judged),
+            Sampled = sampled ? conversation => template.Prompt(conversation) : null,
+        });
         return (CuratedDataset.Create(rows, intake.Sides, recipe.Curate.HeldOutShare, intake.UsedBefore), intake, champion);
     }
 
@@ -117,9 +123,9 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         ModelFolder model = await OpenAsync(turn.Champion, cancellation);
         foreach (StageRecipe stage in recipe.Stages)
         {
-            ExampleKind kind = stage.Train.Objective == TrainRecipe.Preference ? ExampleKind.Preference : ExampleKind.Supervised;
+            ExampleKind kind = KindOf(stage);
             string examples = Path.Combine(dataset, kind.ToString().ToLowerInvariant());
-            if (new FileInfo(Path.Combine(examples, "train.jsonl")).Length == 0)
+            if (new FileInfo(Path.Combine(examples, "train.jsonl")) is not { Exists: true, Length: > 0 })
             {
                 progress.Say($"No {kind.ToString().ToLowerInvariant()} examples: that pass is left out.");
                 continue;
@@ -142,6 +148,15 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         if (model.Hash == turn.Champion) throw new FlywheelException($"turn {turn.Number}: no pass of the recipe had anything to learn");
         await ledger.HasCandidateAsync(turn, model.Hash, cancellation);
     }
+
+    /// <summary>Which examples an objective learns from.</summary>
+    private static ExampleKind KindOf(StageRecipe stage) => stage.Train.Objective switch
+    {
+        TrainRecipe.Preference => ExampleKind.Preference,
+        TrainRecipe.Kto => ExampleKind.Judged,
+        TrainRecipe.Policy => ExampleKind.Sampled,
+        _ => ExampleKind.Supervised,
+    };
 
     /// <summary>The result of an examination, from the turn's folder when it was taken before.</summary>
     private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe, CancellationToken cancellation)

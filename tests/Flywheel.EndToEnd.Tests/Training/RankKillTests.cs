@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Flywheel.Model;
 using Flywheel.Testing;
+using Flywheel.Training;
 
 namespace Flywheel.EndToEnd.Tests;
 
@@ -44,6 +46,36 @@ public sealed class RankKillTests
         Assert.Equal(kills, Regex.Count(output.ToString(), @"ranks were lost \(exit code \d+\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+"));
         Assert.Matches($@"{kills} restarts, \d+\.\d s of work lost in all", output.ToString());
         TestContext.Current.TestOutputHelper?.WriteLine(output.ToString());
+    }
+
+    /// <summary>A rank that is stopped, not dead: its heart no longer beats, the world is ended and started again.</summary>
+    [Theory]
+    [InlineData("mpirun.openmpi", 0)]
+    [InlineData("mpirun.mpich", 1)]
+    public async Task Train_RankStopped_IsNoticedAndTheWorldStartsAgain(string launcher, int which)
+    {
+        Need(launcher);
+        using var training = new TinyTraining(steps: 60);
+        TrainingResult expected = await training.UndisturbedAsync();
+        TrainingJob job = training.Job("stopped");
+        var supervisor = new Supervisor
+        {
+            Launcher = RankLauncher.Command(2, launcher), RankCommand = ["dotnet", ServerProcess.Program, "rank"], Silence = TimeSpan.FromSeconds(8),
+        };
+        List<string> notes = [];
+        int stopped = 0;
+        TrainedModel model = await Task.Run(() => supervisor.Run(job, progress =>
+        {
+            if (progress.Note is { } note) notes.Add(note);
+            if (progress.Line is not { Step: > 20 } || stopped > 0) return;
+            stopped = training.RankProcesses().Order().ElementAt(which);
+            using Process stop = Process.Start("kill", ["-STOP", $"{stopped}"]);
+            stop.WaitForExit();
+        }, TestContext.Current.CancellationToken), TestContext.Current.CancellationToken);
+        Assert.NotEqual(0, stopped);
+        Assert.Matches(@"ranks were lost \(rank [01] has not been heard for \d+ s\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+", Assert.Single(notes, note => note.Contains("were lost", StringComparison.Ordinal)));
+        Assert.Equal(expected.Model, model.Hash);
+        Assert.DoesNotContain(stopped, training.RankProcesses());
     }
 
     /// <summary>No rank is left behind when the launcher or the supervisor is killed, and the run goes on.</summary>

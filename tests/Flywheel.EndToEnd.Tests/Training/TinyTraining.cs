@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text;
+using Flywheel.Loop.Runs;
+using Flywheel.Model;
 using Flywheel.Testing;
 using Flywheel.Training;
 
@@ -64,9 +66,12 @@ internal sealed class TinyTraining : IDisposable
     }
 
     /// <summary>The program's <c>train</c> with this recipe; each rank has one thread.</summary>
-    public Process Start(string home, StringBuilder output, params IEnumerable<string> arguments)
+    public Process Start(string home, StringBuilder output, params IEnumerable<string> arguments) => Launch(home, output, ["train", Recipe, "--threads", "1", .. arguments]);
+
+    /// <summary>Any verb of the program.</summary>
+    public Process Launch(string home, StringBuilder output, IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo("env", [.. ServerProcess.Interruptible, ServerProcess.Program, "train", Recipe, "--threads", "1", .. arguments])
+        var start = new ProcessStartInfo("env", [.. ServerProcess.Interruptible, ServerProcess.Program, .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["FLYWHEEL_HOME"] = Home(home) },
         };
@@ -80,6 +85,19 @@ internal sealed class TinyTraining : IDisposable
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;
+    }
+
+    /// <summary>What the undisturbed run trained, in another folder.</summary>
+    public TrainingJob Job(string name)
+    {
+        Experiment experiment = Experiment.Read(Run("undisturbed")!)!;
+        ModelFolder model = ModelFolder.Open(Result("undisturbed").ModelPath);
+        string datasets = Path.Combine(Home("undisturbed"), "datasets");
+        return new TrainingJob
+        {
+            Recipe = RecipeFile.Load(Recipe), RunFolder = Home(name), Config = model.Config, Tokenizer = model.Tokenizer, NumThreads = 1, ModelsFolder = Home(name + "-models"),
+            TrainData = Path.Combine(datasets, experiment.Dataset), ValidationData = experiment.ValidationDataset is { } held ? Path.Combine(datasets, held) : null,
+        };
     }
 
     /// <summary>Trained to the end by one process that nobody disturbs.</summary>
