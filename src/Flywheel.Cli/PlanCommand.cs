@@ -109,15 +109,23 @@ internal static class PlanCommand
         AnsiConsole.Write(table);
     }
 
+    /// <summary>Three digits and a word.</summary>
+    private static string Rounded(double number)
+    {
+        (double unit, string name) = number switch { >= 1e18 => (1e18, " billion billion"), >= 1e12 => (1e12, " trillion"), >= 1e9 => (1e9, " billion"), >= 1e6 => (1e6, " million"), _ => (1, "") };
+        double value = number / unit;
+        return value.ToString(value >= 100 ? "N0" : value >= 10 ? "N1" : "N2", CultureInfo.InvariantCulture) + name;
+    }
+
     private static void Print(PlanRequest request, string hardware, TrainingPlan plan)
     {
         CheckpointPlan checkpoints = plan.Checkpoints;
         ModelConfig shape = plan.Shape;
-        Table table = new Table().Title(Markup.Escape($"{request.Count} x {hardware}, {request.FlopsPerSecond * request.Count / 1e12:G3} Tflop/s in training")).HideHeaders().AddColumns("", "")
-            .AddRow("parameters", $"{shape.NumParameters / 1e6:N1} M")
+        Table table = new Table().Title(Markup.Escape($"{request.Count} x {hardware}, {Rounded(request.FlopsPerSecond * request.Count)} operations a second in training")).HideHeaders().AddColumns("", "")
+            .AddRow("parameters", Rounded(shape.NumParameters))
             .AddRow("shape", $"hidden {shape.HiddenSize}, intermediate {shape.IntermediateSize}, layers {shape.NumLayers}, heads {shape.NumHeads}, kv_heads {shape.NumKvHeads}, head_dim {shape.HeadDim}, vocab {shape.VocabSize}")
-            .AddRow("tokens", $"{plan.Tokens / 1e6:N1} M, {plan.Tokens / shape.NumParameters:N1} a parameter")
-            .AddRow("operations", $"{plan.Flops:G3}");
+            .AddRow("tokens", $"{Rounded(plan.Tokens)}, {plan.Tokens / shape.NumParameters:N1} a parameter")
+            .AddRow("operations", Rounded(plan.Flops));
         if (plan.ExpectedLoss is { } loss) table.AddRow("expected held-out loss", $"{loss:F3} nats a token");
         table.AddRow("time", RunsCommand.Duration(checkpoints.TotalSeconds));
         if (request.PricePerHour > 0) table.AddRow("money for training", $"{plan.Money:N0}");

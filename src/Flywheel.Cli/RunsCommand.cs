@@ -95,6 +95,6 @@ internal static class RunsCommand
     internal static string Duration(double seconds)
     {
         var time = TimeSpan.FromSeconds(Math.Max(0, seconds));
-        return time.TotalDays >= 3 ? $"{time.TotalDays:F1} days" : time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s" : $"{time.TotalSeconds:F0} s";
+        return time.TotalDays >= 2 * 365 ? $"{time.TotalDays / 365:N0} years" : time.TotalDays >= 3 ? $"{time.TotalDays:F1} days" : time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s" : $"{time.TotalSeconds:F0} s";
     }
 }

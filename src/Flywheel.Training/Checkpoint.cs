@@ -99,12 +99,23 @@ internal sealed partial class Checkpoint : IDisposable
             if (!float.IsFinite(TensorPrimitives.SumOfMagnitudes<float>(copy))) throw new FlywheelException($"'{name}' is not finite");
         Directory.CreateDirectory(_folder);
         var key = new Key(state.Step, _world.Size);
-        SafetensorsWriter.Write(PartPath(_folder, key, _world.Rank), [.. _own.Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(MemoryMarshal.AsBytes<float>(entry.Copy)))))]);
+        string path = PartPath(_folder, key, _world.Rank);
+        try
+        {
+            WriteTensors(path);
+        }
+        catch (FlywheelException e) when (e.InnerException is IOException { HResult: TrainingLogWriter.DiskFull })
+        {
+            throw new FlywheelException($"{path}: the disk is full: it needs {_own.Sum(entry => 4L * entry.Copy.Length):N0} bytes, {new DriveInfo(_folder).AvailableFreeSpace:N0} are free", e);
+        }
         string hash = Hash(_own.Select(entry => entry.Name), (name, add) => add(MemoryMarshal.AsBytes<float>(_own.First(entry => entry.Name == name).Copy)));
         syncLog();
         AtomicFile.WriteText(ManifestPath(_folder, key, _world.Rank), JsonSerializer.Serialize(state with { Sha256 = hash }, JsonText.Indented));
         if (_world.Rank == 0) Delete(key => key.Step < Whole(_folder).Select(whole => whole.Step).Distinct().ElementAtOrDefault(_keep - 1));
     }
+
+    private void WriteTensors(string path) =>
+        SafetensorsWriter.Write(path, [.. _own.Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(MemoryMarshal.AsBytes<float>(entry.Copy)))))]);
 
     /// <summary>Restores the newest checkpoint that is whole and good; null when there is none. Its successors are removed.</summary>
     /// <param name="wanted">All weights, and the optimiser state that this rank owns.</param>

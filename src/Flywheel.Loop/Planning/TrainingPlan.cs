@@ -65,7 +65,7 @@ public sealed record PlanRequest
     public void Validate()
     {
         int sizes = new[] { Money, Hours, Parameters }.Count(size => size is not null);
-        if (sizes != 1) throw new FlywheelException($"{sizes} of --money, --hours and --params are given, expected exactly one");
+        if (sizes != 1) throw new FlywheelException($"{sizes} of --money, --hours and --params are given, expected exactly one, or a recipe");
         foreach ((string name, double? value) in new[] { ("--money", Money), ("--hours", Hours), ("--params", Parameters), ("--tokens-per-param", TokensPerParameter), ("--hours-between-failures", HoursBetweenFailures), ("--price-per-label", PricePerLabel) })
             if (value is { } given && !(given > 0 && (double.IsFinite(given) || name == "--hours-between-failures"))) throw new FlywheelException($"{name} is {given}, expected a number above 0");
         if (Money is not null && PricePerHour <= 0) throw new FlywheelException("--money is given without --price, expected what one accelerator costs an hour");

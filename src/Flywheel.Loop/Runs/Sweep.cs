@@ -119,17 +119,19 @@ public sealed class Sweep
     {
         int steps = Math.Max(FewestSteps, (int)Math.Round(tokens / RecipeFile.Load(_path, overrides).Train.BatchTokens));
         var attempt = new SweepTry { Overrides = overrides, Rung = rung, Steps = steps };
+        string run;
+        TrainingResult result;
         try
         {
-            (string run, TrainingResult result) = train([.. overrides, "train.epochs=0", $"train.steps={steps}"]);
-            if (result.ValidationLoss is null) throw new FlywheelException($"{_path}: the run has no held-out data to be judged by");
-            if (result.Seconds > 0) rates[overrides] = result.Tokens / result.Seconds;
-            return attempt with { Run = run, Loss = double.IsFinite(result.ValidationLoss.Value) ? result.ValidationLoss : null, Seconds = result.Seconds };
+            (run, result) = train([.. overrides, "train.epochs=0", $"train.steps={steps}"]);
         }
         catch (FlywheelException e) // a rate that is too high ends with an infinite loss: that is an answer too
         {
             return attempt with { Failure = e.Message };
         }
+        if (result.ValidationLoss is null) throw new FlywheelException($"{_path}: there is no held-out data to judge runs by; give the recipe more data");
+        if (result.Seconds > 0) rates[overrides] = result.Tokens / result.Seconds;
+        return attempt with { Run = run, Loss = double.IsFinite(result.ValidationLoss.Value) ? result.ValidationLoss : null, Seconds = result.Seconds };
     }
 
     private double Flops(string[] overrides)

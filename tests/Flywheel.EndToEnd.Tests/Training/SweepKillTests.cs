@@ -14,7 +14,7 @@ public sealed class SweepKillTests
     [Fact]
     public async Task Sweep_KilledTwice_FinishesTheRunsItBeganAndNoOthers()
     {
-        using var training = new TinyTraining(steps: 60);
+        using var training = new TinyTraining(steps: 60, numTexts: 300);
         string runs = Path.Combine(training.Home("sweep"), "runs");
         Dictionary<string, DateTime> finished = [];
         foreach (int wanted in new[] { 1, 3 })

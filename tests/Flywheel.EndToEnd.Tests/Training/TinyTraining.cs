@@ -14,12 +14,13 @@ internal sealed class TinyTraining : IDisposable
 
     /// <param name="steps">Optimiser steps.</param>
     /// <param name="more">Further lines of <c>train</c>.</param>
-    public TinyTraining(int steps, string more = "")
+    /// <param name="numTexts">Of 60 words each; some hundred leave a part to be held out.</param>
+    public TinyTraining(int steps, string more = "", int numTexts = 60)
     {
         string texts = Directory.CreateDirectory(_folder["texts"]).FullName;
         string[] words = "the quick brown fox jumps over a lazy dog while one small model learns words slowly and then all at once".Split(' ');
         var random = new Random(1);
-        for (int i = 0; i < 60; i++) File.WriteAllText(Path.Combine(texts, $"{i}.txt"), string.Join(' ', Enumerable.Range(0, 60).Select(_ => words[random.Next(words.Length)])) + ".\n");
+        for (int i = 0; i < numTexts; i++) File.WriteAllText(Path.Combine(texts, $"{i}.txt"), string.Join(' ', Enumerable.Range(0, 60).Select(_ => words[random.Next(words.Length)])) + ".\n");
         File.WriteAllText(Recipe, $"""
             name: tiny
             seed: 3
