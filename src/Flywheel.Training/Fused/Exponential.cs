@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Flywheel.Training;
@@ -26,5 +27,24 @@ internal static class Exponential
         p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(5.0000001201e-1f));
         p = Vector256.FusedMultiplyAdd(p, r * r, r + Vector256<float>.One);
         return p * Vector256.ShiftLeft(Vector256.ConvertToInt32(n) + Vector256.Create(127), 23).AsSingle();
+    }
+
+    /// <summary>Each value becomes e^(value - shift).</summary>
+    /// <returns>Their sum.</returns>
+    public static float Replace(Span<float> values, float shift)
+    {
+        var shifts = Vector256.Create(shift);
+        Vector256<float> sums = default;
+        ref float start = ref MemoryMarshal.GetReference(values);
+        int i = 0;
+        for (; i <= values.Length - 8; i += 8)
+        {
+            Vector256<float> e = Of(Vector256.LoadUnsafe(ref start, (nuint)i) - shifts);
+            e.StoreUnsafe(ref start, (nuint)i);
+            sums += e;
+        }
+        float sum = Vector256.Sum(sums);
+        for (; i < values.Length; i++) sum += values[i] = Of(Vector256.Create(values[i] - shift)).ToScalar();
+        return sum;
     }
 }

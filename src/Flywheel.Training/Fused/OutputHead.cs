@@ -102,10 +102,7 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
             {
                 var values = new Span<float>((float*)start + (long)row * vocabulary, vocabulary);
                 int target = (int)targets[firstRow + row];
-                float max = TensorPrimitives.Max<float>(values), atTarget = values[target] - max;
-                TensorPrimitives.Subtract(values, max, values);
-                TensorPrimitives.Exp(values, values);
-                float sum = TensorPrimitives.Sum<float>(values);
+                float max = TensorPrimitives.Max<float>(values), atTarget = values[target] - max, sum = Exponential.Replace(values, max);
                 double logSum = Math.Log(sum);
                 logProbs[firstRow + row] = (float)(atTarget - logSum);
                 if (weights is null || logSums is null) continue;

@@ -1,5 +1,6 @@
 // N rows, F width of the branch.
-using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,14 +23,7 @@ internal sealed unsafe class SwiGlu : autograd.SingleTensorFunction<SwiGlu>
         (nint xs, nint ys) = ((nint)Rows.Floats(x), (nint)Rows.Floats(y));
         Rows.ForEach(x.shape[0], 2 * width, (_, first, end) =>
         {
-            for (int row = first; row < end; row++)
-            {
-                float* gate = (float*)xs + (long)row * 2 * width;
-                var output = new Span<float>((float*)ys + (long)row * width, width);
-                TensorPrimitives.Sigmoid(new ReadOnlySpan<float>(gate, width), output);
-                TensorPrimitives.Multiply(output, new ReadOnlySpan<float>(gate, width), output);
-                TensorPrimitives.Multiply(output, new ReadOnlySpan<float>(gate + width, width), output);
-            }
+            for (int row = first; row < end; row++) Forward((float*)xs + (long)row * 2 * width, (float*)ys + (long)row * width, width);
         });
         return y;
     }
@@ -42,23 +36,48 @@ internal sealed unsafe class SwiGlu : autograd.SingleTensorFunction<SwiGlu>
         (nint xs, nint gs, nint dxs) = ((nint)Rows.Floats(x), (nint)Rows.Floats(g), (nint)Rows.Floats(dx));
         Rows.ForEach(x.shape[0], 4 * width, (_, first, end) =>
         {
-            Span<float> sigmoid = new float[width];
-            for (int row = first; row < end; row++)
-            {
-                float* start = (float*)xs + (long)row * 2 * width, out0 = (float*)dxs + (long)row * 2 * width;
-                var gate = new ReadOnlySpan<float>(start, width);
-                var up = new ReadOnlySpan<float>(start + width, width);
-                var output = new ReadOnlySpan<float>((float*)gs + (long)row * width, width);
-                Span<float> dGate = new(out0, width), dUp = new(out0 + width, width);
-                TensorPrimitives.Sigmoid(gate, sigmoid);
-                TensorPrimitives.Multiply(gate, sigmoid, dUp); // silu
-                TensorPrimitives.Subtract(1f, sigmoid, dGate);
-                TensorPrimitives.MultiplyAdd(dUp, dGate, sigmoid, dGate); // s + silu (1 - s) = silu's derivative
-                TensorPrimitives.Multiply(dGate, up, dGate);
-                TensorPrimitives.Multiply(dGate, output, dGate);
-                TensorPrimitives.Multiply(dUp, output, dUp);
-            }
+            for (int row = first; row < end; row++) Backward((float*)xs + (long)row * 2 * width, (float*)gs + (long)row * width, (float*)dxs + (long)row * 2 * width, width);
         });
         return [dx];
+    }
+
+    private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + Exponential.Of(-x));
+
+    private static void Forward(float* x, float* y, int width)
+    {
+        int i = 0;
+        for (; i <= width - 8; i += 8)
+        {
+            Vector256<float> gate = Vector256.Load(x + i);
+            (gate * Sigmoid(gate) * Vector256.Load(x + width + i)).Store(y + i);
+        }
+        for (; i < width; i++)
+        {
+            float gate = x[i];
+            y[i] = gate * Sigmoid(Vector256.Create(gate)).ToScalar() * x[width + i];
+        }
+    }
+
+    private static void Backward(float* x, float* g, float* dx, int width)
+    {
+        int i = 0;
+        for (; i <= width - 8; i += 8)
+        {
+            (Vector256<float> dGate, Vector256<float> dUp) = Backward(Vector256.Load(x + i), Vector256.Load(x + width + i), Vector256.Load(g + i));
+            dGate.Store(dx + i);
+            dUp.Store(dx + width + i);
+        }
+        for (; i < width; i++)
+        {
+            (Vector256<float> dGate, Vector256<float> dUp) = Backward(Vector256.Create(x[i]), Vector256.Create(x[width + i]), Vector256.Create(g[i]));
+            (dx[i], dx[width + i]) = (dGate.ToScalar(), dUp.ToScalar());
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<float> Gate, Vector256<float> Up) Backward(Vector256<float> gate, Vector256<float> up, Vector256<float> g)
+    {
+        Vector256<float> s = Sigmoid(gate), silu = gate * s;
+        return (g * up * Vector256.FusedMultiplyAdd(silu, Vector256<float>.One - s, s), g * silu);
     }
 }
