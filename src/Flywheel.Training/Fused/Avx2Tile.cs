@@ -22,6 +22,9 @@ internal static unsafe class Avx2Tile
         Vector256<float> c30 = default, c31 = default;
         Vector256<float> c40 = default, c41 = default;
         Vector256<float> c50 = default, c51 = default;
+        // C is far away: by the time that it is written, it is here.
+        for (int r = 0; r < rows; r++)
+            Sse.Prefetch0(job->C + r * cStep);
         float* b = job->B, end = b + (nint)job->Depth * 16;
         for (nint k = 0; b < end; b += 16, k += depthStep)
         {

@@ -22,6 +22,14 @@ internal static unsafe class Avx512Tile
         Vector512<float> c30 = default, c31 = default, c32 = default, c33 = default;
         Vector512<float> c40 = default, c41 = default, c42 = default, c43 = default;
         Vector512<float> c50 = default, c51 = default, c52 = default, c53 = default;
+        // C is far away: by the time that it is written, it is here.
+        for (int r = 0; r < rows; r++)
+        {
+            Sse.Prefetch0(job->C + r * cStep);
+            Sse.Prefetch0(job->C + r * cStep + 16);
+            Sse.Prefetch0(job->C + r * cStep + 32);
+            Sse.Prefetch0(job->C + r * cStep + 48);
+        }
         float* b = job->B, end = b + (nint)job->Depth * 64;
         for (nint k = 0; b < end; b += 64, k += depthStep)
         {

@@ -24,7 +24,7 @@ internal readonly unsafe record struct MatrixView(nint Start, nint Row, nint Col
 internal static unsafe class MatrixProduct
 {
     /// <summary>A block of B is [MaxDepth, MaxColumns], half of a second cache of 1 MB; a block of packed A is [MaxRows, MaxDepth].</summary>
-    private const int MaxDepth = 384, MaxColumns = 256, MaxRows = 96;
+    private const int MaxDepth = 512, MaxColumns = 256, MaxRows = 96;
 
     /// <summary>Floats between packed tiles of A beside their content, so that they do not fall on the same sets of the first cache.</summary>
     private const int TileGap = 16;
