@@ -14,7 +14,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     private readonly GenerationRequest _request;
     private readonly IReadOnlyList<int> _endTokens;
     private readonly Sampler _sampler;
-    private readonly Tokenizer? _tokenizer;
+    private readonly TokenSpelling? _spelling;
     private readonly TextAssembler? _text;
     private readonly int[] _guesses = new int[MaxGuesses];
     private readonly Draw[] _draws = new Draw[MaxGuesses + 1];
@@ -22,14 +22,14 @@ internal sealed unsafe class GenerationSequence : Sequence
     private GuessPace _pace = new(GuessPace.RowPrice);
     private int _numDraws, _numMade;
 
-    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, Tokenizer? tokenizer, GrammarCursor? grammar, Action<Sequence> cancel)
+    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, TokenSpelling? spelling, GrammarCursor? grammar, Action<Sequence> cancel)
         : base(request.PromptTokens, maxTokens)
     {
         _request = request;
         _endTokens = endTokens;
         _sampler = new Sampler(request.Sampler, request.PromptTokens, grammar);
-        _tokenizer = tokenizer;
-        _text = tokenizer is null ? null : new TextAssembler(request.Stop);
+        _spelling = spelling;
+        _text = spelling is null ? null : new TextAssembler(request.Stop);
         _top = new TokenLogprob[request.TopLogprobs * _draws.Length];
         Stream = new GenerationStream(() => cancel(this));
     }
@@ -116,7 +116,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     {
         Append(draw.Id);
         bool end = _endTokens.Contains(draw.Id);
-        string text = _text is null ? "" : end ? _text.Flush() : _text.Append(_tokenizer!.Bytes(draw.Id));
+        string text = _text is null ? "" : end ? _text.Flush() : _text.Append(_spelling!.Bytes(draw.Id));
         bool stopped = end || _text is { Stopped: true };
         bool full = !stopped && NumSampled == MaxTokens;
         if (full && _text is not null) text += _text.Flush();

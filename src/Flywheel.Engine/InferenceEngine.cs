@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Kernels;
+using Flywheel.Engine.Text;
 using Flywheel.Engine.Weights;
 using Flywheel.Model;
 
@@ -16,15 +17,16 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     private readonly ModelFolder? _model;
     private readonly ModelConfig _config;
-    private readonly Tokenizer? _tokenizer;
     private readonly ConcurrentDictionary<string, GrammarMasks> _masks = new(StringComparer.Ordinal);
+    private readonly TokenSpelling? _spelling;
     private readonly Lazy<TokenTrie> _trie;
     private readonly LoadedAdapters _adapters;
 
     private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineLoop loop)
     {
-        (_model, _config, _tokenizer, Loop, _adapters) = (model, config, tokenizer, loop, new LoadedAdapters(loop));
-        _trie = new Lazy<TokenTrie>(() => new TokenTrie(tokenizer!, config.VocabSize));
+        (_model, _config, Loop, _adapters) = (model, config, loop, new LoadedAdapters(loop));
+        _spelling = tokenizer is null ? null : TokenSpelling.Of(tokenizer, model);
+        _trie = new Lazy<TokenTrie>(() => new TokenTrie(_spelling!, config.VocabSize));
     }
 
     public ModelFolder Model => _model ?? throw new InvalidOperationException("this engine was loaded from bare weights");
@@ -104,7 +106,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
         if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
         request.Sampler.Validate(_config.VocabSize);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _tokenizer, Cursor(request.Sampler.Grammar), Loop.Cancel)
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _spelling, Cursor(request.Sampler.Grammar), Loop.Cancel)
         {
             User = request.User ?? "",
             Priority = request.Priority,
@@ -192,9 +194,9 @@ public sealed class InferenceEngine : IAsyncDisposable
     private GrammarCursor? Cursor(string? grammar)
     {
         if (grammar is null) return null;
-        if (_tokenizer is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
+        if (_spelling is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
         if (_masks.Count >= MaxGrammars) _masks.Clear();
-        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _config.EosTokenIds)), _tokenizer);
+        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _config.EosTokenIds)), _spelling);
     }
 
     private void CheckText(int[] tokens)

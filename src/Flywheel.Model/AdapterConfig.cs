@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace Flywheel.Model;
@@ -37,16 +37,7 @@ public sealed record AdapterConfig
     /// <exception cref="FlywheelException">A field is missing, of the wrong type, or asks for what is not supported; it is named.</exception>
     internal static AdapterConfig Parse(string text, string path)
     {
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new FlywheelException($"{path}: expected a JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
-        }
+        JsonObject json = JsonText.ParseObject(Encoding.UTF8.GetBytes(text), path);
         FlywheelException Wrong(string field, string expected) =>
             new($"{path}: field '{field}' is {json[field]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected {expected}");
         T Get<T>(string field, string expected) where T : notnull =>

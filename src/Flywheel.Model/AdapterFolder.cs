@@ -51,14 +51,7 @@ public sealed class AdapterFolder
         var manifest = new ModelManifest { Hash = hash, Name = System.IO.Path.GetFileName(path), Parent = config.BaseHash };
         if (File.Exists(manifestFile))
         {
-            try
-            {
-                manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(manifestFile), JsonText.Compact) ?? manifest;
-            }
-            catch (JsonException e)
-            {
-                throw new FlywheelException($"{manifestFile}: {e.Message}", e);
-            }
+            manifest = ModelManifest.Read(manifestFile);
             if (manifest.Hash != hash) throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
         }
         return new AdapterFolder(path, hash, config, manifest, modules);

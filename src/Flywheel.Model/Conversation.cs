@@ -189,4 +189,31 @@ public static class JsonText
     };
 
     public static JsonSerializerOptions Indented { get; } = new(Compact) { WriteIndented = true };
+
+    /// <summary>A text's object, of whose fields none is given twice and every text is valid: JsonNode finds that out late.</summary>
+    /// <param name="text">JSON.</param>
+    /// <param name="path">Names the file in errors.</param>
+    /// <exception cref="FlywheelException">It is something else.</exception>
+    internal static JsonObject ParseObject(ReadOnlySpan<byte> text, string path)
+    {
+        try
+        {
+            JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            Check(node);
+            return node as JsonObject ?? throw new FlywheelException($"{path}: expected a JSON object");
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
+        }
+
+        static void Check(JsonNode? node)
+        {
+            if (node is JsonObject fields)
+                foreach ((_, JsonNode? value) in fields) Check(value);
+            else if (node is JsonArray list)
+                foreach (JsonNode? value in list) Check(value);
+            else if (node?.GetValueKind() == JsonValueKind.String) node.GetValue<string>();
+        }
+    }
 }

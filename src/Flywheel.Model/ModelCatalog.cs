@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Flywheel.Model;
 
 /// <summary>A model or an adapter that lies in a home, as its manifest has it: its weights are not read.</summary>
@@ -41,13 +39,12 @@ public sealed class ModelCatalog(FlywheelHome home)
             if (folder.EndsWith(".tmp", StringComparison.Ordinal)) continue; // a process that was killed left it
             try
             {
-                ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(file), JsonText.Compact) ?? throw new JsonException("is null, expected an object");
-                if (manifest.Hash.Length != 64) throw new JsonException($"hash is '{manifest.Hash}', expected 64 digits");
+                ModelManifest manifest = ModelManifest.Read(file);
                 if (entries.All(entry => entry.Manifest.Hash != manifest.Hash)) entries.Add(new CatalogEntry(folder, manifest));
             }
-            catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is FlywheelException or IOException or UnauthorizedAccessException)
             {
-                problem?.Invoke($"{file}: {e.Message}");
+                problem?.Invoke(e is FlywheelException ? e.Message : $"{file}: {e.Message}");
             }
         }
         return [.. entries.OrderByDescending(entry => entry.Manifest.Created)];

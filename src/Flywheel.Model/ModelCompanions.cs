@@ -13,7 +13,9 @@ internal static class ModelCompanions
     /// <summary>The card that a model from elsewhere came with.</summary>
     public const string SourceCard = "README.source.md";
 
-    private const string GenerationFile = "generation_config.json", SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json", TemplateFile = "chat_template.jinja";
+    public const string GenerationFile = "generation_config.json";
+
+    private const string SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json", TemplateFile = "chat_template.jinja";
 
     /// <summary>Copies those that there are.</summary>
     public static void Copy(string from, string to)
@@ -124,18 +126,7 @@ internal static class ModelCompanions
 
     /// <summary>A file's object; an empty one where there is no file.</summary>
     /// <exception cref="FlywheelException">It holds something else.</exception>
-    public static JsonObject ReadObject(string path)
-    {
-        if (!File.Exists(path)) return [];
-        try
-        {
-            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new FlywheelException($"{path}: expected a JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
-        }
-    }
+    public static JsonObject ReadObject(string path) => File.Exists(path) ? JsonText.ParseObject(File.ReadAllBytes(path), path) : [];
 
     private static string Short(JsonNode? node) => node?.ToJsonString(JsonText.Compact) is { } text ? text.Length <= 80 ? text : text[..80] + "..." : "null";
 }

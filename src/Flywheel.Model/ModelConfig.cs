@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -110,16 +111,7 @@ public sealed record ModelConfig
     /// <param name="path">Names the file in errors.</param>
     internal static ModelConfig Parse(string text, string path)
     {
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new FlywheelException($"{path}: expected a JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
-        }
+        JsonObject json = JsonText.ParseObject(Encoding.UTF8.GetBytes(text), path);
 
         T Get<T>(string field, T? fallback = default, bool required = true) where T : notnull
         {

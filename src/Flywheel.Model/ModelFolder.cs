@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Flywheel.Model;
 
@@ -43,6 +44,21 @@ public sealed record ModelManifest
 
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
+
+    /// <exception cref="FlywheelException">The file is no manifest.</exception>
+    internal static ModelManifest Read(string path)
+    {
+        try
+        {
+            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), JsonText.Compact) ?? throw new FlywheelException($"{path}: is null, expected an object");
+            return manifest.Hash is { Length: 64 } && manifest.Name is not null && manifest.Evaluation is not null ? manifest
+                : throw new FlywheelException($"{path}: hash is '{manifest.Hash}', expected 64 digits, beside it a name and an evaluation");
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the second: half a surrogate pair
+        {
+            throw new FlywheelException($"{path}: {e.Message}", e);
+        }
+    }
 
     /// <summary>This manifest as one of something made from a model, whose origin and terms go along.</summary>
     public ModelManifest MadeFrom(ModelFolder model) => this with
@@ -197,6 +213,10 @@ public sealed class ModelFolder
         }));
     }
 
+    /// <summary>How its makers want it sampled: generation_config.json; empty when there is none.</summary>
+    /// <exception cref="FlywheelException">It is no JSON object.</exception>
+    public JsonObject ReadGenerationConfig() => ModelCompanions.ReadObject(System.IO.Path.Combine(Path, ModelCompanions.GenerationFile));
+
     /// <summary>The Jinja template that the model came with; null when it has none.</summary>
     public string? ReadChatTemplate() => ModelCompanions.ReadTemplate(Path);
 
@@ -265,14 +285,7 @@ public sealed class ModelFolder
     {
         string file = System.IO.Path.Combine(path, ManifestFile);
         if (!File.Exists(file)) return new ModelManifest { Hash = hash, Name = System.IO.Path.GetFileName(path), NumParameters = config.NumParameters };
-        try
-        {
-            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(file), JsonText.Compact) ?? throw new FlywheelException($"{file}: is null, expected an object");
-            return manifest.Hash == hash ? manifest : throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{file}: {e.Message}", e);
-        }
+        ModelManifest manifest = ModelManifest.Read(file);
+        return manifest.Hash == hash ? manifest : throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
     }
 }

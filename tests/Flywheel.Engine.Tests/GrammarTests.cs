@@ -154,7 +154,7 @@ public class GrammarTests
     {
         int end = Tokens.SpecialTokens[Tokenizer.MessageEnd];
         Grammar grammar = schema is null ? Grammar.Json : Grammar.FromJsonSchema(JsonNode.Parse(schema)!);
-        var masks = new GrammarMasks(grammar, new TokenTrie(Tokens, Tokens.VocabSize), [end]);
+        var masks = new GrammarMasks(grammar, new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
         float[] logits = new float[Tokens.VocabSize];
         GrammarState state = masks.Start;
         foreach (byte b in Encoding.UTF8.GetBytes(text).Append((byte)' '))
@@ -179,7 +179,7 @@ public class GrammarTests
     public void Mask_LongBoundedText_IsMadeAFewTimes()
     {
         Grammar grammar = Grammar.FromJsonSchema(JsonNode.Parse("""{"type":"string","maxLength":2000}""")!);
-        var masks = new GrammarMasks(grammar, new TokenTrie(Tokens, Tokens.VocabSize), []);
+        var masks = new GrammarMasks(grammar, new TokenTrie(new(Tokens), Tokens.VocabSize), []);
         GrammarState state = masks.Advance(masks.Start, "\""u8);
         for (int i = 0; i < 1900; i++)
         {
@@ -201,7 +201,7 @@ public class GrammarTests
     [Fact]
     public void Mask_MoreWorkThanAllowed_EndsInAnError()
     {
-        var trie = new TokenTrie(Tokens, Tokens.VocabSize);
+        var trie = new TokenTrie(new(Tokens), Tokens.VocabSize);
         Assert.Contains("too ambiguous", Assert.Throws<FlywheelException>(() => new GrammarMasks(Grammar.Json, trie, [], maxWork: 5)).Message, StringComparison.Ordinal);
     }
 

@@ -128,7 +128,7 @@ public class JsonSchemaTests
             (int installed, string log) = await Tool.RunAsync("npm", ["ci", "--no-audit", "--no-fund"], folder);
             if (installed != 0) Assert.Skip($"npm ci failed (no package registry?): {log}");
         }
-        var trie = new TokenTrie(Tokens, Tokens.VocabSize);
+        var trie = new TokenTrie(new(Tokens), Tokens.VocabSize);
         var random = new Random(20261124);
         var written = new List<(string Schema, string Text)>();
         int refused = 0, unended = 0;

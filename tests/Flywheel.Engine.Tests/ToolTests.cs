@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Text;
 using Flywheel.Model;
+using Flywheel.Testing;
 
 namespace Flywheel.Engine.Tests;
 
@@ -25,15 +26,15 @@ public class ToolTests
     [InlineData("<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\", \"days\": 8}}</tool_call>", false)]
     [InlineData("<tool_call>{\"name\": \"get_time\", \"arguments\": {}}</tool_call> and text", false)]
     public void Grammar_Auto_TextOrWholeCalls(string answer, bool fits) =>
-        Assert.Equal(fits, GrammarReader.Accepts(Grammar.OfTools([Weather, Time], ToolUse.Auto, parallel: true), answer));
+        Assert.Equal(fits, GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [Weather, Time], ToolUse.Auto, parallel: true), answer));
 
     [Fact]
     public void Grammar_RequiredOrSchema_NoFreeText()
     {
         const string Call = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}</tool_call>";
-        Grammar required = Grammar.OfTools([Time], ToolUse.Required, parallel: false);
+        Grammar required = Grammar.OfTools(ToolCallForm.Hermes, [Time], ToolUse.Required, parallel: false);
         Assert.Equal((true, false, false), (GrammarReader.Accepts(required, Call), GrammarReader.Accepts(required, Call + Call), GrammarReader.Accepts(required, "hello")));
-        Grammar schema = Grammar.OfTools([Time], ToolUse.Auto, parallel: true, JsonNode.Parse("""{"type":"integer"}"""));
+        Grammar schema = Grammar.OfTools(ToolCallForm.Hermes, [Time], ToolUse.Auto, parallel: true, JsonNode.Parse("""{"type":"integer"}"""));
         Assert.Equal((true, true, false), (GrammarReader.Accepts(schema, Call), GrammarReader.Accepts(schema, "12"), GrammarReader.Accepts(schema, "hello")));
     }
 
@@ -41,9 +42,9 @@ public class ToolTests
     public void Grammar_SchemaNotSupported_RefusedOnlyWhereItIsPromised()
     {
         var odd = new ToolDefinition("odd", null, """{"type":"object","properties":{"a":{"not":{}}}}""");
-        Assert.True(GrammarReader.Accepts(Grammar.OfTools([odd], ToolUse.Auto, parallel: true), "<tool_call>{\"name\": \"odd\", \"arguments\": {\"b\": [1]}}</tool_call>"));
+        Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [odd], ToolUse.Auto, parallel: true), "<tool_call>{\"name\": \"odd\", \"arguments\": {\"b\": [1]}}</tool_call>"));
         foreach ((ToolDefinition tool, ToolUse use) in new[] { (odd with { Strict = true }, ToolUse.Auto), (odd, ToolUse.Required) })
-            Assert.Contains("'odd': #/properties/a: keyword 'not'", Assert.Throws<FlywheelException>(() => Grammar.OfTools([tool], use, parallel: true)).Message, StringComparison.Ordinal);
+            Assert.Contains("'odd': #/properties/a: keyword 'not'", Assert.Throws<FlywheelException>(() => Grammar.OfTools(ToolCallForm.Hermes, [tool], use, parallel: true)).Message, StringComparison.Ordinal);
     }
 
     // However the answer is cut into pieces, the same comes out.
@@ -54,7 +55,7 @@ public class ToolTests
         var random = new Random(5);
         for (int i = 0; i < 300; i++)
         {
-            var reader = new ToolCallReader();
+            var reader = new ToolCallReader(ToolCallForm.Hermes);
             var pieces = new List<ToolPiece>();
             for (int at = 0, length; at < Answer.Length; at += length) pieces.AddRange(reader.Append(Answer.Substring(at, length = Math.Min(random.Next(0, 12), Answer.Length - at))));
             pieces.AddRange(reader.Flush());
@@ -70,9 +71,80 @@ public class ToolTests
     [InlineData("<tool_call>{\"name\": \"x", "")]
     public void Reader_UnfinishedAnswer_KeepsItsText(string answer, string content)
     {
-        var reader = new ToolCallReader();
+        var reader = new ToolCallReader(ToolCallForm.Hermes);
         List<ToolPiece> pieces = [.. answer.SelectMany(c => reader.Append($"{c}"))];
         pieces.AddRange(reader.Flush());
         Assert.Equal(content, string.Concat(pieces.Select(piece => piece.Content)));
     }
+
+    /// <summary>Answers in the forms of other families: what the grammar lets pass, and what is read of it.</summary>
+    [Theory]
+    [InlineData(ToolTemplates.Bare, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Bern\"}}", "", "get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.Bare, " \n{\"name\":\"get_time\",\"parameters\":{} }", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.Bare, "It is {sunny}", "It is {sunny}", "", true)]
+    [InlineData(ToolTemplates.Bare, "{\"name\": \"get_fish\", \"parameters\": {}}", null, null, false)]
+    [InlineData(ToolTemplates.Bare, "{\"name\": \"get_time\", \"arguments\": {}}", null, null, false)]
+    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS][{\"name\": \"get_time\", \"arguments\": {}, \"id\": \"abcDEF123\"}]", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.Listed, "I look. [TOOL_CALLS] [{\"name\": \"get_weather\", \"arguments\": {\"city\": \"]}\"}, \"id\": \"abcDEF123\"},{\"name\":\"get_time\",\"arguments\":{},\"id\":\"abcDEF124\"} ]", "I look.", "get_weather:{\"city\": \"]}\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.Listed, "a [TOOL_CALL] b [", "a [TOOL_CALL] b [", "", true)]
+    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS] none", null, null, false)]
+    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS][{\"name\": \"get_time\", \"arguments\": {}, \"id\": \"abc\"}]", null, null, false)]
+    [InlineData(ToolTemplates.Sections, "Look: <calls><call>function<sep>get_time\n```json\n{}\n```</call>\n<call>function<sep>get_weather\n```json\n{\"city\": \"Bern\"}\n```</call></calls>", "Look:", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.Sections, "<calls><call>function<sep>get_time\n```json\n{}\n```</call>", null, null, false)]
+    [InlineData(ToolTemplates.Named, "<function=get_time>{}</function><function=get_weather>{\"city\": \"</function>\"}</function>", "", "get_time:{}|get_weather:{\"city\": \"</function>\"}", true)]
+    [InlineData(ToolTemplates.Named, "<function=get_timer>{}</function>", null, null, false)]
+    public void Form_OfATemplate_BindsAndIsRead(string jinja, string answer, string? content, string? calls, bool fits)
+    {
+        ToolCallForm form = FormOf(jinja);
+        bool isCall = calls is { Length: > 0 };
+        Assert.Equal(fits, GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Auto, parallel: true), answer));
+        Assert.Equal(fits && isCall && string.IsNullOrEmpty(content), GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true), answer.TrimStart()));
+        if (isCall) Assert.Equal(fits && !calls!.Contains('|') && content!.Length == 0, GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: false), answer.TrimStart()));
+        if (!fits) return;
+        var random = new Random(3);
+        for (int i = 0; i < 50; i++)
+        {
+            var reader = new ToolCallReader(form);
+            var pieces = new List<ToolPiece>();
+            for (int at = 0, length; at < answer.Length; at += length) pieces.AddRange(reader.Append(answer.Substring(at, length = Math.Min(random.Next(0, 9), answer.Length - at))));
+            pieces.AddRange(reader.Flush());
+            Assert.Equal(content, string.Concat(pieces.Select(piece => piece.Content)));
+            Assert.Equal(calls, string.Join('|', pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call).Select(call => $"{call.First().Name}:{string.Concat(call.Select(piece => piece.Arguments))}")));
+        }
+    }
+
+    /// <summary>A mind that only keeps to the grammar: whatever it writes is read back whole.</summary>
+    [Theory]
+    [InlineData(ToolTemplates.Tagged)]
+    [InlineData(ToolTemplates.Bare)]
+    [InlineData(ToolTemplates.Listed)]
+    [InlineData(ToolTemplates.Sections)]
+    [InlineData(ToolTemplates.Named)]
+    public void Form_AnyAnswerOfItsGrammar_IsRead(string jinja)
+    {
+        ToolCallForm form = FormOf(jinja);
+        int end = Tokens.SpecialTokens[Tokenizer.MessageEnd];
+        var masks = new GrammarMasks(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true), new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
+        var random = new Random(11);
+        int read = 0;
+        for (int i = 0; i < 40; i++)
+        {
+            if (GrammarReader.Write(masks, Tokens, random, patience: 60) is not { } answer) continue;
+            var reader = new ToolCallReader(form);
+            ToolPiece[] pieces = [.. reader.Append(answer), .. reader.Flush()];
+            Assert.True(reader.NumCalls > 0, answer);
+            Assert.Equal("", string.Concat(pieces.Select(piece => piece.Content)));
+            foreach (IGrouping<int, ToolPiece> call in pieces.GroupBy(piece => piece.Call))
+            {
+                JsonObject arguments = JsonNode.Parse(string.Concat(call.Select(piece => piece.Arguments)))!.AsObject();
+                Assert.Equal(call.First().Name == "get_weather", arguments.ContainsKey("city"));
+            }
+            read++;
+        }
+        Assert.InRange(read, 20, 40);
+    }
+
+    private static readonly Tokenizer Tokens = Tokenizer.Train(["the call of the tools: name, arguments, city, function"], 300);
+
+    private static ToolCallForm FormOf(string jinja) => new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd }).ToolCalls;
 }

@@ -22,10 +22,15 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256)
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null)
     {
         var folder = new TempFolder();
         ModelFolder model = TinyModel.Create(folder["models"], context: context);
+        if (edit is not null)
+        {
+            edit(model.Path);
+            File.Delete(Path.Combine(model.Path, "flywheel.json")); // a model from elsewhere
+        }
         StudioServer server = await StudioServer.StartAsync(new StudioOptions
         {
             Home = new FlywheelHome(folder["home"]),

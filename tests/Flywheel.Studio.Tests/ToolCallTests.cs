@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Testing;
 using OpenAI;
 using OpenAI.Chat;
 
@@ -116,6 +117,66 @@ public sealed class ToolCallTests : IAsyncLifetime
         messages.Add(new ToolChatMessage(call.Id, "sunny"));
         ChatCompletion last = await chat.CompleteChatAsync(messages, new ChatCompletionOptions { MaxOutputTokenCount = 10 });
         Assert.Empty(last.ToolCalls);
+    }
+
+    /// <summary>Models of other families, their special tokens included, by OpenAI's client: a call, its stream, and its result back.</summary>
+    [Theory]
+    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS]")]
+    [InlineData(ToolTemplates.Bare, "{")]
+    [InlineData(ToolTemplates.Sections, "<calls>")]
+    public async Task Client_OfOpenAI_ModelThatWritesCallsItsOwnWay_GetsTheSame(string template, string begin)
+    {
+        await using TestServer server = await TestServer.StartAsync(context: 4096, edit: folder =>
+        {
+            // The token that opens messages in ChatML is Mistral's here.
+            string tokenizer = System.IO.Path.Combine(folder, "tokenizer.json");
+            File.WriteAllText(tokenizer, File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "[TOOL_CALLS]", StringComparison.Ordinal));
+            File.WriteAllText(System.IO.Path.Combine(folder, "chat_template.jinja"), template.Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
+        });
+        ChatClient chat = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) }).GetChatClient("flywheel");
+        var options = new ChatCompletionOptions
+        {
+            Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true), ChatTool.CreateFunctionTool("get_time") },
+            ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"),
+#pragma warning disable OPENAI001
+            Seed = 4,
+#pragma warning restore OPENAI001
+        };
+        List<ChatMessage> messages = [new UserChatMessage("Weather?")];
+        ChatCompletion completion = await chat.CompleteChatAsync(messages, options);
+        ChatToolCall call = Assert.Single(completion.ToolCalls);
+        Assert.Equal((ChatFinishReason.ToolCalls, "get_weather", 0), (completion.FinishReason, call.FunctionName, completion.Content.Count));
+        CheckArguments(call.FunctionName, call.FunctionArguments.ToString());
+        await using FlywheelStore store = await server.OpenStoreAsync();
+        Assert.StartsWith(begin, (await store.RecentGenerationsAsync(1))[0].Payload!.Text, StringComparison.Ordinal);
+
+        var arguments = new StringBuilder();
+        await foreach (StreamingChatCompletionUpdate update in chat.CompleteChatStreamingAsync(messages, options))
+        {
+            Assert.Empty(string.Concat(update.ContentUpdate.Select(part => part.Text)));
+            foreach (StreamingChatToolCallUpdate part in update.ToolCallUpdates) arguments.Append(part.FunctionArgumentsUpdate);
+        }
+        Assert.Equal(call.FunctionArguments.ToString(), arguments.ToString());
+
+        messages.Add(new AssistantChatMessage(completion));
+        messages.Add(new ToolChatMessage(call.Id, "sunny"));
+        Assert.Empty((await chat.CompleteChatAsync(messages, new ChatCompletionOptions { MaxOutputTokenCount = 10 })).ToolCalls);
+    }
+
+    /// <summary>A model without a chat template continues texts, and says that it cannot be talked to.</summary>
+    [Fact]
+    public async Task Model_WithoutChatTemplate_ContinuesTextsOnly()
+    {
+        await using TestServer server = await TestServer.StartAsync(edit: folder =>
+        {
+            string tokenizer = System.IO.Path.Combine(folder, "tokenizer.json");
+            File.WriteAllText(tokenizer, File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
+            File.Delete(System.IO.Path.Combine(folder, "chat_template.jinja"));
+        });
+        Assert.Equal("length", (string)(await server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "The", ["max_tokens"] = 4, ["logit_bias"] = new JsonObject { ["0"] = -100, ["2"] = -100 } }))["choices"]![0]!["finish_reason"]!);
+        (HttpStatusCode status, JsonObject answer) = await server.TryPostAsync(Path, TestServer.Chat().ToJsonString());
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("has no chat template", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
     }
 
     [Fact]

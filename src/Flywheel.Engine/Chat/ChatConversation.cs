@@ -18,18 +18,18 @@ internal static class ChatConversation
     }
 
     /// <summary>What the answer must follow; null for free text.</summary>
-    public static Grammar? Grammar(Conversation conversation, ChatOptions? options)
+    public static Grammar? Grammar(ToolCallForm form, Conversation conversation, ChatOptions? options)
     {
         JsonNode? schema = options?.ResponseFormat is not ChatResponseFormatJson json ? null
             : json.Schema is { } element ? JsonNode.Parse(element.GetRawText())
             : new JsonObject { ["type"] = "object" };
         if (conversation.Tools.Count == 0) return schema is null ? null : Grammars.Grammar.FromJsonSchema(schema);
         bool parallel = options?.AllowMultipleToolCalls ?? true;
-        if (options?.ToolMode is not RequiredChatToolMode required) return Grammars.Grammar.OfTools(conversation.Tools, ToolUse.Auto, parallel, schema);
+        if (options?.ToolMode is not RequiredChatToolMode required) return Grammars.Grammar.OfTools(form, conversation.Tools, ToolUse.Auto, parallel, schema);
         ToolDefinition[] callable = [.. conversation.Tools.Where(tool => required.RequiredFunctionName is null || tool.Name == required.RequiredFunctionName)];
         return callable.Length == 0
             ? throw new FlywheelException($"function '{required.RequiredFunctionName}' is required, and not among the tools")
-            : Grammars.Grammar.OfTools(callable, ToolUse.Required, parallel && required.RequiredFunctionName is null);
+            : Grammars.Grammar.OfTools(form, callable, ToolUse.Required, parallel && required.RequiredFunctionName is null);
     }
 
     private static IEnumerable<Message> Messages(ChatMessage message)

@@ -33,7 +33,7 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
         GenerationRequest request = Request(conversation, options);
         string id = $"chatcmpl-{Guid.CreateVersion7()}";
         GenerationStream stream = engine.Submit(request, cancellationToken);
-        ToolCallReader? reader = withTools ? new() : null;
+        ToolCallReader? reader = withTools ? new(_template.ToolCalls) : null;
         var calls = new List<(string Name, StringBuilder Arguments)>();
         int count = 0;
         await foreach (SampledToken token in stream.Tokens.WithCancellation(cancellationToken).ConfigureAwait(false))
@@ -97,7 +97,7 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
                 PresencePenalty = options?.PresencePenalty ?? sampler.PresencePenalty,
                 FrequencyPenalty = options?.FrequencyPenalty ?? sampler.FrequencyPenalty,
                 Seed = options?.Seed is { } seed ? unchecked((ulong)seed) : drawSeed(),
-                Grammar = ChatConversation.Grammar(conversation, options)?.Source,
+                Grammar = ChatConversation.Grammar(_template.ToolCalls, conversation, options)?.Source,
             },
         };
     }

@@ -49,14 +49,15 @@ public sealed class Grammar
         return new Grammar(gbnf, [.. elements], starts);
     }
 
-    /// <summary>Text, tool calls as <see cref="ToolText"/> writes them, or what a schema wants instead of text.</summary>
+    /// <summary>Text, tool calls as a model writes them, or what a schema wants instead of text.</summary>
+    /// <param name="form">How the model writes calls: its chat template's.</param>
     /// <param name="tools">Functions that may be called; at least one.</param>
     /// <param name="use">Whether text will do.</param>
     /// <param name="parallel">Several calls may stand in one answer.</param>
     /// <param name="content">Schema of an answer without calls; null allows any text.</param>
     /// <exception cref="FlywheelException">A schema that must be kept is malformed or not supported.</exception>
-    public static Grammar OfTools(IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel, JsonNode? content = null) =>
-        Parse(ToolGrammar.Write(tools, use, parallel, content));
+    public static Grammar OfTools(ToolCallForm form, IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel, JsonNode? content = null) =>
+        Parse(ToolGrammar.Write(form, tools, use, parallel, content));
 
     /// <summary>JSON that fits a schema; see <see cref="JsonSchemaGrammar"/> for what of JSON Schema there is.</summary>
     /// <exception cref="FlywheelException">A keyword is malformed or not supported; its path is named.</exception>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Flywheel.Engine.Text;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Grammars;
@@ -156,12 +157,12 @@ internal sealed class GrammarMasks
 }
 
 /// <summary>One request's place in its grammar.</summary>
-internal sealed unsafe class GrammarCursor(GrammarMasks masks, Tokenizer tokenizer)
+internal sealed unsafe class GrammarCursor(GrammarMasks masks, TokenSpelling spelling)
 {
     private GrammarState _state = masks.Start;
 
     /// <summary>Forbids what cannot follow; [V] logits.</summary>
     public void Apply(float* logits, int vocabSize) => masks.Mask(_state).Apply(logits, vocabSize);
 
-    public void Accept(int id) => _state = masks.Advance(_state, tokenizer.Bytes(id));
+    public void Accept(int id) => _state = masks.Advance(_state, spelling.Bytes(id));
 }

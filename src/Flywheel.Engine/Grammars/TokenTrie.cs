@@ -1,4 +1,4 @@
-using Flywheel.Model;
+using Flywheel.Engine.Text;
 
 namespace Flywheel.Engine.Grammars;
 
@@ -11,21 +11,21 @@ internal sealed class TokenTrie
     private readonly byte[] _bytes, _depths;
     private readonly int[] _ends, _firstTokens, _tokens;
 
-    public TokenTrie(Tokenizer tokenizer, int vocabSize)
+    public TokenTrie(TokenSpelling tokens, int vocabSize)
     {
         VocabSize = vocabSize;
-        int[] ids = [.. Enumerable.Range(0, vocabSize).Where(id => !tokenizer.Bytes(id).IsEmpty)]; // special tokens are no text
-        Array.Sort(ids, (a, b) => tokenizer.Bytes(a).SequenceCompareTo(tokenizer.Bytes(b)));
+        int[] ids = [.. Enumerable.Range(0, vocabSize).Where(id => !tokens.Bytes(id).IsEmpty)]; // special tokens are no text
+        Array.Sort(ids, (a, b) => tokens.Bytes(a).SequenceCompareTo(tokens.Bytes(b)));
         var bytes = new List<byte>(3 * ids.Length);
         var depths = new List<byte>(3 * ids.Length);
         var ends = new List<int>(3 * ids.Length);
         var firstTokens = new List<int>(3 * ids.Length);
-        var tokens = new List<int>(ids.Length);
+        var ordered = new List<int>(ids.Length);
         var path = new List<int>(); // nodes of the token before
         ReadOnlySpan<byte> before = [];
         foreach (int id in ids)
         {
-            ReadOnlySpan<byte> token = tokenizer.Bytes(id);
+            ReadOnlySpan<byte> token = tokens.Bytes(id);
             // Beyond a byte's range nobody's tokens go; such a one would simply never be allowed.
             if (token.Length > byte.MaxValue) continue;
             int shared = token.CommonPrefixLength(before);
@@ -36,15 +36,15 @@ internal sealed class TokenTrie
                 bytes.Add(token[depth]);
                 depths.Add((byte)depth);
                 ends.Add(0);
-                firstTokens.Add(tokens.Count);
+                firstTokens.Add(ordered.Count);
             }
-            tokens.Add(id);
+            ordered.Add(id);
             before = token;
             MaxTokenBytes = Math.Max(MaxTokenBytes, token.Length);
         }
         Leave(0);
-        firstTokens.Add(tokens.Count);
-        (_bytes, _depths, _ends, _firstTokens, _tokens) = ([.. bytes], [.. depths], [.. ends], [.. firstTokens], [.. tokens]);
+        firstTokens.Add(ordered.Count);
+        (_bytes, _depths, _ends, _firstTokens, _tokens) = ([.. bytes], [.. depths], [.. ends], [.. firstTokens], [.. ordered]);
 
         void Leave(int shared)
         {

@@ -15,28 +15,41 @@ public enum ToolUse
 }
 
 /// <summary>
-/// Writes the grammar of answers with tool calls: free text in which the opening tag can occur only to begin a call, and
+/// Writes the grammar of answers with tool calls: free text in which what opens a call can occur only to begin one, and
 /// calls whose arguments fit their schemas.
 /// </summary>
 internal static class ToolGrammar
 {
+    /// <param name="form">How the model writes calls.</param>
     /// <param name="tools">Functions that may be called; at least one.</param>
     /// <param name="use">Whether text will do.</param>
     /// <param name="parallel">Several calls may stand in one answer.</param>
     /// <param name="content">What an answer without calls must be; null allows any text.</param>
     /// <exception cref="FlywheelException">A schema that must be kept is malformed or not supported.</exception>
-    public static string Write(IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel, JsonNode? content)
+    public static string Write(ToolCallForm form, IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel, JsonNode? content)
     {
         var schemas = new JsonSchemaGrammar();
-        var calls = new List<string>();
-        foreach (ToolDefinition tool in tools) calls.Add($"{JsonSchemaGrammar.Literal(JsonSchemaGrammar.Compact(JsonValue.Create(tool.Name)))} ws \",\" ws \"\\\"arguments\\\"\" ws \":\" ws {Arguments(schemas, tool, use)}");
+        string Literal(string text) => ToolLiterals.Write(text, form.IsJson);
+        string Call(ToolDefinition tool) => $"{JsonSchemaGrammar.Literal(form.IsJson ? JsonSchemaGrammar.Compact(JsonValue.Create(tool.Name)) : tool.Name)} {Literal(form.Between)} {Arguments(schemas, tool, use)}";
+        string call = $"({string.Join(" | ", tools.Select(Call))}) {Literal(form.After)}";
+        string more = parallel && form.IsParallel ? $"({Literal(form.Separator)} {Literal(form.Before)} call)*" : "";
+        string afterTag = $"{Literal(form.AfterTag)} call {more} {Literal(form.End)}";
         string? answer = content is null ? null : schemas.Add(content);
-        string one = $"\"{ToolText.CallStart}\" ws \"{{\" ws \"\\\"name\\\"\" ws \":\" ws ({string.Join(" | ", calls)}) ws \"}}\" ws \"{ToolText.CallEnd}\"";
-        var text = new StringBuilder($"root ::= {(use == ToolUse.Required ? "calls" : answer is null ? "text0" : $"{answer} | calls")}\n");
-        text.Append($"calls ::= call{(parallel ? " (ws call)*" : "")}\ncall ::= {one}\n");
-        if (use == ToolUse.Auto && answer is null) AppendText(text, ToolText.CallStart, one[(ToolText.CallStart.Length + 2)..] + (parallel ? " (ws call)*" : ""));
+        var text = new StringBuilder($"root ::= {(use == ToolUse.Required ? "calls" : answer is not null ? $"{answer} | calls" : form.Tag.Length > 0 ? "text0" : "bare")}\n");
+        text.Append($"calls ::= {(form.Tag.Length > 0 ? JsonSchemaGrammar.Literal(form.Tag) : "")} {afterTag}\ncall ::= {call}\n");
+        if (use == ToolUse.Auto && answer is null)
+        {
+            if (form.Tag.Length > 0) AppendText(text, form.Tag, afterTag);
+            // Where calls are bare, an answer that begins as they do is one.
+            else text.Append($"bare ::= \"\" | [ \\t\\n\\r] bare | calls | [^ \\t\\n\\r{Opening(form)}] any\nany ::= \"\" | [^\\x00] any\n");
+        }
         return text.Append(schemas.Rules).ToString();
     }
+
+    /// <summary>The first character of a bare call, inside a class.</summary>
+    private static string Opening(ToolCallForm form) => Class(form.Before.TrimStart()[0]);
+
+    private static string Class(char letter) => letter is '[' or ']' or '\\' or '^' or '-' ? $"\\x{(int)letter:X2}" : $"{letter}";
 
     private static string Arguments(JsonSchemaGrammar schemas, ToolDefinition tool, ToolUse use)
     {
@@ -72,7 +85,7 @@ internal static class ToolGrammar
                 int next = Enumerable.Range(0, seen.Length + 1).Last(length => tag.StartsWith(seen[^length..], StringComparison.Ordinal));
                 rules.Append($" | \"{c}\" {(next == tag.Length ? follows : $"text{next}")}");
             }
-            rules.Append($" | [^{string.Concat(letters)}] text0\n");
+            rules.Append($" | [^{string.Concat(letters.Select(Class))}] text0\n");
         }
     }
 }

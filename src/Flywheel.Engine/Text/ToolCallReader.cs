@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Flywheel.Engine.Grammars;
 using Flywheel.Model;
 
 namespace Flywheel.Engine.Text;
@@ -13,17 +14,30 @@ namespace Flywheel.Engine.Text;
 public readonly record struct ToolPiece(string Content, int Call = -1, string? Name = null, string Arguments = "");
 
 /// <summary>
-/// Takes an answer apart while it is written: text, then calls as <see cref="ToolText"/> writes them. Text that may become
-/// a tag is held back, as is white space.
+/// Takes an answer apart while it is written: text, then calls in the model's form. Text that may become the opening of a
+/// call is held back, as is white space.
 /// </summary>
-public sealed partial class ToolCallReader
+public sealed class ToolCallReader
 {
     private enum Part { Content, Head, Arguments, Tail }
 
+    private readonly ToolCallForm _form;
+    private readonly Regex _head, _next, _end;
     private readonly StringBuilder _held = new();
     private Part _part;
     private int _depth;
-    private bool _inString, _escaped;
+    private bool _inString, _escaped, _isText;
+
+    /// <param name="form">How the model writes calls: its chat template's.</param>
+    public ToolCallReader(ToolCallForm form)
+    {
+        _form = form;
+        string Pattern(string literal) => ToolLiterals.Pattern(literal, form.IsJson);
+        string call = $"{(form.IsJson ? """("(?:[^"\\]|\\.)*")""" : "([A-Za-z0-9_-]+)")}{Pattern(form.Between)}(?=\\{{)";
+        _head = new Regex($@"^\s*{Pattern(form.AfterTag)}{call}");
+        _next = new Regex($@"^\s*{Pattern(form.After)}\s*{Pattern(form.Separator)}\s*{Pattern(form.Before)}{call}");
+        _end = new Regex($@"^\s*{Pattern(form.After)}\s*{Pattern(form.End)}");
+    }
 
     /// <summary>Calls that have begun.</summary>
     public int NumCalls { get; private set; }
@@ -32,15 +46,16 @@ public sealed partial class ToolCallReader
     {
         var pieces = new List<ToolPiece>();
         _held.Append(text);
-        while (_part switch { Part.Content => ReadContent(pieces), Part.Head => ReadHead(pieces), Part.Arguments => ReadArguments(pieces), _ => ReadTail() }) { }
+        while (_part switch { Part.Content => ReadContent(pieces), Part.Head => ReadHead(pieces, _head), Part.Arguments => ReadArguments(pieces), _ => ReadTail(pieces) }) { }
         return pieces;
     }
 
     /// <summary>What was held back, at the end of the answer.</summary>
     public IReadOnlyList<ToolPiece> Flush()
     {
-        // An unfinished call's head has no name to show it under; after calls there is no text.
-        string rest = _part == Part.Content && (NumCalls == 0 || _held.ToString().Trim().Length > 0) ? _held.ToString() : "";
+        // An unfinished call's head has no name to show it under, and a bare one may be text; after calls there is no text.
+        bool isText = _part == Part.Content || _part == Part.Head && _form.Tag.Length == 0;
+        string rest = isText && (NumCalls == 0 || _held.ToString().Trim().Length > 0) ? _held.ToString() : "";
         _held.Clear();
         return rest.Length == 0 ? [] : [new ToolPiece(rest)];
     }
@@ -48,20 +63,37 @@ public sealed partial class ToolCallReader
     private bool ReadContent(List<ToolPiece> pieces)
     {
         string held = _held.ToString();
-        int tag = held.IndexOf(ToolText.CallStart, StringComparison.Ordinal);
+        if (_form.Tag.Length == 0) return ReadBare(pieces, held);
+        int tag = held.IndexOf(_form.Tag, StringComparison.Ordinal);
         int ready = tag >= 0 ? tag : held.Length - Beginning(held);
         while (ready > 0 && char.IsWhiteSpace(held[ready - 1])) ready--; // a call may follow, and then it is no text
         if (ready > 0) pieces.Add(new ToolPiece(held[..ready]));
-        _held.Remove(0, tag >= 0 ? tag + ToolText.CallStart.Length : ready);
+        _held.Remove(0, tag >= 0 ? tag + _form.Tag.Length : ready);
         if (tag >= 0) _part = Part.Head;
         return tag >= 0;
     }
 
-    private bool ReadHead(List<ToolPiece> pieces)
+    /// <summary>Bare calls are the whole answer: its first sign tells.</summary>
+    private bool ReadBare(List<ToolPiece> pieces, string held)
     {
-        Match head = Head().Match(_held.ToString());
+        string begun = held.TrimStart();
+        if (begun.Length == 0) return false;
+        if (_isText |= NumCalls == 0 && begun[0] != _form.Before.TrimStart()[0])
+        {
+            pieces.Add(new ToolPiece(held));
+            _held.Clear();
+            return false;
+        }
+        _part = Part.Head;
+        return true;
+    }
+
+    private bool ReadHead(List<ToolPiece> pieces, Regex pattern)
+    {
+        Match head = pattern.Match(_held.ToString());
         if (!head.Success) return false;
-        pieces.Add(new ToolPiece("", NumCalls++, JsonSerializer.Deserialize<string>(head.Groups[1].Value)!));
+        string name = head.Groups[1].Value;
+        pieces.Add(new ToolPiece("", NumCalls++, _form.IsJson ? JsonSerializer.Deserialize<string>(name)! : name));
         _held.Remove(0, head.Length);
         (_part, _depth, _inString, _escaped) = (Part.Arguments, 0, false, false);
         return true;
@@ -90,23 +122,22 @@ public sealed partial class ToolCallReader
         return _part == Part.Tail;
     }
 
-    private bool ReadTail()
+    private bool ReadTail(List<ToolPiece> pieces)
     {
-        int end = _held.ToString().IndexOf(ToolText.CallEnd, StringComparison.Ordinal);
-        if (end < 0) return false;
-        _held.Remove(0, end + ToolText.CallEnd.Length);
+        // Where each call has its own tag, the next one is found as the first was.
+        if (!_form.IsTagged && ReadHead(pieces, _next)) return true;
+        Match end = _end.Match(_held.ToString());
+        if (!end.Success) return false;
+        _held.Remove(0, end.Length);
         _part = Part.Content;
-        return true;
+        return _form.Tag.Length > 0;
     }
 
     /// <summary>Length of the longest end of the text that begins a tag.</summary>
-    private static int Beginning(string text)
+    private int Beginning(string text)
     {
-        int length = Math.Min(text.Length, ToolText.CallStart.Length - 1);
-        while (!text.EndsWith(ToolText.CallStart[..length], StringComparison.Ordinal)) length--;
+        int length = Math.Min(text.Length, _form.Tag.Length - 1);
+        while (!text.EndsWith(_form.Tag[..length], StringComparison.Ordinal)) length--;
         return length;
     }
-
-    [GeneratedRegex("""^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)""")]
-    private static partial Regex Head();
 }

@@ -39,7 +39,8 @@ public sealed class ChatTemplate
     private readonly JinjaTemplate _template;
     private readonly JsonObject _names;
     private readonly string[] _specials;
-    private readonly bool _knowsTools;
+    private readonly Lazy<bool> _showsTools;
+    private readonly Lazy<ToolCallForm> _toolCalls;
 
     /// <summary>ChatML.</summary>
     /// <exception cref="FlywheelException">The tokenizer lacks ChatML's special tokens.</exception>
@@ -59,10 +60,14 @@ public sealed class ChatTemplate
         _template = new JinjaTemplate(jinja);
         _names = names;
         _specials = [.. tokenizer.SpecialTokens.Keys];
-        _knowsTools = jinja.Contains("tools", StringComparison.Ordinal);
+        _showsTools = new(() => jinja.Contains("tools", StringComparison.Ordinal) && ToolCallForm.ShowsTools(conversation => new Rendering(this, conversation, null, lower: false).Text(all: true, open: true)));
+        _toolCalls = new(() => (_showsTools.Value ? ToolCallForm.Detect(conversation => Render(conversation, addGenerationPrompt: false), _specials, (string?)_names["eos_token"] ?? "") : null) ?? ToolCallForm.Hermes);
     }
 
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>How the model writes tool calls; as Hermes and Qwen do, where the template does not show it.</summary>
+    public ToolCallForm ToolCalls => _toolCalls.Value;
 
     /// <summary>
     /// The template of a model folder: chat_template.jinja, or the one in tokenizer_config.json; without either, ChatML where the
@@ -110,7 +115,7 @@ public sealed class ChatTemplate
     /// <exception cref="FlywheelException">The template refuses the conversation, or shows no answer that could be learnt.</exception>
     public (int[] Tokens, byte[] Targets) Document(Conversation conversation, TemplateOptions? options = null)
     {
-        if (!_knowsTools) conversation = ToolText.Lower(conversation);
+        if (!_showsTools.Value) conversation = ToolText.Lower(conversation);
         var rendering = new Rendering(this, conversation, options);
         string whole = rendering.Text(all: true, open: false);
         var tokens = new List<int>();
@@ -171,11 +176,12 @@ public sealed class ChatTemplate
         private readonly List<object?> _messages;
         private readonly object? _tools;
 
-        public Rendering(ChatTemplate template, Conversation conversation, TemplateOptions? options)
+        /// <param name="lower">Write tools as text where the template does not show them.</param>
+        public Rendering(ChatTemplate template, Conversation conversation, TemplateOptions? options, bool lower = true)
         {
             _template = template;
             _options = options ?? new();
-            JsonObject json = (template._knowsTools ? conversation : ToolText.Lower(conversation)).ToJson();
+            JsonObject json = (lower && !template._showsTools.Value ? ToolText.Lower(conversation) : conversation).ToJson();
             _messages = (List<object?>)JinjaJson.Read(json["messages"])!;
             _tools = JinjaJson.Read(json["tools"]);
             var used = new HashSet<char>();
@@ -187,22 +193,42 @@ public sealed class ChatTemplate
             Change(_messages, Protect);
             Change(_tools, Protect);
             if (conversation.Messages.All(message => message.ToolCalls.Count == 0)) return;
-            // OpenAI's arguments are a text of JSON; most templates expect the object, a few the text.
-            List<object?> asText = _messages;
-            JsonArray objects = (JsonArray)json["messages"]!;
-            foreach (JsonObject function in objects.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).Select(call => call?["function"]).OfType<JsonObject>())
-                if (Arguments(function["arguments"]) is { } arguments) function["arguments"] = arguments;
-            _messages = (List<object?>)JinjaJson.Read(objects)!;
-            foreach (object? message in _messages) JoinParts(message);
-            Change(_messages, Protect);
-            try
+            // OpenAI's arguments are a text of JSON; most templates expect the object, a few the text. Mistral's take ids of nine
+            // letters and digits.
+            List<object?> given = _messages;
+            foreach (bool shortIds in new[] { false, true })
             {
-                Text(all: true, open: true);
+                JsonArray asText = (JsonArray)json["messages"]!.DeepClone();
+                if (shortIds) ShortenIds(asText);
+                JsonArray asObjects = (JsonArray)asText.DeepClone();
+                foreach (JsonObject function in Calls(asObjects).Select(call => call["function"]).OfType<JsonObject>())
+                    if (Arguments(function["arguments"]) is { } arguments) function["arguments"] = arguments;
+                foreach (JsonArray messages in new[] { asObjects, asText })
+                {
+                    _messages = (List<object?>)JinjaJson.Read(messages)!;
+                    foreach (object? message in _messages) JoinParts(message);
+                    Change(_messages, Protect);
+                    try
+                    {
+                        Text(all: true, open: true);
+                        return;
+                    }
+                    catch (FlywheelException)
+                    {
+                        _messages = given; // and if no form suits it, this one says why
+                    }
+                }
             }
-            catch (FlywheelException)
-            {
-                _messages = asText;
-            }
+        }
+
+        private static IEnumerable<JsonObject> Calls(JsonArray messages) => messages.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).OfType<JsonObject>();
+
+        private static void ShortenIds(JsonArray messages)
+        {
+            const int Length = 9;
+            foreach ((JsonObject holder, string field) in Calls(messages).Select(call => (call, "id")).Concat(messages.OfType<JsonObject>().Select(message => (message, "tool_call_id"))))
+                if (holder[field] is JsonValue value && value.TryGetValue(out string? id))
+                    holder[field] = string.Concat(id.Where(char.IsAsciiLetterOrDigit)).PadLeft(Length, '0')[^Length..];
         }
 
         private static JsonObject? Arguments(JsonNode? node)

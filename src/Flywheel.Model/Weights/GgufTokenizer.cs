@@ -84,6 +84,7 @@ internal static class GgufTokenizer
 
         int unknown = Array.IndexOf(kinds, (int)Kind.Unknown);
         string? bos = metadata.Integer(Prefix + "bos_token_id") is { } bosId && bosId < tokens.Length && (metadata.Flag(Prefix + "add_bos_token") ?? sentencePiece) ? tokens[bosId] : null;
+        if (bos is not null && !ids.ContainsKey(bos)) throw new FlywheelException($"{metadata.Source}: {Prefix}bos_token_id is {metadata.Integer(Prefix + "bos_token_id")}, whose token '{bos}' is of the kind unused; expected a token that is used");
         string pre = metadata.Text(Prefix + "pre") ?? "default";
         (JsonArray? steps, bool ignoreMerges) = sentencePiece ? (null, false) : GgufPreTokenizer.Named(pre, metadata.Source);
         var json = new JsonObject

@@ -69,7 +69,7 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
     private ToolCallReader? Reader(Choice choice)
     {
         if (!ReadsToolCalls) return null;
-        if (!_readers.TryGetValue(choice, out ToolCallReader? reader)) _readers[choice] = reader = new ToolCallReader();
+        if (!_readers.TryGetValue(choice, out ToolCallReader? reader)) _readers[choice] = reader = new ToolCallReader(Model.Template.ToolCalls);
         return reader;
     }
 

@@ -25,9 +25,9 @@ internal static class Completions
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
-        ToolFields tools = ToolFields.Read(body);
         await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
         {
+            ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
             Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
                 ? RequestBody.Wrong("messages", wrong, "an array of messages")
                 : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter"))) with { Tools = tools.Offered };
@@ -45,7 +45,7 @@ internal static class Completions
         GenerationFields.Refuse(body, "best_of", "expected the same number as 'n', or leave it out", value => JsonNode.DeepEquals(value, body["n"] ?? 1));
         GenerationFields.RefuseUnknown(body, "prompt", "suffix", "echo", "best_of");
         int? topLogprobs = body.Count("logprobs", 0, 5);
-        string? grammar = ToolFields.Read(body).Grammar; // tools are refused above, as unknown
+        string? grammar = ToolFields.Read(body, ToolCallForm.Hermes).Grammar; // tools are refused above, as unknown
 
         await AnswerAsync(http, generator, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
             model =>

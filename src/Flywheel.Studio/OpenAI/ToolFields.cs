@@ -12,7 +12,9 @@ namespace Flywheel.Studio.OpenAI;
 /// <param name="Grammar">What the answer must follow; null for free text.</param>
 internal sealed record ToolFields(IReadOnlyList<ToolDefinition> Offered, string? Grammar)
 {
-    public static ToolFields Read(RequestBody body)
+    /// <param name="body">The request.</param>
+    /// <param name="form">How the model writes calls.</param>
+    public static ToolFields Read(RequestBody body, ToolCallForm form)
     {
         IReadOnlyList<ToolDefinition> tools = ToolDefinition.ListFromJson(body["tools"]);
         bool parallel = body.Flag("parallel_tool_calls") ?? true;
@@ -24,7 +26,7 @@ internal sealed record ToolFields(IReadOnlyList<ToolDefinition> Offered, string?
         if (grammar is not null) throw ApiException.BadField("grammar", "field 'grammar' is given together with 'tools', which have a grammar of their own; leave one out");
         ToolDefinition[] callable = [.. tools.Where(tool => function is null || tool.Name == function)];
         if (schema is not null) Compiled(ResponseFormat.Field, () => Engine.Grammars.Grammar.FromJsonSchema(schema)); // its faults are its own, not those of the tools
-        return new(tools, Compiled("tools", () => Engine.Grammars.Grammar.OfTools(callable, choice == "auto" ? ToolUse.Auto : ToolUse.Required, parallel && function is null, choice == "auto" ? schema : null)));
+        return new(tools, Compiled("tools", () => Engine.Grammars.Grammar.OfTools(form, callable, choice == "auto" ? ToolUse.Auto : ToolUse.Required, parallel && function is null, choice == "auto" ? schema : null)));
     }
 
     private static (string Choice, string? Function) Choice(RequestBody body, IReadOnlyList<ToolDefinition> tools)

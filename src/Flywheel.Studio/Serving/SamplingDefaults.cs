@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Model;
@@ -10,18 +9,8 @@ internal static class SamplingDefaults
 {
     public static SamplerOptions Read(ModelFolder model)
     {
-        string path = Path.Combine(model.Path, "generation_config.json");
-        if (!File.Exists(path)) return new SamplerOptions();
-        JsonNode? json;
-        try
-        {
-            json = JsonNode.Parse(File.ReadAllText(path));
-        }
-        catch (JsonException e)
-        {
-            throw new FlywheelException($"{path}: not valid JSON: {e.Message}", e);
-        }
-        bool greedy = json?["do_sample"] is JsonValue sample && sample.TryGetValue(out bool on) && !on;
+        JsonObject json = model.ReadGenerationConfig();
+        bool greedy = json["do_sample"] is JsonValue sample && sample.TryGetValue(out bool on) && !on;
         return new SamplerOptions
         {
             Temperature = greedy ? 0 : Number("temperature", 1, 0, 2),
@@ -31,11 +20,11 @@ internal static class SamplingDefaults
             RepetitionPenalty = Number("repetition_penalty", 1, 0.01f, 10),
         };
 
-        float Number(string name, float absent, float min, float max) => json?[name] switch
+        float Number(string name, float absent, float min, float max) => json[name] switch
         {
             null => absent,
             JsonValue value when value.TryGetValue(out float number) && number >= min && number <= max => number,
-            var other => throw new FlywheelException($"{path}: field '{name}' is {other.ToJsonString()}, expected a number from {min} to {max}"),
+            var other => throw new FlywheelException($"{Path.Combine(model.Path, "generation_config.json")}: field '{name}' is {other.ToJsonString()}, expected a number from {min} to {max}"),
         };
     }
 }

@@ -19,7 +19,7 @@ internal sealed class ServedModel
         Defaults = defaults;
         Engine = engine;
         HasTemplate = folder.ReadChatTemplate() is not null || folder.Tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart);
-        if (HasTemplate) _ = folder.ChatTemplate; // a malformed one is told now
+        if (HasTemplate) _ = folder.ChatTemplate.ToolCalls; // a malformed one is told now
         _specialTokens = folder.Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
     }
 
