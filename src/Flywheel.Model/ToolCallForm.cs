@@ -59,13 +59,13 @@ public sealed partial record ToolCallForm
     /// <summary>Special tokens that the form is spelt with: in an answer they are text.</summary>
     public IReadOnlyList<string> Specials { get; init; } = [];
 
-    /// <summary>Whether a template tells the model of its tools; some only have the word.</summary>
+    /// <summary>Whether a template tells the model of its tools, or at least of calls; some only have the word.</summary>
     /// <param name="render">Renders a conversation; throws when the template refuses it.</param>
     internal static bool ShowsTools(Func<Conversation, string> render)
     {
         try
         {
-            return render(Probe()).Contains(Name, StringComparison.Ordinal) || render(Probe(Calls(new ToolCall(FirstId, Name, Arguments)))).Contains(Name, StringComparison.Ordinal);
+            return render(Probe()).Contains(Name, StringComparison.Ordinal) || render(Probe(Calls(new ToolCall(FirstId, Name, Arguments)))).Contains(Key, StringComparison.Ordinal);
         }
         catch (FlywheelException)
         {
