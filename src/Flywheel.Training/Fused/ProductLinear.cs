@@ -4,10 +4,7 @@ using static TorchSharp.torch;
 
 namespace Flywheel.Training;
 
-/// <summary>
-/// x W^T, or x W^T + a residual, in fp32 by <see cref="Products"/>. The weight's gradient is added to its <c>grad</c> by
-/// the product itself: autograd would make a matrix for it and then add that.
-/// </summary>
+/// <summary>x W^T, or x W^T + a residual, in fp32 by <see cref="Products"/>.</summary>
 internal sealed class ProductLinear : autograd.SingleTensorFunction<ProductLinear>
 {
     public override string Name => nameof(ProductLinear);
@@ -32,7 +29,8 @@ internal sealed class ProductLinear : autograd.SingleTensorFunction<ProductLinea
         List<Tensor> saved = context.get_saved_variables();
         (Tensor x, Tensor weight, Tensor g) = (saved[0], saved[1], gradient.contiguous());
         Tensor dx = Products.Of(g, weight); // [N, I]
-        if (weight.requires_grad) Products.AddTransposed(Gradients.Of(weight), g, x);
-        return (bool)context.get_data("residual") ? [dx, null!, gradient] : [dx, null!];
+        // A micro-batch's gradient is whole before it is added to another's: ranks add whole ones too, and get the same bits.
+        Tensor dWeight = weight.requires_grad ? Products.OfTransposed(g, x) : null!; // [O, I]
+        return (bool)context.get_data("residual") ? [dx, dWeight, gradient] : [dx, dWeight];
     }
 }

@@ -36,6 +36,15 @@ internal static class Products
         }
     }
 
+    /// <summary>A^T B, with A [K, M].</summary>
+    public static Tensor OfTransposed(Tensor a, Tensor b)
+    {
+        if (s_tile is null) return a.t().mm(b);
+        Tensor c = empty(a.shape[1], b.shape[1]);
+        Multiply(c, MatrixView.Of(a).Transposed, MatrixView.Of(b), a.shape[0], null);
+        return c;
+    }
+
     /// <summary>C += A^T B, with A [K, M].</summary>
     public static void AddTransposed(Tensor c, Tensor a, Tensor b)
     {

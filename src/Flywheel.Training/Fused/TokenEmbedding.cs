@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Flywheel.Training;
 
-/// <summary>Rows of the embedding by token id: [V, C] to [N, C]. Its gradient is added to its grad, token by token.</summary>
+/// <summary>Rows of the embedding by token id: [V, C] to [N, C]. Its gradient is summed in the order of the tokens.</summary>
 internal sealed unsafe class TokenEmbedding : autograd.SingleTensorFunction<TokenEmbedding>
 {
     public override string Name => nameof(TokenEmbedding);
@@ -15,7 +15,7 @@ internal sealed unsafe class TokenEmbedding : autograd.SingleTensorFunction<Toke
     {
         (Tensor table, long[] tokens) = ((Tensor)arguments[0], (long[])arguments[1]);
         context.save_data("tokens", tokens);
-        context.save_for_backward([table]);
+        context.save_data("vocabulary", table.shape[0]);
         int channels = (int)table.shape[1];
         Tensor x = empty(tokens.Length, channels);
         float* source = Rows.Floats(table), output = Rows.Floats(x);
@@ -28,14 +28,13 @@ internal sealed unsafe class TokenEmbedding : autograd.SingleTensorFunction<Toke
     {
         long[] tokens = (long[])context.get_data("tokens");
         int channels = (int)gradient.shape[1];
-        Tensor g = gradient.contiguous(), table = context.get_saved_variables()[0];
-        if (!table.requires_grad) return [null!, null!];
-        float* source = Rows.Floats(g), output = Rows.Floats(Gradients.Of(table));
+        Tensor g = gradient.contiguous(), dTable = zeros((long)context.get_data("vocabulary"), channels);
+        float* source = Rows.Floats(g), output = Rows.Floats(dTable);
         for (int row = 0; row < tokens.Length; row++)
         {
             Span<float> sum = new(output + tokens[row] * channels, channels);
             TensorPrimitives.Add(sum, new ReadOnlySpan<float>(source + (long)row * channels, channels), sum);
         }
-        return [null!, null!];
+        return [dTable, null!];
     }
 }
