@@ -6,8 +6,8 @@ namespace Flywheel.Engine.Weights;
 
 /// <summary>
 /// Packed weights on disk, so that a model is packed once and read afterwards: a head of 4 KiB that says what follows,
-/// with its checksum, then the panels in the order in which they are taken. A file that does not match is made again. It is read and not mapped, because huge pages are for memory
-/// without a file only: decoding with small ones is slower.
+/// with its checksum, then the panels in the order in which they are taken. A file that does not match is made again. It is read and
+/// not mapped, because huge pages are for memory without a file only, and decoding with small ones is slower.
 /// </summary>
 internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20, long maxBytes = 16L << 30)
 {
