@@ -38,7 +38,7 @@ internal static class RankCommand
             world = World.Join();
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             if (world.Rank == 0) StopAtEndOfInput(stop);
-            RankBeat.Start(world.Rank, Console.Out);
+            RankBeat.Start(world.Rank, world.Size, Console.Out);
             TrainingJob training = TrainingJobFile.Load(jobFile);
             if (!pilot) TrainingRun.Run(training, world, progress => new RankMessage(progress).Write(Console.Out), stop.Token);
             else if (TrainingPilot.Run(training, world, stop.Token) is var forecast && world.Rank == 0) new RankMessage(Forecast: forecast).Write(Console.Out);

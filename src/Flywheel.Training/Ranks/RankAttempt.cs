@@ -16,7 +16,7 @@ internal sealed record RankAttempt
 
     public required int ExitCode { get; init; }
 
-    /// <summary>Ranks that were heard.</summary>
+    /// <summary>As the ranks say; 0 when none was heard.</summary>
     public required int NumRanks { get; init; }
 
     public LogLine? LastLine { get; init; }
@@ -72,7 +72,7 @@ internal sealed record RankAttempt
 
         LogLine? last = null;
         TrainingForecast? forecast = null;
-        HashSet<int> ranks = [];
+        int numRanks = 0;
         long lastAt = Stopwatch.GetTimestamp();
         string? error = null;
         while (process.StandardOutput.ReadLine() is { } text)
@@ -81,7 +81,7 @@ internal sealed record RankAttempt
             watch.Hear(message);
             error ??= message.Error;
             forecast ??= message.Forecast;
-            if (message.Beat is { } beat) ranks.Add(beat.Rank);
+            if (message.Beat is { } beat) numRanks = beat.Size;
             if (message.Progress is not { } told) continue;
             if (told.Line is { } line) (last, lastAt) = (line, Stopwatch.GetTimestamp());
             progress(told);
@@ -91,7 +91,7 @@ internal sealed record RankAttempt
         {
             return new RankAttempt
             {
-                ExitCode = process.ExitCode, NumRanks = ranks.Count, LastLine = last, SecondsSinceLastLine = Stopwatch.GetElapsedTime(lastAt).TotalSeconds,
+                ExitCode = process.ExitCode, NumRanks = numRanks, LastLine = last, SecondsSinceLastLine = Stopwatch.GetElapsedTime(lastAt).TotalSeconds,
                 Error = error, Fault = fault, Forecast = forecast, LastErrors = [.. errors],
             };
         }

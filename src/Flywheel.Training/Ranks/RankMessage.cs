@@ -39,14 +39,15 @@ public sealed record RankMessage(TrainingProgress? Progress = null, string? Erro
 /// stopped, or whose machine has gone, says nothing; one that waits for a file system says that it computes nothing.
 /// </summary>
 /// <param name="Rank">Which rank.</param>
+/// <param name="Size">Of how many: those that are never heard are missed, too.</param>
 /// <param name="ProcessorSeconds">Processor time that it has used since it started.</param>
-public sealed record RankBeat(int Rank, double ProcessorSeconds)
+public sealed record RankBeat(int Rank, int Size, double ProcessorSeconds)
 {
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     /// <summary>Beats until the process ends.</summary>
-    public static void Start(int rank, TextWriter output) => new Thread(() =>
+    public static void Start(int rank, int size, TextWriter output) => new Thread(() =>
     {
-        for (; ; Thread.Sleep(Interval)) new RankMessage(Beat: new RankBeat(rank, Environment.CpuUsage.TotalTime.TotalSeconds)).Write(output);
+        for (; ; Thread.Sleep(Interval)) new RankMessage(Beat: new RankBeat(rank, size, Environment.CpuUsage.TotalTime.TotalSeconds)).Write(output);
     }) { IsBackground = true, Name = "heartbeat" }.Start();
 }

@@ -24,6 +24,7 @@ public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time
         long now = time.GetTimestamp();
         if (message.Progress?.Line is not null) _alive = now;
         if (message.Beat is not { } beat) return;
+        for (int rank = 0; rank < beat.Size; rank++) _heard.TryAdd(rank, now);
         _heard[beat.Rank] = now;
         if (_worked.TryGetValue(beat.Rank, out var since) && time.GetElapsedTime(since.At, now) < silence / 2) return;
         if (since.At > 0 && beat.ProcessorSeconds - since.Seconds >= WorkingShare * time.GetElapsedTime(since.At, now).TotalSeconds) _alive = now;

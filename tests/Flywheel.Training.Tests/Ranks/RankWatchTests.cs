@@ -31,6 +31,15 @@ public sealed class RankWatchTests
     }
 
     /// <summary>A disk that hangs: everyone lives, nobody computes; waiting costs a little.</summary>
+    /// <summary>It was stopped before it could say anything, or what it said was lost.</summary>
+    [Fact]
+    public void Fault_OneIsNeverHeard_IsNamed()
+    {
+        string? fault = null;
+        for (int second = 0; fault is null && second < 60; second += 2) fault = After(2, (1, second));
+        Assert.Matches(@"rank 0 has not been heard for 3\d s", fault);
+    }
+
     [Fact]
     public void Fault_NobodyComputes_IsNoticed()
     {
@@ -49,7 +58,7 @@ public sealed class RankWatchTests
         for (int second = 0; second < 3600; second += 100)
         {
             _watch.Hear(new RankMessage(new TrainingProgress(new LogLine { Step = 1, Tokens = 1, Seconds = second }, 9, null)));
-            for (int i = 0; i < 100; i += 2) Assert.Null(After(2, (0, 0.01 * second)));
+            for (int i = 0; i < 100; i += 2) Assert.Null(After(2, (0, 0.01 * second), (1, 0.01 * second)));
         }
     }
 
@@ -74,7 +83,7 @@ public sealed class RankWatchTests
     private string? After(double seconds, params (int Rank, double Worked)[] beats)
     {
         _clock.Now += (long)(seconds * TimeSpan.TicksPerSecond);
-        foreach ((int rank, double worked) in beats) _watch.Hear(new RankMessage(Beat: new RankBeat(rank, worked)));
+        foreach ((int rank, double worked) in beats) _watch.Hear(new RankMessage(Beat: new RankBeat(rank, 2, worked)));
         return _watch.Fault();
     }
 
