@@ -67,7 +67,7 @@ public sealed class ModelCatalog(FlywheelHome home)
             0 when HubReference.IsOne(wanted) => throw new FlywheelException($"'{wanted}' is on a hub; bring it here first: ./flywheel import {wanted}"),
             0 when File.Exists(wanted) => throw new FlywheelException($"{wanted}: is a file; bring it here first: ./flywheel import {wanted}"),
             0 => throw new FlywheelException($"no model or adapter '{wanted}': there is no such folder, and nothing in {home.Models} has that name or hash{Hint(wanted, all)}"),
-            _ => throw new FlywheelException($"'{wanted}' is {found.Length} of those in {home.Models}: {string.Join(", ", found.Select(Describe))}; give {(digits ? "more digits" : "the hash")}"),
+            _ => throw new FlywheelException($"'{wanted}' names {found.Length} of the models in {home.Models}: {string.Join(", ", found.Select(Describe))}; give {(digits ? "more digits" : "the hash")}"),
         };
     }
 

@@ -35,7 +35,7 @@ public sealed class ModelCatalogTests : IDisposable
     public void Find_NothingOrTooMany_SaysWhatThereIs()
     {
         ModelFolder first = Model("small", 1), second = Model("small", 2);
-        foreach (string part in new[] { "2 of those", first.ShortHash, second.ShortHash, "1970-01-03", "give the hash" }) Assert.Contains(part, Refused("small"));
+        foreach (string part in new[] { "names 2 of the models", first.ShortHash, second.ShortHash, "1970-01-03", "give the hash" }) Assert.Contains(part, Refused("small"));
         Assert.Contains("did you mean 'small'?", Refused("smal"));
         Assert.Contains("./flywheel import hf:acme/tiny", Refused("hf:acme/tiny"));
         File.WriteAllText(_folder["x.gguf"], "");
