@@ -27,7 +27,7 @@ internal static class SweepCommand
         var home = new FlywheelHome();
         var sweep = new Sweep(recipe, over, budget);
         var runner = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot };
-        Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} rungs");
+        Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} {(sweep.NumRungs == 1 ? "rung" : "rungs")}");
         string[] first = [.. over.Select(text => text.Split(',')[0]), .. LongRun];
         string folder = SweepFolder.Of(home, sweep);
         (double rate, bool isKept) = Pace.Of(folder, () => runner.Forecast(recipe, first, cancellation).TokensPerSecond);

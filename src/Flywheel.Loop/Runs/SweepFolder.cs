@@ -30,7 +30,7 @@ public static class SweepFolder
 
     private static string Markdown(SweepResult result)
     {
-        var text = new StringBuilder($"# Sweep of {result.Recipe}\n\nSuccessive halving, {result.NumRungs} rungs, {result.Tries.Sum(attempt => attempt.Seconds) / 60:F1} of {result.BudgetMinutes:F1} minutes.\n\n");
+        var text = new StringBuilder($"# Sweep of {result.Recipe}\n\nSuccessive halving, {result.NumRungs} {(result.NumRungs == 1 ? "rung" : "rungs")}, {result.Tries.Sum(attempt => attempt.Seconds) / 60:F1} of {result.BudgetMinutes:F1} minutes.\n\n");
         text.Append($"Best: `{string.Join(' ', result.Winner.Overrides)}`, held-out loss {result.Winner.Loss:F4} nats a token.\n\n| rung | steps | fields | held-out loss | seconds | run |\n|---|---|---|---|---|---|\n");
         foreach (SweepTry attempt in result.Tries.OrderBy(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss ?? double.PositiveInfinity))
             text.Append($"| {attempt.Rung + 1} | {attempt.Steps} | {string.Join(' ', attempt.Overrides)} | {(attempt.Loss is { } loss ? $"{loss:F4}" : $"failed: {attempt.Failure}")} | {attempt.Seconds:F0} | {attempt.Run} |\n");
