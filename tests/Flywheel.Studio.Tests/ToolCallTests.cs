@@ -82,19 +82,24 @@ public sealed class ToolCallTests : IAsyncLifetime
         }
     }
 
+    private static ChatClient Client(TestServer server) =>
+        new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) }).GetChatClient("flywheel");
+
+    /// <summary>Two functions, of which the first must be called.</summary>
+    private static ChatCompletionOptions NamedCall() => new()
+    {
+        Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true), ChatTool.CreateFunctionTool("get_time") },
+        ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"),
+#pragma warning disable OPENAI001
+        Seed = 4,
+#pragma warning restore OPENAI001
+    };
+
     [Fact]
     public async Task Client_OfOpenAI_GetsTheNamedCallPlainAndStreaming()
     {
-        var client = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) });
-        ChatClient chat = client.GetChatClient("flywheel");
-        var options = new ChatCompletionOptions
-        {
-            Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true), ChatTool.CreateFunctionTool("get_time") },
-            ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"),
-#pragma warning disable OPENAI001
-            Seed = 4,
-#pragma warning restore OPENAI001
-        };
+        ChatClient chat = Client(_server);
+        ChatCompletionOptions options = NamedCall();
         List<ChatMessage> messages = [new UserChatMessage("Weather?")];
         ChatCompletion completion = await chat.CompleteChatAsync(messages, options);
         Assert.Equal(ChatFinishReason.ToolCalls, completion.FinishReason);
@@ -133,15 +138,8 @@ public sealed class ToolCallTests : IAsyncLifetime
             File.WriteAllText(tokenizer, File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "[TOOL_CALLS]", StringComparison.Ordinal));
             File.WriteAllText(System.IO.Path.Combine(folder, "chat_template.jinja"), template.Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
         });
-        ChatClient chat = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) }).GetChatClient("flywheel");
-        var options = new ChatCompletionOptions
-        {
-            Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true), ChatTool.CreateFunctionTool("get_time") },
-            ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"),
-#pragma warning disable OPENAI001
-            Seed = 4,
-#pragma warning restore OPENAI001
-        };
+        ChatClient chat = Client(server);
+        ChatCompletionOptions options = NamedCall();
         List<ChatMessage> messages = [new UserChatMessage("Weather?")];
         ChatCompletion completion = await chat.CompleteChatAsync(messages, options);
         ChatToolCall call = Assert.Single(completion.ToolCalls);
