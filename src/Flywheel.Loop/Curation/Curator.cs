@@ -101,10 +101,8 @@ public sealed class Curator
 {
     private readonly List<CuratedExample> rows = [];
     private readonly CurationRules rules;
-    private readonly int minCharacters;
-    private readonly Func<Conversation, bool> fits;
 
-    private Curator(CurationRules rules) => (this.rules, minCharacters, fits) = (rules, rules.MinCharacters, rules.Fits);
+    private Curator(CurationRules rules) => this.rules = rules;
 
     /// <param name="shown">Every choice of each request that feedback is about.</param>
     /// <param name="feedback">All feedback about them, in the order in which it came; of other generations it is left alone.</param>
@@ -185,13 +183,13 @@ public sealed class Curator
         foreach (Verdict verdict in verdicts.Where(verdict => verdict.Kept == true))
         {
             if (verdict.Answer.Prompt is null) Drop(user, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
-            else if (verdict.Text.Length < minCharacters) Drop(user, verdict.Answer, DropReasons.TooShort, verdict.Sources);
+            else if (verdict.Text.Length < rules.MinCharacters) Drop(user, verdict.Answer, DropReasons.TooShort, verdict.Sources);
             else accepted.Add(verdict);
         }
         foreach (Verdict winner in accepted)
         {
             var example = new CuratedExample { Kind = ExampleKind.Supervised, User = user, Prompt = winner.Answer.Prompt, Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources };
-            rows.Add(fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
+            rows.Add(rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
             if (winner.Edited) Pair(user, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
             foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(user, winner, loser);
         }
@@ -218,7 +216,7 @@ public sealed class Curator
             if (verdict.Kept != true) Drop(user, verdict.Answer, DropReasons.NoConversation, row.FeedbackIds);
             return;
         }
-        string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished : row.Preferred.Length < minCharacters ? DropReasons.TooShort : fits(row.Answered) ? null : DropReasons.TooLong;
+        string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished : row.Preferred.Length < rules.MinCharacters ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
         if (rules.Judged) rows.Add(row with { Drop = drop });
         if (rules.Sampled is null) return;
         ServedTokens served = verdict.Answer.Served!;
@@ -240,8 +238,8 @@ public sealed class Curator
         };
         string? drop = loser.Text == winner.Text ? DropReasons.SameText
             : !loser.Answer.Whole ? DropReasons.NotWhole
-            : loser.Text.Length < minCharacters ? DropReasons.TooShort
-            : !fits(pair.Answered) || !fits(pair.Lost) ? DropReasons.TooLong
+            : loser.Text.Length < rules.MinCharacters ? DropReasons.TooShort
+            : !rules.Fits(pair.Answered) || !rules.Fits(pair.Lost) ? DropReasons.TooLong
             : null;
         rows.Add(pair with { Drop = drop });
     }
