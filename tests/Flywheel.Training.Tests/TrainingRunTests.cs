@@ -264,7 +264,7 @@ public sealed class TrainingRunTests : IDisposable
 
     private TrainingJob Job(string run, string objective, int steps = 12) => Job(_folder.Path, run, objective, steps);
 
-    internal static TrainingJob Job(string folder, string run, string objective, int steps = 12)
+    internal static TrainingJob Job(string folder, string run, string objective, int steps = 12, int numDocuments = 30)
     {
         Tokenizer tokenizer = Tokenizer.Train(s_texts, 280);
         bool pairs = objective is "preference" or "kto";
@@ -274,7 +274,7 @@ public sealed class TrainingRunTests : IDisposable
             RunFolder = Path.Combine(folder, run),
             Config = TestModels.Tiny with { VocabSize = tokenizer.VocabSize },
             Tokenizer = tokenizer,
-            TrainData = Skewed(folder, tokenizer, 30, 1, pairs, objective == "kto"),
+            TrainData = Skewed(folder, tokenizer, numDocuments, 1, pairs, objective == "kto"),
             ValidationData = Skewed(folder, tokenizer, 6, 2, pairs, objective == "kto"),
             ModelsFolder = Path.Combine(folder, "models"),
             NumThreads = 2,

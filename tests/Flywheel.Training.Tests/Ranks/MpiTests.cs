@@ -76,6 +76,42 @@ public sealed class MpiTests : IDisposable
         }
     }
 
+    /// <summary>
+    /// Micro-batches that products and the output head cut into several blocks, of whole weights, of adapters, and of pairs.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Ranks.Launchers), MemberType = typeof(Ranks))]
+    public async Task Run_LargeMicroBatchesOnAnyNumberOfRanks_EndsWithTheSameBits(string launcher)
+    {
+        TrainingJob first = Job(_folder.Path, "next-token", "base");
+        ModelFolder wide = TrainingRun.Run(first with { Config = first.Config! with { IntermediateSize = 296 } }).Model!;
+        TrainingJob[] jobs = [.. from objective in new[] { "next-token", "preference", "kto" } from lora in new[] { null, new LoraRecipe { Rank = 4, Alpha = 8 } } select Large(wide, objective, lora)];
+        string[] expected = [.. jobs.Select(job => TrainingRun.Run(job).Hash)];
+        foreach (int ranks in new[] { 2, 4 })
+        {
+            TrainingJob[] shared = [.. jobs.Select(job => job with { RunFolder = $"{job.RunFolder}-{ranks}" })];
+            await Ranks.RunAsync(Child(launcher, ranks, nameof(Run_JobsAsARank), [.. shared.Select(TrainingJobFile.Save)]));
+            Assert.Equal(expected, shared.Select(job => TrainingResult.Read(job.RunFolder)!.Model));
+            Assert.All(jobs.Zip(shared), pair => Assert.Equal(Curve(pair.First.RunFolder), Curve(pair.Second.RunFolder)));
+        }
+    }
+
+    [Fact]
+    public void Run_JobsAsARank()
+    {
+        string[] jobs = ChildFolder().Split('|')[1..];
+        using ICollectives world = World.Join();
+        foreach (string job in jobs) TrainingRun.Run(TrainingJobFile.Load(job), world);
+    }
+
+    /// <summary>Two steps of five micro-batches of up to 1,100 tokens.</summary>
+    private TrainingJob Large(ModelFolder parent, string objective, LoraRecipe? lora)
+    {
+        TrainingJob job = TrainingRunTests.Job(_folder.Path, lora is null ? objective : $"{objective}-lora", objective, steps: 2, numDocuments: 280);
+        Recipe recipe = job.Recipe with { Base = "wide", Data = [new SourceRecipe { Source = "dataset", Path = "." }], Train = job.Recipe.Train with { BatchTokens = 5500, MicroTokens = 1100, Lora = lora } };
+        return job with { Recipe = recipe, Base = parent, Config = null, Tokenizer = null };
+    }
+
     [Fact]
     public async Task Run_GoneOnWithOnOtherNumbersOfRanks_EndsWithTheSameBits()
     {
@@ -131,7 +167,7 @@ public sealed class MpiTests : IDisposable
         Assert.Equal((library, size), (launcher?.Libraries[0], launcher?.Size ?? 0));
     }
 
-    private double?[] Curve(string run) => [.. TrainingLog.Read(_folder[run]).Select(line => line.Loss ?? line.ValidationLoss)];
+    private double?[] Curve(string run) => [.. TrainingLog.Read(Path.Combine(_folder.Path, run)).Select(line => line.Loss ?? line.ValidationLoss)];
 
     private static TrainingJob Job(string folder, string objective, string run) => TrainingRunTests.Job(folder, run, objective);
 
