@@ -103,38 +103,30 @@ internal static class PlanCommand
         Table table = new Table().Title(Markup.Escape($"{path} on this machine")).HideHeaders().AddColumns("", "")
             .AddRow("steps, tokens", $"{forecast.Steps:N0}, {forecast.Tokens:N0}")
             .AddRow("speed", $"{forecast.TokensPerSecond:N0} tokens/s")
-            .AddRow("time", RunsCommand.Duration(forecast.Seconds))
+            .AddRow("time", Amounts.Duration(forecast.Seconds))
             .AddRow("most memory", $"{forecast.MemoryBytes / 1e9:F2} GB of {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9:F1}");
         if (price > 0) table.AddRow("money", $"{forecast.Seconds / 3600 * price:N2}");
         AnsiConsole.Write(table);
-    }
-
-    /// <summary>Three digits and a word.</summary>
-    private static string Rounded(double number)
-    {
-        (double unit, string name) = number switch { >= 1e18 => (1e18, " billion billion"), >= 1e12 => (1e12, " trillion"), >= 1e9 => (1e9, " billion"), >= 1e6 => (1e6, " million"), _ => (1, "") };
-        double value = number / unit;
-        return value.ToString(value >= 100 ? "N0" : value >= 10 ? "N1" : "N2", CultureInfo.InvariantCulture) + name;
     }
 
     private static void Print(PlanRequest request, string hardware, TrainingPlan plan)
     {
         CheckpointPlan checkpoints = plan.Checkpoints;
         ModelConfig shape = plan.Shape;
-        Table table = new Table().Title(Markup.Escape($"{request.Count} x {hardware}, {Rounded(request.FlopsPerSecond * request.Count)} operations a second in training")).HideHeaders().AddColumns("", "")
-            .AddRow("parameters", Rounded(shape.NumParameters))
+        Table table = new Table().Title(Markup.Escape($"{request.Count} x {hardware}, {Amounts.Rounded(request.FlopsPerSecond * request.Count)} operations a second in training")).HideHeaders().AddColumns("", "")
+            .AddRow("parameters", Amounts.Rounded(shape.NumParameters))
             .AddRow("shape", $"hidden {shape.HiddenSize}, intermediate {shape.IntermediateSize}, layers {shape.NumLayers}, heads {shape.NumHeads}, kv_heads {shape.NumKvHeads}, head_dim {shape.HeadDim}, vocab {shape.VocabSize}")
-            .AddRow("tokens", $"{Rounded(plan.Tokens)}, {plan.Tokens / shape.NumParameters:N1} a parameter")
-            .AddRow("operations", Rounded(plan.Flops));
+            .AddRow("tokens", $"{Amounts.Rounded(plan.Tokens)}, {plan.Tokens / shape.NumParameters:N1} a parameter")
+            .AddRow("operations", Amounts.Rounded(plan.Flops));
         if (plan.ExpectedLoss is { } loss) table.AddRow("expected held-out loss", $"{loss:F3} nats a token");
-        table.AddRow("time", RunsCommand.Duration(checkpoints.TotalSeconds));
+        table.AddRow("time", Amounts.Duration(checkpoints.TotalSeconds));
         if (request.PricePerHour > 0) table.AddRow("money for training", $"{plan.Money:N0}");
         if (plan.LabelMoney > 0) table.AddRow("money for labels", $"{plan.LabelMoney:N0}: {plan.NumLabels:N0} labels");
         if (plan.PeopleMoney > 0) table.AddRow("money for people", $"{plan.PeopleMoney:N0}");
         table.AddEmptyRow()
-            .AddRow("checkpoint every", RunsCommand.Duration(checkpoints.IntervalSeconds))
+            .AddRow("checkpoint every", Amounts.Duration(checkpoints.IntervalSeconds))
             .AddRow("expected restarts", $"{checkpoints.Restarts:G3}")
-            .AddRow("work lost to failures", $"{RunsCommand.Duration(checkpoints.LostSeconds)}, {checkpoints.Efficiency:P1} of the time is work that counts")
+            .AddRow("work lost to failures", $"{Amounts.Duration(checkpoints.LostSeconds)}, {checkpoints.Efficiency:P1} of the time is work that counts")
             .AddEmptyRow();
         foreach ((string name, long bytes) in plan.Memory.Parts) table.AddRow($"memory: {name}", $"{bytes / 1e9:F2} GB");
         table.AddRow("memory of one", $"{plan.Memory.Total / 1e9:F2} of {plan.MemoryAvailable / 1e9:F1} GB{(plan.Fits ? "" : ": does not fit")}");

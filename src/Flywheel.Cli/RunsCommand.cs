@@ -47,8 +47,8 @@ internal static class RunsCommand
         ("steps, tokens", run => run.LastStep is { } last ? $"{last.Step:N0}, {last.Tokens:N0}" : "-"),
         ("loss", run => run.LastStep is { } last ? $"{last.Loss:F4}" : "-"),
         ("held-out loss", run => run.ValidationLoss is { } loss ? $"{loss:F4}" : "-"),
-        ("time, forecast", run => $"{Duration(run.Seconds)}, {(run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-")}"),
-        ("memory, forecast", run => $"{Memory(run.Result?.PeakMemoryBytes)}, {Memory(run.Experiment?.Forecast?.MemoryBytes)}"),
+        ("time, forecast", run => $"{Amounts.Duration(run.Seconds)}, {(run.Experiment?.Forecast is { } forecast ? Amounts.Duration(forecast.Seconds) : "-")}"),
+        ("memory, forecast", run => $"{Amounts.Memory(run.Result?.PeakMemoryBytes)}, {Amounts.Memory(run.Experiment?.Forecast?.MemoryBytes)}"),
         ("thread hours", run => $"{run.ThreadHours:F2}"),
         ("seed", run => $"{run.Experiment?.Seed}"),
         ("revision", run => run.Experiment?.Revision ?? "-"),
@@ -81,20 +81,12 @@ internal static class RunsCommand
         Table table = new Table().AddColumns("run", "state", "parameters", "steps", "loss", "held-out", "time", "forecast", "thread hours", "model");
         foreach (RunFolder run in runs)
             table.AddRow(Markup.Escape(run.Name), State(run), run.Experiment is { } experiment ? $"{experiment.NumParameters / 1e6:G3} M" : "-", $"{run.LastStep?.Step ?? 0:N0}",
-                run.LastStep is { } last ? $"{last.Loss:F4}" : "-", run.ValidationLoss is { } loss ? $"{loss:F4}" : "-", Duration(run.Seconds),
-                run.Experiment?.Forecast is { } forecast ? Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F2}", run.Result?.Model[..12] ?? "-");
+                run.LastStep is { } last ? $"{last.Loss:F4}" : "-", run.ValidationLoss is { } loss ? $"{loss:F4}" : "-", Amounts.Duration(run.Seconds),
+                run.Experiment?.Forecast is { } forecast ? Amounts.Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F2}", run.Result?.Model[..12] ?? "-");
         return table;
     }
 
     internal static string AgainstForecast(string outcome, string? forecast) => forecast is null ? outcome : $"{outcome} (forecast: {forecast})";
 
-    internal static string Memory(long? bytes) => bytes is null ? "-" : $"{bytes / 1e9:F2} GB";
-
     private static string State(RunFolder run) => run.Result is null ? "not finished" : "finished";
-
-    internal static string Duration(double seconds)
-    {
-        var time = TimeSpan.FromSeconds(Math.Max(0, seconds));
-        return time.TotalDays >= 2 * 365 ? $"{time.TotalDays / 365:N0} years" : time.TotalDays >= 3 ? $"{time.TotalDays:F1} days" : time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s" : $"{time.TotalSeconds:F0} s";
-    }
 }

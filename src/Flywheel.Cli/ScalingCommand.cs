@@ -38,7 +38,7 @@ internal static class ScalingCommand
             FinishedRun run = quiet.Run(path, overrides, cancellation);
             TrainingResult done = TrainingResult.Read(run.RunFolder)!;
             runs.Add(run);
-            Console.WriteLine($"{runs.Count} of {study.NumRuns}: {run.Result.Manifest.NumParameters / 1e6:G3} M parameters, {done.Tokens / 1e6:G3} M tokens, held-out loss {done.ValidationLoss:F4}, {RunsCommand.Duration(done.Seconds)}");
+            Console.WriteLine($"{runs.Count} of {study.NumRuns}: {run.Result.Manifest.NumParameters / 1e6:G3} M parameters, {done.Tokens / 1e6:G3} M tokens, held-out loss {done.ValidationLoss:F4}, {Amounts.Duration(done.Seconds)}");
         }
         ScalingResult result = study.Fit(runs);
         result.Write(folder);

@@ -42,7 +42,7 @@ internal static class SweepCommand
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("best", Markup.Escape(string.Join(' ', result.Winner.Overrides)))
             .AddRow("held-out loss", $"{result.Winner.Loss:F4}")
-            .AddRow("time", $"{RunsCommand.Duration(result.Tries.Sum(attempt => attempt.Seconds))} of {RunsCommand.Duration(budget * 60)}")
+            .AddRow("time", $"{Amounts.Duration(result.Tries.Sum(attempt => attempt.Seconds))} of {Amounts.Duration(budget * 60)}")
             .AddRow("report", Markup.Escape(Path.Combine(folder, "report.md"))));
         Console.WriteLine($"train it in full: flywheel train {recipe} {string.Join(' ', result.Winner.Overrides.Select(text => $"--set {text}"))}");
     }

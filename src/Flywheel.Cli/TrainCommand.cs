@@ -79,8 +79,8 @@ internal static class TrainCommand
             .AddRow("steps, tokens", $"{result.Steps:N0}, {result.Tokens:N0}")
             .AddRow("loss", $"{result.Loss:F4}")
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
-            .AddRow("time", RunsCommand.AgainstForecast(RunsCommand.Duration(result.Seconds), forecast is null ? null : RunsCommand.Duration(forecast.Seconds)))
-            .AddRow("most memory", RunsCommand.AgainstForecast(RunsCommand.Memory(result.PeakMemoryBytes), forecast is null ? null : RunsCommand.Memory(forecast.MemoryBytes))));
+            .AddRow("time", RunsCommand.AgainstForecast(Amounts.Duration(result.Seconds), forecast is null ? null : Amounts.Duration(forecast.Seconds)))
+            .AddRow("most memory", RunsCommand.AgainstForecast(Amounts.Memory(result.PeakMemoryBytes), forecast is null ? null : Amounts.Memory(forecast.MemoryBytes))));
 
         FinishedRun Start(IReport report) =>
             new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
@@ -92,7 +92,7 @@ internal static class TrainCommand
         string text = string.Create(CultureInfo.InvariantCulture, $"{recipe} step {line.Step}/{progress.NumSteps} loss {line.Loss:F3}");
         if (line.Accuracy is { } accuracy) text += $" accuracy {accuracy:P0}";
         if (validation is { } loss) text += $" validation {loss:F3}";
-        return text + $" {line.TokensPerSecond:N0} tokens/s, {RunsCommand.Duration(progress.Remaining?.TotalSeconds ?? 0)} left";
+        return text + $" {line.TokensPerSecond:N0} tokens/s, {Amounts.Duration(progress.Remaining?.TotalSeconds ?? 0)} left";
     }
 
     private interface IReport

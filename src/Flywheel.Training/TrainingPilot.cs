@@ -12,7 +12,7 @@ namespace Flywheel.Training;
 public sealed class TrainingPilot
 {
     private const int LeastSteps = 3, FewestSteps = 2;
-    private const double PilotSeconds = 8;
+    private const double PilotSeconds = 10;
 
     /// <summary>
     /// What a run comes to hold beyond its beginning: freed pieces of memory that fit no later micro-batch pile up for the first hundred
@@ -60,16 +60,19 @@ public sealed class TrainingPilot
         double warmUp = Seconds(started);
         if (longest.Count != largest.Count) Step(0, longest);
 
-        long tokens = 0, ended = Stopwatch.GetTimestamp();
-        started = ended;
+        List<(long Tokens, double Seconds)> steps = [];
+        started = Stopwatch.GetTimestamp();
         for (int step = 0; step < trainer.Order.NumSteps && !_world.Any(step >= LeastSteps && Seconds(started) >= PilotSeconds || step >= Math.Max(FewestSteps, trainer.Order.NumSteps / 2)); step++)
         {
             List<List<Segment>> micros = trainer.Order.Step(step);
+            long began = Stopwatch.GetTimestamp();
             Step(step, micros);
-            tokens += Trainer.NumInputs(micros);
-            ended = Stopwatch.GetTimestamp();
+            steps.Add((Trainer.NumInputs(micros), Seconds(began)));
         }
-        double rate = tokens / Stopwatch.GetElapsedTime(started, ended).TotalSeconds;
+        // The runtime compiles again what runs often: the first half is slower than all that follows.
+        (List<(long Tokens, double Seconds)> early, List<(long Tokens, double Seconds)> late) = (steps[..(steps.Count / 2)], steps[(steps.Count / 2)..]);
+        double rate = late.Sum(step => step.Tokens) / late.Sum(step => step.Seconds);
+        double slower = warmUp + early.Sum(step => step.Seconds) - (Trainer.NumInputs(largest) + early.Sum(step => step.Tokens)) / rate;
         double forward = Trainer.NumInputs(largest) / Best(() => trainer.Read(largest));
         double stop = Best(() =>
         {
@@ -81,7 +84,7 @@ public sealed class TrainingPilot
             foreach (string name in recipe.Lora is null ? trainer.Model.Config.Tensors().Select(tensor => tensor.Name) : []) _ = trainer.Model.Read(name);
         }
 
-        double seconds = loading + Math.Max(0, warmUp - Trainer.NumInputs(largest) / rate) + work.Tokens / rate + work.ForwardTokens / forward;
+        double seconds = loading + Math.Max(0, slower) + work.Tokens / rate + work.ForwardTokens / forward;
         return new TrainingForecast
         {
             Steps = work.Steps,

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Flywheel.Model;
 
 namespace Flywheel.Loop.Tests;
@@ -10,7 +11,11 @@ internal static class MiniLoop
 {
     private static readonly string[] Things = ["editor", "player", "viewer", "reader", "painter", "clock", "mixer", "browser"];
 
-    public static async Task<FlywheelStore> CreateAsync(string path, int people = 8, int requests = 5)
+    /// <param name="path">Its home.</param>
+    /// <param name="people">Who ask.</param>
+    /// <param name="requests">Of each.</param>
+    /// <param name="acts">What each says of a request's answers; null keeps or edits the first and discards the second.</param>
+    public static async Task<FlywheelStore> CreateAsync(string path, int people = 8, int requests = 5, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts = null)
     {
         var home = new FlywheelHome(path);
         FlywheelStore store = await FlywheelStore.OpenAsync(home, new Given.Clock(Given.Monday));
@@ -18,19 +23,21 @@ internal static class MiniLoop
         await store.RegisterModelAsync(champion);
         await store.ReleaseAsync(champion.Hash, "first");
         for (int person = 0; person < people; person++)
-            for (int request = 0; request < requests; request++) await AskAsync(store, champion.Hash, person, request);
+            for (int request = 0; request < requests; request++) await AskAsync(store, champion.Hash, person, request, acts);
         File.WriteAllLines(Path.Combine(home.Path, "regression.jsonl"), Things.Select(thing => new Conversation([Message.User($"Say what a {thing} is."), Message.Assistant($"A {thing} is a program.")]).ToString()));
         return store;
     }
 
     /// <summary>Everyone likes texts that begin with a verb; the model knows nothing of it.</summary>
-    private static async Task AskAsync(FlywheelStore store, string model, int person, int request)
+    private static async Task AskAsync(FlywheelStore store, string model, int person, int request, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts)
     {
         int n = person * 100 + request;
         string thing = Things[(person + request) % Things.Length];
         string[] texts = [$"Write better with {thing} {n}.", $"The {thing} {n} is a thing that is very very good.", $"{thing} {n}, simply the best of all."];
         for (int choice = 0; choice < texts.Length; choice++)
             await store.RecordAsync(Given.Generation(Id(n, choice), Id(n, 9), $"person {person}", texts[choice], $"Write a tagline.\nName: {thing} {n}", choice, n, model));
+        foreach ((int choice, string metric, JsonNode value) in acts ?? []) await store.AddFeedbackAsync(new(Id(n, choice), metric, value));
+        if (acts is not null) return;
         FeedbackInput act = request % 3 == 0 ? new(Id(n, 0), Metrics.Demonstration, $"Write with {thing} {n}.") : new(Id(n, 0), Metrics.Keep, true);
         await store.AddFeedbackAsync(act);
         await store.AddFeedbackAsync(new(Id(n, 1), Metrics.Discard, true));

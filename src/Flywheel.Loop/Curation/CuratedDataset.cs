@@ -73,11 +73,21 @@ public sealed class CuratedDataset
     public int NumPeople(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.User).Distinct().Count();
 
     /// <summary>One sentence for the person who waits.</summary>
-    public string Summary =>
-        $"learning from {Of(ExampleKind.Supervised, Split.Train).Count()} texts and {Of(ExampleKind.Preference, Split.Train).Count()} preferences{Others} of {NumPeople(Split.Train)} people, "
-        + $"testing on {Of(ExampleKind.Supervised, Split.HeldOut).Count()} and {Of(ExampleKind.Preference, Split.HeldOut).Count()} of {NumPeople(Split.HeldOut)} others.";
+    public string Summary => $"learning from {Counts(Split.Train)} of {NumPeople(Split.Train)} people, testing on {Counts(Split.HeldOut)} of {NumPeople(Split.HeldOut)} others.";
 
-    private string Others => string.Concat(Kinds.Skip(2).Select(kind => $" and {Of(kind, Split.Train).Count()} {kind.ToString().ToLowerInvariant()} answers"));
+    private string Counts(Split split)
+    {
+        string[] counts = [.. Kinds.Select(kind => (Kind: kind, Count: Of(kind, split).Count())).Where(each => each.Count > 0).Select(each => $"{each.Count} {Noun(each.Kind, each.Count)}")];
+        return counts.Length == 0 ? "nothing" : counts.Length == 1 ? counts[0] : $"{string.Join(", ", counts[..^1])} and {counts[^1]}";
+    }
+
+    private static string Noun(ExampleKind kind, int count) => (kind switch
+    {
+        ExampleKind.Supervised => "text",
+        ExampleKind.Preference => "preference",
+        ExampleKind.Judged => "judged answer",
+        _ => "sampled answer",
+    }) + (count == 1 ? "" : "s");
 
     /// <summary>What a turn curated, from the record: rows, sides and reasons; prompts and texts stay in the folder.</summary>
     internal static async Task<CuratedDataset> LoadAsync(FlywheelStore store, TurnRow turn, CancellationToken cancellation)
@@ -128,6 +138,7 @@ public sealed class CuratedDataset
             line["tokens"] = new JsonArray([.. served.Tokens.Select(id => JsonValue.Create(id))]);
             line["logprobs"] = new JsonArray([.. served.LogProbs.Select(value => JsonValue.Create(Math.Min(0, value)))]); // a rounding above 0
             line["reward"] = row.Reward;
+            line["text"] = row.Preferred;
         }
         line["id"] = HashOf(row);
         line["user"] = row.User;

@@ -15,6 +15,9 @@ public sealed record ExamResult
     /// <summary>Log-probability of the preferred minus that of the rejected text, of each held-out pair; above 0 tells them apart.</summary>
     public required IReadOnlyList<double> Margins { get; init; }
 
+    /// <summary>Nats a token on each answer that a held-out person judged.</summary>
+    public IReadOnlyList<double> Judged { get; init; } = [];
+
     /// <summary>Nats a token on each conversation of the frozen set.</summary>
     public required IReadOnlyList<double> Regression { get; init; }
 
@@ -40,8 +43,8 @@ public static class Exam
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32 });
         ChatTemplate template = model.ChatTemplate;
-        List<Conversation> distinct = [.. paper.Texts.Select(item => item.Preferred).Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! })).Concat(paper.Regression).Distinct()];
-        List<Conversation> prompts = [.. paper.Texts.Select(item => item.Prompt).Distinct().Take(gate.SanityPrompts)];
+        List<Conversation> distinct = [.. paper.Texts.Select(item => item.Preferred).Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! })).Concat(paper.Judged.Select(item => item.Preferred)).Concat(paper.Regression).Distinct()];
+        List<Conversation> prompts = [.. paper.Prompts.Take(gate.SanityPrompts)];
         int done = 0, all = distinct.Count + prompts.Count;
         void Step() => progress?.Invoke(Interlocked.Increment(ref done), all);
 
@@ -77,6 +80,7 @@ public static class Exam
             ModelHash = model.Hash,
             Texts = [.. paper.Texts.Select(item => Loss(item.Preferred))],
             Margins = [.. paper.Pairs.Select(pair => scores[pair.Preferred].Sum - scores[pair.Rejected!].Sum)],
+            Judged = [.. paper.Judged.Select(item => Loss(item.Preferred))],
             Regression = [.. paper.Regression.Select(Loss)],
             Answers = answers,
         };

@@ -40,7 +40,7 @@ public static class Gate
     /// <summary>From so many people on, the interval speaks about people; below, about the texts of these people.</summary>
     public const int MinPeople = 6;
 
-    /// <summary>Fewer pairs are told, not judged.</summary>
+    /// <summary>Fewer pairs are told, not judged; so are fewer texts beside judged answers, and fewer of these beside texts.</summary>
     public const int MinPairs = 8;
 
     /// <param name="paper">What both were examined on.</param>
@@ -50,10 +50,11 @@ public static class Gate
     /// <param name="seed">Of the resampling.</param>
     public static GateDecision Decide(ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed)
     {
-        List<RuleResult> results =
-        [
-            Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1, required: true, seed),
-        ];
+        List<RuleResult> results = [];
+        bool byLiking = paper.CanCompareLiking && (paper.Judged.Count >= MinPairs || paper.Texts.Count == 0);
+        if (paper.Texts.Count > 0) results.Add(Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1, required: !byLiking || paper.Texts.Count >= MinPairs, seed));
+        if (paper.CanCompareLiking) results.Add(LikedFromDisliked(paper.Judged, champion.Judged, candidate.Judged, byLiking, seed + 4));
+        if (results.Count == 0) throw new ArgumentException("neither texts nor judged answers are held out", nameof(paper));
         if (paper.Pairs.Count >= PairedBootstrap.MinClusters)
         {
             bool judged = paper.Pairs.Count >= MinPairs;
@@ -83,6 +84,21 @@ public static class Gate
                 ? $"{name}: better by {gain} {unit}"
                 : $"{name}: the gain of {gain} {unit} is not certain, its 95% interval must lie above 0",
         };
+    }
+
+    /// <summary>
+    /// By how much a token of a liked answer is likelier than one of a disliked answer: the difference of two means. The interval is
+    /// that of what each answer adds to it, so that neither what the candidate gives to both kinds alike nor how many there are of
+    /// each moves it.
+    /// </summary>
+    private static RuleResult LikedFromDisliked(IReadOnlyList<HeldOutItem> items, IReadOnlyList<double> champion, IReadOnlyList<double> candidate, bool required, int seed)
+    {
+        double Mean(bool liked, Func<int, double> of) => Enumerable.Range(0, items.Count).Where(i => items[i].Liked == liked).Average(of);
+        double Gain(int i) => champion[i] - candidate[i];
+        double apart = Mean(false, i => champion[i]) - Mean(true, i => champion[i]), likedGain = Mean(true, Gain), dislikedGain = Mean(false, Gain);
+        double share = items.Average(item => item.Liked ? 1.0 : 0);
+        double[] after = [.. items.Select((item, i) => apart + likedGain - dislikedGain + (item.Liked ? (Gain(i) - likedGain) / share : (dislikedGain - Gain(i)) / (1 - share)))];
+        return Better("liked from disliked", "nats a token apart", items, "answers", [.. items.Select(_ => apart)], after, sign: 1, required, seed);
     }
 
     private static double[] Apart(IReadOnlyList<double> margins) => [.. margins.Select(margin => margin > 0 ? 1.0 : 0.0)];

@@ -9,6 +9,9 @@ namespace Flywheel.Loop;
 /// <param name="Rejected">Of a pair: with the text that lost.</param>
 public sealed record HeldOutItem(string User, Conversation Preferred, Conversation? Rejected)
 {
+    /// <summary>Of a judged answer: whether the person liked it.</summary>
+    public bool Liked { get; init; } = true;
+
     /// <summary>The conversation before the answer.</summary>
     public Conversation Prompt => Preferred with { Messages = [.. Preferred.Messages.SkipLast(1)] };
 }
@@ -19,6 +22,17 @@ public sealed record HeldOutItem(string User, Conversation Preferred, Conversati
 /// <param name="Regression">The frozen set.</param>
 public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<HeldOutItem> Pairs, IReadOnlyList<Conversation> Regression)
 {
+    /// <summary>Answers that held-out people liked or did not, each by itself; none where the recipe learns from no such answers.</summary>
+    public IReadOnlyList<HeldOutItem> Judged { get; init; } = [];
+
+    /// <summary>Liked answers, and disliked ones, without which one cannot tell a model that likes the liked from one that likes everything.</summary>
+    public const int MinOfEachKind = 4;
+
+    public bool CanCompareLiking => Judged.Count(item => item.Liked) >= MinOfEachKind && Judged.Count(item => !item.Liked) >= MinOfEachKind;
+
+    /// <summary>Prompts of held-out people, each once.</summary>
+    public IEnumerable<Conversation> Prompts => Texts.Concat(Judged).Select(item => item.Prompt).Distinct();
+
     /// <param name="dataset">Folder that <see cref="CuratedDataset.Write"/> made.</param>
     /// <param name="regression">JSON lines of conversations.</param>
     /// <exception cref="FlywheelException">A file is missing or a line is not a conversation.</exception>
@@ -29,7 +43,25 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
         return new(
             [.. Lines(Path.Combine(dataset, "supervised", "heldout.jsonl")).Select(line => line.Parse(Text))],
             [.. Lines(Path.Combine(dataset, "preference", "heldout.jsonl")).Select(line => line.Parse(Pair))],
-            frozen);
+            frozen)
+        {
+            Judged = [.. Judgements(dataset)],
+        };
+    }
+
+    /// <summary>Of a recipe that learns from sampled answers only, these.</summary>
+    private static IEnumerable<HeldOutItem> Judgements(string dataset)
+    {
+        string judged = Path.Combine(dataset, "judged", "heldout.jsonl"), sampled = Path.Combine(dataset, "sampled", "heldout.jsonl");
+        return File.Exists(judged) ? Lines(judged).Select(line => line.Parse(json => Text(json) with { Liked = Row(json)["label"]!.GetValue<bool>() }))
+            : File.Exists(sampled) ? Lines(sampled).Select(line => line.Parse(Sampled)) : [];
+    }
+
+    private static HeldOutItem Sampled(string json)
+    {
+        JsonObject row = Row(json);
+        Conversation prompt = Conversation.Parse(json);
+        return new(row["user"]!.GetValue<string>(), prompt with { Messages = [.. prompt.Messages, Message.Assistant(row["text"]!.GetValue<string>())] }, null) { Liked = row["reward"]!.GetValue<double>() > 0 };
     }
 
     private static HeldOutItem Text(string json) => new(Row(json)["user"]!.GetValue<string>(), Conversation.Parse(json), null);

@@ -131,15 +131,15 @@ public sealed class RecipeRunner(FlywheelHome home)
     }
 
     private static string Say(TrainingForecast forecast) =>
-        $"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {TimeSpan.FromSeconds(Math.Ceiling(forecast.Seconds)):g} at {forecast.TokensPerSecond:N0} tokens/s, "
-        + $"{forecast.MemoryBytes / 1e9:F2} GB of memory{(forecast.NumRanks > 1 ? $" in each of {forecast.NumRanks} ranks" : "")}";
+        $"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {Amounts.Duration(forecast.Seconds)} at {forecast.TokensPerSecond:N0} tokens/s, "
+        + $"{Amounts.Memory(forecast.MemoryBytes)} of memory{(forecast.NumRanks > 1 ? $" in each of {forecast.NumRanks} ranks" : "")}";
 
     /// <summary>False of a run that would be over before it is known how long it takes.</summary>
     private static bool IsWorthIt(TrainingJob job, ModelConfig config)
     {
         const double fastFlopsPerSecond = 2e11, leastSeconds = 10;
         TrainingWork work = TrainingWork.Of(job);
-        return work.Steps >= 2 && work.Tokens * ModelShape.TrainingFlops(config, Math.Min(config.MaxPositions, job.Recipe.Train.MicroTokens)) >= leastSeconds * fastFlopsPerSecond;
+        return work.Steps >= 2 && (work.Tokens + work.ForwardTokens / 3) * ModelShape.TrainingFlops(config, Math.Min(config.MaxPositions, job.Recipe.Train.MicroTokens)) >= leastSeconds * fastFlopsPerSecond;
     }
 
     /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged into its own base.</summary>

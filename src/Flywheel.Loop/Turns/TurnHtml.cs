@@ -31,8 +31,8 @@ internal static class TurnHtml
         page.Append($"<header>\n<p class=\"eyebrow\">Flywheel · {turn.Started:d MMMM yyyy, HH:mm} UTC</p>\n");
         page.Append($"<h1>Turn {turn.Number} <span class=\"badge {report.Verdict.ToLowerInvariant()}\">{report.Verdict}</span></h1>\n");
         page.Append($"<p class=\"lead\">{Lead(report)}</p>\n<dl class=\"cards\">\n");
-        RuleResult texts = report.Decision.Rules[0];
-        Card(page, "Texts people accepted", $"{texts.Champion:0.00} → {texts.Candidate:0.00}", "nats a token, lower is better");
+        RuleResult first = report.Decision.Rules[0];
+        Card(page, Capital(first.Name), $"{first.Champion:0.00} → {first.Candidate:0.00}", $"{first.Unit}, {(report.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Any() ? "lower" : "higher")} is better");
         if (report.Decision.Rules.FirstOrDefault(rule => rule.Unit == "share" && rule.Passed is null) is { } apart)
             Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", "held-out pairs, higher is better");
         Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people", $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");

@@ -104,17 +104,27 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static void RequireEnough(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
         CurateRecipe needs = recipe.Curate;
-        int train = dataset.Of(ExampleKind.Supervised, Split.Train).Count(), heldOut = dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
+        ExampleKind[] kinds = [.. recipe.Stages.Select(KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
+        int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count(), heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
+        int liked = Judged(reward => reward > 0), disliked = Judged(reward => reward < 0);
         int people = dataset.Rows.Where(row => row.Drop is null).Select(row => row.User).Distinct().Count();
         string waiting = intake.NumOrphans > 0 ? $" ({intake.NumOrphans} more wait for their generation)" : "";
         if (intake.NumOpen == 0)
             throw new FlywheelException($"there is no feedback to learn from{waiting}: keep, edit and discard texts in the Studio, or send POST /feedback, then run the turn again");
         if (last?.State == TurnState.Rejected && intake.NumNew == 0 && last.Recipe == RecipeFile.ToYaml(recipe))
             throw new FlywheelException($"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback and recipe would give the same candidate");
-        if (train >= needs.MinTrain && heldOut >= needs.MinHeldOut && people >= 2) return;
+        bool enough = train >= needs.MinTrain && heldOut >= needs.MinHeldOut && people >= 2, canTest = texts >= needs.MinHeldOut || (liked >= ExamPaper.MinOfEachKind && disliked >= ExamPaper.MinOfEachKind);
+        if (enough && canTest) return;
         string dropped = dataset.Drops.Count == 0 ? "" : $"; dropped: {string.Join(", ", dataset.Drops.Select(drop => $"{drop.Count} {drop.Reason}"))}";
-        throw new FlywheelException($"too little feedback for a turn: {train + heldOut} kept or edited texts of {people} {(people == 1 ? "person" : "people")}: "
-            + $"{train} to learn from (needed: {needs.MinTrain}), {heldOut} of people held out to test on (needed: {needs.MinHeldOut}), people: {people} (needed: 2){waiting}{dropped}");
+        if (enough) throw new FlywheelException($"the people held out liked {liked} and disliked {disliked} answers{(texts > 0 ? $" and kept or edited {texts} texts (needed: {needs.MinHeldOut})" : "")}: a test by judged answers needs {ExamPaper.MinOfEachKind} of each kind{waiting}{dropped}");
+        int thumbs = intake.Feedback.Count(row => row.Metric is Metrics.Rating or Metrics.Discard);
+        string hint = alone.Length == 0 && thumbs > 0 ? $"; {thumbs} {(thumbs == 1 ? "rating or discarded text teaches" : "ratings and discarded texts teach")} by themselves in a stage with objective kto, as in recipes/thumbs.yaml" : "";
+        throw new FlywheelException($"too little feedback for a turn: {train + heldOut} {(alone.Length == 0 ? "kept or edited texts" : "kept, edited or judged answers")} of {people} {(people == 1 ? "person" : "people")}: "
+            + $"{train} to learn from (needed: {needs.MinTrain}), {heldOut} of people held out to test on (needed: {needs.MinHeldOut}), people: {people} (needed: 2){waiting}{dropped}{hint}");
+
+        // A kept answer may be a text, the better one of pairs, and liked: it is one answer.
+        IEnumerable<(string, Guid)> Answers(IEnumerable<ExampleKind> of, Split split) => of.Distinct().SelectMany(kind => dataset.Of(kind, split)).Select(row => (row.User, row.GenerationId)).Distinct();
+        int Judged(Func<double, bool> which) => alone.SelectMany(kind => dataset.Of(kind, Split.HeldOut)).Where(row => which(row.Reward!.Value)).Select(row => row.GenerationId).Distinct().Count();
     }
 
     private async Task TrainAsync(TurnRow turn, TurnRecipe recipe, CancellationToken cancellation)
@@ -162,7 +172,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe, CancellationToken cancellation)
     {
         string file = Path.Combine(FolderOf(turn), $"{who}.json");
-        if (File.Exists(file) && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken && taken.ModelHash == hash) return taken;
+        if (File.Exists(file) && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count) return taken;
         progress.Say($"Examining the {who}.");
         ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, recipe.Seed, (done, of) => progress.Examined(who, done, of), cancellation);
         AtomicFile.WriteText(file, JsonSerializer.Serialize(result, JsonText.Indented));

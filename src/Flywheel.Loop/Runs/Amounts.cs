@@ -1,0 +1,32 @@
+using System.Globalization;
+
+namespace Flywheel.Loop.Runs;
+
+/// <summary>Durations, sizes and sums as people read them.</summary>
+public static class Amounts
+{
+    public static string Duration(double seconds)
+    {
+        var time = TimeSpan.FromSeconds(Math.Clamp(Math.Round(seconds), 0, 1e11));
+        return time.TotalDays >= 2 * 365 ? Text($"{time.TotalDays / 365:N0} years")
+            : time.TotalDays >= 3 ? Text($"{time.TotalDays:F1} days")
+            : time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min"
+            : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s"
+            : seconds is > 0 and < 10 ? Text($"{seconds:F1} s") : $"{time.Seconds} s";
+    }
+
+    public static string Memory(long? bytes) => bytes is null ? "-" : Text($"{bytes / 1e9:F2} GB");
+
+    /// <summary>Whole where cents are nothing, and never nothing where there is something.</summary>
+    public static string Money(double amount) => amount >= 100 ? Text($"{amount:N0}") : amount >= 0.1 || amount == 0 ? Text($"{amount:N2}") : Text($"{amount:G2}");
+
+    /// <summary>Three digits and a word.</summary>
+    public static string Rounded(double number)
+    {
+        (double unit, string name) = number switch { >= 1e18 => (1e18, " billion billion"), >= 1e12 => (1e12, " trillion"), >= 1e9 => (1e9, " billion"), >= 1e6 => (1e6, " million"), _ => (1, "") };
+        double value = number / unit;
+        return value.ToString(value >= 100 ? "N0" : value >= 10 ? "N1" : "N2", CultureInfo.InvariantCulture) + name;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
