@@ -7,6 +7,7 @@
 // Scales: an fp16 a block, [K / 32][P]; of K-quants, for every 256 inputs, d [P] (fp16), of Q4_K and Q5_K dmin [P] (fp16),
 // then for every block scale [P] and minimum [P] (bytes), of Q6_K scales [2 halves][P] (signed bytes).
 // The numbers are those of the file, bit for bit.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Flywheel.Model;
 
@@ -25,8 +26,10 @@ internal static unsafe class PanelLayout
 
     public static bool IsPlain(TensorType type) => !type.IsQuantized();
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool HasSuperBlocks(TensorType type) => type.BlockSize() > Block;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool HasMinimum(TensorType type) => type is TensorType.Q4_K or TensorType.Q5_K;
 
     /// <summary>What the stored number is too large by.</summary>
@@ -52,6 +55,7 @@ internal static unsafe class PanelLayout
     };
 
     /// <summary>Bytes that 32 inputs of one output take, without scales.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int BlockBytes(TensorType type) => type switch
     {
         TensorType.F32 => 128,
@@ -63,6 +67,7 @@ internal static unsafe class PanelLayout
     };
 
     /// <summary>Bytes of the scales of one output.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long ScaleBytes(TensorType type, long blocks) => type switch
     {
         _ when IsPlain(type) => 0,
@@ -173,6 +178,7 @@ internal static unsafe class PanelLayout
 
     public static byte* SuperBlock(TensorType type, byte* scales, int panel, int block) => scales + block / SuperBlocks * ScaleBytes(type, SuperBlocks) * panel;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SmallOffset(TensorType type, int panel) => (type == TensorType.Q6_K ? 2 : 4) * panel;
 
     private static float HalfAt(byte* halves, int index) => (float)((Half*)halves)[index];
