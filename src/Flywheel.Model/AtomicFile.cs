@@ -60,20 +60,12 @@ public static class AtomicFile
     public static string WriteNamedFolder(string parent, Func<string, string> fill)
     {
         parent = Path.GetFullPath(parent);
-        string temporary = TemporaryName(Path.Combine(parent, "folder"));
         string path = parent;
         NameFullDisk(parent, () =>
         {
-            Directory.CreateDirectory(temporary);
-            try
-            {
-                path = Path.Combine(parent, fill(temporary));
-                Publish(temporary, path);
-            }
-            finally
-            {
-                if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-            }
+            using var temporary = new TemporaryFolder(parent);
+            path = Path.Combine(parent, fill(temporary.Path));
+            Publish(temporary.Path, path);
         });
         return path;
     }

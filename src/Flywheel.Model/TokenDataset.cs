@@ -202,7 +202,8 @@ public sealed class TokenDataset : IDisposable
 /// <summary>Writes a tokenised dataset; <see cref="Complete"/> names the folder by its content.</summary>
 public sealed class TokenDatasetWriter : IDisposable
 {
-    private readonly string _parent, _temporary;
+    private readonly string _parent;
+    private readonly TemporaryFolder _temporary;
     private readonly DatasetManifest _template;
     private readonly int _bytesPerToken;
     private readonly FileStream _tokens, _targets;
@@ -218,11 +219,10 @@ public sealed class TokenDatasetWriter : IDisposable
         _parent = parent;
         _template = template;
         _bytesPerToken = template.VocabSize <= 1 << 16 ? 2 : 4;
-        _temporary = System.IO.Path.Combine(parent, $"writing-{Guid.NewGuid():N}.tmp");
-        Directory.CreateDirectory(_temporary);
-        _tokens = new FileStream(System.IO.Path.Combine(_temporary, "tokens.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-        _targets = new FileStream(System.IO.Path.Combine(_temporary, "targets.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-        if (template.LogProbs) _logProbs = new FileStream(System.IO.Path.Combine(_temporary, "logprobs.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        _temporary = new TemporaryFolder(parent);
+        _tokens = new FileStream(System.IO.Path.Combine(_temporary.Path, "tokens.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        _targets = new FileStream(System.IO.Path.Combine(_temporary.Path, "targets.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        if (template.LogProbs) _logProbs = new FileStream(System.IO.Path.Combine(_temporary.Path, "logprobs.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
     }
 
     /// <param name="tokens">At least two ids: the first token is never predicted.</param>
@@ -272,8 +272,8 @@ public sealed class TokenDatasetWriter : IDisposable
         _tokens.Dispose();
         _targets.Dispose();
         _logProbs?.Dispose();
-        if (_template.Labels) File.WriteAllBytes(System.IO.Path.Combine(_temporary, "labels.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_labels)).ToArray());
-        File.WriteAllBytes(System.IO.Path.Combine(_temporary, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
+        if (_template.Labels) File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "labels.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_labels)).ToArray());
+        File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{_template.TokenizerHash} {_template.Pairs} {_bytesPerToken}\n"));
         string[] files = ["documents.bin", "targets.bin", "tokens.bin"];
@@ -281,7 +281,7 @@ public sealed class TokenDatasetWriter : IDisposable
         if (_template.LogProbs) files = [.. files, "logprobs.bin"];
         foreach (string name in files)
         {
-            using FileStream stream = File.OpenRead(System.IO.Path.Combine(_temporary, name));
+            using FileStream stream = File.OpenRead(System.IO.Path.Combine(_temporary.Path, name));
             hash.AppendData(SHA256.HashData(stream));
         }
         DatasetManifest manifest = _template with
@@ -292,9 +292,9 @@ public sealed class TokenDatasetWriter : IDisposable
             NumTargets = _numTargets,
             BytesPerToken = _bytesPerToken,
         };
-        AtomicFile.WriteText(System.IO.Path.Combine(_temporary, "dataset.json"), JsonSerializer.Serialize(manifest, JsonText.Indented));
+        AtomicFile.WriteText(System.IO.Path.Combine(_temporary.Path, "dataset.json"), JsonSerializer.Serialize(manifest, JsonText.Indented));
         string path = System.IO.Path.Combine(_parent, manifest.Hash[..16]);
-        AtomicFile.Publish(_temporary, path);
+        AtomicFile.Publish(_temporary.Path, path);
         return path;
     }
 
@@ -312,6 +312,6 @@ public sealed class TokenDatasetWriter : IDisposable
                 // A full disk refuses the last buffer too; the folder goes anyway.
             }
         }
-        if (Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
+        _temporary.Dispose();
     }
 }
