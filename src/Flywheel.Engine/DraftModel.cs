@@ -119,6 +119,9 @@ internal sealed unsafe class DraftModel : IDisposable
         if (sequence is GenerationSequence { Draft: { } text }) _pages.Free(text);
     }
 
+    /// <summary>Makes a page for later; false when there are enough.</summary>
+    public bool MakeAhead() => _pages.MakeAhead();
+
     public void Dispose() => _pages.Dispose();
 
     private void Clear() => _decoder.NumRows = _decoder.NumSegments = _decoder.NumLogitRows = _decoder.NumStateRows = 0;

@@ -15,6 +15,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>Most prompt tokens in a step: enough to use the matrix kernels well.</summary>
     private const int PrefillRows = 128;
 
+    /// <summary>A prompt of so many tokens is read in a few steps.</summary>
+    private const int ShortPrompt = 4 * PrefillRows;
+
     /// <summary>Texts that are scored want logits of every token; so many fit in a step.</summary>
     private const int LeastLogitRows = 32;
 
@@ -57,7 +60,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _readings = new Reading[logitRows];
         int vocab = weights.Shape.Config.VocabSize;
         _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
-        _budget = new PrefillBudget(PrefillRows, options.MaxBatch + GuessedRows, weights.Shape.Config.MaxPositions);
+        _budget = new PrefillBudget(PrefillRows, options.MaxBatch + GuessedRows);
         _guesses = options.Speculate;
         _draft = draft is null ? null : new DraftModel(arena, draft, kernels, options.KvType, options.MaxBatch, threads, maxPages, _reader);
         DraftPrice = (double?)draft?.BytesPerStep / BytesPerStep;
@@ -86,6 +89,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     /// <summary>Pages of prompts that were taken over instead of computed.</summary>
     public long NumSharedPages => _pages.NumHits;
+
+    /// <summary>Tokens beside those pages that were copied instead of computed.</summary>
+    public long NumCopiedTokens => _pages.NumCopied;
 
     /// <summary>How often a request had to give its pages or its place to another.</summary>
     public long NumPostponed => _scheduler.NumPostponed;
@@ -149,7 +155,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             {
                 _scheduler.Admit();
                 if (_scheduler.Running.Count > 0) RunStep();
-                else _work.WaitOne();
+                else if (!_pages.MakeAhead() && _draft?.MakeAhead() != true) _work.WaitOne();
             }
         }
         catch (Exception defect) // a broken invariant: nobody may be left waiting for it
@@ -263,13 +269,14 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         }
     }
 
-    /// <summary>Prompts whose readers matter as much as any that is being answered.</summary>
-    private int NumWaiting()
+    /// <summary>Prompts whose readers matter as much as any that is being answered; a long one is no reason to hurry for the others' sake.</summary>
+    private double NumWaiting()
     {
-        int urgency = int.MaxValue, waiting = 0;
+        int urgency = int.MaxValue;
+        double waiting = 0;
         foreach (Sequence sequence in _decoding) urgency = Math.Min(urgency, FairOrder.Urgency(sequence));
         foreach (Sequence sequence in _scheduler.Running)
-            if (sequence.IsPrefilling && FairOrder.Urgency(sequence) <= urgency) waiting++;
+            if (sequence.IsPrefilling && FairOrder.Urgency(sequence) <= urgency) waiting += Math.Min(1, ShortPrompt / (double)(sequence.Tokens.Length - sequence.NumCached));
         return waiting;
     }
 

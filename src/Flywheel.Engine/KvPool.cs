@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
 
@@ -5,12 +6,15 @@ namespace Flywheel.Engine;
 
 /// <summary>
 /// Pages of the key/value cache. A page holds 32 tokens of one sequence for all layers: for each layer and head the tiles
-/// of its keys, then those of its values. Pages are made on demand up to a limit and used again.
+/// of its keys, then those of its values. Pages are made up to a limit, a few of them ahead, and used again.
 /// </summary>
 internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPages) : IDisposable
 {
     /// <summary>Pages are made so many bytes at a time, because a step reads a little of every page: small memory pages would cost a TLB miss each.</summary>
     private const long SlabBytes = 32 << 20;
+
+    /// <summary>So many are made ahead, at most: the first touch of memory takes up to milliseconds a page, which streams would wait for.</summary>
+    private const int PagesAhead = 256, BytesAhead = 256 << 20;
 
     private readonly NativeArena _arena = new();
     private readonly Stack<nint> _free = [];
@@ -38,20 +42,33 @@ internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPag
     public float* Rent(out bool isNew)
     {
         isNew = !_free.TryPop(out nint page);
-        if (!isNew) return (float*)page;
-        if (_slabLeft == 0)
-        {
-            _slabLeft = Math.Min(Math.Max(1, SlabBytes / PageBytes), maxPages - _numMade);
-            _slab = _arena.Allocate<byte>(_slabLeft * PageBytes); // zeroed: unwritten tokens are multiplied by weight 0 and must be finite
-        }
-        page = (nint)_slab;
-        _slab += PageBytes;
-        _slabLeft--;
-        _numMade++;
-        return (float*)page;
+        return isNew ? Make() : (float*)page;
+    }
+
+    /// <summary>Makes a page for later; false when there are enough.</summary>
+    public bool MakeAhead()
+    {
+        if (_numMade == maxPages || _free.Count >= PagesAhead || _free.Count * PageBytes >= BytesAhead) return false;
+        _free.Push((nint)Make());
+        return true;
     }
 
     public void Return(float* page) => _free.Push((nint)page);
 
     public void Dispose() => _arena.Dispose();
+
+    private float* Make()
+    {
+        if (_slabLeft == 0)
+        {
+            _slabLeft = Math.Min(Math.Max(1, SlabBytes / PageBytes), maxPages - _numMade);
+            _slab = _arena.Allocate<byte>(_slabLeft * PageBytes, zeroed: false);
+        }
+        byte* page = _slab;
+        NativeMemory.Clear(page, (nuint)PageBytes); // unwritten tokens are multiplied by weight 0 and must be finite
+        _slab += PageBytes;
+        _slabLeft--;
+        _numMade++;
+        return (float*)page;
+    }
 }

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Flywheel.Engine;
 
 /// <summary>
-/// Zeroed memory outside the garbage collector, aligned to cache lines, all freed together. It is cut from slabs of huge
+/// Memory outside the garbage collector, aligned to cache lines, all freed together. It is cut from slabs of huge
 /// pages: a step streams all weights, and small pages cost a TLB miss and a halt of the prefetcher every 4 KiB.
 /// </summary>
 internal sealed unsafe partial class NativeArena : IDisposable
@@ -23,7 +23,9 @@ internal sealed unsafe partial class NativeArena : IDisposable
 
     public long NumBytes { get; private set; }
 
-    public T* Allocate<T>(long count) where T : unmanaged
+    /// <param name="count">Numbers.</param>
+    /// <param name="zeroed">False for whoever clears it piece by piece: the first touch of memory is what takes time.</param>
+    public T* Allocate<T>(long count, bool zeroed = true) where T : unmanaged
     {
         nuint bytes = checked(((nuint)count * (nuint)sizeof(T) + CacheLine - 1) / CacheLine * CacheLine);
         byte* block;
@@ -43,7 +45,7 @@ internal sealed unsafe partial class NativeArena : IDisposable
                 _bytesFree -= bytes;
             }
         }
-        NativeMemory.Clear(block, bytes);
+        if (zeroed) NativeMemory.Clear(block, bytes);
         return (T*)block;
     }
 

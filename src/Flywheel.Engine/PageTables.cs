@@ -21,25 +21,55 @@ internal sealed unsafe class PageTables : IDisposable
     public long MaxPages => _pool.MaxPages;
 
     /// <summary>Pages that were taken over instead of computed.</summary>
-    public long NumHits => _cache.NumHits;
+    public long NumHits { get; private set; }
+
+    /// <summary>Tokens whose keys and values were copied from a page of another text that goes on differently.</summary>
+    public long NumCopied { get; private set; }
 
     /// <summary>Pages that can be had now.</summary>
     public long NumAvailable => _pool.NumAvailable + _cache.NumUnused;
 
+    /// <summary>Makes a page for later; false when there are enough.</summary>
+    public bool MakeAhead() => _cache.MakeAhead();
+
     public float** Of(PagedText text) => (float**)(_tables + (long)text.Slot * _pagesPerSlot);
 
-    /// <summary>Takes over pages that exist; false when another sequence is computing the next one.</summary>
+    /// <summary>Takes over pages that exist, and the beginning of one that goes on differently; false when another sequence is computing the next one.</summary>
     public bool TakeShared(PagedText text)
     {
         while (text.Nodes.Count == text.NumPages && MayShare(text, text.NumCached))
         {
-            if (_cache.Find(Last(text), Tokens(text, text.NumPages)) is not { } node) return true;
+            if (_cache.Find(Last(text), Tokens(text, text.NumPages)) is not { } node) break;
             if (!node.Ready) return false;
+            NumHits++;
             _cache.Use(node);
             text.Nodes.Add(node);
             Of(text)[text.NumPages++] = node.Page;
             text.NumCached += PageNode.NumTokens;
         }
+        return text.Nodes.Count != text.NumPages || text.NumCached % PageNode.NumTokens != 0 || CopyBeginning(text);
+    }
+
+    /// <summary>
+    /// Texts seldom part at the end of a page: what a page of another text begins with is copied instead of computed. False
+    /// when another sequence is computing it.
+    /// </summary>
+    private bool CopyBeginning(PagedText text)
+    {
+        int start = text.NumCached, count = Math.Min(PageNode.NumTokens, text.Tokens.Length - start);
+        for (int i = 0; i < count; i++)
+            if (text.Wants(start + i)) count = i;
+        if (_cache.FindBeginning(Last(text), text.Tokens.Slice(start, count), out int same) is not { } source) return true;
+        if (!source.Ready) return false;
+        _cache.Use(source); // it must not make room for its copy
+        if (NumAvailable > 0)
+        {
+            Extend(text, start);
+            Buffer.MemoryCopy(source.Page, Of(text)[text.NumPages - 1], _pool.PageBytes, _pool.PageBytes);
+            text.NumCached += same;
+            NumCopied += same;
+        }
+        _cache.Release(source);
         return true;
     }
 
@@ -58,7 +88,7 @@ internal sealed unsafe class PageTables : IDisposable
     public void Share(PagedText text)
     {
         int full = text.NumCached / PageNode.NumTokens;
-        for (int page = Math.Min(full, text.Nodes.Count) - 1; page >= 0 && !text.Nodes[page].Ready; page--) text.Nodes[page].Ready = true;
+        for (int page = Math.Min(full, text.Nodes.Count) - 1; page >= 0 && !text.Nodes[page].Ready; page--) _cache.Finish(text.Nodes[page]);
         while (text.Nodes.Count < full)
         {
             int index = text.Nodes.Count;

@@ -34,23 +34,34 @@ internal sealed unsafe class PageNode
 /// </summary>
 internal sealed unsafe class PrefixCache(KvPool pool)
 {
+    /// <summary>Tokens that a page must have in common with a text for its beginning to be copied.</summary>
+    public const int LeastBeginning = 8;
+
     private readonly Dictionary<ulong, PageNode> _nodes = [];
+
+    /// <summary>A page that begins with so many tokens after a parent: the newest that is computed, or else the first that will be.</summary>
+    private readonly Dictionary<ulong, PageNode> _beginnings = [];
     private readonly Stack<PageNode> _spare = new();
     private PageNode? _oldest, _newest;
 
     /// <summary>Pages that are kept and used by nobody.</summary>
     public long NumUnused { get; private set; }
 
-    /// <summary>Pages that were taken over instead of computed.</summary>
-    public long NumHits { get; private set; }
-
     /// <summary>The page of these tokens after a parent, if it is there or on its way.</summary>
     public PageNode? Find(PageNode? parent, ReadOnlySpan<int> tokens) =>
         _nodes.TryGetValue(HashOf(parent, tokens), out PageNode? node) && node.Parent == parent && tokens.SequenceEqual(node.Tokens) ? node : null;
 
+    /// <summary>A page after a parent that begins as these tokens do, if there is one or one is on its way, and how many are the same.</summary>
+    public PageNode? FindBeginning(PageNode? parent, ReadOnlySpan<int> tokens, out int numSame)
+    {
+        numSame = 0;
+        if (tokens.Length < LeastBeginning || !_beginnings.TryGetValue(HashOf(parent, tokens[..LeastBeginning]), out PageNode? node) || node.Parent != parent) return null;
+        numSame = tokens.CommonPrefixLength(node.Tokens);
+        return numSame < LeastBeginning ? null : node;
+    }
+
     public void Use(PageNode node)
     {
-        NumHits++;
         if (node.NumUsers++ == 0) Unlink(node);
     }
 
@@ -63,7 +74,16 @@ internal sealed unsafe class PrefixCache(KvPool pool)
         tokens.CopyTo(node.Tokens);
         (node.Parent, node.Hash, node.NumUsers, node.Ready) = (parent, hash, 1, ready);
         node.Page = page;
+        if (ready) _beginnings[BeginningOf(node)] = node;
+        else _beginnings.TryAdd(BeginningOf(node), node);
         return node;
+    }
+
+    /// <summary>An announced page is computed.</summary>
+    public void Finish(PageNode node)
+    {
+        node.Ready = true;
+        _beginnings[BeginningOf(node)] = node;
     }
 
     /// <summary>Ends one use. Pages of one sequence are released last first, so that a leaf is older than its parent.</summary>
@@ -96,9 +116,19 @@ internal sealed unsafe class PrefixCache(KvPool pool)
         return page;
     }
 
+    /// <summary>Makes a page for later; false when there are enough.</summary>
+    public bool MakeAhead()
+    {
+        if (!pool.MakeAhead()) return false;
+        _spare.Push(new PageNode());
+        return true;
+    }
+
     private void Drop(PageNode node)
     {
         _nodes.Remove(node.Hash);
+        ulong beginning = BeginningOf(node);
+        if (_beginnings.GetValueOrDefault(beginning) == node) _beginnings.Remove(beginning);
         pool.Return(node.Page);
         node.Parent = null;
         _spare.Push(node);
@@ -113,6 +143,8 @@ internal sealed unsafe class PrefixCache(KvPool pool)
         else node.Newer.Older = node.Older;
         node.Older = node.Newer = null;
     }
+
+    private static ulong BeginningOf(PageNode node) => HashOf(node.Parent, node.Tokens.AsSpan(0, LeastBeginning));
 
     /// <summary>FNV-1a over the parent's hash and the tokens; a collision is found by comparing them.</summary>
     private static ulong HashOf(PageNode? parent, ReadOnlySpan<int> tokens)

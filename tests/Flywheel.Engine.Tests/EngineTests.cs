@@ -247,6 +247,28 @@ public class EngineTests
         }
         // 300 equal tokens are 9 pages: all but the first request take them over, in the second round all.
         Assert.True(engine.Loop.NumSharedPages >= 9 * 23, $"{engine.Loop.NumSharedPages} pages were shared");
+        Assert.True(engine.Loop.NumCopiedTokens >= 12 * 12, $"{engine.Loop.NumCopiedTokens} tokens were copied"); // the 12 beyond those pages
+    }
+
+    // Texts that part somewhere in a page, for every type of cache: what the first holds before is copied, bit for bit.
+    [Theory]
+    [InlineData(KvType.Fp32)]
+    [InlineData(KvType.Fp16)]
+    [InlineData(KvType.Int8)]
+    public async Task Prefix_PartsWithinAPage_BeginningIsCopiedWithTheSameResult(KvType kv)
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, Kv = kv }), fresh = TestEngine.Open(options: new EngineOptions { Threads = 1, Kv = kv, CacheBytes = 1, MaxBatch = 1 }, config: TestEngine.Config() with { MaxPositions = 32 });
+        int[] known = [.. Enumerable.Range(0, 32).Select(t => t * 3 % 261)];
+        await engine.Submit(Greedy(known, 1)).Tokens.ToListAsync();
+        long copied = 0;
+        foreach (int same in new[] { 0, 1, 7, 8, 9, 20, 27 })
+        {
+            int[] prompt = [.. known[..same], .. Enumerable.Range(0, 28 - same).Select(t => 200 + same + t)];
+            await engine.Submit(Greedy(prompt, 4)).Tokens.ToListAsync(); // leaves its page, too
+            TestEngine.AssertSame(await fresh.Submit(Greedy(prompt, 4)).Tokens.ToListAsync(), await engine.Submit(Greedy(prompt, 4)).Tokens.ToListAsync());
+            copied += same >= 8 ? same : 0;
+        }
+        Assert.True(engine.Loop.NumCopiedTokens >= copied, $"{engine.Loop.NumCopiedTokens} tokens were copied, expected {copied}");
     }
 
     // Prompts that repeat themselves, sampled cold enough to follow them: guesses come right and change nothing.
