@@ -45,7 +45,7 @@ internal static class TrainBenchCommand
         string[] arguments = [typeof(TrainBenchCommand).Assembly.Location, "bench", "train", "--child", contender, "--steps", $"{steps}", "--threads", $"{threads}"];
         var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, Environment = { ["OMP_WAIT_POLICY"] = "passive" } };
         if (contender.StartsWith(TrainingBenchmark.Plain, StringComparison.Ordinal))
-            foreach (string name in new[] { "OMP_WAIT_POLICY", "LD_PRELOAD", "MALLOC_CONF" }) start.Environment.Remove(name);
+            start.Environment.Remove("OMP_WAIT_POLICY");
         using Process process = Process.Start(start)!;
         using CancellationTokenRegistration stop = cancellation.Register(process.Kill);
         string output = process.StandardOutput.ReadToEnd();

@@ -21,7 +21,8 @@ internal static unsafe class AdamW
     public static void Update(Tensor parameter, Tensor first, Tensor second, int step, double rate, float clip, double decay, (double First, double Second) betas)
     {
         float scale = (float)(rate / (1 - Math.Pow(betas.First, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(betas.Second, step))), keep = (float)(1 - rate * decay);
-        (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(parameter.grad!), (nint)Rows.Floats(first), (nint)Rows.Floats(second));
+        using Tensor gradient = parameter.grad!;
+        (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(gradient), (nint)Rows.Floats(first), (nint)Rows.Floats(second));
         Rows.ForEach(parameter.numel(), 4, (_, start, end) =>
         {
             int n = end - start;

@@ -15,28 +15,24 @@ internal sealed class DecoderModel : IDisposable
     private readonly Dictionary<string, (Tensor Parameter, long FirstRow, long[] Shape)> _byName = new(StringComparer.Ordinal);
     private readonly List<Tensor> _frozen = [];
     private readonly List<LoraPart> _adapters = [];
-    private readonly float _loraScale;
-    private readonly Layer[] _layers;
-    private readonly Tensor _embedding, _finalNorm, _output, _noNorm;
+    private readonly DecoderLayer[] _layers;
+    private readonly Tensor _embedding, _finalNorm, _output;
     private readonly RopeTable _rope;
-
-    private sealed record Layer(Tensor InputNorm, Projection Qkv, Tensor? QNorm, Tensor? KNorm, Projection Output, Tensor PostNorm, Projection GateUp, Projection Down);
-
-    private sealed record Projection(Tensor Weight, Tensor? Bias, IReadOnlyList<LoraPart> Adapters);
+    private readonly bool _half;
 
     /// <param name="config">Shape.</param>
     /// <param name="lora">Train low-rank adapters and freeze all else; null trains every weight.</param>
-    private DecoderModel(ModelConfig config, LoraRecipe? lora = null)
+    /// <param name="half">Multiply matrices in bfloat16.</param>
+    private DecoderModel(ModelConfig config, LoraRecipe? lora, bool half)
     {
-        (Config, _loraScale) = (config, lora?.ToConfig("").Scale ?? 0);
+        (Config, _half) = (config, half);
         _rope = new RopeTable(config);
-        _noNorm = zeros(config.HeadDim).DetachFromDisposeScope();
         var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         _embedding = Add("model.embed_tokens.weight");
         _layers = [.. Enumerable.Range(0, config.NumLayers).Select(layer =>
         {
             string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.", mlp = prefix + "mlp.";
-            return new Layer(
+            return new DecoderLayer(
                 Add(prefix + "input_layernorm.weight"),
                 Project(config.HasQkvBias, attention + "q_proj", attention + "k_proj", attention + "v_proj"),
                 config.HasQkNorm ? Add(attention + "q_norm.weight") : null,
@@ -44,7 +40,8 @@ internal sealed class DecoderModel : IDisposable
                 Project(false, attention + "o_proj"),
                 Add(prefix + "post_attention_layernorm.weight"),
                 Project(false, mlp + "gate_proj", mlp + "up_proj"),
-                Project(false, mlp + "down_proj"));
+                Project(false, mlp + "down_proj"),
+                config.RmsNormEps);
         })];
         _finalNorm = Add("model.norm.weight");
         _output = config.TieEmbeddings ? _embedding : Add("lm_head.weight");
@@ -61,13 +58,13 @@ internal sealed class DecoderModel : IDisposable
                 return new LoraPart(module, Trained(module + ".lora_A.weight", [lora!.Rank, shape[1]]), Trained(module + ".lora_B.weight", [shape[0], lora.Rank]), row);
             })];
             _adapters.AddRange(adapters);
-            return new Projection(weight, bias, adapters);
+            return new Projection(weight, bias, adapters, lora?.ToConfig("").Scale ?? 0, half);
         }
 
         Tensor AddJoint(bool hidden, string[] names)
         {
             long[] shape = [names.Sum(name => shapes[name][0]), .. shapes[names[0]][1..]];
-            Tensor tensor = lora is null ? Trained(names[0], shape, hidden ? [.. names.Select(name => shapes[name][0])] : []) : zeros(shape).DetachFromDisposeScope();
+            Tensor tensor = lora is null ? Trained(names[0], shape, hidden ? [.. names.Select(name => shapes[name][0])] : []) : Arena.Zeros(shape).DetachFromDisposeScope();
             if (lora is not null) _frozen.Add(tensor);
             long row = 0;
             foreach (string name in names)
@@ -80,16 +77,14 @@ internal sealed class DecoderModel : IDisposable
 
         Tensor Trained(string name, long[] shape, long[]? hiddenRows = null)
         {
-            Tensor tensor = zeros(shape, requires_grad: true).DetachFromDisposeScope();
+            Tensor tensor = Arena.Zeros(shape).DetachFromDisposeScope();
+            tensor.requires_grad = true;
             Parameters.Add(new Parameter(name, tensor) { HiddenRows = hiddenRows ?? [] });
             return tensor;
         }
     }
 
     public ModelConfig Config { get; }
-
-    /// <summary>Multiply matrices in bfloat16.</summary>
-    public bool HalfProducts { get; init; }
 
     /// <summary>Compute each layer again on the way back instead of keeping what it made: less memory, a third more work.</summary>
     public bool Recompute { get; init; }
@@ -144,7 +139,7 @@ internal sealed class DecoderModel : IDisposable
     }
 
     private static DecoderModel Create(ModelConfig config, LoraRecipe? lora, TrainRecipe? recipe) =>
-        new(config, lora) { HalfProducts = recipe?.Precision == "bfloat16", Recompute = recipe?.GradientCheckpointing ?? false };
+        new(config, lora, recipe?.Precision == "bfloat16") { Recompute = recipe?.GradientCheckpointing ?? false };
 
     /// <summary>The trained adapters: module, A [r, in] and B [out, r].</summary>
     public IEnumerable<(string Module, float[] A, float[] B)> Adapters() => _adapters.Select(part => (part.Module, Values(part.A).ToArray(), Values(part.B).ToArray()));
@@ -166,77 +161,101 @@ internal sealed class DecoderModel : IDisposable
         values.CopyTo(new Span<float>(Rows.Floats(parameter) + row * width, checked((int)(shape[0] * width))));
     }
 
-    /// <summary>Weighted sum of -log p over the batch's targets, and of their squared log-denominators: a scalar with a gradient.</summary>
+    /// <summary>Adds the gradient of the weighted sum of -log p over the batch's targets and of their squared log-denominators.</summary>
     /// <param name="batch">Packed documents.</param>
     /// <param name="weights">[M].</param>
     /// <param name="zWeight">Of the squared logarithm of each softmax's denominator.</param>
     /// <param name="logProbs">Takes each target's log-probability, [M].</param>
-    public Tensor Loss(Batch batch, float[] weights, float zWeight = 0, float[]? logProbs = null) => Loss(Hidden(batch), batch, weights, zWeight, logProbs);
+    /// <returns>That sum.</returns>
+    public double Learn(Batch batch, float[] weights, float zWeight = 0, float[]? logProbs = null) => Learn(batch, _ => weights, zWeight, logProbs ?? new float[weights.Length]);
 
-    private Tensor Loss(Tensor hidden, Batch batch, float[] weights, float zWeight, float[]? logProbs) =>
-        OutputHead.Loss(hidden, _output, batch.Targets, weights, zWeight, logProbs ?? new float[weights.Length], HalfProducts);
+    /// <summary>
+    /// The same with weights that depend on the log-probabilities of the same pass: the layers run once, the output matrix twice.
+    /// </summary>
+    public double Learn(Batch batch, Func<float[], float[]> weightsOf, float zWeight = 0) => Learn(batch, hidden => weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), zWeight, new float[batch.Targets.Length]);
+
+    private double Learn(Batch batch, Func<Tensor, float[]> weightsOf, float zWeight, float[] logProbs)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        HeadLayout layout = Layout(batch);
+        var inputs = new Tensor[_layers.Length + 1];
+        var kept = new DecoderLayer.Kept?[_layers.Length];
+        inputs[0] = TokenEmbedding.Forward(_embedding, batch.Tokens); // [N, C]
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            DecoderLayer.Kept made = _layers[i].Begin(inputs[i], layout);
+            inputs[i + 1] = _layers[i].End(made);
+            if (Recompute) made.Dispose();
+            else kept[i] = made;
+        }
+
+        (double loss, Tensor gradient, Tensor? dOutput) = LearnHead(inputs[^1], batch, weightsOf, zWeight, logProbs);
+        inputs[^1].Dispose();
+        for (int i = _layers.Length - 1; i >= 0; i--)
+        {
+            _layers[i].Backward(inputs[i], kept[i] ?? _layers[i].Begin(inputs[i], layout), gradient, layout);
+            inputs[i].Dispose();
+        }
+        if (!_embedding.requires_grad) return loss;
+        Tensor dEmbedding = dOutput ?? Arena.Zeros(_embedding.shape);
+        TokenEmbedding.Backward(gradient, batch.Tokens, dEmbedding);
+        Gradient.Add(_embedding, dEmbedding);
+        return loss;
+    }
+
+    /// <returns>The loss, the gradient of <paramref name="x"/>, and of the output matrix where that is the embedding too, whose gradient is not whole yet.</returns>
+    private (double Loss, Tensor Gradient, Tensor? DOutput) LearnHead(Tensor x, Batch batch, Func<Tensor, float[]> weightsOf, float zWeight, float[] logProbs)
+    {
+        using Tensor selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows), hidden = RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps); // [M, C]
+        (double loss, Tensor dHidden, Tensor? dOutput) = OutputHead.Learn(hidden, _output, batch.Targets, weightsOf(hidden), zWeight, logProbs, _half);
+        if (dOutput is not null && !Config.TieEmbeddings)
+        {
+            Gradient.Add(_output, dOutput);
+            dOutput.Dispose();
+            dOutput = null;
+        }
+        using Tensor dSelected = Arena.Zeros(selected.shape);
+        RmsNorm.Backward(selected, _finalNorm, dHidden, dSelected, Config.RmsNormEps);
+        dHidden.Dispose();
+        if (selected.shape[0] == x.shape[0]) return (loss, dSelected.alias(), dOutput);
+        Tensor gradient = Arena.Zeros(x.shape);
+        TokenEmbedding.Backward(dSelected, batch.Rows, gradient);
+        return (loss, gradient, dOutput);
+    }
 
     /// <summary>Log-probability of each target, [M].</summary>
     public float[] LogProbs(Batch batch)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return OutputHead.LogProbs(Hidden(batch), _output, batch.Targets);
-    }
-
-    /// <summary>
-    /// A loss whose weights depend on the log-probabilities of the same pass: the trunk runs once, the output matrix twice.
-    /// </summary>
-    public Tensor Loss(Batch batch, Func<float[], float[]> weightsOf, float zWeight = 0)
-    {
-        Tensor hidden = Hidden(batch);
-        return Loss(hidden, batch, weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), zWeight, null);
+        using Tensor x = Trunk(batch), selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows);
+        return OutputHead.LogProbs(RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps), _output, batch.Targets);
     }
 
     /// <summary>Logits of every input position, [N, V]: for tests.</summary>
     public Tensor Logits(Batch batch)
     {
         using var noGrad = no_grad();
-        Tensor x = RmsNorm.Apply(Trunk(batch), _finalNorm, Config.RmsNormEps);
-        return x.mm(_output.t());
+        using Tensor x = Trunk(batch), hidden = RmsNorm.Forward(x, _finalNorm, Config.RmsNormEps);
+        return hidden.mm(_output.t());
     }
 
-    /// <summary>The normalised last hidden state where a token is predicted, [M, C].</summary>
-    private Tensor Hidden(Batch batch)
-    {
-        Tensor x = Trunk(batch);
-        if (batch.Rows.Length != batch.Tokens.Length) x = x.index_select(0, tensor(batch.Rows));
-        return RmsNorm.Apply(x, _finalNorm, Config.RmsNormEps);
-    }
-
-    /// <summary>[N, C] after the last layer.</summary>
+    /// <summary>[N, C] after the last layer, with nothing kept.</summary>
     private Tensor Trunk(Batch batch)
     {
-        var layout = new HeadLayout(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.HasQkNorm, Config.RmsNormEps, _rope, batch.SegmentLengths);
-        Tensor x = TokenEmbedding.Apply(_embedding, batch.Tokens); // [N, C]
-        bool recompute = Recompute && is_grad_enabled();
-        if (recompute && !x.requires_grad) x.requires_grad_(true); // a frozen embedding: the layers' adapters still learn
-        foreach (Layer layer in _layers)
-            x = recompute ? Recomputed.Apply(x, input => Block(input, layer, layout)) : Block(x, layer, layout);
+        HeadLayout layout = Layout(batch);
+        Tensor x = TokenEmbedding.Forward(_embedding, batch.Tokens);
+        foreach (DecoderLayer layer in _layers)
+        {
+            using DecoderLayer.Kept made = layer.Begin(x, layout);
+            x.Dispose();
+            x = layer.End(made);
+        }
         return x;
     }
 
-    private Tensor Block(Tensor x, Layer layer, HeadLayout layout)
-    {
-        Tensor h = RmsNorm.Apply(x, layer.InputNorm, Config.RmsNormEps);
-        x = Linear(HeadAttention.Apply(Linear(h, layer.Qkv), layer.QNorm ?? _noNorm, layer.KNorm ?? _noNorm, layout), layer.Output, x);
-        h = RmsNorm.Apply(x, layer.PostNorm, Config.RmsNormEps);
-        return Linear(SwiGlu.Apply(Linear(h, layer.GateUp)), layer.Down, x);
-    }
-
-    private Tensor Linear(Tensor x, Projection projection, Tensor? residual = null)
-    {
-        if (projection.Adapters.Count == 0 && !HalfProducts && projection.Bias is null) return ProductLinear.Apply(x, projection.Weight, residual);
-        Tensor y = projection.Adapters.Count > 0 ? LoraLinear.Apply(x, projection.Weight, projection.Adapters, _loraScale, HalfProducts)
-            : HalfProducts ? HalfLinear.Apply(x, projection.Weight) : ProductLinear.Apply(x, projection.Weight);
-        if (projection.Bias is not null) y = y + projection.Bias;
-        return residual is null ? y : y + residual;
-    }
+    private HeadLayout Layout(Batch batch) => new(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.RmsNormEps, _rope, batch.SegmentLengths);
 
     public void Dispose()
     {
@@ -246,6 +265,6 @@ internal sealed class DecoderModel : IDisposable
             parameter.Dispose();
         }
         foreach (Tensor tensor in _frozen) tensor.Dispose();
-        _noNorm.Dispose();
+        Arena.GiveBack();
     }
 }

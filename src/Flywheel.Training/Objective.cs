@@ -92,7 +92,6 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollec
 
     private (double Loss, int Won) Pass(DecoderModel model, Batch batch, Weigh weigh, long numTargets, bool learn)
     {
-        using var scope = TorchSharp.torch.NewDisposeScope();
         (double loss, int won) = (0, 0);
         float zWeight = (float)(recipe.ZLoss / numTargets);
         float[] WeightsOf(float[] logProbs)
@@ -105,10 +104,10 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollec
         {
             // The weights do not depend on the log-probabilities: the output matrix is passed once.
             float[] logProbs = new float[batch.Targets.Length];
-            model.Loss(batch, WeightsOf(logProbs), zWeight, logProbs).backward();
+            model.Learn(batch, WeightsOf(logProbs), zWeight, logProbs);
             WeightsOf(logProbs);
         }
-        else model.Loss(batch, WeightsOf, zWeight).backward();
+        else model.Learn(batch, WeightsOf, zWeight);
         return (loss, won);
     }
 

@@ -19,7 +19,7 @@ internal sealed class Optimizer : IDisposable
     public Optimizer(IEnumerable<Parameter> parameters, TrainRecipe recipe)
     {
         (_parameters, _recipe) = ([.. parameters], recipe);
-        _states = [.. _parameters.Select(parameter => Names(parameter).ToDictionary(name => name, _ => zeros_like(parameter.Tensor, requires_grad: false).DetachFromDisposeScope()))];
+        _states = [.. _parameters.Select(parameter => Names(parameter).ToDictionary(name => name, _ => Arena.Zeros(parameter.Tensor.shape).DetachFromDisposeScope()))];
     }
 
     /// <summary>What a checkpoint keeps: all that updates carry from step to step, in a fixed order.</summary>

@@ -1,4 +1,5 @@
-using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Flywheel.Model;
 
 namespace Flywheel.Training;
@@ -24,21 +25,25 @@ internal sealed class RopeTable
         }
     }
 
-    /// <summary>(a, b) to (a cos - b sin, b cos + a sin) with a and b the halves of a head; sign -1 turns back.</summary>
-    public void Turn(ReadOnlySpan<float> x, int position, float sign, Span<float> y)
+    /// <summary>(a, b) to (a cos - b sin, b cos + a sin) times <paramref name="scale"/>, with a and b the halves of a head; sign -1 turns back.</summary>
+    public void Turn(ReadOnlySpan<float> x, int position, float sign, float scale, Span<float> y)
     {
         ReadOnlySpan<float> cos = _cos.AsSpan(position * _half, _half), sin = _sin.AsSpan(position * _half, _half);
+        ReadOnlySpan<float> x1 = x[.._half], x2 = x.Slice(_half, _half);
+        Span<float> y1 = y[.._half], y2 = y.Slice(_half, _half);
+        ref float a0 = ref MemoryMarshal.GetReference(x1), b0 = ref MemoryMarshal.GetReference(x2), c0 = ref MemoryMarshal.GetReference(cos), s0 = ref MemoryMarshal.GetReference(sin);
         int i = 0;
-        for (; i <= _half - Vector<float>.Count; i += Vector<float>.Count)
+        for (; i <= _half - Vector256<float>.Count; i += Vector256<float>.Count)
         {
-            Vector<float> a = new(x[i..]), b = new(x[(_half + i)..]), c = new(cos[i..]), s = new Vector<float>(sin[i..]) * sign;
-            (a * c - b * s).CopyTo(y[i..]);
-            (b * c + a * s).CopyTo(y[(_half + i)..]);
+            Vector256<float> a = Vector256.LoadUnsafe(ref a0, (nuint)i), b = Vector256.LoadUnsafe(ref b0, (nuint)i);
+            Vector256<float> c = Vector256.LoadUnsafe(ref c0, (nuint)i) * scale, s = Vector256.LoadUnsafe(ref s0, (nuint)i) * (sign * scale);
+            (a * c - b * s).StoreUnsafe(ref MemoryMarshal.GetReference(y1), (nuint)i);
+            (b * c + a * s).StoreUnsafe(ref MemoryMarshal.GetReference(y2), (nuint)i);
         }
         for (; i < _half; i++)
         {
-            (float a, float b, float c, float s) = (x[i], x[_half + i], cos[i], sin[i] * sign);
-            (y[i], y[_half + i]) = (a * c - b * s, b * c + a * s);
+            (float a, float b, float c, float s) = (x1[i], x2[i], cos[i] * scale, sin[i] * (sign * scale));
+            (y1[i], y2[i]) = (a * c - b * s, b * c + a * s);
         }
     }
 }

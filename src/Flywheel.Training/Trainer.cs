@@ -28,6 +28,7 @@ internal sealed class Trainer : IDisposable
         _judge = validation is null ? null : Learn(validation);
         Gradients = new GradientExchange(Model.Parameters, world);
         Optimizer = new Optimizer(Gradients.Owned, Recipe);
+        ProcessMemory.Release(); // the arrays that weights came through
 
         Objective Learn(TokenDataset data) => new(Recipe, Objective.NeedsReference(Recipe) ? reference(Model, data) : null, world);
     }

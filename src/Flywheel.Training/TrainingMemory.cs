@@ -31,10 +31,10 @@ public sealed record TrainingMemory
     /// <summary>The copy of this rank's share from which a checkpoint is written.</summary>
     public required long Checkpoint { get; init; }
 
-    /// <summary>What the forward and the backward pass of a micro-batch make: libtorch frees it when both are done.</summary>
+    /// <summary>What the forward and the backward pass of a micro-batch make (<see cref="Arena"/>).</summary>
     public required long Activations { get; init; }
 
-    /// <summary>Arrays through which weights are read at the start and written at the end.</summary>
+    /// <summary>Arrays through which weights are read at the start and written at the end, as far as they are more than activations, which are not held then.</summary>
     public required long Loading { get; init; }
 
     public long Runtime => RuntimeBytes;
@@ -67,6 +67,7 @@ public sealed record TrainingMemory
             matrices = shapes.Where(tensor => tensor.Key.EndsWith("_proj.weight", StringComparison.Ordinal)).Sum(tensor => tensor.Value[0] * tensor.Value[1]);
         int numMicros = (recipe.BatchTokens + recipe.MicroTokens - 1) / recipe.MicroTokens;
         long state = float32 * (matrices + 2 * (trained - matrices) + (recipe.AverageDecay > 0 ? trained : 0));
+        long activations = number * ActivationFloats(config, recipe);
         return new TrainingMemory
         {
             Weights = number * config.NumParameters,
@@ -74,24 +75,26 @@ public sealed record TrainingMemory
                 + number * trained / numRanks * Enumerable.Range(1, numRanks - 1).Sum(rank => MicroTree.Nodes(numMicros, rank, numRanks).Count),
             Optimizer = (state + (half ? float32 * trained : 0)) / numRanks,
             Checkpoint = half ? 0 : (float32 * trained + state) / numRanks,
-            Activations = number * ActivationFloats(config, recipe),
-            Loading = half ? 0 : Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes),
+            Activations = activations,
+            Loading = half ? 0 : Math.Max(0, Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes) - activations),
         };
     }
 
+    /// <summary>What <see cref="DecoderModel.Learn(Batch, float[], float, float[])"/> holds at its fullest, every token predicted.</summary>
     private static long ActivationFloats(ModelConfig config, TrainRecipe recipe)
     {
-        const int headRows = 512; // OutputHead's chunk
-        long n = recipe.MicroTokens, c = config.HiddenSize, f = config.IntermediateSize, v = config.VocabSize;
+        long n = recipe.MicroTokens, c = config.HiddenSize, f = config.IntermediateSize, layers = config.NumLayers;
         long heads = (long)config.NumHeads * config.HeadDim, qkv = (config.NumHeads + 2L * config.NumKvHeads) * config.HeadDim;
-        // Forward: two normalised inputs, two sums and what is added to them; the projection and its heads, repeated for their
-        // groups; what attention gives; gate, up and their product. Backward: the gradients of all of these but the sums' and
-        // attention's, which libtorch frees on its way.
-        long forward = n * (6 * c + qkv + 4 * heads + 3 * f), back = n * (2 * c + qkv + 3 * heads + 2 * f);
-        long kept = recipe.GradientCheckpointing ? config.NumLayers * n * c + forward + back : config.NumLayers * (forward + back);
-        // The logits of a chunk, and the output matrix's and the embedding's gradients on their way.
-        long head = Math.Min(n, headRows) * v + (recipe.Lora is null ? 2 * v * c : 0) + 3 * n * c;
-        return kept + head;
+        bool learnsWeights = recipe.Lora is null;
+        long layer = n * (qkv + config.NumHeads + heads + c + 2 * f), inputs = (layers + 1) * n * c; // DecoderLayer.Kept
+        long kept = inputs + (recipe.GradientCheckpointing ? 1 : layers) * layer;
+        long dTable = learnsWeights ? config.VocabSize * c : 0;
+        // The output matrix's gradient and a chunk of logits beside the normalised rows and their gradient, once the layers are through;
+        long head = dTable + Math.Min(n, OutputHead.ChunkRows) * config.VocabSize + 2 * n * c - (recipe.GradientCheckpointing ? layer : 0);
+        // or the way back through a layer: the branch and its matrix's gradient, or the joint input's; a tied matrix's gradient waits for the embedding's.
+        long back = (config.TieEmbeddings ? dTable : 0) + Math.Max(n * f + (learnsWeights ? c * f : 0), n * c + (learnsWeights ? c * Math.Max(2 * f, qkv) : 0));
+        long half = recipe.Precision == "bfloat16" ? (n * c + 2 * f * c + 6 * n * f) / 2 : 0; // factors and product of the largest
+        return kept + Math.Max(head, back) + half;
     }
 
     /// <param name="name">Of the recipe.</param>

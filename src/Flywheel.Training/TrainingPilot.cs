@@ -14,12 +14,6 @@ public sealed class TrainingPilot
     private const int LeastSteps = 3, FewestSteps = 2;
     private const double PilotSeconds = 10;
 
-    /// <summary>
-    /// What a run comes to hold beyond its beginning: freed pieces of memory that fit no later micro-batch pile up for the first hundred
-    /// steps or so. Measured: docs/experiments.md.
-    /// </summary>
-    private const double Fragmentation = 0.1;
-
     private readonly TrainingJob _job;
     private readonly ICollectives _world;
     private readonly CancellationToken _cancellation;
@@ -79,6 +73,7 @@ public sealed class TrainingPilot
             checkpoint.Copy();
             if (_world.Rank == 0) TrainingLog.Draw(Sketch(), _job.Recipe.Name);
         });
+        Arena.GiveBack(); // as a run does before its model's way out
         if (_world.Rank == 0)
         {
             foreach (string name in recipe.Lora is null ? trainer.Model.Config.Tensors().Select(tensor => tensor.Name) : []) _ = trainer.Model.Read(name);
@@ -91,7 +86,7 @@ public sealed class TrainingPilot
             Tokens = work.Tokens,
             TokensPerSecond = rate,
             Seconds = seconds + stop * (1 + Math.Floor(seconds / recipe.CheckpointSeconds)),
-            MemoryBytes = program + (long)((1 + Fragmentation) * (_world.Map(_world.Size, _ => ProcessMemory.Peak).Max() - program)),
+            MemoryBytes = Math.Max(program, _world.Map(_world.Size, _ => ProcessMemory.Peak).Max()), // a small run may hold less than reading its data did
             ProgramBytes = program,
             NumRanks = _world.Size,
         };

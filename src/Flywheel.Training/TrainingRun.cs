@@ -202,6 +202,7 @@ public sealed class TrainingRun
         double seconds = Elapsed();
         checkpoint.Wait();
         log?.Sync();
+        Arena.GiveBack(); // so that the arrays that weights leave through take no more than a step did
         TrainedModel? made = log is null ? null : Make(trainer.Model, last!, final);
         long memory = _world.Map(_world.Size, _ => ProcessMemory.Peak).Max();
         if (made is not null) Finish(made, last! with { Seconds = seconds }, final, memory);

@@ -17,7 +17,12 @@ public sealed class FusedTests
     [InlineData(3, 7)]
     [InlineData(700, 96)]
     public void RmsNorm_EqualsComposite(int rows, int channels) => Compare(
-        tensors => RmsNorm.Apply(tensors[0], tensors[1], 1e-6f),
+        (x, tensors) => (RmsNorm.Forward(x, tensors[1], 1e-6f), g =>
+        {
+            Tensor dx = ones_like(x); // what is there already is added to
+            RmsNorm.Backward(x, tensors[1], g.clone(), dx, 1e-6f);
+            return dx - 1;
+        }),
         tensors => tensors[0] * (tensors[0].pow(2).mean([-1], true) + 1e-6).rsqrt() * tensors[1],
         randn(rows, channels), randn(channels));
 
@@ -25,7 +30,17 @@ public sealed class FusedTests
     [InlineData(3, 5)]
     [InlineData(500, 176)]
     public void SwiGlu_EqualsComposite(int rows, int width) => Compare(
-        tensors => SwiGlu.Apply(tensors[0]),
+        (x, _) =>
+        {
+            Tensor y = SwiGlu.Forward(x);
+            return (y, g =>
+            {
+                (Tensor gradient, Tensor again) = (x.clone(), g.clone());
+                SwiGlu.Backward(gradient, again);
+                Assert.True(y.allclose(again));
+                return gradient;
+            });
+        },
         tensors => nn.functional.silu(tensors[0].narrow(1, 0, width)) * tensors[0].narrow(1, width, width),
         randn(rows, 2 * width));
 
@@ -33,7 +48,14 @@ public sealed class FusedTests
     public void TokenEmbedding_EqualsIndexSelect()
     {
         long[] tokens = [4, 0, 4, 9, 4, 1];
-        Compare(tensors => TokenEmbedding.Apply(tensors[0], tokens), tensors => tensors[0].index_select(0, tensor(tokens)), randn(10, 6));
+        Compare(
+            (table, _) => (TokenEmbedding.Forward(table, tokens), g =>
+            {
+                Tensor gradient = zeros_like(table);
+                TokenEmbedding.Backward(g, tokens, gradient);
+                return gradient;
+            }),
+            tensors => tensors[0].index_select(0, tensor(tokens)), randn(10, 6));
     }
 
     /// <summary>Documents from one token to more than a block of the way back; heads in groups, of every width.</summary>
@@ -45,7 +67,7 @@ public sealed class FusedTests
     [InlineData(2, 2, 80, false, new long[] { 101 })]
     public void HeadAttention_EqualsComposite(int heads, int kvHeads, int dim, bool norm, long[] lengths)
     {
-        var layout = new HeadLayout(heads, kvHeads, dim, norm, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 300 }), lengths);
+        var layout = new HeadLayout(heads, kvHeads, dim, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 300 }), lengths);
         float[] positions = [.. lengths.SelectMany(length => Enumerable.Range(0, (int)length).Select(p => (float)p))];
         Tensor angles = outer(tensor(positions), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
         Tensor Turn(Tensor x) // [N, H, D]
@@ -55,7 +77,17 @@ public sealed class FusedTests
         }
         Tensor Normed(Tensor x, Tensor weight) => norm ? x * (x.pow(2).mean([-1], true) + 1e-6).rsqrt() * weight : x;
         Compare(
-            tensors => HeadAttention.Apply(tensors[0], tensors[1], tensors[2], layout),
+            (qkv, tensors) =>
+            {
+                (Tensor? qNorm, Tensor? kNorm) = norm ? (tensors[1], tensors[2]) : (null, null);
+                (Tensor y, Tensor logSums) = HeadAttention.Forward(qkv, qNorm, kNorm, layout);
+                return (y, g =>
+                {
+                    Tensor gradient = qkv.clone();
+                    HeadAttention.Backward(gradient, qNorm, kNorm, g, logSums, layout);
+                    return gradient;
+                });
+            },
             tensors =>
             {
                 Tensor split = tensors[0].view(positions.Length, heads + 2 * kvHeads, dim);
@@ -70,15 +102,15 @@ public sealed class FusedTests
     public void HeadAttention_OnMoreThreads_GivesTheSameBits()
     {
         using var scope = NewDisposeScope();
-        var layout = new HeadLayout(4, 2, 16, true, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = 16, MaxPositions = 300 }), [90, 3, 40]);
+        var layout = new HeadLayout(4, 2, 16, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = 16, MaxPositions = 300 }), [90, 3, 40]);
         Tensor qkv = randn(133, 8 * 16), norm = randn(16), g = randn(133, 64);
         Tensor[][] results = [.. new[] { 1, 2, 5 }.Select(threads =>
         {
             Rows.NumThreads = threads;
-            Tensor[] leaves = [qkv.clone().requires_grad_(true), norm.clone().requires_grad_(true), norm.clone().requires_grad_(true)];
-            Tensor y = HeadAttention.Apply(leaves[0], leaves[1], leaves[2], layout);
-            y.backward([g]);
-            return new[] { y }.Concat(leaves.Select(leaf => leaf.grad!)).ToArray();
+            (Tensor dx, Tensor qNorm, Tensor kNorm) = (qkv.clone(), norm.clone().requires_grad_(true), norm.clone().requires_grad_(true));
+            (Tensor y, Tensor logSums) = HeadAttention.Forward(dx, qNorm, kNorm, layout);
+            HeadAttention.Backward(dx, qNorm, kNorm, g, logSums, layout);
+            return new[] { y, logSums, dx, qNorm.grad!, kNorm.grad! };
         })];
         Rows.NumThreads = 2;
         foreach (Tensor[] other in results[1..])
@@ -93,7 +125,7 @@ public sealed class FusedTests
         long[] targets = [.. Enumerable.Range(0, rows).Select(i => (long)(i * 7 % vocabulary))];
         float[] weights = [.. Enumerable.Range(0, rows).Select(i => (i % 5 - 1) / (float)rows)]; // negative too, as preference training has them
         Compare(
-            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, 0, new float[rows], halfProducts: false),
+            (x, tensors) => Head(x, tensors[1], targets, weights, 0),
             tensors => (nn.functional.cross_entropy(tensors[0].mm(tensors[1].t()), tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum(),
             randn(rows, 12), randn(vocabulary, 12));
         using var scope = NewDisposeScope();
@@ -110,7 +142,7 @@ public sealed class FusedTests
         long[] targets = [.. Enumerable.Range(0, 600).Select(i => i * 7L % 50)];
         float[] weights = [.. Enumerable.Range(0, 600).Select(i => (i % 3 - 1) / 600f)];
         Compare(
-            tensors => OutputHead.Loss(tensors[0], tensors[1], targets, weights, 0.3f / 600, new float[600], halfProducts: false),
+            (x, tensors) => Head(x, tensors[1], targets, weights, 0.3f / 600),
             tensors =>
             {
                 Tensor logits = tensors[0].mm(tensors[1].t());
@@ -122,14 +154,14 @@ public sealed class FusedTests
     [Theory]
     [InlineData(7, false)]
     [InlineData(300, true)]
-    public void LoraLinear_EqualsComposite(int rows, bool everyPart)
+    public void Projection_WithAdapters_EqualsComposite(int rows, bool everyPart)
     {
         using var scope = NewDisposeScope();
         Tensor weight = randn(20 + 8 + 8, 24);
         Compare(
-            tensors => LoraLinear.Apply(tensors[0], weight, everyPart
+            (x, tensors) => Project(x, new Projection(weight, null, everyPart
                 ? [new LoraPart("q", tensors[1], tensors[2], 0), new LoraPart("k", tensors[3], tensors[4], 20), new LoraPart("v", tensors[5], tensors[6], 28)]
-                : [new LoraPart("k", tensors[3], tensors[4], 20)], 1.7f, halfProducts: false),
+                : [new LoraPart("k", tensors[3], tensors[4], 20)], 1.7f)),
             tensors =>
             {
                 Tensor Part(int i) => 1.7 * tensors[0].mm(tensors[i].t()).mm(tensors[i + 1].t());
@@ -139,38 +171,69 @@ public sealed class FusedTests
             randn(rows, 24), randn(3, 24), randn(20, 3), randn(3, 24), randn(8, 3), randn(3, 24), randn(8, 3));
     }
 
-    /// <summary>Mixed precision rounds factors to 8 bits: the result stays within that of the exact one.</summary>
     [Fact]
-    public void HalfLinear_StaysWithinBfloat16Rounding()
+    public void Projection_WithBiasAndResidual_EqualsComposite()
     {
         using var scope = NewDisposeScope();
-        Tensor x = randn(40, 64, requires_grad: true), w = randn(24, 64, requires_grad: true), g = randn(40, 24);
-        Tensor y = HalfLinear.Apply(x, w);
-        y.backward([g]);
+        Tensor residual = randn(50, 30);
+        Compare(
+            (x, tensors) => Project(x, new Projection(tensors[1], tensors[2]), residual),
+            tensors => residual + tensors[0].mm(tensors[1].t()) + tensors[2],
+            randn(50, 24), randn(30, 24), randn(30));
+    }
+
+    /// <summary>Mixed precision rounds factors to 8 bits: the result stays within that of the exact one.</summary>
+    [Fact]
+    public void Projection_InHalfPrecision_StaysWithinBfloat16Rounding()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Tensor x = randn(40, 64), w = randn(24, 64).requires_grad_(true), g = randn(40, 24);
+        var projection = new Projection(w, Half: true);
+        Tensor y = projection.Forward(x);
+        projection.Learn(x, g);
         Close(x.mm(w.t()), y, 0.02 * 8);
-        Close(g.mm(w), x.grad!, 0.02 * 5);
+        Close(g.mm(w), projection.InputGradient(g), 0.02 * 5);
         Close(g.t().mm(x), w.grad!, 0.02 * 6.5);
         Assert.Equal(ScalarType.Float32, y.dtype);
 
         static void Close(Tensor expected, Tensor actual, double tolerance) => Assert.InRange((expected - actual).abs().max().item<float>(), 0, tolerance);
     }
 
-    private static void Compare(Func<Tensor[], Tensor> fused, Func<Tensor[], Tensor> composite, params Tensor[] inputs)
+    private static (Tensor, Func<Tensor, Tensor>) Project(Tensor x, Projection projection, Tensor? residual = null) => (projection.Forward(x, residual), g =>
+    {
+        projection.Learn(x, g);
+        return projection.InputGradient(g);
+    });
+
+    /// <summary>The loss's gradients come with it, for an upstream gradient of 1.</summary>
+    private static (Tensor, Func<Tensor, Tensor>) Head(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight)
+    {
+        (double loss, Tensor dx, Tensor? dMatrix) = OutputHead.Learn(x, matrix, targets, weights, zWeight, new float[targets.Length], half: false);
+        return (tensor((float)loss), _ =>
+        {
+            Gradient.Add(matrix, dMatrix!);
+            return dx;
+        });
+    }
+
+    /// <param name="fused">Takes the first input and all of them; gives the value, and what its gradient does to the first input's, the others collecting theirs.</param>
+    /// <param name="composite">The same from libtorch's operators, which differentiates it.</param>
+    /// <param name="inputs">Of both.</param>
+    private static void Compare(Func<Tensor, Tensor[], (Tensor Value, Func<Tensor, Tensor> Back)> fused, Func<Tensor[], Tensor> composite, params Tensor[] inputs)
     {
         using var scope = NewDisposeScope();
-        (Tensor value, Tensor[] gradients) = Run(fused);
-        (Tensor expectedValue, Tensor[] expectedGradients) = Run(composite);
-        Close("value", expectedValue, value);
-        for (int i = 0; i < inputs.Length; i++) Close($"gradient {i}", expectedGradients[i], gradients[i]);
-
-        (Tensor, Tensor[]) Run(Func<Tensor[], Tensor> function)
-        {
-            Tensor[] leaves = [.. inputs.Select(input => input.clone().requires_grad_(true))];
-            Tensor result = function(leaves).contiguous(); // randn_like follows the strides
-            random.manual_seed(12);
-            result.backward([result.dim() == 0 ? ones_like(result) : randn_like(result)]);
-            return (result.detach(), [.. leaves.Select(leaf => leaf.grad ?? zeros_like(leaf))]); // none: the norms of a layout without them
-        }
+        Tensor[] Leaves() => [.. inputs.Select(input => input.clone().requires_grad_(true))];
+        Tensor[] leaves = Leaves();
+        Tensor expected = composite(leaves).contiguous(), g = expected.dim() == 0 ? ones_like(expected) : randn_like(expected); // randn_like follows the strides
+        expected.backward([g]);
+        Tensor[] learnt = Leaves();
+        using var noGrad = no_grad();
+        (Tensor value, Func<Tensor, Tensor> back) = fused(learnt[0].detach(), learnt);
+        Close("value", expected, value);
+        Close("gradient 0", leaves[0].grad!, back(g));
+        for (int i = 1; i < inputs.Length; i++)
+            Close($"gradient {i}", leaves[i].grad ?? zeros_like(leaves[i]), learnt[i].grad ?? zeros_like(learnt[i])); // none: the norms of a layout without them
 
         static void Close(string what, Tensor expected, Tensor actual)
         {

@@ -13,7 +13,7 @@ namespace Flywheel.Training;
 /// <param name="kvHead">Key head.</param>
 /// <param name="length">T.</param>
 /// <param name="x">The document's first row of the fused projection.</param>
-/// <param name="qNorm">[D].</param>
+/// <param name="qNorm">[D]; null in layouts without.</param>
 /// <param name="kNorm">[D].</param>
 internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead, int length, float* x, float* qNorm, float* kNorm)
 {
@@ -84,11 +84,11 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
         }
     }
 
+    /// <summary>This unit's heads' columns of the projection become their gradient.</summary>
     /// <param name="dy">The document's first row of the output's gradient.</param>
     /// <param name="logSums">What <see cref="Forward"/> left.</param>
-    /// <param name="dx">The document's first row of the projection's gradient; this unit writes its own heads' columns.</param>
     /// <param name="dNorms">[2, D], added to.</param>
-    public void Backward(float* dy, ReadOnlySpan<float> logSums, float* dx, float* dNorms)
+    public void Backward(float* dy, ReadOnlySpan<float> logSums, float* dNorms)
     {
         int width = s_tile.NumColumns, dyRow = layout.NumHeads * _dim, scoreRow = ScoreRow;
         int blockRows = Math.Min((length + R - 1) / R * R, Math.Max(MinBlockRows, BlockFloats / scoreRow / R * R));
@@ -130,11 +130,11 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
                     MatrixProduct.RowOfTiles(s_tile, job, packedQ + from * width, _dim, dk + j * _dim, _dim, dk + j * _dim, _dim, panel);
                 }
             }
-            HeadsBackward(QueryHead(head), qNorm, Scale, dq, dx + (kvHead * _group + head) * _dim, dNorms);
+            HeadsBackward(QueryHead(head), qNorm, Scale, dq, dNorms);
         }
-        HeadsBackward(Key, kNorm, 1, dk, dx + (layout.NumHeads + kvHead) * _dim, dNorms + _dim);
+        HeadsBackward(Key, kNorm, 1, dk, dNorms + _dim);
         for (int row = 0; row < length; row++)
-            new ReadOnlySpan<float>(dv + row * _dim, _dim).CopyTo(new Span<float>(dx + (long)row * _width + (layout.NumHeads + layout.NumKvHeads + kvHead) * _dim, _dim));
+            new ReadOnlySpan<float>(dv + row * _dim, _dim).CopyTo(new Span<float>(Value + (long)row * _width, _dim));
     }
 
     /// <summary>Memory that lives as long as the thread, for floats that are on their way through a unit.</summary>
@@ -143,7 +143,7 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
         if (s_scratchFloats < floats)
         {
             NativeMemory.AlignedFree(s_scratch);
-            s_scratch = (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64);
+            s_scratch = Arena.Allocate(floats);
             s_scratchFloats = floats;
         }
         return s_scratch;
@@ -164,22 +164,21 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
         {
             var from = new ReadOnlySpan<float>(source + (long)row * _width, _dim);
             var output = new Span<float>(to + (long)row * _dim, _dim);
-            if (layout.QkNorm) RmsNorm.Normalise(from, new(norm, _dim), normed, layout.Eps);
-            layout.Rope.Turn(layout.QkNorm ? normed : from, row, 1, output);
-            if (scale != 1) TensorPrimitives.Multiply(output, scale, output);
+            if (norm is not null) RmsNorm.Normalise(from, new(norm, _dim), normed, layout.Eps);
+            layout.Rope.Turn(norm is null ? from : normed, row, 1, scale, output);
         }
     }
 
-    private void HeadsBackward(float* source, float* norm, float scale, float* gradients, float* to, float* dNorm)
+    /// <summary>A head's rows become their gradient.</summary>
+    private void HeadsBackward(float* source, float* norm, float scale, float* gradients, float* dNorm)
     {
         Span<float> turned = stackalloc float[_dim], scratch = stackalloc float[_dim];
         for (int row = 0; row < length; row++)
         {
-            var gradient = new Span<float>(gradients + (long)row * _dim, _dim);
-            var output = new Span<float>(to + (long)row * _width, _dim);
-            if (scale != 1) TensorPrimitives.Multiply(gradient, scale, gradient);
-            layout.Rope.Turn(gradient, row, -1, layout.QkNorm ? turned : output);
-            if (layout.QkNorm) RmsNorm.NormaliseBackward(new(source + (long)row * _width, _dim), new(norm, _dim), turned, output, new(dNorm, _dim), scratch, layout.Eps);
+            var gradient = new ReadOnlySpan<float>(gradients + (long)row * _dim, _dim);
+            var output = new Span<float>(source + (long)row * _width, _dim);
+            layout.Rope.Turn(gradient, row, -1, scale, norm is null ? output : turned);
+            if (norm is not null) RmsNorm.NormaliseBackward(output, new(norm, _dim), turned, output, new(dNorm, _dim), scratch, layout.Eps);
         }
     }
 

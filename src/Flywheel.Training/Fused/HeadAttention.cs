@@ -1,12 +1,9 @@
 // N packed tokens, H query heads, K key/value heads, D head dim.
-using TorchSharp;
-using static TorchSharp.torch;
-
 namespace Flywheel.Training;
 
 /// <summary>What <see cref="HeadAttention"/> needs to know of the model and the batch.</summary>
 /// <param name="Lengths">Tokens of each document; their sum is N.</param>
-internal sealed record HeadLayout(int NumHeads, int NumKvHeads, int HeadDim, bool QkNorm, float Eps, RopeTable Rope, long[] Lengths)
+internal sealed record HeadLayout(int NumHeads, int NumKvHeads, int HeadDim, float Eps, RopeTable Rope, long[] Lengths)
 {
     public int Width => (NumHeads + 2 * NumKvHeads) * HeadDim;
 
@@ -19,45 +16,48 @@ internal sealed record HeadLayout(int NumHeads, int NumKvHeads, int HeadDim, boo
 /// each softmax's denominator are kept for the way back (Dao 2022, arXiv 2205.14135).
 /// </summary>
 /// <remarks>A document and key head is one unit of work, computed by one thread, so that results do not depend on their number.</remarks>
-internal sealed unsafe class HeadAttention : autograd.SingleTensorFunction<HeadAttention>
+internal static unsafe class HeadAttention
 {
-    public override string Name => nameof(HeadAttention);
-
     /// <param name="qkv">[N, (H + 2K) D].</param>
-    /// <param name="qNorm">[D]; not read without <see cref="HeadLayout.QkNorm"/>.</param>
+    /// <param name="qNorm">[D]; null in layouts without.</param>
     /// <param name="kNorm">[D].</param>
     /// <param name="layout">Shapes and documents.</param>
-    public static Tensor Apply(Tensor qkv, Tensor qNorm, Tensor kNorm, HeadLayout layout) => apply(qkv, qNorm, kNorm, layout);
-
-    public override Tensor forward(autograd.AutogradContext context, params object[] arguments)
+    /// <returns>[N, H D] and [N, H].</returns>
+    public static (Tensor Mixed, Tensor LogSums) Forward(Tensor qkv, Tensor? qNorm, Tensor? kNorm, HeadLayout layout)
     {
-        (Tensor qkv, Tensor qNorm, Tensor kNorm, var layout) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2], (HeadLayout)arguments[3]);
         long n = qkv.shape[0];
-        Tensor output = empty(n, layout.NumHeads * layout.HeadDim);
-        float[] logSums = new float[n * layout.NumHeads];
-        context.save_for_backward([qkv, qNorm, kNorm]);
-        context.save_data("layout", layout);
-        context.save_data("logSums", logSums);
-        (nint x, nint qWeight, nint kWeight, nint y) = ((nint)Rows.Floats(qkv), (nint)Rows.Floats(qNorm), (nint)Rows.Floats(kNorm), (nint)Rows.Floats(output));
+        Tensor output = Arena.Empty(n, layout.NumHeads * layout.HeadDim), logSums = Arena.Empty(n, layout.NumHeads);
+        (nint x, nint qWeight, nint kWeight, nint y, nint sums) = ((nint)Rows.Floats(qkv), Address(qNorm), Address(kNorm), (nint)Rows.Floats(output), (nint)Rows.Floats(logSums));
         ForEachUnit(layout, (_, start, length, head) => new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
-            .Forward((float*)y + start * layout.NumHeads * layout.HeadDim, logSums.AsSpan(checked((int)(start * layout.NumHeads)), length * layout.NumHeads)));
-        return output;
+            .Forward((float*)y + start * layout.NumHeads * layout.HeadDim, new Span<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads)));
+        return (output, logSums);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    /// <param name="qkv">What went in; becomes its gradient.</param>
+    /// <param name="qNorm">Learns, unless it is frozen.</param>
+    /// <param name="kNorm">Learns, unless it is frozen.</param>
+    /// <param name="g">Gradient of what came out.</param>
+    /// <param name="logSums">From <see cref="Forward"/>.</param>
+    /// <param name="layout">Shapes and documents.</param>
+    public static void Backward(Tensor qkv, Tensor? qNorm, Tensor? kNorm, Tensor g, Tensor logSums, HeadLayout layout)
     {
-        List<Tensor> saved = context.get_saved_variables();
-        (Tensor qkv, Tensor qNorm, Tensor kNorm, Tensor g) = (saved[0], saved[1], saved[2], gradient.contiguous());
-        (var layout, float[] logSums) = ((HeadLayout)context.get_data("layout"), (float[])context.get_data("logSums"));
-        Tensor dx = empty_like(qkv), dNorms = zeros(layout.NumUnits, 2, layout.HeadDim);
-        (nint x, nint qWeight, nint kWeight, nint dy, nint to, nint norms) =
-            ((nint)Rows.Floats(qkv), (nint)Rows.Floats(qNorm), (nint)Rows.Floats(kNorm), (nint)Rows.Floats(g), (nint)Rows.Floats(dx), (nint)Rows.Floats(dNorms));
-        ForEachUnit(layout, (unit, start, length, head) => new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
-            .Backward((float*)dy + start * layout.NumHeads * layout.HeadDim, logSums.AsSpan(checked((int)(start * layout.NumHeads)), length * layout.NumHeads),
-                (float*)to + start * layout.Width, (float*)norms + unit * 2L * layout.HeadDim));
-        Tensor sums = dNorms.sum([0L]);
-        return [dx, sums[0], sums[1], null!];
+        float[] dNorms = new float[layout.NumUnits * 2 * layout.HeadDim];
+        fixed (float* pinned = dNorms)
+        {
+            (nint x, nint qWeight, nint kWeight, nint dy, nint sums, nint norms) =
+                ((nint)Rows.Floats(qkv), Address(qNorm), Address(kNorm), (nint)Rows.Floats(g), (nint)Rows.Floats(logSums), (nint)pinned);
+            ForEachUnit(layout, (unit, start, length, head) => new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
+                .Backward((float*)dy + start * layout.NumHeads * layout.HeadDim, new ReadOnlySpan<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads),
+                    (float*)norms + unit * 2L * layout.HeadDim));
+        }
+        if (qNorm is not { requires_grad: true } || kNorm is null) return;
+        Span<float> total = dNorms.AsSpan(0, 2 * layout.HeadDim);
+        for (int unit = 1; unit < layout.NumUnits; unit++) System.Numerics.Tensors.TensorPrimitives.Add(total, dNorms.AsSpan(unit * total.Length, total.Length), total);
+        Gradient.Add(qNorm, total[..layout.HeadDim]);
+        Gradient.Add(kNorm, total[layout.HeadDim..]);
     }
+
+    private static nint Address(Tensor? norm) => norm is null ? 0 : (nint)Rows.Floats(norm);
 
     /// <param name="layout">Shapes and documents.</param>
     /// <param name="body">Takes the unit, the first token and the length of its document, and its key head.</param>

@@ -1,6 +1,5 @@
 // C [M, N] = A [M, K] B [K, N].
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -23,13 +22,16 @@ internal readonly unsafe record struct MatrixView(nint Start, nint Row, nint Col
 /// </summary>
 internal static unsafe class MatrixProduct
 {
-    /// <summary>A block of B is [MaxDepth, MaxColumns], half of a second cache of 1 MB; a block of packed A is [MaxRows, MaxDepth].</summary>
-    private const int MaxDepth = 512, MaxColumns = 256, MaxRows = 96;
+    /// <summary>
+    /// A block of B is [MaxDepth, MaxColumns], half of a second cache of 1 MB. Where A is packed too, [MaxRows, MaxDepth] at a time, a
+    /// block of B is as wide as B in most shapes, so that A is packed once; the second cache then holds A's block and a panel of B's.
+    /// </summary>
+    private const int MaxDepth = 512, MaxColumns = 256, MaxRows = 192, MaxColumnsOfPacked = 1024;
 
     /// <summary>Floats between packed tiles of A beside their content, so that they do not fall on the same sets of the first cache.</summary>
     private const int TileGap = 16;
 
-    private const int BlockFloats = MaxDepth * MaxColumns, PackedFloats = BlockFloats + MaxRows * MaxDepth + (MaxRows / MatrixTile.NumRows * TileGap);
+    private const int BlockFloats = MaxDepth * MaxColumnsOfPacked, PackedFloats = BlockFloats + MaxRows * MaxDepth + (MaxRows / MatrixTile.NumRows * TileGap);
 
     [ThreadStatic]
     private static nint s_buffer;
@@ -79,11 +81,12 @@ internal static unsafe class MatrixProduct
 
     private static void Multiply(MatrixTile tile, int firstRow, int endRow, int firstColumn, int endColumn, int k, MatrixView a, MatrixView b, MatrixView c, MatrixView? start)
     {
-        if (s_buffer == 0) s_buffer = (nint)NativeMemory.AlignedAlloc(PackedFloats * sizeof(float), 64); // as long as its thread, which is as long as the process
+        if (s_buffer == 0) s_buffer = (nint)Arena.Allocate(PackedFloats); // as long as its thread, which is as long as the process
         float* packedB = (float*)s_buffer, packedA = packedB + BlockFloats;
-        for (int column = firstColumn; column < endColumn; column += MaxColumns)
+        int maxColumns = a.Column == 1 ? MaxColumns : MaxColumnsOfPacked;
+        for (int column = firstColumn; column < endColumn; column += maxColumns)
         {
-            int columns = Math.Min(MaxColumns, endColumn - column);
+            int columns = Math.Min(maxColumns, endColumn - column);
             for (int first = 0; first < k; first += MaxDepth)
             {
                 int depth = Math.Min(MaxDepth, k - first);
@@ -111,8 +114,16 @@ internal static unsafe class MatrixProduct
 
     private static void PackedBlock(MatrixTile tile, int firstRow, int endRow, int column, int columns, int depth, float* packedA, float* packedB, MatrixView c, MatrixView? start)
     {
-        for (int row = firstRow; row < endRow; row += MatrixTile.NumRows, packedA += depth * MatrixTile.NumRows + TileGap)
-            RowOfTiles(tile, new TileJob { A = packedA, ARow = 1, ADepth = MatrixTile.NumRows, Depth = depth, Rows = endRow - row }, packedB, columns, c.At(row, column), c.Row, start is { } view ? view.At(row, column) : null, start?.Row ?? 0);
+        int width = tile.NumColumns;
+        for (int panel = 0; panel < columns; panel += width, packedB += (nint)width * depth)
+        {
+            float* a = packedA;
+            for (int row = firstRow; row < endRow; row += MatrixTile.NumRows, a += depth * MatrixTile.NumRows + TileGap)
+            {
+                var job = new TileJob { A = a, ARow = 1, ADepth = MatrixTile.NumRows, Depth = depth, Rows = endRow - row };
+                RowOfTiles(tile, job, packedB, Math.Min(width, columns - panel), c.At(row, column + panel), c.Row, start is { } view ? view.At(row, column + panel) : null, start?.Row ?? 0);
+            }
+        }
     }
 
     /// <summary>Up to six rows of C over <paramref name="columns"/> columns.</summary>
@@ -161,24 +172,35 @@ internal static unsafe class MatrixProduct
             {
                 for (int k = 0; k < depth; k++)
                 {
-                    var panelRow = new Span<float>(to + (nint)k * width, width);
-                    new ReadOnlySpan<float>(from + k * row, count).CopyTo(panelRow);
-                    panelRow[count..].Clear();
+                    float* source = from + k * row, panelRow = to + (nint)k * width;
+                    int i = 0;
+                    for (; i <= count - 16; i += 16)
+                    {
+                        Vector256.Load(source + i).Store(panelRow + i);
+                        Vector256.Load(source + i + 8).Store(panelRow + i + 8);
+                    }
+                    for (; i < width; i++) panelRow[i] = i < count ? source[i] : 0;
                 }
                 continue;
             }
             int n = 0;
-            for (; Avx.IsSupported && n <= count - 8; n += 8)
+            for (int step = 16; step >= 8; step -= 8) // whole cache lines of the panel as far as it goes
             {
-                int k = 0;
-                for (; k <= depth - 8; k += 8) Transpose8(from + n * column + k, column, to + (nint)k * width + n, width);
-                for (; k < depth; k++)
-                    for (int i = 0; i < 8; i++) to[(nint)k * width + n + i] = from[(n + i) * column + k];
+                for (; Avx.IsSupported && n <= count - step; n += step)
+                {
+                    int k = 0;
+                    for (; k <= depth - 8; k += 8)
+                        for (int i = n; i < n + step; i += 8) Transpose8(from + i * column + k, column, to + (nint)k * width + i, width);
+                    for (; k < depth; k++)
+                        for (int i = n; i < n + step; i++) to[(nint)k * width + i] = from[i * column + k];
+                }
             }
             for (; n < width; n++)
                 for (int k = 0; k < depth; k++) to[(nint)k * width + n] = n < count ? from[n * column + k] : 0;
         }
     }
+
+    private const int PackAhead = 8;
 
     /// <summary>Rows that lie apart in k, [rows, depth], as tiles [depth, 6].</summary>
     private static void PackRows(float* a, nint column, int rows, int depth, float* to)
@@ -189,7 +211,8 @@ internal static unsafe class MatrixProduct
         {
             float* at = to;
             int i = 0;
-            for (; i < whole; i += MatrixTile.NumRows, at += tile)
+            for (; i < rows; i += 16) Sse.Prefetch0(a + PackAhead * column + i); // short stretches far apart: the processor does not foresee them
+            for (i = 0; i < whole; i += MatrixTile.NumRows, at += tile)
             {
                 Vector128.Load(a + i).Store(at);
                 Vector64.Load(a + i + 4).Store(at + 4);

@@ -7,15 +7,13 @@ namespace Flywheel.Training;
 
 /// <summary>
 /// The output matrix and the cross-entropy in one: sum over rows of weight * -log softmax(x W^T)[target]. The logits exist
-/// only a chunk of rows at a time, [chunk, V]; gradients are computed on the way forward (Wijmans 2024, arXiv 2411.09009,
-/// has the idea). A frozen matrix costs no gradient.
+/// only a chunk of rows at a time, [chunk, V], and become their gradient there (Wijmans 2024, arXiv 2411.09009, has the
+/// idea). A frozen matrix costs no gradient.
 /// </summary>
-internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHead>
+internal static unsafe class OutputHead
 {
     /// <summary>Rows of logits at once: 16 MB at a vocabulary of 8192.</summary>
-    private const int ChunkRows = 512;
-
-    public override string Name => nameof(OutputHead);
+    internal const int ChunkRows = 512;
 
     /// <param name="x">[M, C], normalised.</param>
     /// <param name="matrix">[V, C].</param>
@@ -26,56 +24,40 @@ internal sealed unsafe class OutputHead : autograd.SingleTensorFunction<OutputHe
     /// 2204.02311).
     /// </param>
     /// <param name="logProbs">Takes the log-probability of each target, [M].</param>
-    /// <param name="halfProducts">Compute the gradients' products in bfloat16; logits are fp32 always.</param>
-    /// <returns>The weighted loss, a scalar.</returns>
-    public static Tensor Loss(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight, float[] logProbs, bool halfProducts) =>
-        apply(x, matrix, targets, weights, zWeight, logProbs, halfProducts);
-
-    /// <summary>Log-probability of each target, [M]; nothing is kept for a gradient.</summary>
-    public static float[] LogProbs(Tensor x, Tensor matrix, long[] targets)
+    /// <param name="half">Compute the gradients' products in bfloat16; logits are fp32 always.</param>
+    /// <returns>The weighted loss, its gradient by x, and by the matrix unless that is frozen.</returns>
+    public static (double Loss, Tensor Dx, Tensor? DMatrix) Learn(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight, float[] logProbs, bool half)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        float[] logProbs = new float[targets.Length];
-        ForEachChunk(x, matrix, targets, (logits, first, _) => CrossEntropy(logits, targets, null, 0, logProbs, null, first));
-        return logProbs;
-    }
-
-    public override Tensor forward(autograd.AutogradContext context, params object[] arguments)
-    {
-        (Tensor x, Tensor matrix, long[] targets, float[] weights) = ((Tensor)arguments[0], (Tensor)arguments[1], (long[])arguments[2], (float[])arguments[3]);
-        (float zWeight, float[] logProbs, bool half) = ((float)arguments[4], (float[])arguments[5], (bool)arguments[6]);
         using Tensor? halfMatrix = half ? matrix.to(bfloat16) : null;
-        Tensor dx = empty_like(x);
-        Tensor? dMatrix = matrix.requires_grad ? zeros_like(matrix, requires_grad: false) : null;
+        Tensor dx = Arena.Empty(x.shape);
+        Tensor? dMatrix = !matrix.requires_grad ? null : half || targets.Length == 0 ? Arena.Zeros(matrix.shape) : Arena.Empty(matrix.shape);
         float[] logSums = new float[targets.Length];
         ForEachChunk(x, matrix, targets, (logits, first, rows) =>
         {
             CrossEntropy(logits, targets, weights, zWeight, logProbs, logSums, first);
             using Tensor slice = dx.narrow(0, first, rows), input = x.narrow(0, first, rows);
-            using var scope = NewDisposeScope();
             if (half)
             {
+                using var scope = NewDisposeScope();
                 Tensor g = logits.to(bfloat16);
                 slice.copy_(g.mm(halfMatrix!));
                 dMatrix?.add_(g.t().mm(input.to(bfloat16)));
+                return;
             }
-            else
-            {
-                Products.Set(slice, logits, matrix);
-                if (dMatrix is not null) Products.AddTransposed(dMatrix, logits, input);
-            }
+            Products.Set(slice, logits, matrix);
+            if (dMatrix is not null) Products.SetTransposed(dMatrix, logits, input, add: first > 0);
         });
-        context.save_for_backward(dMatrix is null ? [dx] : [dx, dMatrix]);
         double loss = 0;
         for (int i = 0; i < logProbs.Length; i++) loss += zWeight * (double)logSums[i] * logSums[i] - (double)weights[i] * logProbs[i];
-        return tensor((float)loss);
+        return (loss, dx, dMatrix);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    /// <summary>Log-probability of each target, [M].</summary>
+    public static float[] LogProbs(Tensor x, Tensor matrix, long[] targets)
     {
-        List<Tensor> saved = context.get_saved_variables();
-        return [saved[0].mul(gradient), saved.Count > 1 ? saved[1].mul(gradient) : null!, null!, null!, null!, null!, null!];
+        float[] logProbs = new float[targets.Length];
+        ForEachChunk(x, matrix, targets, (logits, first, _) => CrossEntropy(logits, targets, null, 0, logProbs, null, first));
+        return logProbs;
     }
 
     private static void ForEachChunk(Tensor x, Tensor matrix, long[] targets, Action<Tensor, int, int> body)

@@ -11,8 +11,12 @@ internal static class Products
     /// <summary>A B^T, or <paramref name="start"/> + A B^T.</summary>
     public static Tensor WithTransposed(Tensor a, Tensor b, Tensor? start = null)
     {
-        if (s_tile is null) return start is null ? a.mm(b.t()) : addmm(start, a, b.t(), 1, 1);
-        Tensor c = empty(a.shape[0], b.shape[0]);
+        if (s_tile is null)
+        {
+            using Tensor transposed = b.t();
+            return start is null ? a.mm(transposed) : addmm(start, a, transposed, 1, 1);
+        }
+        Tensor c = Arena.Empty(a.shape[0], b.shape[0]);
         Multiply(c, MatrixView.Of(a), MatrixView.Of(b).Transposed, a.shape[1], start is null ? null : MatrixView.Of(start));
         return c;
     }
@@ -20,7 +24,7 @@ internal static class Products
     /// <summary>A B.</summary>
     public static Tensor Of(Tensor a, Tensor b)
     {
-        Tensor c = empty(a.shape[0], b.shape[1]);
+        Tensor c = Arena.Empty(a.shape[0], b.shape[1]);
         Set(c, a, b);
         return c;
     }
@@ -39,20 +43,19 @@ internal static class Products
     /// <summary>A^T B, with A [K, M].</summary>
     public static Tensor OfTransposed(Tensor a, Tensor b)
     {
-        if (s_tile is null) return a.t().mm(b);
-        Tensor c = empty(a.shape[1], b.shape[1]);
-        Multiply(c, MatrixView.Of(a).Transposed, MatrixView.Of(b), a.shape[0], null);
+        Tensor c = Arena.Empty(a.shape[1], b.shape[1]);
+        SetTransposed(c, a, b, add: false);
         return c;
     }
 
-    /// <summary>C += A^T B, with A [K, M].</summary>
-    public static void AddTransposed(Tensor c, Tensor a, Tensor b)
+    /// <summary>C = A^T B, or C += A^T B, with A [K, M].</summary>
+    public static void SetTransposed(Tensor c, Tensor a, Tensor b, bool add)
     {
-        if (s_tile is not null) Multiply(c, MatrixView.Of(a).Transposed, MatrixView.Of(b), a.shape[0], MatrixView.Of(c));
+        if (s_tile is not null) Multiply(c, MatrixView.Of(a).Transposed, MatrixView.Of(b), a.shape[0], add ? MatrixView.Of(c) : null);
         else
         {
-            using Tensor transposed = a.t();
-            c.addmm_(transposed, b);
+            using Tensor transposed = a.t(), product = transposed.mm(b);
+            _ = add ? c.add_(product) : c.copy_(product);
         }
     }
 

@@ -1,6 +1,5 @@
 // N rows, C channels.
 using System.Numerics.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Flywheel.Training;
@@ -9,24 +8,17 @@ namespace Flywheel.Training;
 /// Root-mean-square normalisation (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w, over the
 /// last dimension, in one pass over memory forward and one backward.
 /// </summary>
-internal sealed unsafe class RmsNorm : autograd.SingleTensorFunction<RmsNorm>
+internal static unsafe class RmsNorm
 {
-    public override string Name => nameof(RmsNorm);
-
-    /// <param name="x">[..., C], contiguous.</param>
+    /// <param name="x">[N, C].</param>
     /// <param name="weight">[C].</param>
     /// <param name="eps">Added under the root.</param>
-    public static Tensor Apply(Tensor x, Tensor weight, float eps) => apply(x, weight, eps);
-
-    public override Tensor forward(autograd.AutogradContext context, params object[] arguments)
+    public static Tensor Forward(Tensor x, Tensor weight, float eps)
     {
-        (Tensor x, Tensor weight, float eps) = ((Tensor)arguments[0], (Tensor)arguments[1], (float)arguments[2]);
-        context.save_for_backward([x, weight]);
-        context.save_data("eps", eps);
-        Tensor y = empty_like(x);
         int channels = (int)weight.shape[0];
+        Tensor y = Arena.Empty(x.shape);
         (nint xs, nint ws, nint ys) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(y));
-        Rows.ForEach(x.numel() / channels, channels, (_, first, end) =>
+        Rows.ForEach(x.shape[0], channels, (_, first, end) =>
         {
             var w = new ReadOnlySpan<float>((float*)ws, channels);
             for (int row = first; row < end; row++)
@@ -35,27 +27,36 @@ internal sealed unsafe class RmsNorm : autograd.SingleTensorFunction<RmsNorm>
         return y;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext context, Tensor gradient)
+    /// <param name="x">What went in.</param>
+    /// <param name="weight">Learns, unless it is frozen.</param>
+    /// <param name="g">Gradient of what came out; overwritten.</param>
+    /// <param name="dx">Gradient of <paramref name="x"/>, which this is added to.</param>
+    /// <param name="eps">Added under the root.</param>
+    public static void Backward(Tensor x, Tensor weight, Tensor g, Tensor dx, float eps)
     {
-        List<Tensor> saved = context.get_saved_variables();
-        (Tensor x, Tensor weight) = (saved[0], saved[1]);
-        float eps = (float)context.get_data("eps");
-        Tensor g = gradient.contiguous(), dx = empty_like(x);
         int channels = (int)weight.shape[0];
-        Tensor dws = zeros(Rows.NumThreads, channels);
-        (nint xs, nint ws, nint gs, nint dxs, nint dwp) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(g), (nint)Rows.Floats(dx), (nint)Rows.Floats(dws));
-        Rows.ForEach(x.numel() / channels, 2 * channels, (part, first, end) =>
+        float[] dws = new float[Rows.NumThreads * channels];
+        fixed (float* pinned = dws)
         {
-            var w = new ReadOnlySpan<float>((float*)ws, channels);
-            var dw = new Span<float>((float*)dwp + part * channels, channels);
-            Span<float> scratch = new float[channels];
-            for (int row = first; row < end; row++)
+            (nint xs, nint ws, nint gs, nint dxs, nint dwp) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(g), (nint)Rows.Floats(dx), (nint)pinned);
+            Rows.ForEach(x.shape[0], 2 * channels, (part, first, end) =>
             {
-                long at = (long)row * channels;
-                NormaliseBackward(new((float*)xs + at, channels), w, new((float*)gs + at, channels), new((float*)dxs + at, channels), dw, scratch, eps);
-            }
-        });
-        return [dx, dws.sum([0L]), null!];
+                var w = new ReadOnlySpan<float>((float*)ws, channels);
+                var dw = new Span<float>((float*)dwp + part * channels, channels);
+                Span<float> scratch = new float[channels];
+                for (int row = first; row < end; row++)
+                {
+                    long at = (long)row * channels;
+                    Span<float> gradient = new((float*)gs + at, channels), sum = new((float*)dxs + at, channels);
+                    NormaliseBackward(new((float*)xs + at, channels), w, gradient, gradient, dw, scratch, eps);
+                    TensorPrimitives.Add(sum, gradient, sum);
+                }
+            });
+        }
+        if (!weight.requires_grad) return;
+        Span<float> total = dws.AsSpan(0, channels);
+        for (int part = 1; part < Rows.NumThreads; part++) TensorPrimitives.Add(total, dws.AsSpan(part * channels, channels), total);
+        Gradient.Add(weight, total);
     }
 
     internal static void Normalise(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, Span<float> y, float eps)
@@ -65,7 +66,7 @@ internal sealed unsafe class RmsNorm : autograd.SingleTensorFunction<RmsNorm>
         TensorPrimitives.Multiply(y, weight, y);
     }
 
-    /// <summary>With h = x * scale: dw += g * h, dx = scale * (g * w - h * mean(g * w * h)).</summary>
+    /// <summary>With h = x * scale: dw += g * h, dx = scale * (g * w - h * mean(g * w * h)). dx may be g or x.</summary>
     internal static void NormaliseBackward(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> g, Span<float> dx, Span<float> dw, Span<float> scratch, float eps)
     {
         float scale = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(x) / x.Length + eps);

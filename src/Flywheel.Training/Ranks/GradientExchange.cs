@@ -49,7 +49,7 @@ internal sealed unsafe class GradientExchange : IDisposable
             }
             _counts[rank] = Size(at) - _offsets[rank];
         }
-        _gradients = zeros(at).DetachFromDisposeScope();
+        _gradients = Arena.Zeros(at).DetachFromDisposeScope();
         for (int i = 0; i < parameters.Count; i++)
         {
             Tensor parameter = parameters[i].Tensor;
@@ -88,7 +88,7 @@ internal sealed unsafe class GradientExchange : IDisposable
         }
         _current = node;
         if (micro + 1 == end) return;
-        Tensor sum = _free.Count > 0 ? _free.Pop() : empty_like(_gradients).DetachFromDisposeScope();
+        Tensor sum = _free.Count > 0 ? _free.Pop() : Arena.Empty(_gradients.shape).DetachFromDisposeScope();
         sum.copy_(_gradients);
         _stack.Add((node, sum));
         _gradients.zero_();
@@ -136,7 +136,7 @@ internal sealed unsafe class GradientExchange : IDisposable
         if ((_received?.numel() ?? -1) < needed)
         {
             _received?.Dispose();
-            _received = empty(needed).DetachFromDisposeScope();
+            _received = Arena.Empty(needed).DetachFromDisposeScope();
         }
         float* received = Rows.Floats(_received!);
         for (int round = 0; round < nodes.Max(list => list.Count); round++)
