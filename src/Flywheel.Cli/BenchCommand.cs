@@ -135,8 +135,11 @@ internal static class BenchCommand
             .AddColumns("server", "shared tokens", "tokens/s", "first text p50 / p95 / p99 ms", "between p50 / p95 / p99 ms", "failed");
         for (int i = 0; i < servers.Length; i++)
             foreach ((string kind, ServerFigures found) in new[] { ("cold", figures[i].Cold), ("warm", figures[i].Warm) })
-                table.AddRow(Markup.Escape(servers[i].ToString()), kind, $"{found.TokensPerSecond:N0}", Text(found.FirstMs), Text(found.BetweenMs), $"{found.NumFailed}");
+                table.AddRow(Markup.Escape(servers[i].ToString()), kind, $"{found.TokensPerSecond:N0}", Text(found.FirstMs), Text(found.BetweenMs), $"{found.Failures.Count}");
         AnsiConsole.Write(table);
+        foreach ((Uri server, (ServerFigures cold, ServerFigures warm)) in servers.Zip(figures))
+            foreach (IGrouping<string, string> failed in cold.Failures.Concat(warm.Failures).GroupBy(reason => reason))
+                AnsiConsole.WriteLine($"{server}: {failed.Count()} failed: {failed.Key}");
     }
 
     private static void Print(Uri[] servers, ServeLoad load, int prompt, IReadOnlyList<IntrusionFigures> figures)

@@ -7,6 +7,9 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine.Bench;
 
+/// <summary>What a request came to: tokens of an answer in full, or why there is none.</summary>
+internal readonly record struct Answer(int NumTokens, string? Failure = null);
+
 /// <summary>A client of any server that speaks OpenAI's completions, with a clock.</summary>
 internal sealed class CompletionClient(HttpClient http, Uri server, string model)
 {
@@ -29,8 +32,7 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
     /// <param name="seed">Of the draws.</param>
     /// <param name="onText">Called for every piece of text with the time since the one before, or since the request.</param>
     /// <param name="cancellation">Leaves the stream.</param>
-    /// <returns>Tokens of the answer, or null when it was not answered in full.</returns>
-    public async Task<int?> AskAsync(IEnumerable<int> prompt, int maxTokens, int seed, Action<TimeSpan> onText, CancellationToken cancellation)
+    public async Task<Answer> AskAsync(IEnumerable<int> prompt, int maxTokens, int seed, Action<TimeSpan> onText, CancellationToken cancellation)
     {
         var body = new JsonObject
         {
@@ -49,13 +51,18 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
         {
             long last = Stopwatch.GetTimestamp();
             using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
-            response.EnsureSuccessStatusCode();
+            if (!response.IsSuccessStatusCode) return new Answer(0, $"status {(int)response.StatusCode}: {Shorten(await response.Content.ReadAsStringAsync(cancellation))}");
             using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
             while (await reader.ReadLineAsync(cancellation) is { } line)
             {
-                if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
-                if (line == "data: [DONE]") return counted ?? pieces;
+                if (line == "data: [DONE]") return new Answer(counted ?? pieces);
+                if (!line.StartsWith("data: ", StringComparison.Ordinal))
+                {
+                    if (line.Length > 0 && line[0] != ':') return new Answer(0, $"after {pieces} pieces of text, a line that is no event's data: {Shorten(line)}");
+                    continue;
+                }
                 JsonNode piece = JsonNode.Parse(line["data: ".Length..])!;
+                if (piece["error"] is { } error) return new Answer(0, $"after {pieces} pieces of text, {Shorten(error.ToJsonString())}");
                 if (piece["usage"] is { } usage) counted = (int?)usage["completion_tokens"];
                 if (string.IsNullOrEmpty((string?)piece["choices"]?.AsArray().FirstOrDefault()?["text"])) continue;
                 TimeSpan elapsed = Stopwatch.GetElapsedTime(last);
@@ -66,8 +73,10 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
         }
         catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
-            return null; // the caller counts it
+            return new Answer(0, $"after {pieces} pieces of text, {e.GetType().Name}: {Shorten((e.InnerException ?? e).Message)}");
         }
-        return null;
+        return new Answer(0, $"the stream ended after {pieces} pieces of text without [DONE]");
     }
+
+    private static string Shorten(string text) => text.Length <= 200 ? text : text[..200] + "...";
 }

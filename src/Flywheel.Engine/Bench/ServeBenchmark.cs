@@ -9,8 +9,8 @@ public static class ServeBenchmark
     /// <summary>Ids that are ordinary tokens in every vocabulary.</summary>
     private const int FirstId = 32, EndId = 250;
 
-    /// <summary>Pieces of text that every stream gets before the quiet time, in it, and at most.</summary>
-    private const int SettlingPieces = 20, QuietPieces = 100, StreamTokens = 1500;
+    /// <summary>Pieces of text that every stream gets before the quiet time, in it (and in a second one, after the prompt), and at most.</summary>
+    private const int SettlingPieces = 20, QuietPieces = 250, StreamTokens = 1500;
 
     /// <summary>
     /// Rounds in turn between servers: in a cold one the shared tokens are new to the server, in the warm one after it they
@@ -34,7 +34,7 @@ public static class ServeBenchmark
         return [.. Enumerable.Range(0, servers.Count).Select(i => (found[i, 0].Figures, found[i, 1].Figures))];
     }
 
-    /// <summary>Streams run quietly; then a long prompt arrives.</summary>
+    /// <summary>Streams run quietly; then a long prompt arrives; then they run quietly again, because a machine's pace changes.</summary>
     /// <param name="servers">Measured in turn.</param>
     /// <param name="load">How many streams, and their prompts.</param>
     /// <param name="promptTokens">Length of the prompt that arrives.</param>
@@ -81,29 +81,43 @@ public static class ServeBenchmark
         async Task<int> AskOneAsync(int client)
         {
             bool isFirst = true;
-            int? count = await server.AskAsync(shared.Concat(Tokens(HashCode.Combine(round, client), load.OwnTokens)), load.MaxTokens, client, elapsed =>
+            Answer answer = await server.AskAsync(shared.Concat(Tokens(HashCode.Combine(round, client), load.OwnTokens)), load.MaxTokens, client, elapsed =>
             {
                 lock (into) (isFirst ? into.First : into.Between).Add(elapsed.TotalMilliseconds);
                 isFirst = false;
             }, cancellation);
-            if (count is null) lock (into) into.NumFailed++;
-            return count ?? 0;
+            if (answer.Failure is { } failure) lock (into) into.Failures.Add(failure);
+            return answer.NumTokens;
         }
     }
 
     private static async Task<(List<double> Quiet, List<double> During, double First)> IntrudeOnceAsync(CompletionClient server, ServeLoad load, int promptTokens, (int Run, int Number) round, CancellationToken cancellation)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var ready = new CountdownEvent(load.Clients);
-        var arrive = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         List<double> quiet = [], during = [];
-        bool hasArrived = false;
+        bool isQuiet = true;
+        int[] left = [.. Enumerable.Repeat(QuietPieces, load.Clients)];
+        var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task[] streams = [.. Enumerable.Range(0, load.Clients).Select(StreamAsync)];
-        if (await Task.WhenAny(arrive.Task, Task.WhenAll(streams)) != arrive.Task) throw new FlywheelException("a stream ended before the long prompt arrived");
-        lock (quiet) hasArrived = true;
         double first = 0;
-        await server.AskAsync(Tokens(HashCode.Combine(round, "intruder"), promptTokens), 1, 0, elapsed => first = elapsed.TotalMilliseconds, cancellation);
-        await leave.CancelAsync();
+        try
+        {
+            await ListenAsync();
+            lock (quiet) isQuiet = false;
+            Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, "intruder"), promptTokens), 1, 0, elapsed => first = elapsed.TotalMilliseconds, cancellation);
+            if (answer.Failure is { } failure) throw new FlywheelException($"the long prompt was not answered: {failure}");
+            lock (quiet)
+            {
+                isQuiet = true;
+                enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                Array.Fill(left, QuietPieces);
+            }
+            await ListenAsync();
+        }
+        finally
+        {
+            await leave.CancelAsync();
+        }
         foreach (Task stream in streams)
         {
             try
@@ -117,20 +131,29 @@ public static class ServeBenchmark
         }
         return (quiet, during, first);
 
+        async Task ListenAsync() => await await Task.WhenAny(enough.Task, Task.WhenAny(streams).Unwrap()); // until then a stream ends by a failure only
+
         async Task StreamAsync(int client)
         {
-            int pieces = 0;
+            int settling = SettlingPieces;
             for (int turn = 0; !leave.IsCancellationRequested; turn++) // an answer may end early
-                await server.AskAsync(Tokens(HashCode.Combine(round, client, turn), load.OwnTokens), StreamTokens, client, elapsed =>
+            {
+                bool isFirst = true;
+                Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, client, turn), load.OwnTokens), StreamTokens, client, elapsed =>
                 {
-                    pieces++;
+                    bool isBetween = !isFirst;
+                    isFirst = false;
+                    if (!isBetween || settling-- > 0) return;
                     lock (quiet)
                     {
-                        if (hasArrived) during.Add(elapsed.TotalMilliseconds);
-                        else if (pieces > SettlingPieces) quiet.Add(elapsed.TotalMilliseconds);
+                        (isQuiet ? quiet : during).Add(elapsed.TotalMilliseconds);
+                        if (!isQuiet) return;
+                        left[client]--;
+                        if (left.All(count => count <= 0)) enough.TrySetResult();
                     }
-                    if (pieces == SettlingPieces + QuietPieces && ready.Signal()) arrive.TrySetResult();
                 }, leave.Token);
+                if (answer.Failure is { } failure) throw new FlywheelException($"a stream was not answered: {failure}");
+            }
         }
     }
 
@@ -148,8 +171,8 @@ public static class ServeBenchmark
 
         public List<double> Between { get; } = [];
 
-        public int NumFailed { get; set; }
+        public List<string> Failures { get; } = [];
 
-        public ServerFigures Figures => new(Percentiles.Of(Rates).P50, Percentiles.Of(First), Percentiles.Of(Between), NumFailed);
+        public ServerFigures Figures => new(Percentiles.Of(Rates).P50, Percentiles.Of(First), Percentiles.Of(Between), Failures);
     }
 }

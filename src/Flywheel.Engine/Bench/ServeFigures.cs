@@ -42,11 +42,11 @@ public readonly record struct Percentiles(double P50, double P95, double P99)
 /// <param name="TokensPerSecond">Of all clients together, from the first request to the last token.</param>
 /// <param name="FirstMs">From a request to its first text.</param>
 /// <param name="BetweenMs">From one piece of text to the next.</param>
-/// <param name="NumFailed">Requests that were not answered in full.</param>
-public sealed record ServerFigures(double TokensPerSecond, Percentiles FirstMs, Percentiles BetweenMs, int NumFailed);
+/// <param name="Failures">Why requests were not answered in full, one for each.</param>
+public sealed record ServerFigures(double TokensPerSecond, Percentiles FirstMs, Percentiles BetweenMs, IReadOnlyList<string> Failures);
 
 /// <summary>What running streams notice of a long prompt.</summary>
-/// <param name="QuietMs">Between pieces of text before it arrives.</param>
+/// <param name="QuietMs">Between pieces of text before it arrives and after it is answered.</param>
 /// <param name="DuringMs">The same from its arrival to its first token.</param>
 /// <param name="FirstMs">How long its first token took, in each round.</param>
 public sealed record IntrusionFigures(Percentiles QuietMs, Percentiles DuringMs, Percentiles FirstMs);
