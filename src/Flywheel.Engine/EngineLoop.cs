@@ -106,6 +106,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     public long MaxPages => _pages.MaxPages;
 
+    /// <summary>Pages that running requests hold; exact while nothing runs.</summary>
+    public long NumPagesInUse => _pages.MaxPages - _pages.NumAvailable;
+
     /// <summary>Packs an adapter for the model; on the caller's thread.</summary>
     public AdapterWeights LoadAdapter(AdapterFolder folder, int number) => AdapterWeights.Load(folder, _decoder.Shape, _reader.Kernels, number, _decoder.MaxRows);
 

@@ -39,6 +39,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Bytes of weights that one token's step reads.</summary>
     public long BytesPerStep => Loop.BytesPerStep;
 
+    /// <summary>Requests that wait or run.</summary>
+    public int NumLive => Loop.NumLive;
+
+    /// <summary>Pages of the cache that running requests hold; exact while nothing runs.</summary>
+    public long NumPagesInUse => Loop.NumPagesInUse;
+
     /// <summary>Adapters that requests may name, and their content hashes.</summary>
     public IReadOnlyDictionary<string, string> Adapters => _adapters.Hashes;
 

@@ -86,6 +86,8 @@ internal static class AdminEndpoints
             ["model_folder"] = model.Folder.Path,
             ["num_parameters"] = model.Folder.Config.NumParameters,
             ["running"] = model.NumRunning,
+            ["live_generations"] = model.Engine.NumLive,
+            ["cache_pages_in_use"] = model.Engine.NumPagesInUse,
             ["generations"] = counts.Generations,
             ["feedback"] = counts.Feedback,
             ["turns"] = counts.Turns,

@@ -1,5 +1,6 @@
 using Flywheel.Engine;
 using Flywheel.Model;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Flywheel.Studio;
 
@@ -21,4 +22,10 @@ public sealed record StudioOptions
     public string? StarterModel { get; init; }
 
     public EngineOptions Engine { get; init; } = new();
+
+    /// <summary>
+    /// Who takes less of what is ready for them is taken for gone: their generation ends. The server's own buffers of a
+    /// connection, which fill first, hold some seconds' worth at this pace.
+    /// </summary>
+    internal MinDataRate SlowestReader { get; init; } = new(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));
 }

@@ -123,6 +123,7 @@ public sealed class StudioServer : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = RequestBody.MaxBytes;
+            kestrel.Limits.MinResponseDataRate = options.SlowestReader;
         });
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "))
             .SetMinimumLevel(LogLevel.Warning)

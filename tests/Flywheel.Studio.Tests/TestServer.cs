@@ -6,6 +6,7 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Testing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Flywheel.Studio.Tests;
 
@@ -22,7 +23,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null)
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null)
     {
         var folder = new TempFolder();
         ModelFolder model = TinyModel.Create(folder["models"], context: context);
@@ -37,6 +38,7 @@ internal sealed class TestServer : IAsyncDisposable
             Url = "http://127.0.0.1:0",
             StarterModel = model.Path,
             Engine = engine ?? new EngineOptions { Threads = 1 },
+            SlowestReader = slowestReader ?? new(4096, TimeSpan.FromSeconds(5)),
         });
         return new TestServer(folder) { Server = server, Http = new HttpClient { BaseAddress = new Uri(server.Url) } };
     }
