@@ -15,12 +15,17 @@ namespace Flywheel.Cli;
 /// </summary>
 internal static class PlanCommand
 {
+    private const string ThisMachine = "this machine";
+
     private static readonly PlanRequest Defaults = new() { FlopsPerSecond = 1, MemoryBytes = 1 };
 
     public static Command Create()
     {
         var recipe = new Argument<string?>("recipe") { Description = "Recipe to forecast on this machine", Arity = ArgumentArity.ZeroOrOne };
         var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe", DefaultValueFactory = _ => [] };
+        var ranks = new Option<int>("--ranks") { Description = "Processes that the recipe is to be trained by, as of train" };
+        var launcher = new Option<string?>("--launcher") { Description = "What starts them, as of train" };
+        var threads = new Option<int?>("--threads") { Description = "Threads of each, as of train" };
         var money = Size("--money", "Money for everything: gives the largest model that it pays for");
         var hours = Size("--hours", "Hours from start to end: gives the largest model that they allow");
         var parameters = Size("--params", "Size of the model, such as 124m or 1.3b: gives time and money");
@@ -40,15 +45,21 @@ internal static class PlanCommand
         var perLabel = new Option<double>("--price-per-label") { Description = "Price of one label", DefaultValueFactory = _ => Defaults.PricePerLabel };
         var command = new Command("plan", "What a run takes before it starts: time, memory, money, checkpoints, failures.\nExample: flywheel plan --gpu h100 --count 8 --price 2.5 --money 2000")
         {
-            recipe, set, money, hours, parameters, gpu, count, utilization, price, perParameter, law, context, vocab, failures, checkpoint, restart, labels, people, perLabel,
+            recipe, set, ranks, launcher, threads, money, hours, parameters, gpu, count, utilization, price, perParameter, law, context, vocab, failures, checkpoint, restart, labels, people, perLabel,
         };
         command.SetAction((parse, cancellation) => Task.Run(() =>
         {
             if (parse.GetValue(recipe) is { } path)
             {
-                Forecast(path, parse.GetValue(set)!, parse.GetValue(price), cancellation);
+                foreach (Option option in new Option[] { money, hours, parameters, gpu, law })
+                    if (parse.GetResult(option) is not null) throw new FlywheelException($"{option.Name} is given with a recipe, expected one or the other: a recipe says itself how large its run is");
+                (Func<TrainingJob, CancellationToken, TrainingForecast> pilot, int numThreads) = TrainCommand.Pilot(parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads));
+                var runner = new RecipeRunner(new FlywheelHome()) { Status = Console.WriteLine, Pilot = pilot, NumThreads = numThreads };
+                Forecast(runner, path, parse.GetValue(set)!, parse.GetValue(price), cancellation);
                 return;
             }
+            foreach (Option option in new Option[] { set, ranks, launcher, threads })
+                if (parse.GetResult(option) is { Implicit: false }) throw new FlywheelException($"{option.Name} is given without a recipe");
             Accelerator? accelerator = parse.GetValue(gpu) is { } name
                 ? Accelerator.Known.FirstOrDefault(known => known.Name == name) ?? throw new FlywheelException($"--gpu '{name}' is not known{NearestName.Hint(name, [.. Accelerator.Known.Select(known => known.Name)])}")
                 : null;
@@ -80,7 +91,7 @@ internal static class PlanCommand
                 Console.WriteLine("measuring what training reaches on this machine");
                 request = request with { FlopsPerSecond = MachineSpeed.Measure(cancellation) };
             }
-            Print(request, accelerator?.Name ?? "this machine", TrainingPlan.For(request));
+            Print(request, accelerator?.Name ?? ThisMachine, TrainingPlan.For(request));
         }, CancellationToken.None));
         return command;
     }
@@ -97,39 +108,50 @@ internal static class PlanCommand
         return null;
     }
 
-    private static void Forecast(string path, string[] overrides, double price, CancellationToken cancellation)
+    private static void Forecast(RecipeRunner runner, string path, string[] overrides, double price, CancellationToken cancellation)
     {
-        TrainingForecast forecast = new RecipeRunner(new FlywheelHome()) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, overrides, cancellation);
-        Table table = new Table().Title(Markup.Escape($"{path} on this machine")).HideHeaders().AddColumns("", "")
-            .AddRow("steps, tokens", $"{forecast.Steps:N0}, {forecast.Tokens:N0}")
-            .AddRow("speed", $"{forecast.TokensPerSecond:N0} tokens/s")
-            .AddRow("time", Amounts.Duration(forecast.Seconds))
-            .AddRow("most memory", $"{forecast.MemoryBytes / 1e9:F2} GB of {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9:F1}");
-        if (price > 0) table.AddRow("money", $"{forecast.Seconds / 3600 * price:N2}");
+        IReadOnlyList<(string Recipe, TrainingForecast Forecast)> chain = runner.Forecast(path, overrides, cancellation);
+        string[] names = ["recipe", "steps", "tokens", "tokens/s", "time", "most memory"];
+        Table table = new();
+        foreach (string name in price > 0 ? names.Append("money") : names) table.AddColumn(name, column => column.Alignment = name == "recipe" ? Justify.Left : Justify.Right);
+        foreach ((string recipe, TrainingForecast forecast) in chain)
+            Row(recipe, $"{forecast.Steps:N0}", $"{forecast.Tokens:N0}", $"{forecast.TokensPerSecond:N0}", forecast.Seconds, forecast.MemoryBytes);
+        if (chain.Count > 1) Row("together", "", $"{chain.Sum(each => each.Forecast.Tokens):N0}", "", chain.Sum(each => each.Forecast.Seconds), chain.Max(each => each.Forecast.MemoryBytes));
         AnsiConsole.Write(table);
+        int ranks = chain[^1].Forecast.NumRanks;
+        Console.WriteLine($"{(ranks > 1 ? $"Memory is that of each of {ranks} ranks" : "Memory is that of the process")}; this machine has {Amounts.Memory(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}, and {Amounts.Memory(TrainingMemory.Available())} are free.");
+
+        void Row(string recipe, string steps, string tokens, string pace, double seconds, long memory)
+        {
+            string[] cells = [Markup.Escape(recipe), steps, tokens, pace, Amounts.Duration(seconds), Amounts.Memory(memory)];
+            table.AddRow(price > 0 ? [.. cells, Amounts.Money(seconds / 3600 * price)] : cells);
+        }
     }
 
     private static void Print(PlanRequest request, string hardware, TrainingPlan plan)
     {
         CheckpointPlan checkpoints = plan.Checkpoints;
         ModelConfig shape = plan.Shape;
-        Table table = new Table().Title(Markup.Escape($"{request.Count} x {hardware}, {Amounts.Rounded(request.FlopsPerSecond * request.Count)} operations a second in training")).HideHeaders().AddColumns("", "")
+        Console.WriteLine($"{(hardware == ThisMachine ? ThisMachine : $"{request.Count} x {hardware}")}: {Amounts.Rounded(request.FlopsPerSecond * request.Count)} operations a second in training");
+        Table table = new Table().HideHeaders().AddColumns("", "")
             .AddRow("parameters", Amounts.Rounded(shape.NumParameters))
             .AddRow("shape", $"hidden {shape.HiddenSize}, intermediate {shape.IntermediateSize}, layers {shape.NumLayers}, heads {shape.NumHeads}, kv_heads {shape.NumKvHeads}, head_dim {shape.HeadDim}, vocab {shape.VocabSize}")
             .AddRow("tokens", $"{Amounts.Rounded(plan.Tokens)}, {plan.Tokens / shape.NumParameters:N1} a parameter")
             .AddRow("operations", Amounts.Rounded(plan.Flops));
         if (plan.ExpectedLoss is { } loss) table.AddRow("expected held-out loss", $"{loss:F3} nats a token");
         table.AddRow("time", Amounts.Duration(checkpoints.TotalSeconds));
-        if (request.PricePerHour > 0) table.AddRow("money for training", $"{plan.Money:N0}");
-        if (plan.LabelMoney > 0) table.AddRow("money for labels", $"{plan.LabelMoney:N0}: {plan.NumLabels:N0} labels");
-        if (plan.PeopleMoney > 0) table.AddRow("money for people", $"{plan.PeopleMoney:N0}");
+        if (request.PricePerHour > 0) table.AddRow("money for training", Amounts.Money(plan.Money));
+        if (plan.LabelMoney > 0) table.AddRow("money for labels", $"{Amounts.Money(plan.LabelMoney)}, which pays for {plan.NumLabels:N0}");
+        if (plan.PeopleMoney > 0) table.AddRow("money for people", Amounts.Money(plan.PeopleMoney));
         table.AddEmptyRow()
             .AddRow("checkpoint every", Amounts.Duration(checkpoints.IntervalSeconds))
-            .AddRow("expected restarts", $"{checkpoints.Restarts:G3}")
-            .AddRow("work lost to failures", $"{Amounts.Duration(checkpoints.LostSeconds)}, {checkpoints.Efficiency:P1} of the time is work that counts")
+            .AddRow("expected restarts", checkpoints.Restarts < 0.01 ? "less than 0.01" : $"{checkpoints.Restarts:N2}")
+            .AddRow("work lost to failures", Amounts.Duration(checkpoints.LostSeconds))
+            .AddRow("time that counts", $"{100 * checkpoints.Efficiency:F1}%, the rest goes to checkpoints, lost work and restarts")
             .AddEmptyRow();
-        foreach ((string name, long bytes) in plan.Memory.Parts) table.AddRow($"memory: {name}", $"{bytes / 1e9:F2} GB");
-        table.AddRow("memory of one", $"{plan.Memory.Total / 1e9:F2} of {plan.MemoryAvailable / 1e9:F1} GB{(plan.Fits ? "" : ": does not fit")}");
+        foreach ((string name, long bytes) in plan.Memory.Parts) table.AddRow($"memory: {name}", Amounts.Memory(bytes));
+        table.AddRow(request.Count > 1 ? "memory of each" : "memory in all", $"{Amounts.Memory(plan.Memory.Total)} of {Amounts.Memory(plan.MemoryAvailable)}{(plan.Fits ? "" : ": [red]does not fit[/]")}");
         AnsiConsole.Write(table);
+        if (!plan.Fits) Console.WriteLine("Weights and gradients lie on each accelerator as a whole, only the optimiser's state is shared out: take a smaller model, or one with more memory.");
     }
 }

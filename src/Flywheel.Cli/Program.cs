@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using Flywheel.Cli;
 using Flywheel.Model;
 using Flywheel.Training;
@@ -17,8 +18,12 @@ try
 {
     string[] line = args switch { [] or ["help"] => ["--help"], ["help", var verb, ..] => [verb, "--help"], _ => args };
     ParseResult parsed = root.Parse(line);
+    if (parsed.Action is ParseErrorAction wrong) wrong.ShowHelp = false; // what is wrong would scroll away above it
     int code = await parsed.InvokeAsync(invocation);
-    return parsed.Errors.Count > 0 ? ExitCodes.UserError : code;
+    if (parsed.Errors.Count == 0) return code;
+    Command asked = parsed.CommandResult.Command;
+    errors.MarkupLineInterpolated($"see: flywheel help{(asked == root ? "" : $" {asked.Name}")}");
+    return ExitCodes.UserError;
 }
 catch (FlywheelException e)
 {

@@ -49,9 +49,9 @@ internal static class RunsCommand
         ("held-out loss", run => run.ValidationLoss is { } loss ? $"{loss:F4}" : "-"),
         ("time, forecast", run => $"{Amounts.Duration(run.Seconds)}, {(run.Experiment?.Forecast is { } forecast ? Amounts.Duration(forecast.Seconds) : "-")}"),
         ("memory, forecast", run => $"{Amounts.Memory(run.Result?.PeakMemoryBytes)}, {Amounts.Memory(run.Experiment?.Forecast?.MemoryBytes)}"),
-        ("thread hours", run => $"{run.ThreadHours:F2}"),
+        ("thread hours", run => $"{run.ThreadHours:F3}"),
         ("seed", run => $"{run.Experiment?.Seed}"),
-        ("revision", run => run.Experiment?.Revision ?? "-"),
+        ("revision", run => Short(run.Experiment?.Revision)),
         ("data", run => run.Experiment?.Dataset[..12] ?? "-"),
         ("machine", run => run.Experiment?.Machine ?? "-"),
         ("model", run => run.Result?.Model[..12] ?? "-"),
@@ -78,15 +78,20 @@ internal static class RunsCommand
 
     private static Table Rows(IReadOnlyList<RunFolder> runs)
     {
-        Table table = new Table().AddColumns("run", "state", "parameters", "steps", "loss", "held-out", "time", "forecast", "thread hours", "model");
+        Table table = new Table().AddColumns("run", "state");
+        foreach (string name in new[] { "parameters", "steps", "loss", "held-out", "time", "forecast", "thread hours" }) table.AddColumn(name, column => column.RightAligned());
+        table.AddColumn("model");
         foreach (RunFolder run in runs)
-            table.AddRow(Markup.Escape(run.Name), State(run), run.Experiment is { } experiment ? $"{experiment.NumParameters / 1e6:G3} M" : "-", $"{run.LastStep?.Step ?? 0:N0}",
+            table.AddRow(Markup.Escape(run.Name), State(run), run.Experiment is { } experiment ? $"{experiment.NumParameters / 1e6:G3} M" : "-", run.Steps,
                 run.LastStep is { } last ? $"{last.Loss:F4}" : "-", run.ValidationLoss is { } loss ? $"{loss:F4}" : "-", Amounts.Duration(run.Seconds),
-                run.Experiment?.Forecast is { } forecast ? Amounts.Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F2}", run.Result?.Model[..12] ?? "-");
+                run.Experiment?.Forecast is { } forecast ? Amounts.Duration(forecast.Seconds) : "-", $"{run.ThreadHours:F3}", run.Result?.Model[..12] ?? "-");
         return table;
     }
 
     internal static string AgainstForecast(string outcome, string? forecast) => forecast is null ? outcome : $"{outcome} (forecast: {forecast})";
 
-    private static string State(RunFolder run) => run.Result is null ? "not finished" : "finished";
+    /// <summary>Version and the beginning of the commit.</summary>
+    private static string Short(string? revision) => revision is null ? "-" : revision[..Math.Min(revision.Length, revision.IndexOf('+', StringComparison.Ordinal) is var plus and >= 0 ? plus + 11 : 20)];
+
+    private static string State(RunFolder run) => run.Result is not null ? "finished" : run.IsRunning ? "running" : "stopped";
 }

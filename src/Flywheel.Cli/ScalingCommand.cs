@@ -28,7 +28,7 @@ internal static class ScalingCommand
         Recipe recipe = RecipeFile.Load(path);
         ShapeRecipe shape = recipe.Model!;
         string folder = Path.Combine(home.Runs, $"scaling-{recipe.Name}-{budget.ToString("0.###", CultureInfo.InvariantCulture)}-minutes");
-        (double rate, bool isKept) = Pace.Of(folder, () => new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation).TokensPerSecond);
+        (double rate, bool isKept) = Pace.Of(folder, () => new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation)[^1].Forecast.TokensPerSecond);
         if (isKept) Console.WriteLine($"going on with the study in {folder}");
         double flopsPerSecond = rate * ModelShape.TrainingFlops(shape.ToConfig(recipe.Tokenizer!.Vocab), shape.Context);
         List<FinishedRun> runs = [];
@@ -45,9 +45,10 @@ internal static class ScalingCommand
         ScalingLaw law = result.Law;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("law", $"loss = {law.E:F3} + {law.A:G4} / N^{law.Alpha:F3} + {law.B:G4} / D^{law.Beta:F3}")
-            .AddRow("its error on these runs", $"{result.Points.Average(point => Math.Abs(law.Loss(point.Parameters, point.Tokens) / point.Loss - 1)):P2} on average")
+            .AddRow("its error on these runs", $"{result.Points.Average(point => Math.Abs(law.Loss(point.Parameters, point.Tokens) / point.Loss - 1)) * 100:F2}% on average")
             .AddRow("data", $"{result.DataTokens:N0} tokens{(result.Points.Max(point => point.Tokens) > result.DataTokens ? "; longer runs saw some twice" : "")}")
             .AddRow("plot", Markup.Escape(Path.Combine(folder, "scaling.svg"))));
+        if (!law.IsDetermined) Console.WriteLine("note: these runs are too short, or too alike, to tell how far the loss would fall; the law holds between them at best. Give more minutes.");
         Console.WriteLine($"use it: flywheel plan --hours 8 --law {folder}");
     }
 }

@@ -27,17 +27,17 @@ internal static class SweepCommand
         var home = new FlywheelHome();
         var sweep = new Sweep(recipe, over, budget);
         var runner = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot };
-        Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} {(sweep.NumRungs == 1 ? "rung" : "rungs")}");
+        Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} {(sweep.NumRungs == 1 ? "rung" : "rungs")}, the first of {sweep.InRung(0)} runs, the last of {sweep.InRung(sweep.NumRungs - 1)}");
         string[] first = [.. over.Select(text => text.Split(',')[0]), .. LongRun];
         string folder = SweepFolder.Of(home, sweep);
-        (double rate, bool isKept) = Pace.Of(folder, () => runner.Forecast(recipe, first, cancellation).TokensPerSecond);
+        (double rate, bool isKept) = Pace.Of(folder, () => runner.Forecast(recipe, first, cancellation)[^1].Forecast.TokensPerSecond);
         if (isKept) Console.WriteLine($"going on with the sweep in {folder}");
         var quiet = new RecipeRunner(home);
         SweepResult result = sweep.Run(overrides =>
         {
             FinishedRun run = quiet.Run(recipe, overrides, cancellation);
             return (Path.GetFileName(run.RunFolder), TrainingResult.Read(run.RunFolder)!);
-        }, rate, attempt => Console.WriteLine($"rung {attempt.Rung + 1}, {attempt.Steps} steps, {string.Join(' ', attempt.Overrides)}: {(attempt.Loss is { } loss ? $"held-out loss {loss:F4}, {attempt.Seconds:F0} s" : $"failed: {attempt.Failure}")}"));
+        }, rate, attempt => Console.WriteLine(attempt.InWords));
         SweepFolder.Write(home, folder, result);
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("best", Markup.Escape(string.Join(' ', result.Winner.Overrides)))

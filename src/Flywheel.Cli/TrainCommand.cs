@@ -27,20 +27,16 @@ internal static class TrainCommand
 
     private static int Run(string recipe, string[] overrides, int ranks, string? launcher, int? threads, CancellationToken cancellation)
     {
-        if (threads < 1) throw new FlywheelException($"--threads is {threads}, expected 1 or more");
-        if (ranks < 0) throw new FlywheelException($"--ranks is {ranks}, expected 1 or more");
-        if (launcher is not null && ranks == 0) throw new FlywheelException("--launcher is given without --ranks");
-        int numThreads = threads ?? Math.Max(1, Environment.ProcessorCount / Math.Max(1, ranks));
-        if (ranks > 0)
+        (Supervisor? supervisor, int numThreads) = Watched(ranks, launcher, threads);
+        if (supervisor is not null)
         {
-            var supervisor = new Supervisor { Launcher = RankLauncher.Command(ranks, launcher), RankCommand = RankCommand.CommandLine() };
-            Train(recipe, overrides, numThreads, supervisor.Run, supervisor.Forecast, cancellation);
+            Train(recipe, overrides, ranks, numThreads, supervisor.Run, supervisor.Forecast, cancellation);
             return 0;
         }
         using ICollectives world = World.Join();
         if (world.Size == 1)
         {
-            Train(recipe, overrides, numThreads, TrainingRun.Run, RankCommand.Pilot, cancellation);
+            Train(recipe, overrides, 1, numThreads, TrainingRun.Run, RankCommand.Pilot, cancellation);
             return 0;
         }
         try
@@ -48,7 +44,7 @@ internal static class TrainCommand
             if (world.Rank > 0) SharedTraining.Follow(world, progress => Console.Error.WriteLine(progress.Note), cancellation);
             else
             {
-                Train(recipe, overrides, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), null, cancellation);
+                Train(recipe, overrides, world.Size, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), null, cancellation);
                 SharedTraining.End(world);
             }
             return 0;
@@ -59,7 +55,24 @@ internal static class TrainCommand
         }
     }
 
-    private static void Train(string recipe, string[] overrides, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train,
+    /// <summary>What several ranks are started and watched by, null of one process; and the threads of each.</summary>
+    private static (Supervisor? Supervisor, int NumThreads) Watched(int ranks, string? launcher, int? threads)
+    {
+        if (threads < 1) throw new FlywheelException($"--threads is {threads}, expected 1 or more");
+        if (ranks < 0) throw new FlywheelException($"--ranks is {ranks}, expected 1 or more");
+        if (launcher is not null && ranks == 0) throw new FlywheelException("--launcher is given without --ranks");
+        int numThreads = threads ?? Math.Max(1, Environment.ProcessorCount / Math.Max(1, ranks));
+        return (ranks == 0 ? null : new Supervisor { Launcher = RankLauncher.Command(ranks, launcher), RankCommand = RankCommand.CommandLine() }, numThreads);
+    }
+
+    /// <summary>What forecasts such a training, and the threads of each rank.</summary>
+    internal static (Func<TrainingJob, CancellationToken, TrainingForecast> Pilot, int NumThreads) Pilot(int ranks, string? launcher, int? threads)
+    {
+        (Supervisor? supervisor, int numThreads) = Watched(ranks, launcher, threads);
+        return (supervisor is null ? RankCommand.Pilot : supervisor.Forecast, numThreads);
+    }
+
+    private static void Train(string recipe, string[] overrides, int ranks, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train,
         Func<TrainingJob, CancellationToken, TrainingForecast>? pilot, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
@@ -83,7 +96,7 @@ internal static class TrainCommand
             .AddRow("most memory", RunsCommand.AgainstForecast(Amounts.Memory(result.PeakMemoryBytes), forecast is null ? null : Amounts.Memory(forecast.MemoryBytes))));
 
         FinishedRun Start(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, NumRanks = ranks, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)

@@ -60,6 +60,34 @@ public sealed class RecipeRunnerTests : IDisposable
         Assert.Equal(parent.Hash, other.Result.Manifest.Parent);
     }
 
+    /// <summary>A forecast trains nothing: a base that is still to be trained is forecast too, and stood in for; one that is there is used.</summary>
+    [Fact]
+    public void Forecast_BaseIsARecipe_ForecastsItFirstAndTrainsNothing()
+    {
+        List<(string Recipe, string? Base)> measured = [];
+        var runner = new RecipeRunner(_home)
+        {
+            NumThreads = 1, NumRanks = 2, Train = (_, _, _) => throw new InvalidOperationException("a forecast trains"),
+            Pilot = (job, cancellation) =>
+            {
+                measured.Add((job.Recipe.Name, job.Base?.Manifest.Name));
+                return TrainingPilot.Run(job, cancellation);
+            },
+        };
+        var chain = runner.Forecast(_folder["tune.yaml"], ["train.steps=4"], TestContext.Current.CancellationToken);
+        Assert.Equal([("tiny-pretrain", 3), ("tiny", 4)], chain.Select(each => (each.Recipe, each.Forecast.Steps)));
+        Assert.Equal([("tiny-pretrain", null), ("tiny", "tiny-pretrain")], measured);
+        Assert.Empty(Directory.GetDirectories(_home.Models));
+        Assert.DoesNotContain(Directory.GetDirectories(_home.Cache).Select(path => Path.GetFileName(path)!), name => name.StartsWith("pilot", StringComparison.Ordinal) || name.StartsWith("stand", StringComparison.Ordinal));
+
+        FinishedRun parent = Run("pretrain.yaml", []);
+        Assert.Equal(["tiny"], runner.Forecast(_folder["tune.yaml"], [], TestContext.Current.CancellationToken).Select(each => each.Recipe));
+        Assert.Equal(("tiny", parent.Result.Manifest.Name), measured[^1]);
+        RunFolder run = RunFolder.Find(_home, "tiny-pretrain");
+        Assert.Equal(("3", false), (run.Steps, run.IsRunning));
+        Assert.Equal(run.Seconds / 3600 * run.Experiment!.NumThreads, run.ThreadHours, 1e-9);
+    }
+
     /// <summary>An adapter from a recipe; used as a base it is merged, by recipe, by folder and by hash alike.</summary>
     [Fact]
     public void Run_WithLora_MakesAnAdapterThatIsABaseToo()

@@ -17,6 +17,12 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
 
     private const double HuberDelta = 1e-3;
 
+    /// <summary>
+    /// Where the logarithms of A, B and E and the two powers are looked for. Runs that are all too short lie on a plane over the logarithms
+    /// of size and length, which a power of nothing times a factor without bound fits ever better.
+    /// </summary>
+    private static readonly (double Low, double High)[] s_bounds = [(-5, 40), (-5, 40), (-3, 3), (0.02, 2), (0.02, 2)];
+
     public double Loss(double parameters, double tokens) => E + A / Math.Pow(parameters, Alpha) + B / Math.Pow(tokens, Beta);
 
     /// <summary>Parameters that make the least loss of so many operations, at 6 a parameter and token.</summary>
@@ -24,6 +30,9 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
 
     /// <summary>Tokens for which a model of so many parameters is the best use of its operations.</summary>
     public double TokensFor(double parameters) => Math.Pow(parameters / Balance, (Alpha + Beta) / Beta) / parameters;
+
+    /// <summary>Whether the powers and the last loss lie inside of where they are looked for; else the runs are too alike or too short to tell.</summary>
+    public bool IsDetermined => E > 1.1 * Math.Exp(s_bounds[2].Low) && new[] { Alpha, Beta }.All(power => power > 1.5 * s_bounds[3].Low && power < 0.95 * s_bounds[3].High);
 
     private double Balance => Math.Pow(Alpha * A / (Beta * B), 1 / (Alpha + Beta));
 
@@ -56,6 +65,7 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
     private static double Error(double[] v, IReadOnlyList<ScalingPoint> points)
     {
         double sum = 0;
+        for (int i = 0; i < v.Length; i++) sum += Math.Pow(Math.Max(0, Math.Max(s_bounds[i].Low - v[i], v[i] - s_bounds[i].High)), 2);
         foreach (ScalingPoint point in points)
         {
             double x = v[0] - v[3] * Math.Log(point.Parameters), y = v[1] - v[4] * Math.Log(point.Tokens), z = v[2], most = Math.Max(x, Math.Max(y, z));

@@ -15,15 +15,16 @@ public static class Amounts
             : seconds is > 0 and < 10 ? Text($"{seconds:F1} s") : $"{time.Seconds} s";
     }
 
-    public static string Memory(long? bytes) => bytes is null ? "-" : Text($"{bytes / 1e9:F2} GB");
+    public static string Memory(long? bytes) => bytes switch { null => "-", >= 100_000_000_000 => Text($"{bytes / 1e9:N0} GB"), >= 95_000_000 => Text($"{bytes / 1e9:F2} GB"), _ => Text($"{bytes / 1e6:F0} MB") };
 
     /// <summary>Whole where cents are nothing, and never nothing where there is something.</summary>
     public static string Money(double amount) => amount >= 100 ? Text($"{amount:N0}") : amount >= 0.1 || amount == 0 ? Text($"{amount:N2}") : Text($"{amount:G2}");
 
-    /// <summary>Three digits and a word.</summary>
+    /// <summary>Three digits and a word, or a power of ten.</summary>
     public static string Rounded(double number)
     {
-        (double unit, string name) = number switch { >= 1e18 => (1e18, " billion billion"), >= 1e12 => (1e12, " trillion"), >= 1e9 => (1e9, " billion"), >= 1e6 => (1e6, " million"), _ => (1, "") };
+        if (number >= 1e15) return number.ToString("0.00e0", CultureInfo.InvariantCulture);
+        (double unit, string name) = number switch { >= 1e12 => (1e12, " trillion"), >= 1e9 => (1e9, " billion"), >= 1e6 => (1e6, " million"), _ => (1, "") };
         double value = number / unit;
         return value.ToString(value >= 100 ? "N0" : value >= 10 ? "N1" : "N2", CultureInfo.InvariantCulture) + name;
     }

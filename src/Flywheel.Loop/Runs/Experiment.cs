@@ -33,7 +33,11 @@ public sealed record Experiment
 
     public required string Machine { get; init; }
 
+    /// <summary>Of each rank.</summary>
     public required int NumThreads { get; init; }
+
+    /// <summary>Processes that it began with.</summary>
+    public int NumRanks { get; init; } = 1;
 
     /// <summary>Made before the first step; null of a run too short to be worth it.</summary>
     public TrainingForecast? Forecast { get; init; }

@@ -40,7 +40,11 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// <summary>Finds out what a new run will take before its first step; null leaves it.</summary>
     public Func<TrainingJob, CancellationToken, TrainingForecast>? Pilot { get; init; }
 
+    /// <summary>Of each rank.</summary>
     public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
+
+    /// <summary>Processes that <see cref="Train"/> starts.</summary>
+    public int NumRanks { get; init; } = 1;
 
     /// <param name="path">A YAML file; its relative paths start at its folder.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>; a base's recipe does not see them.</param>
@@ -54,17 +58,49 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// <param name="cancellation">Ends the run after a checkpoint.</param>
     public FinishedRun Run(Recipe recipe, string folder, CancellationToken cancellation = default) => Run(recipe, folder, [], cancellation);
 
-    /// <summary>What a recipe would take here, without training it; its base is trained first if it has to be.</summary>
+    /// <summary>
+    /// What a recipe would take here, without training it, and before it what each recipe takes that its base is still to be trained by.
+    /// </summary>
     /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
-    public TrainingForecast Forecast(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default)
+    public IReadOnlyList<(string Recipe, TrainingForecast Forecast)> Forecast(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default)
     {
-        (TrainingJob job, _) = Prepare(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, [], cancellation);
-        return Forecast(job, cancellation);
+        List<(string, TrainingForecast)> chain = [];
+        string standIns = Path.Combine(home.Cache, $"stand-ins-{Guid.NewGuid():N}");
+        try
+        {
+            Add(Prepare(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, [], Base).Job);
+            return chain;
+        }
+        finally
+        {
+            if (Directory.Exists(standIns)) Directory.Delete(standIns, recursive: true);
+        }
+
+        void Add(TrainingJob job) => chain.Add((job.Recipe.Name, Forecast(job, cancellation)));
+
+        // Time and memory do not depend on what the weights are.
+        ModelFolder Base(string file, IReadOnlyList<string> above)
+        {
+            (TrainingJob job, BuiltData data) = Prepare(RecipeFile.Load(file), Path.GetDirectoryName(file)!, above, Base);
+            if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return new FinishedRun(TrainedModel.Open(done.ModelPath), job.Base, job.RunFolder, data).Whole(home.Models);
+            Add(job);
+            ModelConfig config = (job.Base?.Config ?? job.Config)!;
+            Dictionary<string, long[]> shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+            var random = new Random(1);
+            return ModelFolder.Create(standIns, config, (job.Base?.Tokenizer ?? job.Tokenizer)!, TensorType.F32, Values, new ModelManifest { Name = job.Recipe.Name, Created = Time.GetUtcNow() }, job.Base);
+
+            float[] Values(string name)
+            {
+                float[] values = new float[shapes[name].Aggregate(1L, (product, size) => product * size)];
+                for (int i = 0; i < values.Length; i++) values[i] = shapes[name].Length == 1 ? 1 : 0.04f * (random.NextSingle() - 0.5f);
+                return values;
+            }
+        }
     }
 
     private TrainingForecast Forecast(TrainingJob job, CancellationToken cancellation)
     {
-        Status?.Invoke("measuring the first steps");
+        Status?.Invoke($"measuring the first steps of {job.Recipe.Name}");
         string folder = Path.Combine(home.Cache, $"pilot-{Path.GetFileName(job.RunFolder)}");
         try
         {
@@ -78,16 +114,20 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     private FinishedRun Run(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
-        (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above, cancellation);
+        (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above, (file, aboveIt) => Run(RecipeFile.Load(file), Path.GetDirectoryName(file)!, aboveIt, cancellation).Whole(home.Models));
         ProcessMemory.Release(); // what reading the data has left behind
         if (Experiment.Read(job.RunFolder) is null) Begin(job, cancellation);
         TrainedModel result = Train(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
         return new FinishedRun(result, job.Base, job.RunFolder, data);
     }
 
-    private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
+    /// <param name="recipe">What to train.</param>
+    /// <param name="folder">Where its relative paths start.</param>
+    /// <param name="above">Recipes that this one is a base of.</param>
+    /// <param name="trained">The model of a recipe that is this one's base, from its file and the recipes above it.</param>
+    private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above, Func<string, IReadOnlyList<string>, ModelFolder> trained)
     {
-        ModelFolder? parent = recipe.Base is { } name ? ResolveBase(name, recipe, folder, above, cancellation) : null;
+        ModelFolder? parent = recipe.Base is { } name ? ResolveBase(name, recipe, folder, above, trained) : null;
         Tokenizer tokenizer;
         ModelConfig config;
         DataCollection collection = DataCollection.Collect(recipe, folder, home, Status);
@@ -126,6 +166,7 @@ public sealed class RecipeRunner(FlywheelHome home)
             Started = Time.GetUtcNow(),
             Machine = Experiment.ThisMachine(),
             NumThreads = job.NumThreads,
+            NumRanks = NumRanks,
             Forecast = forecast,
         }.Write(job.RunFolder);
     }
@@ -143,13 +184,13 @@ public sealed class RecipeRunner(FlywheelHome home)
     }
 
     /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged into its own base.</summary>
-    private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
+    private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, Func<string, IReadOnlyList<string>, ModelFolder> trained)
     {
         string path = Path.GetFullPath(Path.Combine(folder, name));
         if (File.Exists(path))
         {
             if (above.Contains(path)) throw new FlywheelException($"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
-            return Run(RecipeFile.Load(path), Path.GetDirectoryName(path)!, [.. above, path], cancellation).Whole(home.Models);
+            return trained(path, [.. above, path]);
         }
         var catalog = new ModelCatalog(home);
         TrainedModel found = TrainedModel.Open(Directory.Exists(path) ? path : Find());

@@ -24,7 +24,7 @@ public static class RunComparison
     /// <summary>
     /// Draws the curves over tokens: loss on held-out data where all runs have some, else the training loss, smoothed.
     /// </summary>
-    /// <param name="runs">Drawn and named in this order.</param>
+    /// <param name="runs">Drawn and named in this order; runs of one label have one colour, the first is drawn strongest.</param>
     /// <param name="path">Ends with .svg or .png.</param>
     /// <param name="title">Over the plot.</param>
     /// <exception cref="FlywheelException">No run has a curve, or the file's type is another.</exception>
@@ -37,6 +37,7 @@ public static class RunComparison
         plot.XLabel(unit == 1e6 ? "million tokens" : "thousand tokens");
         plot.YLabel(validation ? "held-out loss (nats per token)" : "training loss (nats per token)");
         List<double> late = [];
+        Dictionary<string, Color> colors = [];
         foreach ((string label, RunFolder run) in runs)
         {
             IReadOnlyList<(double Tokens, double Loss)> points = Points(run, validation);
@@ -44,7 +45,8 @@ public static class RunComparison
             double[] losses = [.. points.Select(point => point.Loss)];
             if (!validation) losses = TrainingLog.Smooth(losses);
             var line = plot.Add.Scatter(points.Select(point => point.Tokens / unit).ToArray(), losses);
-            (line.LineWidth, line.MarkerSize, line.LegendText) = (2, validation ? 5 : 0, label);
+            bool isFirst = colors.TryAdd(label, line.Color);
+            (line.LineWidth, line.MarkerSize, line.LegendText, line.Color) = (isFirst ? 2 : 1, validation ? (isFirst ? 5 : 3) : 0, isFirst ? label : "", colors[label]);
             late.AddRange(losses.Skip(losses.Length / 10));
         }
         if (late.Count == 0) throw new FlywheelException("none of these runs has a curve yet");

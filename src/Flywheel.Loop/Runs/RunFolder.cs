@@ -1,3 +1,4 @@
+using System.Globalization;
 using Flywheel.Model;
 using Flywheel.Training;
 
@@ -35,7 +36,32 @@ public sealed class RunFolder
     public double Seconds => Lines.Count == 0 ? 0 : Lines[^1].Seconds;
 
     /// <summary>What was spent: processor threads times hours.</summary>
-    public double ThreadHours => Seconds / 3600 * (Experiment?.NumThreads ?? 1);
+    public double ThreadHours => Seconds / 3600 * (Experiment?.NumThreads ?? 1) * (Experiment?.NumRanks ?? 1);
+
+    /// <summary>Steps that its log has, and of how many where the recipe says so.</summary>
+    public string Steps => string.Create(CultureInfo.InvariantCulture, $"{LastStep?.Step ?? 0:N0}{(Result is null && RecipeFile.Parse(Recipe, Name).Train.Steps is { } all and > 0 ? $" of {all:N0}" : "")}");
+
+    /// <summary>Whether a process is training it now: it holds the run's lock.</summary>
+    public bool IsRunning
+    {
+        get
+        {
+            if (Result is not null) return false;
+            try
+            {
+                using var mine = new FileStream(System.IO.Path.Combine(Path, "lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                return false;
+            }
+            catch (FileNotFoundException)
+            {
+                return false;
+            }
+            catch (IOException)
+            {
+                return true;
+            }
+        }
+    }
 
     public string Recipe => File.ReadAllText(System.IO.Path.Combine(Path, "recipe.yaml"));
 

@@ -25,6 +25,12 @@ public sealed record SweepTry
 
     /// <summary>Why it failed.</summary>
     public string? Failure { get; init; }
+
+    /// <summary>Without the documents and the files that the error names.</summary>
+    internal string? FailureInShort => Failure?.Split([", ", "; "], 2, StringSplitOptions.None)[0];
+
+    /// <summary>The try and how it ended, in a line.</summary>
+    public string InWords => $"rung {Rung + 1}, {Steps} steps, {string.Join(' ', Overrides)}: {(Loss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"held-out loss {loss:F4}, {Amounts.Duration(Seconds)}") : $"failed: {FailureInShort}")}";
 }
 
 /// <summary>What a sweep found; sweep.json in its folder.</summary>
