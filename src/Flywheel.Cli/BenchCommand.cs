@@ -31,7 +31,7 @@ internal static class BenchCommand
     {
         var shape = new Option<string>("--shape") { Description = $"Random weights of a well-known shape: {string.Join(", ", RandomModel.Shapes.Keys)}", DefaultValueFactory = _ => "135m" };
         var lengths = new Option<int[]>("--tokens") { Description = "Lengths of the text before", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [512, 2048, 8192] };
-        var kv = new Option<KvType>("--kv") { Description = "How keys and values are held", DefaultValueFactory = _ => KvType.Fp16 };
+        var kv = new Option<KvType>("--kv") { Description = "How keys and values are held", DefaultValueFactory = _ => KvType.Int16 };
         var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Q8_0 };
         var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
         var command = new Command("context", "Prefill and decode tokens/s as the text before grows.\nExample: flywheel bench context --shape 135m --tokens 8192 32768 --kv int8") { shape, lengths, kv, format, threads };

@@ -32,7 +32,9 @@ internal sealed unsafe partial class Decoder
     /// <summary>What one member of the team works with.</summary>
     private unsafe struct AttentionScratch
     {
-        public float* Head, Queries, Scores, Wide, Result, Next;
+        public byte* Queries;
+        public float* Head, QueryScales, Scores, WeightScales, Result, Next;
+        public short* Weights, Wide;
         public int* Limits;
     }
 
@@ -53,9 +55,12 @@ internal sealed unsafe partial class Decoder
         return new AttentionScratch
         {
             Head = _arena.Allocate<float>(_shape.HeadDim),
-            Queries = _arena.Allocate<float>(floats),
+            Queries = _arena.Allocate<byte>((long)floats * sizeof(float)),
+            QueryScales = _arena.Allocate<float>(lines),
             Scores = _arena.Allocate<float>((long)AttentionJob.SpanTokens * lines),
-            Wide = _arena.Allocate<float>(KvTile.Size * KvTile.Size),
+            Weights = _arena.Allocate<short>((long)AttentionJob.SpanTokens * lines),
+            WeightScales = _arena.Allocate<float>((long)AttentionJob.SpanPages * lines),
+            Wide = _arena.Allocate<short>(KvTile.Size * KvTile.Size),
             Result = _arena.Allocate<float>(result),
             Next = _arena.Allocate<float>(result),
             Limits = _arena.Allocate<int>(lines),
@@ -171,8 +176,11 @@ internal sealed unsafe partial class Decoder
             NumBlocks = _pool.NumBlocks,
             NumLines = tile.NumRows * GroupSize,
             Queries = scratch.Queries,
+            QueryScales = scratch.QueryScales,
             Limits = scratch.Limits,
             Scores = scratch.Scores,
+            Weights = scratch.Weights,
+            WeightScales = scratch.WeightScales,
             Wide = scratch.Wide,
         };
         LoadQueries(layer, job, tile, head, scratch.Head);
@@ -209,8 +217,7 @@ internal sealed unsafe partial class Decoder
             new ReadOnlySpan<float>(_qkv + (long)row * QkvColumns + column, d).CopyTo(new Span<float>(x, d));
             AddBias(layer, x, column);
             Turn(layer.QueryNorm, x, row);
-            for (int c = 0; c < job.NumBlocks * KvTile.Size; c++)
-                job.Queries[c / KvTile.Size * job.BlockFloats + line * KvTile.Size + c % KvTile.Size] = c < d ? x[c] * scale : 0;
+            job.SetQuery(line, x, d, scale);
             job.Limits[line] = segment.Start + tile.FirstRow + line / GroupSize + 1;
         }
     }

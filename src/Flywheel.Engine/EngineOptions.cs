@@ -6,10 +6,10 @@ public sealed record EngineOptions
 {
     public WeightFormat Weights { get; init; } = WeightFormat.Q8_0;
 
-    /// <summary>How keys and values are held; null for fp32 beside fp32 weights and fp16 beside others.</summary>
+    /// <summary>How keys and values are held; null for fp32 beside fp32 weights and int16 beside others.</summary>
     public KvType? Kv { get; init; }
 
-    internal KvType KvType => Kv ?? (Weights == WeightFormat.Fp32 ? KvType.Fp32 : KvType.Fp16);
+    internal KvType KvType => Kv ?? (Weights == WeightFormat.Fp32 ? KvType.Fp32 : KvType.Int16);
 
     /// <summary>Kernel threads; 0 takes the number of cores.</summary>
     public int Threads { get; init; }

@@ -6,7 +6,7 @@ public sealed unsafe class PrefixCacheTests : IDisposable
 {
     private const int Pages = 4;
 
-    private readonly KvPool _pool = new(new DecoderShape(TestEngine.Config()), KvType.Fp16, Pages);
+    private readonly KvPool _pool = new(new DecoderShape(TestEngine.Config()), KvType.Int16, Pages);
     private readonly PrefixCache _cache;
 
     public PrefixCacheTests() => _cache = new PrefixCache(_pool);

@@ -15,7 +15,7 @@ public sealed unsafe class SchedulerTests : IDisposable
 
     public SchedulerTests()
     {
-        var pool = new KvPool(new DecoderShape(TestEngine.Config()), KvType.Fp16, maxPages: 60);
+        var pool = new KvPool(new DecoderShape(TestEngine.Config()), KvType.Int16, maxPages: 60);
         _pages = new PageTables(_arena, pool, Slots, maxPositions: 700);
         _scheduler = new Scheduler(_pages, Slots);
     }

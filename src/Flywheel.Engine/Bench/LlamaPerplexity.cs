@@ -33,7 +33,7 @@ internal sealed partial class LlamaPerplexity
     public async Task<Quality?> RunAsync(string file, KvType kv, int headDim)
     {
         if (kv == KvType.Int8 && headDim % 32 != 0) return null; // its blocks
-        string cache = kv switch { KvType.Fp32 => "f32", KvType.Fp16 => "f16", _ => "q8_0" }, length = _length.ToString(CultureInfo.InvariantCulture);
+        string cache = kv switch { KvType.Fp32 => "f32", KvType.Int16 => "f16", _ => "q8_0" }, length = _length.ToString(CultureInfo.InvariantCulture);
         List<string> arguments = ["-m", file, "-f", _text, "-c", length, "-b", length, "-ctk", cache, "-ctv", cache, "-fa", kv == KvType.Fp32 ? "off" : "on", "--kl-divergence-base", _exact];
         if (File.Exists(_exact)) arguments.Add("--kl-divergence");
         for (int attempt = 0; attempt < MaxAttempts; attempt++)

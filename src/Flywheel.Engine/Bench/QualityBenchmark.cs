@@ -65,7 +65,7 @@ public static class QualityBenchmark
     private static KvType[] Caches(ExportType type) => type.Name switch
     {
         "f32" => Enum.GetValues<KvType>(),
-        "q8_0" => [KvType.Fp32, KvType.Fp16],
+        "q8_0" => [KvType.Fp32, KvType.Int16],
         _ => [KvType.Fp32],
     };
 

@@ -40,6 +40,9 @@ internal sealed unsafe partial class Assembler
     /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
     public void DotBytes(int sum, int unsigned, Address signedInt) => Evex(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
 
+    /// <summary>sum += two products of signed words with those of one broadcast int, in each lane.</summary>
+    public void DotWords(int sum, int words, Address pair) => Evex(Map0F38, P66, 0x52, sum, words, pair, 4, broadcast: true);
+
     public void MultiplyByBroadcast(int zmm, int factor, Address single) => Evex(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
 
     public void Multiply(int zmm, int a, int b) => Evex(Map0F, None, 0x59, zmm, a, b);
@@ -67,6 +70,9 @@ internal sealed unsafe partial class Assembler
 
     /// <summary>16 unsigned or signed bytes to ints.</summary>
     public void LoadBytes(int zmm, Address source, bool signed = true) => Evex(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, 16);
+
+    /// <summary>32 signed bytes to words.</summary>
+    public void LoadBytesAsWords(int zmm, Address source) => Evex(Map0F38, P66, 0x20, zmm, 0, source, 32);
 
     /// <summary>zmm |= b &amp; c</summary>
     public void OrAnd(int zmm, int b, int c)

@@ -34,20 +34,32 @@ internal unsafe struct AttentionJob
 
     public int NumLines;
 
-    /// <summary>[D / 32, NumLines, 32], multiplied by 1 / sqrt(head dim).</summary>
-    public float* Queries;
+    /// <summary>[D / 32, NumLines, 32] in fp32, or in int16 where the cache holds integers.</summary>
+    public byte* Queries;
+
+    /// <summary>[NumLines] of int16 queries.</summary>
+    public float* QueryScales;
 
     /// <summary>How many positions each line may see, ascending.</summary>
     public int* Limits;
 
-    /// <summary>Scratch, [SpanPages, NumLines, 32].</summary>
+    /// <summary>Scratch, [SpanPages, NumLines, 32]; in fp32 they become the weights.</summary>
     public float* Scores;
 
-    /// <summary>Scratch, one tile in fp32.</summary>
-    public float* Wide;
+    /// <summary>Scratch for weights as integers, of the same shape.</summary>
+    public short* Weights;
+
+    /// <summary>Scratch, [SpanPages, NumLines].</summary>
+    public float* WeightScales;
+
+    /// <summary>Scratch, one tile in int16.</summary>
+    public short* Wide;
 
     /// <summary>Floats of a result: sums of weighted values [D / 32, NumLines, 32], largest scores [NumLines], sums of weights [NumLines].</summary>
     public static long ResultFloats(int numBlocks, int numLines) => (long)numLines * (numBlocks * KvTile.Size + 2);
+
+    /// <summary>What a line's products with keys are multiplied with.</summary>
+    public readonly float Factor(int line) => Type == KvType.Fp32 ? 1 : QueryScales[line];
 
     public readonly int Longest => Limits[NumLines - 1];
 
@@ -59,4 +71,29 @@ internal unsafe struct AttentionJob
     public readonly float* Total(float* result) => Largest(result) + NumLines;
 
     public static int NumSpans(int tokens) => (tokens + SpanTokens - 1) / SpanTokens;
+
+    /// <summary>Sets one line's query, x [d] times <paramref name="factor"/>; what follows to the end of its last tile is 0.</summary>
+    public readonly void SetQuery(int line, float* x, int d, float factor)
+    {
+        float largest = KvTile.Largest(x, d);
+        if (Type != KvType.Fp32) QueryScales[line] = KvTile.Scale(largest, KvTile.MostInt) * factor;
+        int* ints = stackalloc int[KvTile.Size];
+        for (int block = 0; block < NumBlocks; block++)
+        {
+            long at = block * BlockFloats + line * KvTile.Size;
+            int count = Math.Min(KvTile.Size, d - block * KvTile.Size);
+            if (Type == KvType.Fp32)
+            {
+                float* query = (float*)Queries + at;
+                for (int i = 0; i < KvTile.Size; i++) query[i] = i < count ? x[i] * factor : 0;
+            }
+            else
+            {
+                short* query = (short*)Queries + at;
+                KvTile.Round(x, ints, count, KvTile.Inverse(largest, KvTile.MostInt));
+                for (int i = 0; i < KvTile.Size; i++) query[i] = (short)(i < count ? ints[i] : 0);
+            }
+            x += KvTile.Size;
+        }
+    }
 }

@@ -10,6 +10,9 @@ internal static unsafe class ScalarKernels
 {
     private const int Lanes = 8, IntPanel = 8;
 
+    /// <summary>1.5 * 2^23: beside it a sum has no fraction, and the integer is in its last bits.</summary>
+    internal const float Rounder = 12_582_912;
+
     public static KernelTable Table { get; } = new()
     {
         Name = "scalar",
@@ -144,7 +147,7 @@ internal static unsafe class ScalarKernels
     {
         if (x < -87f) return 0;
         x = MathF.Min(x, 88f);
-        float n = MathF.Round(x * 1.44269504f);
+        float t = MathF.FusedMultiplyAdd(x, 1.44269504f, Rounder), n = t - Rounder;
         float r = MathF.FusedMultiplyAdd(n, -0.693359375f, x);
         r = MathF.FusedMultiplyAdd(n, 2.12194440e-4f, r);
         float p = MathF.FusedMultiplyAdd(1.9875691500e-4f, r, 1.3981999507e-3f);
@@ -153,7 +156,7 @@ internal static unsafe class ScalarKernels
         p = MathF.FusedMultiplyAdd(p, r, 1.6666665459e-1f);
         p = MathF.FusedMultiplyAdd(p, r, 5.0000001201e-1f);
         p = MathF.FusedMultiplyAdd(p, r * r, r + 1);
-        return p * BitConverter.Int32BitsToSingle((int)n + 127 << 23);
+        return BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(p) + (BitConverter.SingleToInt32Bits(t) << 23)); // p * 2^n
     }
 
     /// <summary>Adds eight lanes pairwise, as halving a vector does.</summary>

@@ -9,10 +9,17 @@ internal unsafe struct TileProduct
     /// <summary>[NumTiles + NumAhead] tiles of B.</summary>
     public byte** B;
 
-    public float* A;
+    /// <summary>Fp32 or, beside integers, int16.</summary>
+    public byte* A;
 
     /// <summary>Bytes from one block of A to the next.</summary>
     public long AStep;
+
+    /// <summary>[NumTiles, lines] of A where A is weights as integers.</summary>
+    public float* Scales;
+
+    /// <summary>Bytes from the scales of one block of A to the next.</summary>
+    public long ScaleStep;
 
     public float* C;
 
@@ -24,8 +31,8 @@ internal unsafe interface ITileKernels
 {
     static abstract void Multiply(AttentionJob* job, TileProduct* product, bool isKey);
 
-    /// <summary>Turns a line's first <paramref name="count"/> scores of the span into weights; pages are <paramref name="stride"/> floats apart.</summary>
-    static abstract void Softmax(float* scores, long stride, int count, float* largest, float* total);
+    /// <summary>Turns a line's first <paramref name="count"/> scores of the span into weights, given the tiles of values of its pages.</summary>
+    static abstract void Softmax(AttentionJob* job, int line, int count, byte** values, float* result);
 }
 
 /// <summary>One span of attention as products of 32 x 32 tiles: every key and value is read once for all query lines.</summary>
@@ -40,19 +47,25 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
         byte** tiles = stackalloc byte*[2 * AttentionJob.SpanPages * blocks + TileProduct.NumAhead];
         List(job, span, numPages, tiles);
 
-        var scores = new TileProduct { B = tiles, A = job->Queries, AStep = stride * sizeof(float), C = job->Scores, NumTiles = blocks };
+        bool isFloat = job->Type == KvType.Fp32;
+        long step = stride * (isFloat ? sizeof(float) : sizeof(short));
+        var scores = new TileProduct { B = tiles, A = job->Queries, AStep = step, C = job->Scores, NumTiles = blocks };
         for (int page = 0; page < numPages; page++, scores.B += blocks, scores.C += stride) TKernels.Multiply(job, &scores, isKey: true);
 
+        byte* weights = isFloat ? (byte*)job->Scores : (byte*)job->Weights;
         for (int line = 0; line < lines; line++)
         {
             int count = Math.Clamp(job->Limits[line] - start, 0, numPages * size);
-            float* first = job->Scores + line * size;
-            if (count % size != 0) new Span<float>(first + count / size * stride + count % size, size - count % size).Fill(float.NegativeInfinity);
-            TKernels.Softmax(first, stride, count, job->Largest(result) + line, job->Total(result) + line);
-            for (int page = (count + size - 1) / size; page < numPages; page++) new Span<float>(first + page * stride, size).Clear(); // other lines see further
+            if (count % size != 0) new Span<float>(job->Scores + count / size * stride + line * size + count % size, size - count % size).Fill(float.NegativeInfinity);
+            TKernels.Softmax(job, line, count, scores.B, result);
+            for (int page = (count + size - 1) / size; page < numPages; page++) // other lines see further
+            {
+                new Span<byte>(weights + page * step + line * (step / lines), (int)(step / lines)).Clear();
+                job->WeightScales[page * lines + line] = 0;
+            }
         }
 
-        var values = new TileProduct { B = scores.B, A = job->Scores, AStep = stride * sizeof(float), C = result, NumTiles = numPages };
+        var values = new TileProduct { B = scores.B, A = weights, AStep = step, Scales = job->WeightScales, ScaleStep = lines * sizeof(float), C = result, NumTiles = numPages };
         for (int block = 0; block < blocks; block++, values.B += numPages, values.C += stride) TKernels.Multiply(job, &values, isKey: false);
     }
 

@@ -114,7 +114,7 @@ internal static unsafe class VectorKernels
     {
         V inRange = Vector256.GreaterThanOrEqual(x, Vector256.Create(-87f));
         x = Vector256.Min(Vector256.Max(x, Vector256.Create(-87f)), Vector256.Create(88f));
-        V n = Vector256.Round(x * Vector256.Create(1.44269504f));
+        V t = Add(x, Vector256.Create(1.44269504f), Vector256.Create(ScalarKernels.Rounder)), n = t - Vector256.Create(ScalarKernels.Rounder);
         V r = Add(n, Vector256.Create(-0.693359375f), x);
         r = Add(n, Vector256.Create(2.12194440e-4f), r);
         V p = Add(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
@@ -123,7 +123,7 @@ internal static unsafe class VectorKernels
         p = Add(p, r, Vector256.Create(1.6666665459e-1f));
         p = Add(p, r, Vector256.Create(5.0000001201e-1f));
         p = Add(p, r * r, r + V.One);
-        return p * Vector256.ShiftLeft(Vector256.ConvertToInt32(n) + Vector256.Create(127), 23).AsSingle() & inRange;
+        return (p.AsInt32() + Vector256.ShiftLeft(t.AsInt32(), 23)).AsSingle() & inRange;
     }
 
     /// <summary>a * b + c, fused where the machine can.</summary>
