@@ -36,7 +36,7 @@ internal static class Muon
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         double kept = FirstMomentum + (Momentum - FirstMomentum) * Math.Min(1, (step - 1) / (double)MomentumWarmup);
-        Tensor gradient = parameter.Tensor.grad!;
+        using Tensor gradient = parameter.Tensor.grad!;
         momentum.mul_(kept).add_(gradient, (1 - kept) * clip);
         Tensor direction = momentum.mul(kept).add_(gradient, (1 - kept) * clip); // Nesterov: looks one step ahead
         parameter.Tensor.mul_(1 - rate * decay);
@@ -54,14 +54,17 @@ internal static class Muon
     internal static Tensor Orthogonal(Tensor matrix)
     {
         bool tall = matrix.shape[0] > matrix.shape[1];
-        Tensor x = tall ? matrix.t() : matrix; // the Gram matrix is then the smaller one
-        x = x / (x.norm() * 1.02 + 1e-6); // the polynomials want singular values up to 1, with the paper's safety of 2%
+        Tensor wide = tall ? matrix.t() : matrix, x = Arena.Empty(wide.shape); // the Gram matrix is then the smaller one
+        x.copy_(wide).mul_(1 / (matrix.norm().item<float>() * 1.02 + 1e-6)); // the polynomials want singular values up to 1, with the paper's safety of 2%
         foreach ((double a, double b, double c) in s_polynomials)
         {
             using var scope = NewDisposeScope();
-            Tensor gram = x.mm(x.t());
-            Tensor factor = addmm(gram, gram, gram, (float)b, (float)c); // b G + c G^2
-            x = addmm(x, factor, x, (float)a, 1).MoveToOuterDisposeScope();
+            Tensor gram = Products.WithTransposed(x, x), factor = Products.Of(gram, gram);
+            factor.mul_(c).add_(gram, b); // b G + c G^2
+            Tensor next = Products.Of(factor, x);
+            next.add_(x, a);
+            x.Dispose();
+            x = next.MoveToOuterDisposeScope();
         }
         return tall ? x.t() : x;
     }

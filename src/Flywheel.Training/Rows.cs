@@ -23,6 +23,13 @@ internal static unsafe class Rows
         return parts;
     }
 
+    /// <summary>Zeros everywhere.</summary>
+    public static void Clear(torch.Tensor tensor)
+    {
+        nint start = (nint)Floats(tensor);
+        ForEach(tensor.numel(), 1, (_, first, end) => new Span<float>((float*)start + first, end - first).Clear());
+    }
+
     /// <summary>Calls <paramref name="body"/> with each part, on as many threads.</summary>
     public static void Team(int parts, Action<int> body) => ThreadTeam.Shared.Run(parts, body);
 

@@ -10,11 +10,11 @@ namespace Flywheel.Training;
 /// </summary>
 public sealed record TrainingMemory
 {
-    /// <summary>How far the count may be from what a run takes: weights, gradients and optimiser are exact, the rest is not.</summary>
-    public const double Error = 0.3;
+    /// <summary>How far the count may be from what a run takes.</summary>
+    public const double Error = 0.1;
 
-    /// <summary>libtorch, .NET, and what their allocators hold back, as measured.</summary>
-    private const long RuntimeBytes = 420L << 20;
+    /// <summary>The program, libtorch, .NET and its heap, as measured.</summary>
+    private const long RuntimeBytes = 240L << 20;
 
     /// <summary>The collector leaves arrays lie while there is room; under pressure it does not.</summary>
     private const long MaxLoadingBytes = 512L << 20;
@@ -76,7 +76,7 @@ public sealed record TrainingMemory
             Optimizer = (state + (half ? float32 * trained : 0)) / numRanks,
             Checkpoint = half ? 0 : (float32 * trained + state) / numRanks,
             Activations = activations,
-            Loading = half ? 0 : Math.Max(0, Math.Min(2 * float32 * config.NumParameters, MaxLoadingBytes) - activations),
+            Loading = half ? 0 : Math.Max(0, Math.Min(float32 * config.NumParameters, MaxLoadingBytes) - activations),
         };
     }
 

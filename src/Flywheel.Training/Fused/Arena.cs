@@ -56,8 +56,7 @@ internal static unsafe partial class Arena
     public static Tensor Zeros(params long[] shape)
     {
         Tensor tensor = Empty(shape);
-        nint start = (nint)Rows.Floats(tensor);
-        Rows.ForEach(tensor.numel(), 1, (_, first, end) => new Span<float>((float*)start + first, end - first).Clear());
+        Rows.Clear(tensor);
         return tensor;
     }
 

@@ -73,5 +73,10 @@ internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyL
     private static Tensor Rows(Tensor tensor, LoraPart part) => tensor.narrow(1, part.FirstRow, part.B.shape[0]);
 
     /// <summary>In bfloat16, as fp32.</summary>
-    private static Tensor HalfProduct(Tensor a, Tensor b) => a.to(bfloat16).mm(b.to(bfloat16)).to(float32);
+    private static Tensor HalfProduct(Tensor a, Tensor b)
+    {
+        Tensor product = Arena.Empty(a.shape[0], b.shape[1]);
+        product.copy_(a.to(bfloat16).mm(b.to(bfloat16)));
+        return product;
+    }
 }

@@ -67,7 +67,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     public void Begin(int numMicros)
     {
         (_numMicros, _current) = (numMicros, null);
-        _gradients.zero_();
+        Rows.Clear(_gradients);
     }
 
     /// <summary>
@@ -89,9 +89,8 @@ internal sealed unsafe class GradientExchange : IDisposable
         _current = node;
         if (micro + 1 == end) return;
         Tensor sum = _free.Count > 0 ? _free.Pop() : Arena.Empty(_gradients.shape).DetachFromDisposeScope();
-        sum.copy_(_gradients);
+        Move(sum);
         _stack.Add((node, sum));
-        _gradients.zero_();
         _current = null;
     }
 
@@ -193,6 +192,18 @@ internal sealed unsafe class GradientExchange : IDisposable
     }
 
     private Span<float> Values(int i) => new(Rows.Floats(_parameters[i].Tensor), (int)_parameters[i].Tensor.numel());
+
+    /// <summary>The gradients' values go to <paramref name="sum"/>, and zeros take their place.</summary>
+    private void Move(Tensor sum)
+    {
+        (nint to, nint from) = ((nint)Rows.Floats(sum), (nint)Rows.Floats(_gradients));
+        Rows.ForEach(sum.numel(), 2, (_, first, end) =>
+        {
+            var part = new Span<float>((float*)from + first, end - first);
+            part.CopyTo(new Span<float>((float*)to + first, end - first));
+            part.Clear();
+        });
+    }
 
     private static void AddTo(Tensor sum, Tensor other) => AddTo(Rows.Floats(sum), Rows.Floats(other), (int)sum.numel());
 
