@@ -96,6 +96,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     /// <summary>How often a request had to give its pages or its place to another.</summary>
     public long NumPostponed => _scheduler.NumPostponed;
 
+    /// <summary>Users that are remembered.</summary>
+    public int NumAccounts => _scheduler.NumAccounts;
+
     /// <summary>Guesses of ended generations, and those that were right: their tokens cost no step of their own.</summary>
     public long NumChecked { get; private set; }
 

@@ -130,14 +130,7 @@ public sealed class AdapterTests : IDisposable
         Assert.Equal(0, least);
     }
 
-    private AdapterFolder Adapter(ModelConfig config, int seed, int rank, string[] targets)
-    {
-        var random = new Random(seed);
-        float[] Random(long count, double scale) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)(scale * TestEngine.Normal(random)))];
-        return AdapterFolder.Create(_folder[$"{seed} {rank}"], new AdapterConfig { Rank = rank, Alpha = 2 * rank, TargetModules = targets }, config.Tensors()
-            .Where(tensor => targets.Any(target => tensor.Name.EndsWith(target + ".weight", StringComparison.Ordinal)))
-            .Select(tensor => (tensor.Name[..^".weight".Length], Random(rank * tensor.Shape[1], 1 / Math.Sqrt(tensor.Shape[1])), Random(rank * tensor.Shape[0], 0.3 / Math.Sqrt(rank)))), new ModelManifest { Name = "test" });
-    }
+    private AdapterFolder Adapter(ModelConfig config, int seed, int rank, string[] targets) => TestEngine.Adapter(_folder[$"{seed} {rank}"], config, seed, rank, targets);
 
     private InferenceEngine OpenMerged(ModelConfig config, AdapterFolder adapter)
     {

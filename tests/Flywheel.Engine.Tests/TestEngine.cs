@@ -48,6 +48,16 @@ internal static class TestEngine
         return InferenceEngine.Load(file, config, tokenizer, options ?? new EngineOptions { Threads = 2 }, kernels: kernels);
     }
 
+    /// <summary>An adapter whose effect shows.</summary>
+    public static AdapterFolder Adapter(string path, ModelConfig config, int seed, int rank, string[] targets)
+    {
+        var random = new Random(seed);
+        float[] Random(long count, double scale) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)(scale * Normal(random)))];
+        return AdapterFolder.Create(path, new AdapterConfig { Rank = rank, Alpha = 2 * rank, TargetModules = targets }, config.Tensors()
+            .Where(tensor => targets.Any(target => tensor.Name.EndsWith(target + ".weight", StringComparison.Ordinal)))
+            .Select(tensor => (tensor.Name[..^".weight".Length], Random(rank * tensor.Shape[1], 1 / Math.Sqrt(tensor.Shape[1])), Random(rank * tensor.Shape[0], 0.3 / Math.Sqrt(rank)))), new ModelManifest { Name = "test" });
+    }
+
     public static double Normal(Random random) =>
         Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
