@@ -22,24 +22,30 @@ internal sealed partial class TemporaryFolder : IDisposable
     private readonly FileStream _claim;
 
     /// <param name="parent">Where the finished folder will lie; made when missing.</param>
+    /// <exception cref="FlywheelException">The disk is full; nothing is left behind.</exception>
     public TemporaryFolder(string parent)
     {
-        parent = Directory.CreateDirectory(parent).FullName;
-        Sweep(parent);
-        Path = System.IO.Path.Combine(parent, $"folder.{Guid.NewGuid():N}.tmp");
-        // Before the folder: who sees it finds its lock taken.
-        _claim = new FileStream(Path + LockEnding, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
-        try
+        FileStream? claim = null;
+        string path = System.IO.Path.Combine(System.IO.Path.GetFullPath(parent), $"folder.{Guid.NewGuid():N}.tmp");
+        AtomicFile.NameFullDisk(parent, () =>
         {
-            _claim.Write(System.Text.Encoding.UTF8.GetBytes(Owner(Environment.ProcessId)));
-            _claim.Flush();
-            Directory.CreateDirectory(Path);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+            Directory.CreateDirectory(parent);
+            Sweep(parent);
+            // Before the folder: who sees it finds its lock taken.
+            claim = new FileStream(path + LockEnding, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+            try
+            {
+                claim.Write(System.Text.Encoding.UTF8.GetBytes(Owner(Environment.ProcessId)));
+                Directory.CreateDirectory(path);
+            }
+            catch
+            {
+                File.Delete(path + LockEnding);
+                claim.Dispose();
+                throw;
+            }
+        });
+        (Path, _claim) = (path, claim!);
     }
 
     public string Path { get; }

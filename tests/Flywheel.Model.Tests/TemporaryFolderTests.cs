@@ -81,6 +81,16 @@ public sealed class TemporaryFolderTests : IDisposable
         Assert.Equal(others.Append("next").Append(Path.GetFileName(young)).Order(StringComparer.Ordinal), Names);
     }
 
+    [Fact]
+    public void Create_DiskFull_SaysSoAndLeavesNothing()
+    {
+        using var disk = new SmallDisk(_folder["disk"], 1 << 20);
+        SmallDisk.Fill(_folder["disk/ballast"]);
+        string parent = Directory.CreateDirectory(_folder["disk"]).FullName;
+        Assert.Contains("no space left on the disk", Assert.Throws<FlywheelException>(() => new TemporaryFolder(parent)).Message, StringComparison.Ordinal);
+        Assert.Equal(["ballast"], Directory.GetFileSystemEntries(parent).Select(path => Path.GetFileName(path)!));
+    }
+
     private void Write(string name) => AtomicFile.WriteFolder(_folder[name], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), "whole"));
 
     private Process StartWriter()
