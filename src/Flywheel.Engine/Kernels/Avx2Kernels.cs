@@ -29,14 +29,13 @@ internal static unsafe class Avx2Kernels
     private readonly struct MultiplyAddAdjacent : IDotInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, sbyte* x) where TFormat : struct, IPanelFormat
+        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
         {
-            Vector256<sbyte> four = Vector256.Create(*(int*)x).AsSByte();
-            if (TFormat.Largest <= 31) return (sums.AsInt16() + Avx2.MultiplyAddAdjacent(group, four)).AsInt32();
+            if (TFormat.Largest <= 31) return (sums.AsInt16() + Avx2.MultiplyAddAdjacent(group, x)).AsInt32();
             // Signed numbers give their signs to x.
             Vector256<short> products = TFormat.Largest == 127
-                ? Avx2.MultiplyAddAdjacent(Avx2.Abs(group.AsSByte()), Avx2.Sign(four, group.AsSByte()))
-                : Avx2.MultiplyAddAdjacent(group, four);
+                ? Avx2.MultiplyAddAdjacent(Avx2.Abs(group.AsSByte()), Avx2.Sign(x, group.AsSByte()))
+                : Avx2.MultiplyAddAdjacent(group, x);
             return sums + Avx2.MultiplyAddAdjacent(products, Vector256<short>.One);
         }
 

@@ -9,8 +9,8 @@ namespace Flywheel.Engine.Kernels;
 /// </summary>
 internal sealed unsafe class KernelTable
 {
-    /// <summary>Outputs in a panel of plain numbers.</summary>
-    public const int PlainPanel = 16;
+    /// <summary>Outputs in a panel.</summary>
+    public const int Panel = 16;
 
     /// <summary>Values that share a scale.</summary>
     public const int Block = PanelLayout.Block;
@@ -21,9 +21,6 @@ internal sealed unsafe class KernelTable
     public required string Name { get; init; }
 
     public required bool IsSupported { get; init; }
-
-    /// <summary>Outputs in a panel of blocks.</summary>
-    public int IntPanel { get; init; } = 8;
 
     /// <summary>Added to Q8_0's numbers, which are stored as unsigned bytes when it is not 0.</summary>
     public int Int8Bias { get; init; }

@@ -26,9 +26,9 @@ internal static unsafe class NeonKernels
     private readonly struct SignedDot : IDotInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, sbyte* x) where TFormat : struct, IPanelFormat
+        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
         {
-            Vector128<sbyte> four = Vector128.Create(*(int*)x).AsSByte();
+            Vector128<sbyte> four = x.GetLower();
             return Vector256.Create(
                 Dp.DotProduct(sums.GetLower(), group.GetLower().AsSByte(), four),
                 Dp.DotProduct(sums.GetUpper(), group.GetUpper().AsSByte(), four));

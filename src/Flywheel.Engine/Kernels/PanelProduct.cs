@@ -10,22 +10,30 @@ namespace Flywheel.Engine.Kernels;
 /// <summary>The instructions that multiply and add small integers, which differ from machine to machine.</summary>
 internal unsafe interface IDotInstruction
 {
-    /// <summary>sums += four products of every output's numbers with x[0..4]. The sums are pending until <see cref="Sums"/>.</summary>
+    /// <summary>sums += four products of every output's numbers with x. The sums are pending until <see cref="Sums"/>.</summary>
     /// <param name="sums">Pending sums; at most four groups, eight of Q4, may be added.</param>
     /// <param name="group">[8 outputs, 4] numbers.</param>
-    /// <param name="x">Four inputs.</param>
-    static abstract I Add<TFormat>(I sums, Vector256<byte> group, sbyte* x) where TFormat : struct, IPanelFormat;
+    /// <param name="x">Four inputs, again and again.</param>
+    static abstract I Add<TFormat>(I sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat;
 
     /// <summary>Eight sums, one an output.</summary>
     static abstract I Sums<TFormat>(I pending) where TFormat : struct, IPanelFormat;
 }
 
 /// <summary>
-/// Products of panels of 8 outputs, for every block type and every instruction that multiplies bytes. The order of the
+/// Products of panels of 16 outputs, for every block type and every instruction that multiplies bytes. The order of the
 /// additions is that of <see cref="ScalarKernels"/>.
 /// </summary>
+/// <remarks>
+/// Four rows at a time: eight vectors of integer sums, two of weights, one of x and one of products leave four of AVX2's
+/// sixteen registers. Every weight that is unpacked serves four rows, every x two vectors. The sums in floats lie in memory,
+/// where a block's end finds them in the first cache. Groups are loops and not written out, because the compiler stops
+/// inlining where a method has too much of it, and one call in a block moves every sum to memory and back.
+/// </remarks>
 internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruction
 {
+    private const int Outputs = KernelTable.Panel, Groups = 8;
+
     public static void Multiply(ProductJob* job)
     {
         switch (job->Type)
@@ -40,10 +48,13 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         }
     }
 
+    [SkipLocalsInit]
     private static void Multiply<TFormat>(ProductJob* job) where TFormat : struct, IPanelFormat
     {
+        byte* memory = stackalloc byte[5 * sizeof(Floats)];
+        var sums = (Floats*)((nint)(memory + sizeof(Floats) - 1) & -sizeof(Floats)); // within cache lines
         int row = 0;
-        for (; row + 4 <= job->NumRows; row += 4) Rows4<TFormat>(job->From(row));
+        for (; row + 4 <= job->NumRows; row += 4) Rows4<TFormat>(job->From(row), sums);
         if (row + 2 <= job->NumRows)
         {
             Rows2<TFormat>(job->From(row));
@@ -55,53 +66,38 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     [MethodImpl(VectorKernels.Hot)]
     private static void Row1<TFormat>(ProductJob job) where TFormat : struct, IPanelFormat
     {
-        F sum0 = F.Zero;
+        Floats sum0 = default;
         byte* w = job.Weights;
         sbyte* x0 = job.X;
-        Int8Block* b0 = job.XBlocks;
+        Int8Block* meta0 = job.XBlocks;
         var scales = new PanelScales<TFormat>(job.Scales);
-        for (long block = 0; block < job.NumBlocks; block++, w += BlockBytes<TFormat>())
+        for (long block = job.NumBlocks; block > 0; block--)
         {
-            I dot0 = I.Zero;
-            Vector256<byte> group = TFormat.Group(w, 0);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0);
-            group = TFormat.Group(w, 1);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 4);
-            group = TFormat.Group(w, 2);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 8);
-            group = TFormat.Group(w, 3);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 12);
-            I early0 = I.Zero;
-            F scale = scales.First();
+            if (Sse.IsSupported) Prefetch<TFormat>(w + 1024);
+            Ints a = default, earlyA = default;
+            for (int group = 0; group < Groups / 2; group++)
+            {
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: false), high = TFormat.Group(w, group, 1, isUpper: false);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
+            }
+            Floats scale = scales.First();
             if (TFormat.Type == TensorType.Q6_K)
             {
-                sum0 = Add(TDot.Sums<TFormat>(dot0), b0->BiasedFirst >> 2, scale, b0, sum0);
-                dot0 = I.Zero;
+                Scale<TFormat>(ref sum0, TakeSums<TFormat>(ref a), meta0, scale, isFirst: true);
                 scale = scales.Last();
             }
-            if (TFormat.Largest == 31)
+            if (TFormat.Largest == 31) earlyA = TakeSums<TFormat>(ref a);
+            for (int group = Groups / 2; group < Groups; group++)
             {
-                early0 = TDot.Sums<TFormat>(dot0);
-                dot0 = I.Zero;
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: true), high = TFormat.Group(w, group, 1, isUpper: true);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
             }
-            group = TFormat.Group(w, 4);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 16);
-            group = TFormat.Group(w, 5);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 20);
-            group = TFormat.Group(w, 6);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 24);
-            group = TFormat.Group(w, 7);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 28);
-            sum0 = Add(TDot.Sums<TFormat>(dot0) + early0, Bias<TFormat>(b0), scale, b0, sum0);
-            if (PanelLayout.HasMinimum(TFormat.Type))
-            {
-                F minimum = scales.Minimum();
-                sum0 = VectorKernels.Add(minimum, Vector256.Create(b0->NegativeSum), sum0);
-            }
+            Scale<TFormat>(ref sum0, TakeSums<TFormat>(ref a, earlyA), meta0, scale, isFirst: false);
+            if (PanelLayout.HasMinimum(TFormat.Type)) AddMinimum(ref sum0, scales.Minimum(), meta0);
             scales.Next();
-            if (Sse.IsSupported) Prefetch<TFormat>(w + 1024);
+            w += BlockBytes<TFormat>();
             x0 += PanelLayout.Block;
-            b0++;
+            meta0++;
         }
         Store(job.Y, sum0, job.Add);
     }
@@ -109,185 +105,189 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     [MethodImpl(VectorKernels.Hot)]
     private static void Rows2<TFormat>(ProductJob job) where TFormat : struct, IPanelFormat
     {
-        F sum0 = F.Zero, sum1 = sum0;
+        Floats sum0 = default, sum1 = default;
         byte* w = job.Weights;
         sbyte* x0 = job.X, x1 = x0 + job.XStride;
-        Int8Block* b0 = job.XBlocks, b1 = (Int8Block*)((byte*)b0 + job.XBlockStride);
+        Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride);
         var scales = new PanelScales<TFormat>(job.Scales);
-        for (long block = 0; block < job.NumBlocks; block++, w += BlockBytes<TFormat>())
+        for (long block = job.NumBlocks; block > 0; block--)
         {
-            I dot0 = I.Zero, dot1 = dot0;
-            Vector256<byte> group = TFormat.Group(w, 0);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1);
-            group = TFormat.Group(w, 1);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 4);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 4);
-            group = TFormat.Group(w, 2);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 8);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 8);
-            group = TFormat.Group(w, 3);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 12);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 12);
-            I early0 = I.Zero, early1 = early0;
-            F scale = scales.First();
+            Ints a = default, b = default, earlyA = default, earlyB = default;
+            for (int group = 0; group < Groups / 2; group++)
+            {
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: false), high = TFormat.Group(w, group, 1, isUpper: false);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
+                Add<TFormat>(low, high, x1 + 4 * group, ref b);
+            }
+            Floats scale = scales.First();
             if (TFormat.Type == TensorType.Q6_K)
             {
-                sum0 = Add(TDot.Sums<TFormat>(dot0), b0->BiasedFirst >> 2, scale, b0, sum0);
-                sum1 = Add(TDot.Sums<TFormat>(dot1), b1->BiasedFirst >> 2, scale, b1, sum1);
-                dot0 = dot1 = I.Zero;
+                Scale<TFormat>(ref sum0, TakeSums<TFormat>(ref a), meta0, scale, isFirst: true);
+                Scale<TFormat>(ref sum1, TakeSums<TFormat>(ref b), meta1, scale, isFirst: true);
                 scale = scales.Last();
             }
             if (TFormat.Largest == 31)
             {
-                early0 = TDot.Sums<TFormat>(dot0);
-                early1 = TDot.Sums<TFormat>(dot1);
-                dot0 = dot1 = I.Zero;
+                earlyA = TakeSums<TFormat>(ref a);
+                earlyB = TakeSums<TFormat>(ref b);
             }
-            group = TFormat.Group(w, 4);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 16);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 16);
-            group = TFormat.Group(w, 5);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 20);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 20);
-            group = TFormat.Group(w, 6);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 24);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 24);
-            group = TFormat.Group(w, 7);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 28);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 28);
-            sum0 = Add(TDot.Sums<TFormat>(dot0) + early0, Bias<TFormat>(b0), scale, b0, sum0);
-            sum1 = Add(TDot.Sums<TFormat>(dot1) + early1, Bias<TFormat>(b1), scale, b1, sum1);
+            for (int group = Groups / 2; group < Groups; group++)
+            {
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: true), high = TFormat.Group(w, group, 1, isUpper: true);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
+                Add<TFormat>(low, high, x1 + 4 * group, ref b);
+            }
+            Scale<TFormat>(ref sum0, TakeSums<TFormat>(ref a, earlyA), meta0, scale, isFirst: false);
+            Scale<TFormat>(ref sum1, TakeSums<TFormat>(ref b, earlyB), meta1, scale, isFirst: false);
             if (PanelLayout.HasMinimum(TFormat.Type))
             {
-                F minimum = scales.Minimum();
-                sum0 = VectorKernels.Add(minimum, Vector256.Create(b0->NegativeSum), sum0);
-                sum1 = VectorKernels.Add(minimum, Vector256.Create(b1->NegativeSum), sum1);
+                Floats minimum = scales.Minimum();
+                AddMinimum(ref sum0, minimum, meta0);
+                AddMinimum(ref sum1, minimum, meta1);
             }
             scales.Next();
+            w += BlockBytes<TFormat>();
             x0 += PanelLayout.Block;
-            b0++;
+            meta0++;
             x1 += PanelLayout.Block;
-            b1++;
+            meta1++;
         }
         Store(job.Y, sum0, job.Add);
         Store((float*)((byte*)job.Y + job.YStride), sum1, job.Add);
     }
 
     [MethodImpl(VectorKernels.Hot)]
-    private static void Rows4<TFormat>(ProductJob job) where TFormat : struct, IPanelFormat
+    private static void Rows4<TFormat>(ProductJob job, Floats* sums) where TFormat : struct, IPanelFormat
     {
-        F sum0 = F.Zero, sum1 = sum0, sum2 = sum0, sum3 = sum0;
+        sums[0] = sums[1] = sums[2] = sums[3] = default;
         byte* w = job.Weights;
         sbyte* x0 = job.X, x1 = x0 + job.XStride, x2 = x1 + job.XStride, x3 = x2 + job.XStride;
-        Int8Block* b0 = job.XBlocks, b1 = (Int8Block*)((byte*)b0 + job.XBlockStride), b2 = (Int8Block*)((byte*)b1 + job.XBlockStride), b3 = (Int8Block*)((byte*)b2 + job.XBlockStride);
+        Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride), meta2 = (Int8Block*)((byte*)meta1 + job.XBlockStride), meta3 = (Int8Block*)((byte*)meta2 + job.XBlockStride);
         var scales = new PanelScales<TFormat>(job.Scales);
-        for (long block = 0; block < job.NumBlocks; block++, w += BlockBytes<TFormat>())
+        for (long block = job.NumBlocks; block > 0; block--)
         {
-            I dot0 = I.Zero, dot1 = dot0, dot2 = dot0, dot3 = dot0;
-            Vector256<byte> group = TFormat.Group(w, 0);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3);
-            group = TFormat.Group(w, 1);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 4);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 4);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 4);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 4);
-            group = TFormat.Group(w, 2);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 8);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 8);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 8);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 8);
-            group = TFormat.Group(w, 3);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 12);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 12);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 12);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 12);
-            I early0 = I.Zero, early1 = early0, early2 = early0, early3 = early0;
-            F scale = scales.First();
+            Ints a = default, b = default, c = default, d = default, earlyA = default, earlyB = default, earlyC = default, earlyD = default;
+            for (int group = 0; group < Groups / 2; group++)
+            {
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: false), high = TFormat.Group(w, group, 1, isUpper: false);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
+                Add<TFormat>(low, high, x1 + 4 * group, ref b);
+                Add<TFormat>(low, high, x2 + 4 * group, ref c);
+                Add<TFormat>(low, high, x3 + 4 * group, ref d);
+            }
+            Floats scale = scales.First();
             if (TFormat.Type == TensorType.Q6_K)
             {
-                sum0 = Add(TDot.Sums<TFormat>(dot0), b0->BiasedFirst >> 2, scale, b0, sum0);
-                sum1 = Add(TDot.Sums<TFormat>(dot1), b1->BiasedFirst >> 2, scale, b1, sum1);
-                sum2 = Add(TDot.Sums<TFormat>(dot2), b2->BiasedFirst >> 2, scale, b2, sum2);
-                sum3 = Add(TDot.Sums<TFormat>(dot3), b3->BiasedFirst >> 2, scale, b3, sum3);
-                dot0 = dot1 = dot2 = dot3 = I.Zero;
+                Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a), meta0, scale, isFirst: true);
+                Scale<TFormat>(ref sums[1], TakeSums<TFormat>(ref b), meta1, scale, isFirst: true);
+                Scale<TFormat>(ref sums[2], TakeSums<TFormat>(ref c), meta2, scale, isFirst: true);
+                Scale<TFormat>(ref sums[3], TakeSums<TFormat>(ref d), meta3, scale, isFirst: true);
                 scale = scales.Last();
             }
             if (TFormat.Largest == 31)
             {
-                early0 = TDot.Sums<TFormat>(dot0);
-                early1 = TDot.Sums<TFormat>(dot1);
-                early2 = TDot.Sums<TFormat>(dot2);
-                early3 = TDot.Sums<TFormat>(dot3);
-                dot0 = dot1 = dot2 = dot3 = I.Zero;
+                earlyA = TakeSums<TFormat>(ref a);
+                earlyB = TakeSums<TFormat>(ref b);
+                earlyC = TakeSums<TFormat>(ref c);
+                earlyD = TakeSums<TFormat>(ref d);
             }
-            group = TFormat.Group(w, 4);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 16);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 16);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 16);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 16);
-            group = TFormat.Group(w, 5);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 20);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 20);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 20);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 20);
-            group = TFormat.Group(w, 6);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 24);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 24);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 24);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 24);
-            group = TFormat.Group(w, 7);
-            dot0 = TDot.Add<TFormat>(dot0, group, x0 + 28);
-            dot1 = TDot.Add<TFormat>(dot1, group, x1 + 28);
-            dot2 = TDot.Add<TFormat>(dot2, group, x2 + 28);
-            dot3 = TDot.Add<TFormat>(dot3, group, x3 + 28);
-            sum0 = Add(TDot.Sums<TFormat>(dot0) + early0, Bias<TFormat>(b0), scale, b0, sum0);
-            sum1 = Add(TDot.Sums<TFormat>(dot1) + early1, Bias<TFormat>(b1), scale, b1, sum1);
-            sum2 = Add(TDot.Sums<TFormat>(dot2) + early2, Bias<TFormat>(b2), scale, b2, sum2);
-            sum3 = Add(TDot.Sums<TFormat>(dot3) + early3, Bias<TFormat>(b3), scale, b3, sum3);
+            for (int group = Groups / 2; group < Groups; group++)
+            {
+                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: true), high = TFormat.Group(w, group, 1, isUpper: true);
+                Add<TFormat>(low, high, x0 + 4 * group, ref a);
+                Add<TFormat>(low, high, x1 + 4 * group, ref b);
+                Add<TFormat>(low, high, x2 + 4 * group, ref c);
+                Add<TFormat>(low, high, x3 + 4 * group, ref d);
+            }
+            Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a, earlyA), meta0, scale, isFirst: false);
+            Scale<TFormat>(ref sums[1], TakeSums<TFormat>(ref b, earlyB), meta1, scale, isFirst: false);
+            Scale<TFormat>(ref sums[2], TakeSums<TFormat>(ref c, earlyC), meta2, scale, isFirst: false);
+            Scale<TFormat>(ref sums[3], TakeSums<TFormat>(ref d, earlyD), meta3, scale, isFirst: false);
             if (PanelLayout.HasMinimum(TFormat.Type))
             {
-                F minimum = scales.Minimum();
-                sum0 = VectorKernels.Add(minimum, Vector256.Create(b0->NegativeSum), sum0);
-                sum1 = VectorKernels.Add(minimum, Vector256.Create(b1->NegativeSum), sum1);
-                sum2 = VectorKernels.Add(minimum, Vector256.Create(b2->NegativeSum), sum2);
-                sum3 = VectorKernels.Add(minimum, Vector256.Create(b3->NegativeSum), sum3);
+                Floats minimum = scales.Minimum();
+                AddMinimum(ref sums[0], minimum, meta0);
+                AddMinimum(ref sums[1], minimum, meta1);
+                AddMinimum(ref sums[2], minimum, meta2);
+                AddMinimum(ref sums[3], minimum, meta3);
             }
             scales.Next();
+            w += BlockBytes<TFormat>();
             x0 += PanelLayout.Block;
-            b0++;
+            meta0++;
             x1 += PanelLayout.Block;
-            b1++;
+            meta1++;
             x2 += PanelLayout.Block;
-            b2++;
+            meta2++;
             x3 += PanelLayout.Block;
-            b3++;
+            meta3++;
         }
-        Store(job.Y, sum0, job.Add);
-        Store((float*)((byte*)job.Y + job.YStride), sum1, job.Add);
-        Store((float*)((byte*)job.Y + 2 * job.YStride), sum2, job.Add);
-        Store((float*)((byte*)job.Y + 3 * job.YStride), sum3, job.Add);
+        for (int row = 0; row < 4; row++) Store((float*)((byte*)job.Y + row * job.YStride), sums[row], job.Add);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int BlockBytes<TFormat>() where TFormat : struct, IPanelFormat => PanelLayout.BlockBytes(TFormat.Type) * 8;
-
-    /// <summary>What the dot product has too much because numbers are stored raised; of Q6_K in the second half.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Bias<TFormat>(Int8Block* x) where TFormat : struct, IPanelFormat => TFormat.Type switch
+    private static void Add<TFormat>(Vector256<byte> low, Vector256<byte> high, sbyte* x, ref Ints sums) where TFormat : struct, IPanelFormat
     {
-        TensorType.Q4_0 => x->BiasedSum >> 4,
-        TensorType.Q5_0 => x->BiasedSum >> 3,
-        TensorType.Q6_K => x->BiasedSum - x->BiasedFirst >> 2,
-        _ => 0,
-    };
+        Vector256<sbyte> four = Vector256.Create(*(int*)x).AsSByte();
+        sums.Low = TDot.Add<TFormat>(sums.Low, low, four);
+        sums.High = TDot.Add<TFormat>(sums.High, high, four);
+    }
+
+    /// <summary>The sums of what was added; adding begins anew.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Ints TakeSums<TFormat>(ref Ints pending) where TFormat : struct, IPanelFormat
+    {
+        var sums = new Ints { Low = TDot.Sums<TFormat>(pending.Low), High = TDot.Sums<TFormat>(pending.High) };
+        pending = default;
+        return sums;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static F Add(I dot, int bias, F scale, Int8Block* x, F sum) =>
-        VectorKernels.Add(Vector256.ConvertToSingle(dot + Vector256.Create(bias)), scale * Vector256.Create(x->Scale), sum);
+    private static Ints TakeSums<TFormat>(ref Ints pending, Ints early) where TFormat : struct, IPanelFormat
+    {
+        Ints sums = TakeSums<TFormat>(ref pending);
+        if (TFormat.Largest != 31) return sums;
+        return new Ints { Low = sums.Low + early.Low, High = sums.High + early.High };
+    }
+
+    /// <summary>sum += dot * scale * x's scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scale<TFormat>(ref Floats sum, Ints dot, Int8Block* x, Floats scale, bool isFirst) where TFormat : struct, IPanelFormat
+    {
+        F times = Vector256.Create(x->Scale);
+        if (PanelLayout.Bias(TFormat.Type, int8Bias: 0) != 0)
+        {
+            I bias = Bias<TFormat>(x, isFirst);
+            dot.Low += bias;
+            dot.High += bias;
+        }
+        sum.Low = VectorKernels.Add(Vector256.ConvertToSingle(dot.Low), scale.Low * times, sum.Low);
+        sum.High = VectorKernels.Add(Vector256.ConvertToSingle(dot.High), scale.High * times, sum.High);
+    }
+
+    /// <summary>What the dot product has too much because numbers are stored raised; of Q6_K in the first or second half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static I Bias<TFormat>(Int8Block* x, bool isFirst) where TFormat : struct, IPanelFormat
+    {
+        I sum = Vector256.Create(isFirst ? x->BiasedFirst : x->BiasedSum);
+        return TFormat.Type switch
+        {
+            TensorType.Q4_0 => Vector256.ShiftRightArithmetic(sum, 4),
+            TensorType.Q5_0 => Vector256.ShiftRightArithmetic(sum, 3),
+            _ => Vector256.ShiftRightArithmetic(isFirst ? sum : sum - Vector256.Create(x->BiasedFirst), 2),
+        };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddMinimum(ref Floats sum, Floats minimum, Int8Block* x)
+    {
+        F times = Vector256.Create(x->NegativeSum);
+        sum.Low = VectorKernels.Add(minimum.Low, times, sum.Low);
+        sum.High = VectorKernels.Add(minimum.High, times, sum.High);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int BlockBytes<TFormat>() where TFormat : struct, IPanelFormat => PanelLayout.BlockBytes(TFormat.Type) * Outputs;
 
     /// <summary>Into the second cache, as <see cref="VnniProduct.FetchLevel"/> says.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -295,53 +295,81 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     {
         Sse.Prefetch1(ahead);
         Sse.Prefetch1(ahead + 64);
-        if (BlockBytes<TFormat>() > 128) Sse.Prefetch1(ahead + 128);
-        if (BlockBytes<TFormat>() <= 192) return;
+        Sse.Prefetch1(ahead + 128);
         Sse.Prefetch1(ahead + 192);
+        if (BlockBytes<TFormat>() > 256) Sse.Prefetch1(ahead + 256);
+        if (BlockBytes<TFormat>() > 320) Sse.Prefetch1(ahead + 320);
+        if (BlockBytes<TFormat>() <= 384) return;
+        Sse.Prefetch1(ahead + 384);
+        Sse.Prefetch1(ahead + 448);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* y, F sum, long add)
+    private static void Store(float* y, Floats sum, long add)
     {
-        if (add != 0) sum += Vector256.Load(y);
-        sum.Store(y);
+        if (add != 0)
+        {
+            sum.Low += Vector256.Load(y);
+            sum.High += Vector256.Load(y + 8);
+        }
+        sum.Low.Store(y);
+        sum.High.Store(y + 8);
+    }
+
+    /// <summary>A number of every output.</summary>
+    private struct Ints
+    {
+        public I Low, High;
     }
 }
 
-/// <summary>The scales of a panel of 8 outputs, block after block.</summary>
+/// <summary>A number of every output of a panel.</summary>
+internal struct Floats
+{
+    public F Low, High;
+}
+
+/// <summary>The scales of a panel, block after block.</summary>
 internal unsafe ref struct PanelScales<TFormat>(byte* scales) where TFormat : struct, IPanelFormat
 {
+    private const int Outputs = KernelTable.Panel;
+
     private byte* _small = scales, _next = scales; // the block's own, and what follows the super-block
-    private F _d, _minimum;
+    private Floats _d, _minimum;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public F First()
+    public Floats First()
     {
-        if (!PanelLayout.HasSuperBlocks(TFormat.Type)) return VectorKernels.Widen((ushort*)_small);
+        if (!PanelLayout.HasSuperBlocks(TFormat.Type)) return Widen(_small);
         if (_small == _next) // a super-block begins
         {
-            _d = VectorKernels.Widen((ushort*)_small);
-            if (PanelLayout.HasMinimum(TFormat.Type)) _minimum = VectorKernels.Widen((ushort*)_small + 8);
-            _small += PanelLayout.SmallOffset(TFormat.Type, 8);
-            _next += PanelLayout.ScaleBytes(TFormat.Type, PanelLayout.SuperBlocks) * 8;
+            _d = Widen(_small);
+            if (PanelLayout.HasMinimum(TFormat.Type)) _minimum = Widen(_small + Outputs * sizeof(ushort));
+            _small += PanelLayout.SmallOffset(TFormat.Type, Outputs);
+            _next += PanelLayout.ScaleBytes(TFormat.Type, PanelLayout.SuperBlocks) * Outputs;
         }
-        return _d * Small(0);
+        return Times(_d, _small);
     }
 
     /// <summary>Of the second half of a block, where it has its own.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F Last() => _d * Small(8);
+    public readonly Floats Last() => Times(_d, _small + Outputs);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly F Minimum() => _minimum * Small(8);
+    public readonly Floats Minimum() => Times(_minimum, _small + Outputs);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Next() => _small += 16;
+    public void Next() => _small += 2 * Outputs;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly F Small(int at)
+    private static Floats Widen(byte* halves) => new() { Low = VectorKernels.Widen((ushort*)halves), High = VectorKernels.Widen((ushort*)halves + 8) };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Floats Times(Floats factor, byte* small) => new() { Low = factor.Low * Small(small), High = factor.High * Small(small + 8) };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static F Small(byte* bytes)
     {
-        byte* bytes = _small + at;
         if (Avx2.IsSupported) return Vector256.ConvertToSingle(TFormat.Type == TensorType.Q6_K ? Avx2.ConvertToVector256Int32((sbyte*)bytes) : Avx2.ConvertToVector256Int32(bytes));
         if (TFormat.Type == TensorType.Q6_K)
         {

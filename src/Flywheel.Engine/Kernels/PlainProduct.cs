@@ -16,7 +16,7 @@ internal unsafe interface IPlainNumbers
 /// <summary>Products with panels [K, 16] of plain numbers: one chain of fused multiply-adds an output, in the order of k.</summary>
 internal static unsafe class PlainProduct
 {
-    private const int Panel = KernelTable.PlainPanel;
+    private const int Panel = KernelTable.Panel;
 
     public static void Multiply(ProductJob* job)
     {

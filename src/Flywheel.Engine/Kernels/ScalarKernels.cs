@@ -8,7 +8,7 @@ namespace Flywheel.Engine.Kernels;
 /// </summary>
 internal static unsafe class ScalarKernels
 {
-    private const int Lanes = 8, IntPanel = 8;
+    private const int Lanes = 8, Panel = KernelTable.Panel;
 
     /// <summary>1.5 * 2^23: beside it a sum has no fraction, and the integer is in its last bits.</summary>
     internal const float Rounder = 12_582_912;
@@ -33,7 +33,7 @@ internal static unsafe class ScalarKernels
         for (int row = 0; row < job->NumRows; row++)
         {
             ProductJob one = job->From(row);
-            for (int output = 0; output < (PanelLayout.IsPlain(job->Type) ? KernelTable.PlainPanel : IntPanel); output++)
+            for (int output = 0; output < Panel; output++)
             {
                 float sum = PanelLayout.IsPlain(job->Type) ? PlainSum(one, output) : BlockSum(one, output);
                 one.Y[output] = job->Add != 0 ? sum + one.Y[output] : sum;
@@ -46,7 +46,7 @@ internal static unsafe class ScalarKernels
     {
         float sum = 0;
         for (long k = 0; k < job.NumBlocks * PanelLayout.Block; k++)
-            sum = MathF.FusedMultiplyAdd(job.Floats[k], PanelLayout.PlainValue(job.Type, job.Weights, k * KernelTable.PlainPanel + output), sum);
+            sum = MathF.FusedMultiplyAdd(job.Floats[k], PanelLayout.PlainValue(job.Type, job.Weights, k * Panel + output), sum);
         return sum;
     }
 
@@ -62,14 +62,14 @@ internal static unsafe class ScalarKernels
         float sum = 0;
         for (int block = 0; block < job.NumBlocks; block++)
         {
-            PanelLayout.Unpack(type, job.Weights + (long)block * PanelLayout.BlockBytes(type) * IntPanel, IntPanel, output, numbers);
+            PanelLayout.Unpack(type, job.Weights + (long)block * PanelLayout.BlockBytes(type) * Panel, Panel, output, numbers);
             sbyte* x = job.X + block * PanelLayout.Block;
             Int8Block* meta = job.XBlocks + block;
             int first = Dot(numbers[..half], x), last = Dot(numbers[half..], x + half);
             if (type != TensorType.Q6_K) (first, last) = (0, first + last);
-            else sum = MathF.FusedMultiplyAdd(first, PanelLayout.Scale(type, job.Scales, IntPanel, output, block, 0) * meta->Scale, sum);
-            sum = MathF.FusedMultiplyAdd(last, PanelLayout.Scale(type, job.Scales, IntPanel, output, block, 1) * meta->Scale, sum);
-            if (PanelLayout.HasMinimum(type)) sum = MathF.FusedMultiplyAdd(PanelLayout.Minimum(type, job.Scales, IntPanel, output, block), meta->NegativeSum, sum);
+            else sum = MathF.FusedMultiplyAdd(first, PanelLayout.Scale(type, job.Scales, Panel, output, block, 0) * meta->Scale, sum);
+            sum = MathF.FusedMultiplyAdd(last, PanelLayout.Scale(type, job.Scales, Panel, output, block, 1) * meta->Scale, sum);
+            if (PanelLayout.HasMinimum(type)) sum = MathF.FusedMultiplyAdd(PanelLayout.Minimum(type, job.Scales, Panel, output, block), meta->NegativeSum, sum);
         }
         return sum;
 

@@ -14,8 +14,6 @@ internal static unsafe class VnniKernels
     /// <summary>Two sums a row, the weights, a scale and a product fit the 32 registers.</summary>
     private const int MaxRows = 12;
 
-    private const int Outputs = 16;
-
     /// <summary>[type, rows] functions; 0 where there is none.</summary>
     private static readonly nint[,] Code = IsAvailable() ? AssembleAll() : new nint[0, 0];
 
@@ -23,7 +21,6 @@ internal static unsafe class VnniKernels
     {
         Name = "vnni",
         IsSupported = Avx512Attention.IsSupported && Code.Length > 0 && Code[(int)TensorType.Q8_0, 1] != 0,
-        IntPanel = Outputs,
         Int8Bias = 128, // the instruction takes unsigned weights; the inputs' sums take the bias off again
         Multiply = &Multiply,
         Quantize = VectorKernels.Table.Quantize,

@@ -7,10 +7,10 @@ namespace Flywheel.Engine.Kernels;
 internal readonly unsafe struct WideningDot : IDotInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, sbyte* x) where TFormat : struct, IPanelFormat
+    public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
     {
         (Vector256<short> low, Vector256<short> high) = Vector256.Widen(group.AsSByte());
-        Vector256<short> four = Vector256.WidenLower(Vector256.Create(*(int*)x).AsSByte());
+        Vector256<short> four = Vector256.WidenLower(x);
         return sums + Neighbours(PairSums(low * four), PairSums(high * four));
     }
 

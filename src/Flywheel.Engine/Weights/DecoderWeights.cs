@@ -111,7 +111,7 @@ internal sealed unsafe class DecoderWeights
     public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format, string? model, PanelCache cache)
     {
         if (model is null) return Load(arena, PanelMemory.Fresh(arena), kernels, config, file, format);
-        string key = $"{model}-{format}-{kernels.IntPanel}x{kernels.Int8Bias}";
+        string key = $"{model}-{format}-{KernelTable.Panel}x{kernels.Int8Bias}";
         PanelMemory? packed = cache.TryOpen(arena, key);
         PanelMemory memory = packed ?? PanelMemory.Fresh(arena);
         DecoderWeights weights = Load(arena, memory, kernels, config, file, format);

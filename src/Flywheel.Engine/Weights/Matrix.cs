@@ -80,7 +80,8 @@ internal sealed unsafe class Matrix
     /// <summary>Puts a row of a file's bytes into its panel.</summary>
     public static void Pack(KernelTable kernels, Band band, long blocks, int row, ReadOnlySpan<byte> bytes)
     {
-        int panel = PanelSize(kernels, band.Type), first = row / panel * panel;
+        const int panel = KernelTable.Panel;
+        int first = row / panel * panel;
         PanelLayout.PackRow(band.Type, bytes, (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * blocks, (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, blocks), panel, row - first, kernels.Int8Bias);
     }
 
@@ -109,8 +110,7 @@ internal sealed unsafe class Matrix
             {
                 job.Type = band.Type;
                 long bytes = PanelLayout.BlockBytes(band.Type) * NumBlocks, scaleBytes = PanelLayout.ScaleBytes(band.Type, NumBlocks);
-                int panel = PanelSize(_kernels, band.Type);
-                for (int output = Math.Max(from, band.FirstRow); output < Math.Min(to, band.EndRow); output += panel)
+                for (int output = Math.Max(from, band.FirstRow); output < Math.Min(to, band.EndRow); output += KernelTable.Panel)
                 {
                     job.Weights = (byte*)band.Weights + (output - band.FirstRow) * bytes;
                     job.Scales = (byte*)band.Scales + (output - band.FirstRow) * scaleBytes;
@@ -127,7 +127,8 @@ internal sealed unsafe class Matrix
         int index = 0;
         while (row >= _bands[index].EndRow) index++;
         Band band = _bands[index];
-        int panel = PanelSize(_kernels, band.Type), output = (row - band.FirstRow) % panel;
+        const int panel = KernelTable.Panel;
+        int output = (row - band.FirstRow) % panel;
         long first = row - band.FirstRow - output;
         byte* weights = (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * NumBlocks;
         byte* scales = (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, NumBlocks);
@@ -149,6 +150,4 @@ internal sealed unsafe class Matrix
             }
         }
     }
-
-    public static int PanelSize(KernelTable kernels, TensorType type) => PanelLayout.IsPlain(type) ? KernelTable.PlainPanel : kernels.IntPanel;
 }
