@@ -68,7 +68,7 @@ public unsafe class AttentionTests
                 float largest = new Span<float>(x + from, to - from).ToArray().Max(MathF.Abs);
                 byte* tile = tiles + i / 32 * KvTile.Bytes(type);
                 float found = isKey ? KvTile.Read(type, tile, i % 32, token, true) : KvTile.Read(type, tile, token, i % 32, false);
-                Assert.Equal(x[i], found, largest / most * 0.5002f);
+                Assert.Equal(x[i], found, largest / most * 0.502f); // the scale is itself rounded, and is taken up to 8191 times
             }
         }, iter: 200);
     }
