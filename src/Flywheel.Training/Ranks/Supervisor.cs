@@ -33,7 +33,7 @@ public sealed class Supervisor
     /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call goes on from it.</exception>
     public TrainedModel Run(TrainingJob job, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
-        if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return TrainedModel.Open(done.ModelPath);
+        if (Result(job) is { } done) return done;
         string jobFile = TrainingJobFile.Save(job);
         int restarts = 0, withoutProgress = 0;
         double lost = 0;
@@ -42,10 +42,10 @@ public sealed class Supervisor
             int before = Checkpoint.NewestOf(job.RunFolder)?.Manifest.Step ?? 0;
             RankAttempt attempt = Start([jobFile], progress, cancellation);
             if (attempt.Error is { } error) throw new FlywheelException(error);
-            if (attempt.ExitCode == 0 && TrainingResult.Read(job.RunFolder) is { } result)
+            if (Result(job) is { } model) // whatever the launcher's exit code: ranks that have written their model may still fall over each other's ends
             {
                 if (restarts > 0) Note($"{restarts} {(restarts == 1 ? "restart" : "restarts")}, {lost:F1} s of work lost in all");
-                return TrainedModel.Open(result.ModelPath);
+                return model;
             }
             cancellation.ThrowIfCancellationRequested();
             if (attempt is { ExitCode: 0, Fault: null }) throw new OperationCanceledException("the ranks were asked to stop"); // by a scheduler, not through us
@@ -79,6 +79,9 @@ public sealed class Supervisor
         throw new FlywheelException($"recipe '{job.Recipe.Name}': the first steps could not be run (exit code {attempt.ExitCode}{(attempt.ExitCode == KilledExitCode ? ": killed, as Linux does when memory runs out" : "")}). "
             + $"Memory as counted: {memory}. The last that was written:\n{string.Join('\n', attempt.LastErrors)}");
     }
+
+    private static TrainedModel? Result(TrainingJob job) =>
+        TrainingResult.Read(job.RunFolder) is { } result && Directory.Exists(result.ModelPath) ? TrainedModel.Open(result.ModelPath) : null;
 
     private RankAttempt Start(IEnumerable<string> arguments, Action<TrainingProgress> progress, CancellationToken cancellation) =>
         RankAttempt.Run([.. Launcher, .. RankCommand, .. arguments], new RankWatch(Silence, Idle, TimeProvider.System), progress, cancellation);
