@@ -201,12 +201,39 @@ public sealed class TrainingRun
         Score? final = _validation is null ? null : Evaluate(long.MaxValue);
         double seconds = Elapsed();
         checkpoint.Wait();
-        log?.Sync();
         Arena.GiveBack(); // so that the arrays that weights leave through take no more than a step did
-        TrainedModel? made = log is null ? null : Make(trainer.Model, last!, final);
+        TrainedModel? made = null;
+        if (log is not null)
+        {
+            OnceThereIsRoom(log.Sync);
+            OnceThereIsRoom(() => made = Make(trainer.Model, last!, final));
+        }
         long memory = _world.Map(_world.Size, _ => ProcessMemory.Peak).Max();
-        if (made is not null) Finish(made, last! with { Seconds = seconds }, final, memory);
+        if (made is not null) OnceThereIsRoom(() => Finish(made, last! with { Seconds = seconds }, final, memory));
         _world.Any(false); // nobody leaves before the model is there
+    }
+
+    /// <summary>A finished run that finds the disk full waits: its weights are nowhere else, and its last checkpoint may be hours old.</summary>
+    private void OnceThereIsRoom(Action write)
+    {
+        for (long? told = null; ;)
+        {
+            try
+            {
+                write();
+                return;
+            }
+            catch (Exception e) when ((e as IOException ?? e.InnerException as IOException)?.HResult == TrainingLogWriter.DiskFull && !_cancellation.IsCancellationRequested)
+            {
+                // Said again, because a supervisor takes ranks that do and say nothing for lost.
+                if (told is null || Stopwatch.GetElapsedTime(told.Value).TotalMinutes >= 1)
+                {
+                    Note($"the run is finished, but its model cannot be written: {e.Message}; make room, it waits (Ctrl-C gives up and goes back to the last checkpoint)");
+                    told = Stopwatch.GetTimestamp();
+                }
+                _cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(2));
+            }
+        }
     }
 
     /// <summary>What ranks tell each other between steps, so that all do the same.</summary>

@@ -169,14 +169,33 @@ public sealed class TrainingRunTests : IDisposable
     }
 
     [Fact]
-    public void Run_DiskFullUntilTheEnd_SaysSoAndGoesOnAfterwards()
+    public void Run_DiskFullAtTheEnd_WaitsForRoom()
     {
         string expected = TrainingRun.Run(Job("whole", "next-token")).Hash, ballast = Path.Combine(_folder["run"], "ballast");
         using var disk = new SmallDisk(_folder["run"], 4 << 20);
+        List<string> notes = [];
+        TrainedModel model = TrainingRun.Run(Job("run", "next-token"), progress =>
+        {
+            if (progress.Note is not null) notes.Add(progress.Note);
+            if (progress.Line?.Step == 6) SmallDisk.Fill(ballast);
+            if (progress.Note?.Contains("the run is finished", StringComparison.Ordinal) == true) File.Delete(ballast);
+        });
+        Assert.Equal(expected, model.Hash);
+        Assert.Equal(Losses("whole"), Losses("run"));
+        Assert.Single(notes, note => note.Contains("the run is finished, but its model cannot be written", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Run_InterruptedWhileItWaitsForRoom_SaysSoAndGoesOnAfterwards()
+    {
+        string expected = TrainingRun.Run(Job("whole", "next-token")).Hash, ballast = Path.Combine(_folder["run"], "ballast");
+        using var disk = new SmallDisk(_folder["run"], 4 << 20);
+        using var interrupt = new CancellationTokenSource();
         var error = Assert.Throws<FlywheelException>(() => TrainingRun.Run(Job("run", "next-token"), progress =>
         {
             if (progress.Line?.Step == 6) SmallDisk.Fill(ballast);
-        }));
+            if (progress.Note?.Contains("the run is finished", StringComparison.Ordinal) == true) interrupt.Cancel();
+        }, interrupt.Token));
         Assert.Matches("the disk is full|no space left on the disk", error.Message);
         File.Delete(ballast);
         List<string> notes = [];

@@ -22,7 +22,7 @@ public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time
     {
         using Lock.Scope scope = _lock.EnterScope();
         long now = time.GetTimestamp();
-        if (message.Progress?.Line is not null) _alive = now;
+        if (message.Progress is not null) _alive = now;
         if (message.Beat is not { } beat) return;
         for (int rank = 0; rank < beat.Size; rank++) _heard.TryAdd(rank, now);
         _heard[beat.Rank] = now;
