@@ -74,13 +74,6 @@ internal sealed unsafe partial class Assembler
     /// <summary>32 signed bytes to words.</summary>
     public void LoadBytesAsWords(int zmm, Address source) => Evex(Map0F38, P66, 0x20, zmm, 0, source, 32);
 
-    /// <summary>zmm |= b &amp; c</summary>
-    public void OrAnd(int zmm, int b, int c)
-    {
-        Evex(Map0F3A, P66, 0x25, zmm, b, c);
-        _code.Add(0xF8);
-    }
-
     /// <summary>Mask register 1 from 64 bits.</summary>
     public void LoadMask(Address source)
     {
@@ -101,10 +94,17 @@ internal sealed unsafe partial class Assembler
 
     public void And(int zmm, int a, int b) => Evex(Map0F, P66, 0xDB, zmm, a, b);
 
+    public void AddInts(int zmm, int a, int b) => Evex(Map0F, P66, 0xFE, zmm, a, b);
+
+    /// <summary>Takes <paramref name="source"/>'s bits where the mask has ones.</summary>
+    public void Blend(int zmm, int source, int mask)
+    {
+        Evex(Map0F3A, P66, 0x25, zmm, source, mask);
+        _code.Add(0xD8);
+    }
+
     /// <summary>Shifts every 16-bit lane right, filling with zeros.</summary>
     public void ShiftWordsRight(int zmm, int source, byte bits) => Immediate(0x71, 2, zmm, source, bits);
-
-    public void ShiftWordsLeft(int zmm, int source, byte bits) => Immediate(0x71, 6, zmm, source, bits);
 
     /// <summary>Shifts every int right, keeping its sign.</summary>
     public void ShiftIntsRight(int zmm, int source, byte bits) => Immediate(0x72, 4, zmm, source, bits);

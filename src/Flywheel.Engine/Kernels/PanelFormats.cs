@@ -75,10 +75,16 @@ internal readonly unsafe struct Q6KFormat : IPanelFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Group(byte* block, int group, int half, bool isUpper)
     {
-        Vector256<ushort> pairs = Vector256.Load(block + 256 + (isUpper ? 64 : 0) + half * 32).AsUInt16(); // whole words shift, the mask takes off what crosses
-        Vector256<ushort> upper = Vector256.ShiftLeft(Vector256.ShiftRightLogical(pairs, 2 * group & 7), 4);
-        return Nibbles.Group(block, group, half, isUpper) | upper.AsByte() & Vector256.Create((byte)0x30);
+        byte* packed = block + (isUpper ? 192 : 0) + half * 32;
+        int number = isUpper ? group - 4 : group;
+        if (number < 3) return Vector256.Load(packed + 64 * number) & Vector256.Create((byte)63);
+        return UpperTwo(packed, 6, 3) | UpperTwo(packed + 64, 4, 12) | UpperTwo(packed + 128, 2, 48);
     }
+
+    /// <summary>Whole words shift, the mask takes off what crosses.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> UpperTwo(byte* packed, int shift, byte mask) =>
+        Vector256.ShiftRightLogical(Vector256.Load(packed).AsUInt16(), shift).AsByte() & Vector256.Create(mask);
 }
 
 internal static unsafe class Nibbles

@@ -7,10 +7,16 @@ namespace Flywheel.Engine.Kernels;
 /// <summary>Machine code of one product: a panel of 16 outputs of a block type times a fixed number of rows. See <see cref="ScalarKernels"/> for what it computes.</summary>
 internal sealed class VnniProduct
 {
-    private const int Outputs = 16, Vector = 4 * Outputs, Groups = 8;
+    private const int Outputs = 16, Vector = 4 * Outputs, Groups = 8, DMinimumOffset = Outputs * sizeof(ushort);
 
     // Vector registers: sums of floats are 0 to 11, of integers 12 to 23.
-    private const int FirstInt = 12, Sixteen = 24, UpperMask = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29, Scale = 30, Weights = 31;
+    private const int FirstInt = 12, Sixteen = 24, LowSix = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29, Scale = 30, Weights = 31;
+
+    // With few rows, registers are left for a second sum of integers a row, and for what a super-block's blocks share.
+    private const int FewRows = 6, SecondInt = FirstInt + FewRows, HighNibbles = 9, D = 10, DMinimum = 11;
+
+    /// <summary>What half a block of Q6_K reads.</summary>
+    private static readonly int[] Packed = [Temporary, Minimum, Pairs];
 
     /// <summary>How far ahead weights are fetched: further than the hardware does by itself, near enough to be still there.</summary>
     private const int Ahead = 2048;
@@ -50,13 +56,22 @@ internal sealed class VnniProduct
         _code.Return();
     }
 
+    private bool HasFewRows => _rows <= FewRows;
+
+    /// <summary>
+    /// Nibbles without another bit: the high ones are multiplied where they are and their sum shifted, which is one shift for
+    /// four and two chains of sums that do not wait for each other.
+    /// </summary>
+    private bool AddsHighNibblesApart => HasFewRows && _type is TensorType.Q4_0 or TensorType.Q4_K;
+
     public nint Publish() => _code.Publish();
 
     private void LoadConstants()
     {
         if (_type != TensorType.Q8_0) _code.Fill(LowNibbles, 0x0F0F0F0F);
         if (_type is TensorType.Q5_0 or TensorType.Q5_K) _code.Fill(Sixteen, 0x10101010);
-        if (_type == TensorType.Q6_K) _code.Fill(UpperMask, 0x30303030);
+        if (_type == TensorType.Q6_K) _code.Fill(LowSix, 0x3F3F3F3F);
+        if (AddsHighNibblesApart) _code.Fill(HighNibbles, 0xF0F0F0F0);
     }
 
     private void BlockLoop()
@@ -79,6 +94,11 @@ internal sealed class VnniProduct
         int super = _code.Position;
         _code.LoadAddress(Small, new Address(Scales, PanelLayout.SmallOffset(_type, Outputs)));
         _code.LoadAddress(SmallEnd, new Address(Small, PanelLayout.SuperBlocks * smallBytes));
+        if (HasFewRows)
+        {
+            _code.LoadHalves(D, new Address(Scales, 0));
+            if (PanelLayout.HasMinimum(_type)) _code.LoadHalves(DMinimum, new Address(Scales, DMinimumOffset));
+        }
         int loop = _code.Position;
         if (_type == TensorType.Q6_K)
         {
@@ -86,7 +106,7 @@ internal sealed class VnniProduct
             {
                 StartSums(half);
                 for (int group = 0; group < Groups / 2; group++) AddGroup(half * Groups / 2 + group);
-                LoadScale(Scale, 0, half * Outputs);
+                LoadScale(Scale, D, 0, half * Outputs);
                 AddSums();
             }
         }
@@ -94,9 +114,9 @@ internal sealed class VnniProduct
         {
             StartSums(0);
             for (int group = 0; group < Groups; group++) AddGroup(group);
-            LoadScale(Scale, 0, 0);
+            LoadScale(Scale, D, 0, 0);
             AddSums();
-            LoadScale(Minimum, Outputs * sizeof(ushort), Outputs);
+            LoadScale(Minimum, DMinimum, DMinimumOffset, Outputs);
             for (int row = 0; row < _rows; row++) _code.MultiplyAddBroadcast(row, Minimum, MetaField(row, nameof(Int8Block.NegativeSum)));
         }
         Advance();
@@ -108,12 +128,12 @@ internal sealed class VnniProduct
         _code.JumpIfNotZero(super);
     }
 
-    private void LoadScale(int zmm, int half, int small)
+    private void LoadScale(int zmm, int d, int half, int small)
     {
-        _code.LoadHalves(zmm, new Address(Scales, half));
+        if (!HasFewRows) _code.LoadHalves(d = zmm, new Address(Scales, half));
         _code.LoadBytes(Temporary, new Address(Small, small), signed: _type == TensorType.Q6_K);
         _code.ConvertToFloats(Temporary, Temporary);
-        _code.Multiply(zmm, zmm, Temporary);
+        _code.Multiply(zmm, d, Temporary);
     }
 
     /// <summary>Sums begin with what the raised numbers will have too much.</summary>
@@ -122,6 +142,7 @@ internal sealed class VnniProduct
         for (int row = 0; row < _rows; row++)
         {
             int sum = FirstInt + row;
+            if (AddsHighNibblesApart) _code.Zero(SecondInt + row);
             if (PanelLayout.HasMinimum(_type))
             {
                 _code.Zero(sum);
@@ -137,22 +158,48 @@ internal sealed class VnniProduct
     /// <summary>Four weights of every output, times the same four values of each row.</summary>
     private void AddGroup(int group)
     {
+        int pair = group % (Groups / 2);
         if (_type == TensorType.Q8_0)
         {
-            _code.Prefetch(new Address(W, group * Vector + Ahead), FetchLevel);
-            _code.LoadInts(Weights, new Address(W, group * Vector));
+            LoadAhead(Weights, group);
+            Dot(FirstInt, Weights, group);
         }
-        else
+        else if (_type == TensorType.Q6_K)
         {
-            int pair = group % (Groups / 2);
-            _code.LoadInts(Pairs, new Address(W, pair * Vector));
-            if (group >= Groups / 2) _code.ShiftWordsRight(Pairs, Pairs, 4);
-            else _code.Prefetch(new Address(W, pair * Vector + Ahead), FetchLevel);
+            AddSixBits(group / (Groups / 2), pair);
+            Dot(FirstInt, Weights, group);
+        }
+        else if (!AddsHighNibblesApart)
+        {
+            if (group < Groups / 2) LoadAhead(Pairs, pair);
+            else
+            {
+                _code.LoadInts(Pairs, new Address(W, pair * Vector));
+                _code.ShiftWordsRight(Pairs, Pairs, 4);
+            }
             _code.And(Weights, Pairs, LowNibbles);
             if (_type is TensorType.Q5_0 or TensorType.Q5_K) AddFifthBits(group);
-            if (_type == TensorType.Q6_K) AddUpperBits(group);
+            Dot(FirstInt, Weights, group);
         }
-        for (int row = 0; row < _rows; row++) _code.DotBytes(FirstInt + row, Weights, Row(X, row, XStride, XStride3).Plus(4 * group));
+        else if (group < Groups / 2)
+        {
+            LoadAhead(Pairs, pair);
+            _code.And(Weights, Pairs, LowNibbles);
+            _code.And(Pairs, Pairs, HighNibbles);
+            Dot(FirstInt, Weights, group);
+            Dot(SecondInt, Pairs, group + Groups / 2);
+        }
+    }
+
+    private void LoadAhead(int zmm, int vector)
+    {
+        _code.Prefetch(new Address(W, vector * Vector + Ahead), FetchLevel);
+        _code.LoadInts(zmm, new Address(W, vector * Vector));
+    }
+
+    private void Dot(int firstSum, int weights, int group)
+    {
+        for (int row = 0; row < _rows; row++) _code.DotBytes(firstSum + row, weights, Row(X, row, XStride, XStride3).Plus(4 * group));
     }
 
     private void AddFifthBits(int group)
@@ -163,22 +210,32 @@ internal sealed class VnniProduct
         _code.AddBytesMasked(Weights, Sixteen);
     }
 
-    private void AddUpperBits(int group)
+    /// <summary>Whole words shift; what crosses bytes is overwritten or masked.</summary>
+    private void AddSixBits(int half, int group)
     {
-        var plane = new Address(W, Vector * Groups / 2 + group / (Groups / 2) * Vector);
-        int pair = group % (Groups / 2);
-        if (pair == 0) _code.Prefetch(plane.Plus(Ahead), FetchLevel);
-        _code.LoadInts(Temporary, plane);
-        // Whole words shift; the mask takes off what crosses bytes.
-        if (pair < 2) _code.ShiftWordsLeft(Temporary, Temporary, (byte)(4 - 2 * pair));
-        if (pair > 2) _code.ShiftWordsRight(Temporary, Temporary, 2);
-        _code.OrAnd(Weights, Temporary, UpperMask);
+        if (group < Packed.Length)
+        {
+            LoadAhead(Packed[group], half * Packed.Length + group);
+            _code.And(Weights, Packed[group], LowSix);
+            return;
+        }
+        _code.ShiftWordsRight(Packed[1], Packed[1], 2);
+        _code.Blend(Packed[2], Packed[1], LowSix);
+        _code.ShiftWordsRight(Packed[0], Packed[0], 4);
+        _code.Blend(Packed[2], Packed[0], LowNibbles);
+        _code.ShiftWordsRight(Weights, Packed[2], 2);
+        _code.And(Weights, Weights, LowSix);
     }
 
     private void AddSums()
     {
         for (int row = 0; row < _rows; row++)
         {
+            if (AddsHighNibblesApart)
+            {
+                _code.ShiftIntsRight(SecondInt + row, SecondInt + row, 4);
+                _code.AddInts(FirstInt + row, FirstInt + row, SecondInt + row);
+            }
             _code.ConvertToFloats(FirstInt + row, FirstInt + row);
             _code.MultiplyByBroadcast(Product, Scale, MetaField(row, nameof(Int8Block.Scale)));
             _code.MultiplyAdd(row, FirstInt + row, Product);

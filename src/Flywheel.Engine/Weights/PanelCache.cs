@@ -12,7 +12,7 @@ namespace Flywheel.Engine.Weights;
 internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20, long maxBytes = 16L << 30)
 {
     /// <summary>Changes with <see cref="Kernels.PanelLayout"/> and with what <see cref="DecoderWeights"/> packs.</summary>
-    private const int Version = 1;
+    private const int Version = 2;
 
     private const int HeadBytes = 4096;
     private const int ChunkBytes = 4 << 20;
