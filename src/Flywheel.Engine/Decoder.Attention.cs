@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Flywheel.Engine.Kernels;
 using Flywheel.Engine.Weights;
 using Flywheel.Model;
@@ -229,8 +230,9 @@ internal sealed unsafe partial class Decoder
         {
             int row = Segments[tile.Segment].FirstRow + tile.FirstRow + line / GroupSize;
             float* output = _attention + (long)row * _shape.AttentionColumns + (kvHead * GroupSize + line % GroupSize) * d;
-            float inverse = 1 / job.Total(result)[line];
-            for (int c = 0; c < d; c++) output[c] = result[c / KvTile.Size * job.BlockFloats + line * KvTile.Size + c % KvTile.Size] * inverse;
+            var inverse = Vector256.Create(1 / job.Total(result)[line]);
+            float* sums = result + line * KvTile.Size;
+            for (int c = 0; c < d; c += Vector256<float>.Count) (Vector256.Load(sums + c / KvTile.Size * job.BlockFloats + c % KvTile.Size) * inverse).Store(output + c);
         }
     }
 }

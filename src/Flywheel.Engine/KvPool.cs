@@ -14,7 +14,7 @@ internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPag
     private const long SlabBytes = 32 << 20;
 
     /// <summary>So many are made ahead, at most: the first touch of memory takes up to milliseconds a page, which streams would wait for.</summary>
-    private const int PagesAhead = 256, BytesAhead = 256 << 20;
+    private const int PagesAhead = 768, BytesAhead = 512 << 20;
 
     private readonly NativeArena _arena = new();
     private readonly Stack<nint> _free = [];

@@ -51,11 +51,11 @@ internal static unsafe class KvTile
             if (isKey) largest = Largest(x + start, count);
             Scales(type, tiles)[token] = Scale(largest, most);
             Round(x + start, ints, count, Inverse(largest, most));
-            for (int i = 0; i < count; i++)
+            int at = isKey ? Place(0, token) : Place(token, 0), next = isKey ? 1 : 2, pair = isKey ? Place(2, 0) : 4;
+            for (int i = 0; i < count; i += 2, at += pair)
             {
-                int at = isKey ? Place(i, token) : Place(token, i);
-                if (type == KvType.Int8) ((sbyte*)tiles)[at] = (sbyte)ints[i];
-                else ((short*)tiles)[at] = (short)ints[i];
+                if (type == KvType.Int8) (((sbyte*)tiles)[at], ((sbyte*)tiles)[at + next]) = ((sbyte)ints[i], (sbyte)ints[i + 1]);
+                else (((short*)tiles)[at], ((short*)tiles)[at + next]) = ((short)ints[i], (short)ints[i + 1]);
             }
         }
     }

@@ -43,11 +43,20 @@ internal static unsafe class VnniKernels
             PlainProduct.Multiply(job);
             return;
         }
-        for (int row = 0; row < job->NumRows; row += MaxRows)
+        sbyte* x = job->X;
+        Int8Block* blocks = job->XBlocks;
+        float* y = job->Y;
+        for (int left = job->NumRows, rows; left > 0; left -= rows) // in place: who reads a fresh copy of the job waits for it
         {
-            ProductJob part = job->From(row);
-            ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)Code[(int)job->Type, Math.Min(MaxRows, part.NumRows)])(&part);
+            rows = Math.Min(MaxRows, left);
+            ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)Code[(int)job->Type, rows])(job);
+            job->X += rows * job->XStride;
+            job->XBlocks = (Int8Block*)((byte*)job->XBlocks + rows * job->XBlockStride);
+            job->Y = (float*)((byte*)job->Y + rows * job->YStride);
         }
+        job->X = x;
+        job->XBlocks = blocks;
+        job->Y = y;
     }
 
     private static nint[,] AssembleAll()
