@@ -48,8 +48,8 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
             foreach ((int token, float bias) in _bias) adjusted[token] += bias;
             grammar?.Apply(adjusted, vocabSize);
         }
-        int best = Best(adjusted, vocabSize);
-        (int id, float samplerLogprob) = options.Temperature == 0 ? (best, 0f) : Sample(kernels, adjusted, vocabSize, adjusted[best], position, scratch);
+        float largest = adjusted == logits ? summary[0] : Largest(adjusted, vocabSize);
+        (int id, float samplerLogprob) = options.Temperature == 0 ? (First(adjusted, vocabSize, largest), 0f) : Sample(kernels, adjusted, vocabSize, largest, position, scratch);
         _counts?.Add(id);
         grammar?.Accept(id);
         return new Draw(id, logits[id] - normalizer, samplerLogprob);
@@ -61,10 +61,10 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
     /// </summary>
     public (int Id, float Logprob) Guess(KernelTable kernels, float* logits, int vocabSize, int position, SamplerScratch scratch)
     {
-        int best = Best(logits, vocabSize);
-        if (options.Temperature != 0) return Sample(kernels, logits, vocabSize, logits[best], position, scratch);
+        if (options.Temperature != 0) return Sample(kernels, logits, vocabSize, Largest(logits, vocabSize), position, scratch);
         float* summary = stackalloc float[2];
         kernels.LogSumExp(logits, vocabSize, summary);
+        int best = First(logits, vocabSize, summary[0]);
         return (best, logits[best] - summary[0] - MathF.Log(summary[1]));
     }
 
@@ -75,14 +75,7 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
         double total = Sum(weights, vocabSize), uniform = Philox.Uniform(options.Seed, (ulong)position);
         if (options is { TopK: 0, TopP: 1, MinP: 0 })
         {
-            double target = uniform * total, passed = 0;
-            int id = 0;
-            for (int i = 0; i < vocabSize; i++)
-            {
-                if (weights[i] == 0) continue;
-                id = i; // the last one with weight, should rounding let the target slip past the end
-                if ((passed += weights[i]) > target) break;
-            }
+            int id = Find(weights, vocabSize, uniform * total);
             return (id, (float)Math.Log(weights[id] / total));
         }
 
@@ -142,12 +135,22 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
 
     private static float Weight(ulong key) => BitConverter.UInt32BitsToSingle(~(uint)(key >> 32));
 
-    /// <summary>The first of the largest.</summary>
-    private static int Best(float* logits, int n)
+    /// <summary>Where the sum of weights passes a target; the last one with weight, should rounding let it slip past the end.</summary>
+    private static int Find(float* weights, int n, double target)
     {
-        var all = new ReadOnlySpan<float>(logits, n);
-        return Math.Max(0, all.IndexOf(Largest(logits, n))); // none when a defect has made them all NaN
+        const int block = 64; // of whole blocks the sum is enough
+        double passed = 0;
+        int i = 0;
+        for (double sum; i + block <= n && passed + (sum = Sum(weights + i, block)) <= target; i += block) passed += sum;
+        for (; i < n; i++)
+            if (weights[i] > 0 && (passed += weights[i]) > target) return i;
+        while (weights[--i] == 0) { }
+        return i;
     }
+
+    /// <summary>The first of the largest.</summary>
+    private static int First(float* logits, int n, float largest) =>
+        Math.Max(0, new ReadOnlySpan<float>(logits, n).IndexOf(largest)); // none when a defect has made them all NaN
 
     private static float Largest(float* values, int n)
     {
