@@ -42,5 +42,11 @@ internal static unsafe class Avx2Kernels
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector256<int> Sums<TFormat>(Vector256<int> pending) where TFormat : struct, IPanelFormat =>
             TFormat.Largest <= 31 ? Avx2.MultiplyAddAdjacent(pending.AsInt16(), Vector256<short>.One) : pending;
+
+        public static bool TakesSizes => true;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<int> AddSizes(Vector256<int> sums, Vector256<byte> sizes, Vector256<sbyte> x) =>
+            sums + Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(sizes, x), Vector256<short>.One);
     }
 }

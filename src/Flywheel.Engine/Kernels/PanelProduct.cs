@@ -18,6 +18,15 @@ internal unsafe interface IDotInstruction
 
     /// <summary>Eight sums, one an output.</summary>
     static abstract I Sums<TFormat>(I pending) where TFormat : struct, IPanelFormat;
+
+    /// <summary>
+    /// Whether products of many rows with signed numbers go by <see cref="AddSizes"/>: to flip bits takes an instruction that
+    /// any unit executes, to give a number's sign to x takes one of the two that multiply.
+    /// </summary>
+    static virtual bool TakesSizes => false;
+
+    /// <summary>sums += four products of every output's sizes with x, whose bits are flipped where a number is negative.</summary>
+    static virtual I AddSizes(I sums, Vector256<byte> sizes, Vector256<sbyte> x) => throw new NotSupportedException();
 }
 
 /// <summary>
@@ -25,14 +34,17 @@ internal unsafe interface IDotInstruction
 /// additions is that of <see cref="ScalarKernels"/>.
 /// </summary>
 /// <remarks>
-/// Four rows at a time: eight vectors of integer sums, two of weights, one of x and one of products leave four of AVX2's
-/// sixteen registers. Every weight that is unpacked serves four rows, every x two vectors. The sums in floats lie in memory,
-/// where a block's end finds them in the first cache. Groups are loops and not written out, because the compiler stops
-/// inlining where a method has too much of it, and one call in a block moves every sum to memory and back.
+/// Four rows at a time: eight vectors of integer sums, four of weights, one of x and one of products leave two of AVX2's
+/// sixteen registers. The panel is unpacked once for all of them, so that their loop only multiplies. The sums in floats lie
+/// in memory, where a block's end finds them in the first cache. Groups are loops and not written out, because the compiler
+/// stops inlining where a method has too much of it, and one call in a block moves every sum to memory and back.
 /// </remarks>
 internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruction
 {
     private const int Outputs = KernelTable.Panel, Groups = 8;
+
+    /// <summary>Blocks that are unpacked together: what they take fits the second cache beside the rows.</summary>
+    private const int MostBlocks = 128;
 
     public static void Multiply(ProductJob* job)
     {
@@ -48,19 +60,83 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         }
     }
 
-    [SkipLocalsInit]
     private static void Multiply<TFormat>(ProductJob* job) where TFormat : struct, IPanelFormat
     {
-        byte* memory = stackalloc byte[5 * sizeof(Floats)];
-        var sums = (Floats*)((nint)(memory + sizeof(Floats) - 1) & -sizeof(Floats)); // within cache lines
-        int row = 0;
-        for (; row + 4 <= job->NumRows; row += 4) Rows4<TFormat>(job->From(row), sums);
-        if (row + 2 <= job->NumRows)
-        {
-            Rows2<TFormat>(job->From(row));
-            row += 2;
-        }
+        // Fewer are not worth the unpacking, which is more where it tells sizes from signs.
+        int row = job->NumRows >= (HasSigns<TFormat>() ? 8 : 4) ? job->NumRows & ~3 : 0;
+        if (row > 0) ManyRows<TFormat>(*job, row);
+        for (; row + 2 <= job->NumRows; row += 2) Rows2<TFormat>(job->From(row));
         if (row < job->NumRows) Row1<TFormat>(job->From(row));
+    }
+
+    /// <summary>A multiple of four rows.</summary>
+    [SkipLocalsInit]
+    private static void ManyRows<TFormat>(ProductJob job, int rows) where TFormat : struct, IPanelFormat
+    {
+        int most = (int)Math.Min(job.NumBlocks, MostBlocks);
+        byte* memory = stackalloc byte[rows * sizeof(Floats) + most * UnpackedBytes<TFormat>() + sizeof(Floats) - 1];
+        var sums = (Floats*)((nint)(memory + sizeof(Floats) - 1) & -sizeof(Floats)); // within cache lines
+        byte* unpacked = (byte*)(sums + rows);
+        new Span<Floats>(sums, rows).Clear();
+        var scales = new PanelScales<TFormat>(job.Scales);
+        for (long left = job.NumBlocks; left > 0; left -= MostBlocks)
+        {
+            job.NumBlocks = Math.Min(left, MostBlocks);
+            Unpack(job.Weights, ref scales, unpacked, job.NumBlocks);
+            for (int row = 0; row < rows; row += 4) Rows4<TFormat>(job.From(row), unpacked, sums + row);
+            job.Weights += MostBlocks * BlockBytes<TFormat>();
+            job.X += MostBlocks * PanelLayout.Block;
+            job.XBlocks += MostBlocks;
+        }
+        for (int row = 0; row < rows; row++) Store((float*)((byte*)job.Y + row * job.YStride), sums[row], job.Add);
+    }
+
+    /// <summary>Of an unpacked block: groups of numbers of both halves of the panel, or of sizes and then signs of both; <see cref="Unpacked"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int UnpackedBytes<TFormat>() where TFormat : struct, IPanelFormat => Groups * GroupBytes<TFormat>() + sizeof(Unpacked);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int GroupBytes<TFormat>() where TFormat : struct, IPanelFormat => (HasSigns<TFormat>() ? 8 : 4) * Outputs;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool HasSigns<TFormat>() where TFormat : struct, IPanelFormat => TDot.TakesSizes && TFormat.Type == TensorType.Q8_0;
+
+    [MethodImpl(VectorKernels.Hot)]
+    private static void Unpack<TFormat>(byte* w, ref PanelScales<TFormat> scales, byte* to, long count) where TFormat : struct, IPanelFormat
+    {
+        for (; count > 0; count--)
+        {
+            Ints missing = default;
+            for (int group = 0; group < Groups / 2; group++, to += GroupBytes<TFormat>())
+                Put(TFormat.Group(w, group, 0, isUpper: false), TFormat.Group(w, group, 1, isUpper: false), to, ref missing);
+            for (int group = Groups / 2; group < Groups; group++, to += GroupBytes<TFormat>())
+                Put(TFormat.Group(w, group, 0, isUpper: true), TFormat.Group(w, group, 1, isUpper: true), to, ref missing);
+            var end = (Unpacked*)to;
+            if (HasSigns<TFormat>()) end->Missing = new Ints { Low = -missing.Low, High = -missing.High };
+            end->Scale = scales.First();
+            if (TFormat.Type == TensorType.Q6_K) end->Second = scales.Last();
+            if (PanelLayout.HasMinimum(TFormat.Type)) end->Second = scales.Minimum();
+            scales.Next();
+            to += sizeof(Unpacked);
+            w += BlockBytes<TFormat>();
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Put(Vector256<byte> low, Vector256<byte> high, byte* to, ref Ints missing)
+        {
+            if (HasSigns<TFormat>())
+            {
+                Vector256<sbyte> lowSigns = Vector256.LessThan(low.AsSByte(), default), highSigns = Vector256.LessThan(high.AsSByte(), default);
+                low = Vector256.Abs(low.AsSByte()).AsByte();
+                high = Vector256.Abs(high.AsSByte()).AsByte();
+                lowSigns.Store((sbyte*)to + 64);
+                highSigns.Store((sbyte*)to + 96);
+                missing.Low = TDot.AddSizes(missing.Low, low, lowSigns);
+                missing.High = TDot.AddSizes(missing.High, high, highSigns);
+            }
+            low.Store(to);
+            high.Store(to + 32);
+        }
     }
 
     [MethodImpl(VectorKernels.Hot)]
@@ -157,72 +233,83 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     }
 
     [MethodImpl(VectorKernels.Hot)]
-    private static void Rows4<TFormat>(ProductJob job, Floats* sums) where TFormat : struct, IPanelFormat
+    private static void Rows4<TFormat>(ProductJob job, byte* w, Floats* sums) where TFormat : struct, IPanelFormat
     {
-        sums[0] = sums[1] = sums[2] = sums[3] = default;
-        byte* w = job.Weights;
-        sbyte* x0 = job.X, x1 = x0 + job.XStride, x2 = x1 + job.XStride, x3 = x2 + job.XStride;
+        sbyte* x = job.X;
+        long stride = job.XStride;
         Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride), meta2 = (Int8Block*)((byte*)meta1 + job.XBlockStride), meta3 = (Int8Block*)((byte*)meta2 + job.XBlockStride);
-        var scales = new PanelScales<TFormat>(job.Scales);
         for (long block = job.NumBlocks; block > 0; block--)
         {
-            Ints a = default, b = default, c = default, d = default, earlyA = default, earlyB = default, earlyC = default, earlyD = default;
-            for (int group = 0; group < Groups / 2; group++)
+            var end = (Unpacked*)(w + Groups * GroupBytes<TFormat>());
+            Ints a = default, earlyA = default, earlyB = default, earlyC = default, earlyD = default;
+            if (HasSigns<TFormat>()) a = end->Missing;
+            Ints b = a, c = a, d = a;
+            if (TFormat.Type == TensorType.Q6_K || TFormat.Largest == 31)
             {
-                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: false), high = TFormat.Group(w, group, 1, isUpper: false);
-                Add<TFormat>(low, high, x0 + 4 * group, ref a);
-                Add<TFormat>(low, high, x1 + 4 * group, ref b);
-                Add<TFormat>(low, high, x2 + 4 * group, ref c);
-                Add<TFormat>(low, high, x3 + 4 * group, ref d);
+                for (int group = 0; group < Groups / 2; group++, w += GroupBytes<TFormat>(), x += 4) AddGroup<TFormat>(w, x, stride, ref a, ref b, ref c, ref d);
+                if (TFormat.Type == TensorType.Q6_K)
+                {
+                    Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a), meta0, end->Scale, isFirst: true);
+                    Scale<TFormat>(ref sums[1], TakeSums<TFormat>(ref b), meta1, end->Scale, isFirst: true);
+                    Scale<TFormat>(ref sums[2], TakeSums<TFormat>(ref c), meta2, end->Scale, isFirst: true);
+                    Scale<TFormat>(ref sums[3], TakeSums<TFormat>(ref d), meta3, end->Scale, isFirst: true);
+                }
+                else
+                {
+                    earlyA = TakeSums<TFormat>(ref a);
+                    earlyB = TakeSums<TFormat>(ref b);
+                    earlyC = TakeSums<TFormat>(ref c);
+                    earlyD = TakeSums<TFormat>(ref d);
+                }
             }
-            Floats scale = scales.First();
-            if (TFormat.Type == TensorType.Q6_K)
-            {
-                Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a), meta0, scale, isFirst: true);
-                Scale<TFormat>(ref sums[1], TakeSums<TFormat>(ref b), meta1, scale, isFirst: true);
-                Scale<TFormat>(ref sums[2], TakeSums<TFormat>(ref c), meta2, scale, isFirst: true);
-                Scale<TFormat>(ref sums[3], TakeSums<TFormat>(ref d), meta3, scale, isFirst: true);
-                scale = scales.Last();
-            }
-            if (TFormat.Largest == 31)
-            {
-                earlyA = TakeSums<TFormat>(ref a);
-                earlyB = TakeSums<TFormat>(ref b);
-                earlyC = TakeSums<TFormat>(ref c);
-                earlyD = TakeSums<TFormat>(ref d);
-            }
-            for (int group = Groups / 2; group < Groups; group++)
-            {
-                Vector256<byte> low = TFormat.Group(w, group, 0, isUpper: true), high = TFormat.Group(w, group, 1, isUpper: true);
-                Add<TFormat>(low, high, x0 + 4 * group, ref a);
-                Add<TFormat>(low, high, x1 + 4 * group, ref b);
-                Add<TFormat>(low, high, x2 + 4 * group, ref c);
-                Add<TFormat>(low, high, x3 + 4 * group, ref d);
-            }
+            for (; w < (byte*)end; w += GroupBytes<TFormat>(), x += 4) AddGroup<TFormat>(w, x, stride, ref a, ref b, ref c, ref d);
+            Floats scale = TFormat.Type == TensorType.Q6_K ? end->Second : end->Scale;
             Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a, earlyA), meta0, scale, isFirst: false);
             Scale<TFormat>(ref sums[1], TakeSums<TFormat>(ref b, earlyB), meta1, scale, isFirst: false);
             Scale<TFormat>(ref sums[2], TakeSums<TFormat>(ref c, earlyC), meta2, scale, isFirst: false);
             Scale<TFormat>(ref sums[3], TakeSums<TFormat>(ref d, earlyD), meta3, scale, isFirst: false);
             if (PanelLayout.HasMinimum(TFormat.Type))
             {
-                Floats minimum = scales.Minimum();
+                Floats minimum = end->Second;
                 AddMinimum(ref sums[0], minimum, meta0);
                 AddMinimum(ref sums[1], minimum, meta1);
                 AddMinimum(ref sums[2], minimum, meta2);
                 AddMinimum(ref sums[3], minimum, meta3);
             }
-            scales.Next();
-            w += BlockBytes<TFormat>();
-            x0 += PanelLayout.Block;
+            w += sizeof(Unpacked);
             meta0++;
-            x1 += PanelLayout.Block;
             meta1++;
-            x2 += PanelLayout.Block;
             meta2++;
-            x3 += PanelLayout.Block;
             meta3++;
         }
-        for (int row = 0; row < 4; row++) Store((float*)((byte*)job.Y + row * job.YStride), sums[row], job.Add);
+    }
+
+    /// <summary>Four unpacked weights of every output, times the same four values of each row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddGroup<TFormat>(byte* w, sbyte* x, long stride, ref Ints a, ref Ints b, ref Ints c, ref Ints d) where TFormat : struct, IPanelFormat
+    {
+        Vector256<byte> low = Vector256.Load(w), high = Vector256.Load(w + 32);
+        if (HasSigns<TFormat>())
+        {
+            Vector256<sbyte> lowSigns = Vector256.Load((sbyte*)w + 64), highSigns = Vector256.Load((sbyte*)w + 96);
+            AddSizes(low, lowSigns, high, highSigns, x, ref a);
+            AddSizes(low, lowSigns, high, highSigns, x + stride, ref b);
+            AddSizes(low, lowSigns, high, highSigns, x + 2 * stride, ref c);
+            AddSizes(low, lowSigns, high, highSigns, x + 3 * stride, ref d);
+            return;
+        }
+        Add<TFormat>(low, high, x, ref a);
+        Add<TFormat>(low, high, x + stride, ref b);
+        Add<TFormat>(low, high, x + 2 * stride, ref c);
+        Add<TFormat>(low, high, x + 3 * stride, ref d);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddSizes(Vector256<byte> low, Vector256<sbyte> lowSigns, Vector256<byte> high, Vector256<sbyte> highSigns, sbyte* x, ref Ints sums)
+    {
+        Vector256<sbyte> four = Vector256.Create(*(int*)x).AsSByte();
+        sums.Low = TDot.AddSizes(sums.Low, low, four ^ lowSigns);
+        sums.High = TDot.AddSizes(sums.High, high, four ^ highSigns);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -320,6 +407,21 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     private struct Ints
     {
         public I Low, High;
+    }
+
+    /// <summary>What follows the numbers of an unpacked block.</summary>
+    private struct Unpacked
+    {
+        public Floats Scale;
+
+        /// <summary>Scale of the second half, or minimum, where the type has one.</summary>
+        public Floats Second;
+
+        /// <summary>
+        /// Sum of the sizes of negative numbers: flipped bits are a number's negative less one, so the products with such an
+        /// x lack it. It does not depend on x.
+        /// </summary>
+        public Ints Missing;
     }
 }
 

@@ -30,8 +30,8 @@ internal sealed unsafe class Matrix
     /// <summary>Rows are padded to this, and work is split in multiples of it.</summary>
     public const int RowUnit = 16;
 
-    /// <summary>Part of the second-level cache that rows of x may take while all panels pass over them.</summary>
-    private const int CachedInputBytes = 128 * 1024;
+    /// <summary>Part of the second-level cache that rows of x may take while all panels pass over them; a panel is unpacked for each such part.</summary>
+    private const int CachedInputBytes = 192 * 1024;
 
     private readonly KernelTable _kernels;
     private readonly Band[] _bands;
