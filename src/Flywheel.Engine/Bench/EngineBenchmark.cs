@@ -174,7 +174,7 @@ public static class EngineBenchmark
             Vector256<long> a = default, b = default, c = default, d = default;
             for (long i = 0; i + 16 <= numbers; i += 16, p += 16)
             {
-                if (Sse.IsSupported) // as the products do
+                if (Sse.IsSupported) // some machines read faster so
                 {
                     Sse.Prefetch1(p + ReadAhead);
                     Sse.Prefetch1(p + ReadAhead + 8);

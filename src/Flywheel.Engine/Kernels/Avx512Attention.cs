@@ -18,7 +18,8 @@ internal unsafe struct Avx512Attention : ITileKernels
     /// <summary>Two sums a line, a row of the tile and scales fit the 32 registers; of integers two more.</summary>
     private const int MaxLines = 12, MaxIntLines = 6;
 
-    private const int FetchLevel = VnniProduct.FetchLevel;
+    /// <summary>Into the second cache: the first has too few lines under way to fill the time that memory takes.</summary>
+    private const int FetchLevel = 2;
 
     /// <summary>[type, keys or values, lines]</summary>
     private static readonly nint[] Code = OperatingSystem.IsLinux() && Avx512BW.IsSupported ? AssembleAll() : [];

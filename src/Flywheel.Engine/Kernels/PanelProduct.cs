@@ -149,7 +149,6 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         var scales = new PanelScales<TFormat>(job.Scales);
         for (long block = job.NumBlocks; block > 0; block--)
         {
-            if (Sse.IsSupported) Prefetch<TFormat>(w + 1024);
             Ints a = default, earlyA = default;
             for (int group = 0; group < Groups / 2; group++)
             {
@@ -375,21 +374,6 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int BlockBytes<TFormat>() where TFormat : struct, IPanelFormat => PanelLayout.BlockBytes(TFormat.Type) * Outputs;
-
-    /// <summary>Into the second cache, as <see cref="VnniProduct.FetchLevel"/> says.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch<TFormat>(byte* ahead) where TFormat : struct, IPanelFormat
-    {
-        Sse.Prefetch1(ahead);
-        Sse.Prefetch1(ahead + 64);
-        Sse.Prefetch1(ahead + 128);
-        Sse.Prefetch1(ahead + 192);
-        if (BlockBytes<TFormat>() > 256) Sse.Prefetch1(ahead + 256);
-        if (BlockBytes<TFormat>() > 320) Sse.Prefetch1(ahead + 320);
-        if (BlockBytes<TFormat>() <= 384) return;
-        Sse.Prefetch1(ahead + 384);
-        Sse.Prefetch1(ahead + 448);
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(float* y, Floats sum, long add)
