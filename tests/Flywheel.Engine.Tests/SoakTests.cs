@@ -10,6 +10,7 @@ namespace Flywheel.Engine.Tests;
 /// Everything at once for a while: long and short prompts of common stems, adapters that are loaded anew, grammars, users,
 /// priorities, cancellations, embeddings and scores, in a cache that is too small. FLYWHEEL_SOAK=50 runs fifty times as long.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class SoakTests(ITestOutputHelper output)
 {
     private const int Clients = 24, Requests = 600, Kinds = 40;

@@ -1,3 +1,4 @@
+using Flywheel.Testing;
 using TorchSharp;
 using static TorchSharp.torch;
 
