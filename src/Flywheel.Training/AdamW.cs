@@ -23,7 +23,7 @@ internal static unsafe class AdamW
         float scale = (float)(rate / (1 - Math.Pow(betas.First, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(betas.Second, step))), keep = (float)(1 - rate * decay);
         using Tensor gradient = parameter.grad!;
         (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(gradient), (nint)Rows.Floats(first), (nint)Rows.Floats(second));
-        Rows.ForEach(parameter.numel(), 4, (_, start, end) =>
+        Rows.ForEach(parameter.numel(), 4, (start, end) =>
         {
             int n = end - start;
             Update(new((float*)p + start, n), new((float*)g + start, n), new((float*)m + start, n), new((float*)v + start, n), clip, keep, (float)betas.First, (float)betas.Second, scale, rootCorrection);

@@ -51,11 +51,12 @@ internal static class Muon
     }
 
     /// <summary>U V^T of a matrix U S V^T, nearly: its singular values end near 1.</summary>
-    internal static Tensor Orthogonal(Tensor matrix)
+    internal static unsafe Tensor Orthogonal(Tensor matrix)
     {
         bool tall = matrix.shape[0] > matrix.shape[1];
         Tensor wide = tall ? matrix.t() : matrix, x = Arena.Empty(wide.shape); // the Gram matrix is then the smaller one
-        x.copy_(wide).mul_(1 / (matrix.norm().item<float>() * 1.02 + 1e-6)); // the polynomials want singular values up to 1, with the paper's safety of 2%
+        double norm = Math.Sqrt(Rows.SumOfSquares(new(Rows.Floats(matrix), (int)matrix.numel())));
+        x.copy_(wide).mul_(1 / (norm * 1.02 + 1e-6)); // the polynomials want singular values up to 1, with the paper's safety of 2%
         foreach ((double a, double b, double c) in s_polynomials)
         {
             using var scope = NewDisposeScope();

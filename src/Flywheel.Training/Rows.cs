@@ -1,10 +1,11 @@
+using System.Numerics.Tensors;
 using TorchSharp;
 
 namespace Flywheel.Training;
 
 /// <summary>
-/// Runs fused kernels over the rows of a tensor. The split is fixed by the number of rows and threads alone, so sums that
-/// are kept per part and added in order give the same bits every time.
+/// Runs fused kernels over the rows of a tensor. What a row gives must not depend on how the rows are divided: the number of
+/// threads changes no bit, and may change at any time.
 /// </summary>
 internal static unsafe class Rows
 {
@@ -13,21 +14,27 @@ internal static unsafe class Rows
 
     public static int NumThreads { get; set; } = 1;
 
-    /// <summary>Calls <paramref name="body"/> with (part, first row, end row) for at most <see cref="NumThreads"/> parts.</summary>
-    /// <returns>The number of parts.</returns>
-    public static int ForEach(long rows, long floatsPerRow, Action<int, int, int> body)
+    /// <summary>Calls <paramref name="body"/> with (first row, end row) of at most <see cref="NumThreads"/> parts, at the same time.</summary>
+    public static void ForEach(long rows, long floatsPerRow, Action<int, int> body)
     {
         int parts = (int)Math.Clamp(rows * floatsPerRow / MinFloats, 1, Math.Min(NumThreads, Math.Max(rows, 1)));
-        if (parts == 1) body(0, 0, (int)rows);
-        else Team(parts, part => body(part, (int)(rows * part / parts), (int)(rows * (part + 1) / parts)));
-        return parts;
+        Team(parts, part => body((int)(rows * part / parts), (int)(rows * (part + 1) / parts)));
     }
 
     /// <summary>Zeros everywhere.</summary>
     public static void Clear(torch.Tensor tensor)
     {
         nint start = (nint)Floats(tensor);
-        ForEach(tensor.numel(), 1, (_, first, end) => new Span<float>((float*)start + first, end - first).Clear());
+        ForEach(tensor.numel(), 1, (first, end) => new Span<float>((float*)start + first, end - first).Clear());
+    }
+
+    /// <summary>Sums blocks in fp32 and these sums in double, on one thread.</summary>
+    public static double SumOfSquares(ReadOnlySpan<float> values)
+    {
+        const int block = 4096;
+        double sum = 0;
+        for (; values.Length > block; values = values[block..]) sum += TensorPrimitives.SumOfSquares(values[..block]);
+        return sum + TensorPrimitives.SumOfSquares(values);
     }
 
     /// <summary>Calls <paramref name="body"/> with each part, on as many threads.</summary>

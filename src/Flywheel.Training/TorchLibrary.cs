@@ -24,7 +24,7 @@ public static partial class TorchLibrary
 
     private static readonly Lazy<string> s_loaded = new(LoadOnce);
 
-    /// <summary>Makes torch usable with a fixed number of threads; results depend on that number and on nothing else here.</summary>
+    /// <summary>Makes torch usable with a fixed number of threads. Its own products depend on that number, our kernels do not.</summary>
     /// <exception cref="FlywheelException">The platform is not supported or a library is missing.</exception>
     public static void Load(int numThreads) => Load(numThreads, tune: true);
 

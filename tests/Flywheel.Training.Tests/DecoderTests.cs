@@ -59,6 +59,25 @@ public sealed class DecoderTests : IDisposable
         }
     }
 
+    /// <summary>A whole step with each optimiser: a training beside another that has other threads is the same training.</summary>
+    [Theory]
+    [InlineData("muon")]
+    [InlineData("adamw")]
+    public void Step_OnMoreThreads_GivesTheSameBits(string optimizer)
+    {
+        var config = TestModels.Tiny with { HiddenSize = 96, IntermediateSize = 200, HeadDim = 24, MaxPositions = 512 };
+        using TokenDataset data = TokenDataset.Open(TestModels.Dataset(_folder.Path, config.VocabSize, "none", [301, 40, 280], 3));
+        Batch batch = TestModels.Batch(data, true, 0, 1, 2);
+        TestModels.AssertThreadsChangeNothing(() =>
+        {
+            using DecoderModel model = TestModels.Random(config, 7);
+            model.Learn(batch, TestModels.Weights(batch, 0.01));
+            using var update = new Optimizer(model.Parameters, new TrainRecipe { Objective = "next-token", Optimizer = optimizer });
+            update.Step(1, 1, 1);
+            return [.. model.Parameters.Select(parameter => parameter.Tensor.detach().clone())];
+        });
+    }
+
     /// <summary>Computing a layer again is the same computation: not one bit differs.</summary>
     [Theory]
     [InlineData(false)]

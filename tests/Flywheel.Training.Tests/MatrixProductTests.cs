@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Flywheel.Training.Tests;
 
 /// <summary>Our products against sums in double precision, with every instruction set that this processor has.</summary>
-public sealed class MatrixProductTests : IDisposable
+public sealed class MatrixProductTests
 {
     public MatrixProductTests()
     {
@@ -50,14 +50,12 @@ public sealed class MatrixProductTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor a = randn(333, 500), b = randn(500, 410);
-        Tensor[] results = [.. new[] { 1, 2, 3, 8 }.Select(threads =>
+        TestModels.AssertThreadsChangeNothing(() =>
         {
-            Rows.NumThreads = threads;
             Tensor c = zeros(333, 410);
             MatrixProduct.Multiply(Tile[name], 333, 410, 500, MatrixView.Of(a), MatrixView.Of(b), MatrixView.Of(c));
-            return c;
-        })];
-        foreach (Tensor other in results[1..]) Assert.True(results[0].Equals(other));
+            return [c];
+        });
     }
 
     /// <summary>A gradient that is there already is not lost, and without gradient a weight gets none.</summary>
@@ -90,6 +88,4 @@ public sealed class MatrixProductTests : IDisposable
         team.Run(3, _ => Interlocked.Increment(ref ran));
         Assert.Equal(3, ran);
     }
-
-    public void Dispose() => Rows.NumThreads = 2;
 }

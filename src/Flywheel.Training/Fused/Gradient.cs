@@ -28,7 +28,7 @@ internal static unsafe class Gradient
     private static void Add(Tensor sum, nint from)
     {
         nint to = (nint)Rows.Floats(sum);
-        Rows.ForEach(sum.numel(), 2, (_, first, end) =>
+        Rows.ForEach(sum.numel(), 2, (first, end) =>
         {
             var part = new Span<float>((float*)to + first, end - first);
             TensorPrimitives.Add(part, new ReadOnlySpan<float>((float*)from + first, end - first), part);

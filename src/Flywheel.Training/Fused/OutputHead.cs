@@ -78,7 +78,7 @@ internal static unsafe class OutputHead
     {
         int vocabulary = (int)logits.shape[1];
         nint start = (nint)Rows.Floats(logits);
-        Rows.ForEach(logits.shape[0], vocabulary, (_, first, end) =>
+        Rows.ForEach(logits.shape[0], vocabulary, (first, end) =>
         {
             for (int row = first; row < end; row++)
             {

@@ -18,7 +18,7 @@ internal static unsafe class RmsNorm
         int channels = (int)weight.shape[0];
         Tensor y = Arena.Empty(x.shape);
         (nint xs, nint ws, nint ys) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(y));
-        Rows.ForEach(x.shape[0], channels, (_, first, end) =>
+        Rows.ForEach(x.shape[0], channels, (first, end) =>
         {
             var w = new ReadOnlySpan<float>((float*)ws, channels);
             for (int row = first; row < end; row++)
@@ -27,6 +27,9 @@ internal static unsafe class RmsNorm
         return y;
     }
 
+    /// <summary>Rows whose weight gradients are summed together, before these sums are: how many threads there are must change no bit.</summary>
+    private const int BlockRows = 64;
+
     /// <param name="x">What went in.</param>
     /// <param name="weight">Learns, unless it is frozen.</param>
     /// <param name="g">Gradient of what came out; overwritten.</param>
@@ -34,19 +37,19 @@ internal static unsafe class RmsNorm
     /// <param name="eps">Added under the root.</param>
     public static void Backward(Tensor x, Tensor weight, Tensor g, Tensor dx, float eps)
     {
-        int channels = (int)weight.shape[0];
-        float[] dws = new float[Rows.NumThreads * channels];
+        int channels = (int)weight.shape[0], rows = (int)x.shape[0], blocks = (rows + BlockRows - 1) / BlockRows;
+        float[] dws = new float[Math.Max(blocks, 1) * channels];
         fixed (float* pinned = dws)
         {
             (nint xs, nint ws, nint gs, nint dxs, nint dwp) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(g), (nint)Rows.Floats(dx), (nint)pinned);
-            Rows.ForEach(x.shape[0], 2 * channels, (part, first, end) =>
+            Rows.ForEach(blocks, BlockRows * 2L * channels, (first, end) =>
             {
                 var w = new ReadOnlySpan<float>((float*)ws, channels);
-                var dw = new Span<float>((float*)dwp + part * channels, channels);
                 Span<float> scratch = new float[channels];
-                for (int row = first; row < end; row++)
+                for (int row = first * BlockRows; row < Math.Min(end * BlockRows, rows); row++)
                 {
                     long at = (long)row * channels;
+                    var dw = new Span<float>((float*)dwp + (long)(row / BlockRows) * channels, channels);
                     Span<float> gradient = new((float*)gs + at, channels), sum = new((float*)dxs + at, channels);
                     NormaliseBackward(new((float*)xs + at, channels), w, gradient, gradient, dw, scratch, eps);
                     TensorPrimitives.Add(sum, gradient, sum);
@@ -55,7 +58,7 @@ internal static unsafe class RmsNorm
         }
         if (!weight.requires_grad) return;
         Span<float> total = dws.AsSpan(0, channels);
-        for (int part = 1; part < Rows.NumThreads; part++) TensorPrimitives.Add(total, dws.AsSpan(part * channels, channels), total);
+        for (int block = 1; block < blocks; block++) TensorPrimitives.Add(total, dws.AsSpan(block * channels, channels), total);
         Gradient.Add(weight, total);
     }
 

@@ -13,7 +13,7 @@ internal static unsafe class SwiGlu
         int width = (int)gateUp.shape[1] / 2;
         Tensor y = Arena.Empty(gateUp.shape[0], width);
         (nint xs, nint ys) = ((nint)Rows.Floats(gateUp), (nint)Rows.Floats(y));
-        Rows.ForEach(gateUp.shape[0], 2 * width, (_, first, end) =>
+        Rows.ForEach(gateUp.shape[0], 2 * width, (first, end) =>
         {
             for (int row = first; row < end; row++) Forward((float*)xs + (long)row * 2 * width, (float*)ys + (long)row * width, width);
         });
@@ -27,7 +27,7 @@ internal static unsafe class SwiGlu
     {
         int width = (int)gateUp.shape[1] / 2;
         (nint xs, nint gs) = ((nint)Rows.Floats(gateUp), (nint)Rows.Floats(gradient));
-        Rows.ForEach(gateUp.shape[0], 4 * width, (_, first, end) =>
+        Rows.ForEach(gateUp.shape[0], 4 * width, (first, end) =>
         {
             for (int row = first; row < end; row++) Backward((float*)xs + (long)row * 2 * width, (float*)gs + (long)row * width, width);
         });

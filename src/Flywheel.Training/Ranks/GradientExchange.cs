@@ -19,9 +19,6 @@ internal sealed unsafe class GradientExchange : IDisposable
     /// <summary>Floats between starts of parameters: a cache line.</summary>
     private const int Alignment = 16;
 
-    /// <summary>Floats summed in fp32 before the sum goes on in double.</summary>
-    private const int NormBlock = 4096;
-
     private readonly List<Parameter> _parameters;
     private readonly int[] _owners, _starts, _counts, _offsets;
     private readonly Tensor _gradients;
@@ -168,9 +165,7 @@ internal sealed unsafe class GradientExchange : IDisposable
         for (int place = offsets[World.Rank]; place < offsets[World.Rank] + counts[World.Rank]; place++)
         {
             int i = byOwner[place];
-            var gradient = new ReadOnlySpan<float>(Rows.Floats(_gradients) + _starts[i], Values(i).Length);
-            for (int block = 0; block < gradient.Length; block += NormBlock)
-                squares[place] += TensorPrimitives.SumOfSquares(gradient[block..Math.Min(block + NormBlock, gradient.Length)]);
+            squares[place] = Rows.SumOfSquares(new(Rows.Floats(_gradients) + _starts[i], Values(i).Length));
         }
         World.AllGather<double>(squares, counts, offsets);
         double[] ordered = new double[squares.Length];
@@ -197,7 +192,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     private void Move(Tensor sum)
     {
         (nint to, nint from) = ((nint)Rows.Floats(sum), (nint)Rows.Floats(_gradients));
-        Rows.ForEach(sum.numel(), 2, (_, first, end) =>
+        Rows.ForEach(sum.numel(), 2, (first, end) =>
         {
             var part = new Span<float>((float*)from + first, end - first);
             part.CopyTo(new Span<float>((float*)to + first, end - first));
@@ -208,7 +203,7 @@ internal sealed unsafe class GradientExchange : IDisposable
     private static void AddTo(Tensor sum, Tensor other) => AddTo(Rows.Floats(sum), Rows.Floats(other), (int)sum.numel());
 
     private static void AddTo(float* sum, float* other, int length) =>
-        Rows.ForEach(length, 2, (_, first, end) =>
+        Rows.ForEach(length, 2, (first, end) =>
         {
             var to = new Span<float>(sum + first, end - first);
             TensorPrimitives.Add(to, new ReadOnlySpan<float>(other + first, end - first), to);
