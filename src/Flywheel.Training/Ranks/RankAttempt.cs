@@ -31,7 +31,8 @@ internal sealed record RankAttempt
 
     public TrainingForecast? Forecast { get; init; }
 
-    public required IReadOnlyCollection<string> LastErrors { get; init; }
+    /// <summary>The end of what ranks and launcher wrote to their error output, to be put behind a message; empty if nothing.</summary>
+    public required string LastWords { get; init; }
 
     /// <param name="command">Launcher, program and arguments.</param>
     /// <param name="watch">Says when the ranks no longer get on.</param>
@@ -50,7 +51,7 @@ internal sealed record RankAttempt
         {
             lock (errors)
             {
-                if (!string.IsNullOrWhiteSpace(e.Data)) errors.Enqueue(e.Data);
+                if (e.Data is { } line && line.Any(char.IsLetterOrDigit)) errors.Enqueue(line.Trim()); // launchers rule off what they say
                 if (errors.Count > MaxErrorLines) errors.Dequeue();
             }
         };
@@ -92,7 +93,7 @@ internal sealed record RankAttempt
             return new RankAttempt
             {
                 ExitCode = process.ExitCode, NumRanks = numRanks, LastLine = last, SecondsSinceLastLine = Stopwatch.GetElapsedTime(lastAt).TotalSeconds,
-                Error = error, Fault = fault, Forecast = forecast, LastErrors = [.. errors],
+                Error = error, Fault = fault, Forecast = forecast, LastWords = errors.Count == 0 ? "" : $"; the last that they wrote:\n  {string.Join("\n  ", errors)}",
             };
         }
     }

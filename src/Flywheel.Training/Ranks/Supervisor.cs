@@ -56,9 +56,9 @@ public sealed class Supervisor
             lost += seconds;
             string what = $"ranks were lost ({attempt.Fault ?? $"exit code {attempt.ExitCode}"}) after step {attempt.LastLine?.Step ?? before}";
             if (withoutProgress >= MaxLossesWithoutProgress)
-                throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up. The last that they wrote:\n{string.Join('\n', attempt.LastErrors)}");
+                throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up{attempt.LastWords}");
             restarts++;
-            Note($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts})");
+            Note($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts}){attempt.LastWords}");
             cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(withoutProgress)); // a machine that is going down needs a moment
         }
 
@@ -77,7 +77,7 @@ public sealed class Supervisor
         if (attempt.Error is { } error) throw new FlywheelException(error);
         TrainingMemory memory = TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, Math.Max(1, attempt.NumRanks));
         throw new FlywheelException($"recipe '{job.Recipe.Name}': the first steps could not be run (exit code {attempt.ExitCode}{(attempt.ExitCode == KilledExitCode ? ": killed, as Linux does when memory runs out" : "")}). "
-            + $"Memory as counted: {memory}. The last that was written:\n{string.Join('\n', attempt.LastErrors)}");
+            + $"Memory as counted: {memory}{attempt.LastWords}");
     }
 
     private static TrainedModel? Result(TrainingJob job) =>
