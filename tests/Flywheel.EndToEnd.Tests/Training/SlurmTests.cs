@@ -106,9 +106,9 @@ public sealed class SlurmTests : IAsyncLifetime
         kill.WaitForExit();
     }
 
-    private static async Task UntilAsync(Func<bool> condition, string log)
+    private async Task UntilAsync(Func<bool> condition, string log)
     {
         for (long started = Stopwatch.GetTimestamp(); !condition(); await Task.Delay(100, TestContext.Current.CancellationToken))
-            Assert.True(Stopwatch.GetElapsedTime(started).TotalMinutes < 4, $"waited in vain\n{Read(log)}");
+            Assert.True(Stopwatch.GetElapsedTime(started).TotalMinutes < 4, $"waited in vain\n{Read(log)}\n{await SlurmAsync("sinfo", "-N", "-o", "%N %T %E")}\n{Read(Path.Combine(_cluster!, "slurmctld.log"))}");
     }
 }
