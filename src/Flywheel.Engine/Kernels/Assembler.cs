@@ -13,10 +13,12 @@ internal readonly record struct Address(Gpr Base, int Displacement, Gpr? Index =
 }
 
 /// <summary>
-/// Writes x86-64 machine code for the few instructions that kernels need and .NET has no intrinsic for (AVX-512 VNNI).
-/// Encodings after Intel's Software Developer's Manual, volume 2: EVEX prefix, ModRM, SIB.
+/// Writes x86-64 machine code for the few instructions that kernels need, where .NET has no intrinsic for them (AVX-512 VNNI)
+/// or its compiler needs markedly more instructions (AVX2). Encodings after Intel's Software Developer's
+/// Manual, volume 2: EVEX prefix for vectors of 64 bytes, VEX prefix for 32; ModRM, SIB.
 /// </summary>
-internal sealed unsafe partial class Assembler
+/// <param name="vectorBytes">64 or 32.</param>
+internal sealed unsafe partial class Assembler(int vectorBytes = 64)
 {
     private const int ReadWrite = 3, ReadExecute = 5, PrivateAnonymous = 0x22;
 
@@ -28,51 +30,64 @@ internal sealed unsafe partial class Assembler
 
     public int Position => _code.Count;
 
-    public void LoadInts(int zmm, Address source) => Evex(Map0F, PF3, 0x6F, zmm, 0, source, 64);
+    private bool IsWide => vectorBytes == 64;
 
-    public void StoreFloats(Address target, int zmm) => Evex(Map0F, None, 0x11, zmm, 0, target, 64);
+    public void LoadInts(int zmm, Address source) => Vector(Map0F, PF3, 0x6F, zmm, 0, source, vectorBytes);
 
-    public void BroadcastInt(int zmm, Address source) => Evex(Map0F38, P66, 0x58, zmm, 0, source, 4);
+    public void Copy(int vector, int source) => Vector(Map0F, PF3, 0x6F, vector, 0, source);
 
-    /// <summary>16 fp16 to fp32.</summary>
-    public void LoadHalves(int zmm, Address source) => Evex(Map0F38, P66, 0x13, zmm, 0, source, 32);
+    public void StoreFloats(Address target, int zmm) => Vector(Map0F, None, 0x11, zmm, 0, target, vectorBytes);
+
+    public void BroadcastInt(int zmm, Address source) => Vector(Map0F38, P66, 0x58, zmm, 0, source, 4);
+
+    /// <summary>Fp16 to fp32.</summary>
+    public void LoadHalves(int zmm, Address source) => Vector(Map0F38, P66, 0x13, zmm, 0, source, vectorBytes / 2);
 
     /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
-    public void DotBytes(int sum, int unsigned, Address signedInt) => Evex(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
+    public void DotBytes(int sum, int unsigned, Address signedInt) => Vector(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
 
     /// <summary>sum += two products of signed words with those of one broadcast int, in each lane.</summary>
-    public void DotWords(int sum, int words, Address pair) => Evex(Map0F38, P66, 0x52, sum, words, pair, 4, broadcast: true);
+    public void DotWords(int sum, int words, Address pair) => Vector(Map0F38, P66, 0x52, sum, words, pair, 4, broadcast: true);
 
-    public void MultiplyByBroadcast(int zmm, int factor, Address single) => Evex(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
+    public void MultiplyByBroadcast(int zmm, int factor, Address single) => Vector(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
 
-    public void Multiply(int zmm, int a, int b) => Evex(Map0F, None, 0x59, zmm, a, b);
+    public void Multiply(int zmm, int a, int b) => Vector(Map0F, None, 0x59, zmm, a, b);
 
-    public void AddFloats(int zmm, int term, Address source) => Evex(Map0F, None, 0x58, zmm, term, source, 64);
+    public void Multiply(int zmm, int factor, Address source) => Vector(Map0F, None, 0x59, zmm, factor, source, vectorBytes);
 
-    public void ConvertToFloats(int zmm, int ints) => Evex(Map0F, None, 0x5B, zmm, 0, ints);
+    public void AddFloats(int zmm, int term, Address source) => Vector(Map0F, None, 0x58, zmm, term, source, vectorBytes);
+
+    public void ConvertToFloats(int zmm, int ints) => Vector(Map0F, None, 0x5B, zmm, 0, ints);
 
     /// <summary>sum += a * b, rounded once.</summary>
-    public void MultiplyAdd(int sum, int a, int b) => Evex(Map0F38, P66, 0xB8, sum, a, b);
+    public void MultiplyAdd(int sum, int a, int b) => Vector(Map0F38, P66, 0xB8, sum, a, b);
 
     /// <summary>sum += a * one broadcast float, rounded once.</summary>
-    public void MultiplyAddBroadcast(int sum, int a, Address single) => Evex(Map0F38, P66, 0xB8, sum, a, single, 4, broadcast: true);
+    public void MultiplyAddBroadcast(int sum, int a, Address single) => Vector(Map0F38, P66, 0xB8, sum, a, single, 4, broadcast: true);
 
     /// <summary>zmm = ints - the int at an address.</summary>
-    public void SubtractBroadcast(int zmm, int ints, Address term) => Evex(Map0F, P66, 0xFA, zmm, ints, term, 4, broadcast: true);
+    public void SubtractBroadcast(int zmm, int ints, Address term) => Vector(Map0F, P66, 0xFA, zmm, ints, term, 4, broadcast: true);
 
     /// <summary>The same 32 bits in all lanes. Uses eax.</summary>
     public void Fill(int zmm, uint value)
     {
         _code.Add(0xB8);
         Int32((int)value);
-        Evex(Map0F38, P66, 0x7C, zmm, 0, (int)Gpr.Rax);
+        if (IsWide)
+        {
+            Vector(Map0F38, P66, 0x7C, zmm, 0, (int)Gpr.Rax);
+            return;
+        }
+        VexPrefix(Map0F, P66, zmm, 0, 0, 0, isWide: false); // vmovd
+        _code.AddRange([0x6E, (byte)(0xC0 | (zmm & 7) << 3)]);
+        Vector(Map0F38, P66, 0x58, zmm, 0, zmm);
     }
 
-    /// <summary>16 unsigned or signed bytes to ints.</summary>
-    public void LoadBytes(int zmm, Address source, bool signed = true) => Evex(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, 16);
+    /// <summary>Unsigned or signed bytes to ints.</summary>
+    public void LoadBytes(int zmm, Address source, bool signed = true) => Vector(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, vectorBytes / 4);
 
-    /// <summary>32 signed bytes to words.</summary>
-    public void LoadBytesAsWords(int zmm, Address source) => Evex(Map0F38, P66, 0x20, zmm, 0, source, 32);
+    /// <summary>Signed bytes to words.</summary>
+    public void LoadBytesAsWords(int zmm, Address source) => Vector(Map0F38, P66, 0x20, zmm, 0, source, vectorBytes / 2);
 
     /// <summary>Mask register 1 from 64 bits.</summary>
     public void LoadMask(Address source)
@@ -86,20 +101,36 @@ internal sealed unsafe partial class Assembler
     public void AddBytesMasked(int zmm, int bytes)
     {
         int prefix = _code.Count;
-        Evex(Map0F, P66, 0xFC, zmm, zmm, bytes);
+        Vector(Map0F, P66, 0xFC, zmm, zmm, bytes);
         _code[prefix + 3] |= 1;
     }
 
-    public void Zero(int zmm) => Evex(Map0F, P66, 0xEF, zmm, zmm, zmm);
+    /// <summary>Products of unsigned bytes with signed bytes, neighbours added to words.</summary>
+    public void MultiplyBytes(int vector, int unsigned, int signed) => Vector(Map0F38, P66, 0x04, vector, unsigned, signed);
 
-    public void And(int zmm, int a, int b) => Evex(Map0F, P66, 0xDB, zmm, a, b);
+    /// <summary>Products of words, neighbours added to ints.</summary>
+    public void MultiplyWords(int vector, int a, int b) => Vector(Map0F, P66, 0xF5, vector, a, b);
 
-    public void AddInts(int zmm, int a, int b) => Evex(Map0F, P66, 0xFE, zmm, a, b);
+    public void MultiplyWords(int vector, int a, Address source) => Vector(Map0F, P66, 0xF5, vector, a, source, vectorBytes);
+
+    public void AddWords(int vector, int a, int b) => Vector(Map0F, P66, 0xFD, vector, a, b);
+
+    public void SubtractInts(int vector, int a, int b) => Vector(Map0F, P66, 0xFA, vector, a, b);
+
+    public void Or(int vector, int a, int b) => Vector(Map0F, P66, 0xEB, vector, a, b);
+
+    public void Xor(int vector, int a, int b) => Vector(Map0F, P66, 0xEF, vector, a, b);
+
+    public void Zero(int zmm) => Vector(Map0F, P66, 0xEF, zmm, zmm, zmm);
+
+    public void And(int zmm, int a, int b) => Vector(Map0F, P66, 0xDB, zmm, a, b);
+
+    public void AddInts(int zmm, int a, int b) => Vector(Map0F, P66, 0xFE, zmm, a, b);
 
     /// <summary>Takes <paramref name="source"/>'s bits where the mask has ones.</summary>
     public void Blend(int zmm, int source, int mask)
     {
-        Evex(Map0F3A, P66, 0x25, zmm, source, mask);
+        Vector(Map0F3A, P66, 0x25, zmm, source, mask);
         _code.Add(0xD8);
     }
 
@@ -181,18 +212,20 @@ internal sealed unsafe partial class Assembler
         return Protect(memory, (nuint)_code.Count, ReadExecute) == 0 ? memory : 0;
     }
 
-    /// <summary>An instruction with a memory operand; displacements of one byte count in units of <paramref name="unit"/>.</summary>
-    private void Evex(int map, int prefix, byte opcode, int register, int source, Address address, int unit, bool broadcast = false)
+    /// <summary>An instruction with a memory operand; EVEX counts displacements of one byte in units of <paramref name="unit"/>.</summary>
+    private void Vector(int map, int prefix, byte opcode, int register, int source, Address address, int unit, bool broadcast = false)
     {
         int index = address.Index is { } i ? (int)i : 0;
-        EvexPrefix(map, prefix, register, source, index >> 3, (int)address.Base >> 3, broadcast);
+        if (IsWide) EvexPrefix(map, prefix, register, source, index >> 3, (int)address.Base >> 3, broadcast);
+        else VexPrefix(map, prefix, register, source, index >> 3, (int)address.Base >> 3);
         _code.Add(opcode);
-        Operand(register, address, unit);
+        Operand(register, address, IsWide ? unit : 1);
     }
 
-    private void Evex(int map, int prefix, byte opcode, int register, int source, int second)
+    private void Vector(int map, int prefix, byte opcode, int register, int source, int second)
     {
-        EvexPrefix(map, prefix, register, source, second >> 4, second >> 3 & 1, broadcast: false);
+        if (IsWide) EvexPrefix(map, prefix, register, source, second >> 4, second >> 3 & 1, broadcast: false);
+        else VexPrefix(map, prefix, register, source, 0, second >> 3);
         _code.Add(opcode);
         _code.Add((byte)(0xC0 | (register & 7) << 3 | second & 7));
     }
@@ -200,7 +233,7 @@ internal sealed unsafe partial class Assembler
     /// <summary>Where the destination is named by the prefix and the opcode goes on in the register field.</summary>
     private void Immediate(byte opcode, int extension, int zmm, int source, byte value)
     {
-        Evex(Map0F, P66, opcode, extension, zmm, source);
+        Vector(Map0F, P66, opcode, extension, zmm, source);
         _code.Add(value);
     }
 
@@ -214,6 +247,14 @@ internal sealed unsafe partial class Assembler
 
         static int Not(int bit) => ~bit & 1;
     }
+
+    /// <summary>The three-byte form, which can say everything.</summary>
+    private void VexPrefix(int map, int prefix, int register, int source, int x, int b, bool isWide = true) => _code.AddRange(
+    [
+        0xC4,
+        (byte)((~register >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | map),
+        (byte)((~source & 15) << 3 | (isWide ? 4 : 0) | prefix),
+    ]);
 
     private void Wide(byte opcode, int register, Address address)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Flywheel.Model;
@@ -27,6 +28,9 @@ internal unsafe interface IDotInstruction
 
     /// <summary>sums += four products of every output's sizes with x, whose bits are flipped where a number is negative.</summary>
     static virtual I AddSizes(I sums, Vector256<byte> sizes, Vector256<sbyte> x) => throw new NotSupportedException();
+
+    /// <summary>Machine code for so many rows, of <see cref="Avx2Product"/>'s kinds; 0 where the compiler's is as good.</summary>
+    static virtual nint Code(TensorType type, int rows) => 0;
 }
 
 /// <summary>
@@ -65,8 +69,14 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         // Fewer are not worth the unpacking, which is more where it tells sizes from signs.
         int row = job->NumRows >= (HasSigns<TFormat>() ? 8 : 4) ? job->NumRows & ~3 : 0;
         if (row > 0) ManyRows<TFormat>(*job, row);
-        for (; row + 2 <= job->NumRows; row += 2) Rows2<TFormat>(job->From(row));
-        if (row < job->NumRows) Row1<TFormat>(job->From(row));
+        for (int rows; row < job->NumRows; row += rows)
+        {
+            rows = Math.Min(2, job->NumRows - row);
+            ProductJob part = job->From(row);
+            if (TDot.Code(TFormat.Type, rows) is var code && code != 0) ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)code)(&part);
+            else if (rows == 2) Rows2<TFormat>(part);
+            else Row1<TFormat>(part);
+        }
     }
 
     /// <summary>A multiple of four rows.</summary>
@@ -83,7 +93,13 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         {
             job.NumBlocks = Math.Min(left, MostBlocks);
             Unpack(job.Weights, ref scales, unpacked, job.NumBlocks);
-            for (int row = 0; row < rows; row += 4) Rows4<TFormat>(job.From(row), unpacked, sums + row);
+            nint code = TDot.Code(TFormat.Type, 4);
+            for (int row = 0; row < rows; row += 4)
+            {
+                ProductJob part = job.From(row);
+                if (code != 0) ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, byte*, Floats*, void>)code)(&part, unpacked, sums + row);
+                else Rows4<TFormat>(part, unpacked, sums + row);
+            }
             job.Weights += MostBlocks * BlockBytes<TFormat>();
             job.X += MostBlocks * PanelLayout.Block;
             job.XBlocks += MostBlocks;
@@ -91,9 +107,9 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         for (int row = 0; row < rows; row++) Store((float*)((byte*)job.Y + row * job.YStride), sums[row], job.Add);
     }
 
-    /// <summary>Of an unpacked block: groups of numbers of both halves of the panel, or of sizes and then signs of both; <see cref="Unpacked"/>.</summary>
+    /// <summary>Of an unpacked block: groups of numbers of both halves of the panel, or of sizes and then signs of both; <see cref="PanelUnpacked"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int UnpackedBytes<TFormat>() where TFormat : struct, IPanelFormat => Groups * GroupBytes<TFormat>() + sizeof(Unpacked);
+    private static int UnpackedBytes<TFormat>() where TFormat : struct, IPanelFormat => Groups * GroupBytes<TFormat>() + sizeof(PanelUnpacked);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int GroupBytes<TFormat>() where TFormat : struct, IPanelFormat => (HasSigns<TFormat>() ? 8 : 4) * Outputs;
@@ -111,13 +127,13 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
                 Put(TFormat.Group(w, group, 0, isUpper: false), TFormat.Group(w, group, 1, isUpper: false), to, ref missing);
             for (int group = Groups / 2; group < Groups; group++, to += GroupBytes<TFormat>())
                 Put(TFormat.Group(w, group, 0, isUpper: true), TFormat.Group(w, group, 1, isUpper: true), to, ref missing);
-            var end = (Unpacked*)to;
+            var end = (PanelUnpacked*)to;
             if (HasSigns<TFormat>()) end->Missing = new Ints { Low = -missing.Low, High = -missing.High };
             end->Scale = scales.First();
             if (TFormat.Type == TensorType.Q6_K) end->Second = scales.Last();
             if (PanelLayout.HasMinimum(TFormat.Type)) end->Second = scales.Minimum();
             scales.Next();
-            to += sizeof(Unpacked);
+            to += sizeof(PanelUnpacked);
             w += BlockBytes<TFormat>();
         }
 
@@ -239,7 +255,7 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride), meta2 = (Int8Block*)((byte*)meta1 + job.XBlockStride), meta3 = (Int8Block*)((byte*)meta2 + job.XBlockStride);
         for (long block = job.NumBlocks; block > 0; block--)
         {
-            var end = (Unpacked*)(w + Groups * GroupBytes<TFormat>());
+            var end = (PanelUnpacked*)(w + Groups * GroupBytes<TFormat>());
             Ints a = default, earlyA = default, earlyB = default, earlyC = default, earlyD = default;
             if (HasSigns<TFormat>()) a = end->Missing;
             Ints b = a, c = a, d = a;
@@ -275,7 +291,7 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
                 AddMinimum(ref sums[2], minimum, meta2);
                 AddMinimum(ref sums[3], minimum, meta3);
             }
-            w += sizeof(Unpacked);
+            w += sizeof(PanelUnpacked);
             meta0++;
             meta1++;
             meta2++;
@@ -386,27 +402,28 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         sum.Low.Store(y);
         sum.High.Store(y + 8);
     }
+}
 
-    /// <summary>A number of every output.</summary>
-    private struct Ints
-    {
-        public I Low, High;
-    }
+/// <summary>What follows the numbers of an unpacked block.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PanelUnpacked
+{
+    public Floats Scale;
 
-    /// <summary>What follows the numbers of an unpacked block.</summary>
-    private struct Unpacked
-    {
-        public Floats Scale;
+    /// <summary>Scale of the second half, or minimum, where the type has one.</summary>
+    public Floats Second;
 
-        /// <summary>Scale of the second half, or minimum, where the type has one.</summary>
-        public Floats Second;
+    /// <summary>
+    /// Sum of the sizes of negative numbers: flipped bits are a number's negative less one, so the products with such an
+    /// x lack it. It does not depend on x.
+    /// </summary>
+    public Ints Missing;
+}
 
-        /// <summary>
-        /// Sum of the sizes of negative numbers: flipped bits are a number's negative less one, so the products with such an
-        /// x lack it. It does not depend on x.
-        /// </summary>
-        public Ints Missing;
-    }
+/// <summary>An integer of every output of a panel.</summary>
+internal struct Ints
+{
+    public I Low, High;
 }
 
 /// <summary>A number of every output of a panel.</summary>
