@@ -24,8 +24,8 @@ public sealed record StudioOptions
     public EngineOptions Engine { get; init; } = new();
 
     /// <summary>
-    /// Who takes less of what is ready for them is taken for gone: their generation ends. The server's own buffers of a
-    /// connection, which fill first, hold some seconds' worth at this pace.
+    /// Who takes less of what is ready for them is taken for gone: their generation ends. The connection's buffers fill first, and
+    /// what they took counts as taken: a megabyte in the kernel's gives four minutes at this pace.
     /// </summary>
     internal MinDataRate SlowestReader { get; init; } = new(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));
 }

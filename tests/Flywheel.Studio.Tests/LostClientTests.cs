@@ -10,13 +10,14 @@ namespace Flywheel.Studio.Tests;
 /// <summary>Raw sockets that never read, that vanish, that only stop sending: nobody else notices, and nothing of theirs stays.</summary>
 public class LostClientTests
 {
-    private const int Context = 16384;
+    private const int Context = 65536;
 
-    // More of them than the batch has places. The kernel's and the server's buffers fill; then the connections are cut.
+    // More of them than the batch has places. The kernel's and the server's buffers fill; then the connections are cut, after
+    // a small part of the time that the answers would take: at this pace what lies in the buffers gives no respite.
     [Fact]
     public async Task Stream_ClientsNeverRead_AreCutAndFreeTheirPlaces()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Threads = 1, MaxBatch = 6 }, Context, slowestReader: new(1 << 20, TimeSpan.FromSeconds(1.1)));
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Threads = 1, MaxBatch = 6 }, Context, slowestReader: new(1 << 26, TimeSpan.FromSeconds(1.1)));
         List<string> alone = await AnswerAsync(server);
         var deaf = new List<Socket>();
         for (int i = 0; i < 9; i++) deaf.Add(await AskAsync(server, receiveBuffer: 4096));
@@ -94,11 +95,13 @@ public class LostClientTests
     private static async Task<Socket> AskAsync(TestServer server, int receiveBuffer)
     {
         Socket socket = await ConnectAsync(server, receiveBuffer);
-        JsonObject request = Request(server, Context - 100);
+        JsonObject request = Request(server, Context - 200);
+        request.Remove("prompt");
+        request["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Once upon a time" });
         request["stream"] = true;
-        request["logprobs"] = 5; // long events
+        (request["logprobs"], request["top_logprobs"]) = (true, 20); // long events: a kernel's buffers take several megabytes
         byte[] body = Encoding.UTF8.GetBytes(request.ToJsonString());
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n").Concat(body).ToArray());
+        await socket.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n").Concat(body).ToArray());
         return socket;
     }
 
