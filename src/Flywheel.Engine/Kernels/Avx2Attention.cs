@@ -25,19 +25,8 @@ internal unsafe struct Avx2Attention : ITileKernels
             VectorAttention.Multiply(job, product, isKey);
             return;
         }
-        int lines = job->NumLines, first = Index(job->Type, isKey, 0), most = job->Type == KvType.Int8 ? MaxInt8Lines : MaxLines;
-        long lineBytes = product->AStep / lines, rowBytes = lines * Size * sizeof(float);
-        TileProduct part = *product;
-        new Span<byte>(part.C, (int)rowBytes).Clear();
-        for (int parts = (lines + most - 1) / most; parts > 0; parts--)
-        {
-            int count = (lines + parts - 1) / parts;
-            ((delegate* unmanaged[SuppressGCTransition]<TileProduct*, void>)Code[first + count])(&part);
-            lines -= count;
-            part.A += count * lineBytes;
-            part.Scales += count;
-            part.C += count * Size;
-        }
+        new Span<float>(product->C, job->NumLines * Size).Clear();
+        product->Run(job->NumLines, Code.AsSpan(Index(job->Type, isKey, 0), 1 + (job->Type == KvType.Int8 ? MaxInt8Lines : MaxLines)));
     }
 
     public static void Softmax(AttentionJob* job, int line, int count, byte** values, float* result) => VectorAttention.Softmax(job, line, count, values, result);

@@ -26,21 +26,8 @@ internal unsafe struct Avx512Attention : ITileKernels
 
     public static bool IsSupported => Code.Length > 0 && Code.All(function => function != 0);
 
-    public static void Multiply(AttentionJob* job, TileProduct* product, bool isKey)
-    {
-        int lines = job->NumLines, first = Index(job->Type, isKey, 0), most = job->Type == KvType.Fp32 ? MaxLines : MaxIntLines;
-        long lineBytes = product->AStep / lines;
-        TileProduct part = *product;
-        for (int parts = (lines + most - 1) / most; parts > 0; parts--)
-        {
-            int count = (lines + parts - 1) / parts;
-            ((delegate* unmanaged[SuppressGCTransition]<TileProduct*, void>)Code[first + count])(&part);
-            lines -= count;
-            part.A += count * lineBytes;
-            part.Scales += count;
-            part.C += count * Size;
-        }
-    }
+    public static void Multiply(AttentionJob* job, TileProduct* product, bool isKey) =>
+        product->Run(job->NumLines, Code.AsSpan(Index(job->Type, isKey, 0), 1 + (job->Type == KvType.Fp32 ? MaxLines : MaxIntLines)));
 
     [MethodImpl(VectorKernels.Hot)]
     public static void Softmax(AttentionJob* job, int line, int count, byte** values, float* result)

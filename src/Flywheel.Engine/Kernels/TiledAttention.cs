@@ -24,6 +24,25 @@ internal unsafe struct TileProduct
     public float* C;
 
     public long NumTiles;
+
+    /// <summary>Shares the lines evenly among calls of at most so many.</summary>
+    /// <param name="numLines">Of A and C.</param>
+    /// <param name="code">[lines of a call] machine code; what is at 0 is not used.</param>
+    public readonly void Run(int numLines, ReadOnlySpan<nint> code)
+    {
+        int most = code.Length - 1;
+        long lineBytes = AStep / numLines;
+        TileProduct part = this;
+        for (int left = numLines, parts = (numLines + most - 1) / most; parts > 0; parts--)
+        {
+            int count = (left + parts - 1) / parts;
+            ((delegate* unmanaged[SuppressGCTransition]<TileProduct*, void>)code[count])(&part);
+            left -= count;
+            part.A += count * lineBytes;
+            part.Scales += count;
+            part.C += count * KvTile.Size;
+        }
+    }
 }
 
 /// <summary>What an instruction set brings to <see cref="TiledAttention{TKernels}"/>.</summary>
