@@ -50,21 +50,6 @@ internal static unsafe class Avx2Kernels
         public static Vector256<int> AddSizes(Vector256<int> sums, Vector256<byte> sizes, Vector256<sbyte> x) =>
             sums + Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(sizes, x), Vector256<short>.One);
 
-        public static nint Code(TensorType type, int rows) => s_code[((int)type * (Avx2Product.ManyRows + 1)) + rows];
-    }
-
-    /// <summary>[type, rows]; 0 where there is none, and everywhere if the machine lacks something.</summary>
-    private static readonly nint[] s_code = AssembleAll();
-
-    private static nint[] AssembleAll()
-    {
-        TensorType[] types = Enum.GetValues<TensorType>();
-        var code = new nint[((int)types.Max() + 1) * (Avx2Product.ManyRows + 1)];
-        const int halfPrecision = 29; // F16C, a bit of its own beside AVX2's
-        if (!OperatingSystem.IsLinux() || !Avx2.IsSupported || !Fma.IsSupported || (X86Base.CpuId(1, 0).Ecx >> halfPrecision & 1) == 0) return code;
-        foreach (TensorType type in types)
-            foreach (int rows in new[] { 1, 2, Avx2Product.ManyRows })
-                if (Avx2Product.Has(type, rows)) code[((int)type * (Avx2Product.ManyRows + 1)) + rows] = new Avx2Product(type, rows).Publish();
-        return code;
+        public static nint Code(TensorType type, int rows) => Avx2Product.Code(type, rows);
     }
 }

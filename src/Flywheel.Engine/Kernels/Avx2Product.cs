@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Flywheel.Model;
 using static Flywheel.Engine.Kernels.Gpr;
+using static Flywheel.Engine.Kernels.PanelCode;
 
 namespace Flywheel.Engine.Kernels;
 
@@ -22,7 +24,10 @@ internal sealed class Avx2Product
     // super-block's blocks share. Four rows: sums of integers are 0 to 7, of floats in memory.
     private const int Factor = 4, MinimumFactor = 6, Weights = 8, More = 9, X = 10, Product = 11, Second = 12, Ones = 13, Mask = 14, Scale = 15;
 
-    private const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Sums = Rdx, Blocks = Rcx, XRow = R8, XStride = Rax, XStride3 = R11, Meta = R9, MetaStride = R10, MetaStride3 = Rdi, Small = R11, SmallEnd = Rdi;
+    private const Gpr Sums = Rdx, XRow = R8, XStride = Rax, XStride3 = R11, Meta = R9, MetaStride = R10, MetaStride3 = Rdi, Small = R11;
+
+    /// <summary>[type, rows]; 0 where there is none, and everywhere if the machine lacks something. Made by the first product that asks.</summary>
+    private static readonly nint[] s_code = AssembleAll();
 
     private readonly Assembler _code = new(Vector);
     private readonly TensorType _type;
@@ -30,7 +35,7 @@ internal sealed class Avx2Product
 
     /// <param name="type">Of the panel, one that <see cref="Has"/> says.</param>
     /// <param name="rows">1, 2 or <see cref="ManyRows"/>.</param>
-    public Avx2Product(TensorType type, int rows)
+    private Avx2Product(TensorType type, int rows)
     {
         (_type, _rows) = (type, rows);
         _code.Fill(Ones, 0x00010001);
@@ -40,9 +45,24 @@ internal sealed class Avx2Product
     }
 
     /// <summary>What is not there is left to the C# version, which is as fast or seldom wanted.</summary>
-    public static bool Has(TensorType type, int rows) => type == TensorType.Q6_K || (rows < ManyRows && type is TensorType.Q4_0 or TensorType.Q4_K);
+    private static bool Has(TensorType type, int rows) => type == TensorType.Q6_K || (rows < ManyRows && type is TensorType.Q4_0 or TensorType.Q4_K);
 
-    public nint Publish() => _code.Publish();
+    /// <summary>For so many rows (1, 2 or <see cref="ManyRows"/>); 0 where there is none.</summary>
+    public static nint Code(TensorType type, int rows) => s_code[Index(type, rows)];
+
+    private static int Index(TensorType type, int rows) => (int)type * (ManyRows + 1) + rows;
+
+    private static nint[] AssembleAll()
+    {
+        TensorType[] types = Enum.GetValues<TensorType>();
+        var code = new nint[Index(types.Max(), ManyRows) + 1];
+        const int halfPrecision = 29; // F16C, a bit of its own beside AVX2's
+        if (!OperatingSystem.IsLinux() || !Avx2.IsSupported || !Fma.IsSupported || (X86Base.CpuId(1, 0).Ecx >> halfPrecision & 1) == 0) return code;
+        foreach (TensorType type in types)
+            foreach (int rows in new[] { 1, 2, ManyRows })
+                if (Has(type, rows)) code[Index(type, rows)] = new Avx2Product(type, rows)._code.Publish();
+        return code;
+    }
 
     /// <summary>(job)</summary>
     private void OverStored()
@@ -53,8 +73,7 @@ internal sealed class Avx2Product
         _code.Load(Scales, Field(nameof(ProductJob.Scales)));
         for (int sum = 0; sum < Halves * _rows; sum++) _code.Zero(sum);
         _code.Push(Job); // its register counts small scales
-        if (PanelLayout.HasSuperBlocks(_type)) SuperBlockLoop();
-        else BlockLoop();
+        _code.ForEachBlock(_type, Small, LoadFactors, AddBlock);
         _code.Pop(Job);
         Store();
     }
@@ -68,45 +87,28 @@ internal sealed class Avx2Product
         _code.Load(MetaStride, Field(nameof(ProductJob.XBlockStride)));
     }
 
-    private void BlockLoop()
+    private void LoadFactors()
     {
-        int loop = _code.Position;
-        AddNibbles();
+        if (!SharesFactors) return;
         for (int half = 0; half < Halves; half++)
         {
-            _code.LoadHalves(Scale, new Address(Scales, half * Vector / 2));
-            AddSums(half);
+            _code.LoadHalves(Factor + half, new Address(Scales, half * Vector / 2));
+            if (PanelLayout.HasMinimum(_type)) _code.LoadHalves(MinimumFactor + half, new Address(Scales, Minima + half * Vector / 2));
         }
-        _code.Add(Scales, Outputs * sizeof(ushort));
-        Advance(PanelLayout.BlockBytes(_type) * Outputs);
-        _code.Add(Blocks, -1);
-        _code.JumpIfNotZero(loop);
     }
 
-    /// <summary>The small scales follow d (and dmin); where they end, the next super-block begins.</summary>
-    private void SuperBlockLoop()
+    private void AddBlock()
     {
-        const int smallBytes = 2 * Outputs;
-        int super = _code.Position;
-        _code.LoadAddress(Small, new Address(Scales, PanelLayout.SmallOffset(_type, Outputs)));
-        _code.LoadAddress(SmallEnd, new Address(Small, PanelLayout.SuperBlocks * smallBytes));
-        if (SharesFactors)
-        {
-            for (int half = 0; half < Halves; half++)
-            {
-                _code.LoadHalves(Factor + half, new Address(Scales, half * Vector / 2));
-                if (PanelLayout.HasMinimum(_type)) _code.LoadHalves(MinimumFactor + half, new Address(Scales, Minima + half * Vector / 2));
-            }
-        }
-        int loop = _code.Position;
         if (_type == TensorType.Q6_K) AddSixBits();
         else
         {
             AddNibbles();
             for (int half = 0; half < Halves; half++)
             {
-                LoadScale(Factor, 0, 0, half);
+                if (PanelLayout.HasSuperBlocks(_type)) LoadScale(Factor, 0, 0, half);
+                else _code.LoadHalves(Scale, new Address(Scales, half * Vector / 2));
                 AddSums(half);
+                if (!PanelLayout.HasMinimum(_type)) continue;
                 LoadScale(MinimumFactor, Minima, Outputs, half);
                 for (int row = 0; row < _rows; row++)
                 {
@@ -116,12 +118,6 @@ internal sealed class Avx2Product
             }
         }
         Advance(PanelLayout.BlockBytes(_type) * Outputs);
-        _code.Add(Small, smallBytes);
-        _code.Compare(Small, SmallEnd);
-        _code.JumpIfNotZero(loop);
-        _code.LoadAddress(Scales, new Address(SmallEnd, 0));
-        _code.Add(Blocks, -PanelLayout.SuperBlocks);
-        _code.JumpIfNotZero(super);
     }
 
     private bool SharesFactors => _rows == 1;
@@ -342,8 +338,6 @@ internal sealed class Avx2Product
     private static int Float(int row, int half) => row * Halves + half;
 
     private int Int(int row, int half) => (_rows == ManyRows ? 0 : Halves * _rows) + row * Halves + half;
-
-    private static Address Field(string name) => new(Job, (int)Marshal.OffsetOf<ProductJob>(name));
 
     private static Address XField(int row, int group) => Row(XRow, row, XStride, XStride3).Plus(4 * group);
 

@@ -89,11 +89,11 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         byte* unpacked = (byte*)(sums + rows);
         new Span<Floats>(sums, rows).Clear();
         var scales = new PanelScales<TFormat>(job.Scales);
+        nint code = TDot.Code(TFormat.Type, 4);
         for (long left = job.NumBlocks; left > 0; left -= MostBlocks)
         {
             job.NumBlocks = Math.Min(left, MostBlocks);
             Unpack(job.Weights, ref scales, unpacked, job.NumBlocks);
-            nint code = TDot.Code(TFormat.Type, 4);
             for (int row = 0; row < rows; row += 4)
             {
                 ProductJob part = job.From(row);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Flywheel.Model;
 using static Flywheel.Engine.Kernels.Gpr;
+using static Flywheel.Engine.Kernels.PanelCode;
 
 namespace Flywheel.Engine.Kernels;
 
@@ -25,7 +26,7 @@ internal sealed class VnniProduct
     /// </summary>
     private const int Ahead = 2048, FetchLevel = 2;
 
-    private const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Blocks = Rcx, XStride = Rax, XStride3 = R11, MetaStride = Rbx, MetaStride3 = Rbp, Small = R15, SmallEnd = Rdi;
+    private const Gpr XStride = Rax, XStride3 = R11, MetaStride = Rbx, MetaStride3 = Rbp, Small = R15;
 
     private static readonly Gpr[] X = [R8, R9, R10], Meta = [R12, R13, R14], Saved = [Rbx, Rbp, R12, R13, R14, R15];
 
@@ -46,8 +47,7 @@ internal sealed class VnniProduct
         LoadRows(Meta, nameof(ProductJob.XBlocks), MetaStride, nameof(ProductJob.XBlockStride), MetaStride3);
         for (int row = 0; row < rows; row++) _code.Zero(row);
         _code.Push(Job); // its register counts small scales
-        if (PanelLayout.HasSuperBlocks(type)) SuperBlockLoop();
-        else BlockLoop();
+        _code.ForEachBlock(type, Small, LoadFactors, AddBlock);
         _code.Pop(Job);
         Store();
         foreach (Gpr register in Saved.Reverse()) _code.Pop(register);
@@ -72,58 +72,30 @@ internal sealed class VnniProduct
         if (AddsHighNibblesApart) _code.Fill(HighNibbles, 0xF0F0F0F0);
     }
 
-    private void BlockLoop()
+    private void LoadFactors()
     {
-        int loop = _code.Position;
-        StartSums(0);
-        for (int group = 0; group < Groups; group++) AddGroup(group);
-        _code.LoadHalves(Scale, new Address(Scales, 0));
-        AddSums();
-        _code.Add(Scales, Outputs * sizeof(ushort));
-        Advance();
-        _code.Add(Blocks, -1);
-        _code.JumpIfNotZero(loop);
+        if (!HasFewRows) return;
+        _code.LoadHalves(D, new Address(Scales, 0));
+        if (PanelLayout.HasMinimum(_type)) _code.LoadHalves(DMinimum, new Address(Scales, DMinimumOffset));
     }
 
-    /// <summary>The small scales follow d (and dmin); where they end, the next super-block begins.</summary>
-    private void SuperBlockLoop()
+    private void AddBlock()
     {
-        const int smallBytes = 2 * Outputs;
-        int super = _code.Position;
-        _code.LoadAddress(Small, new Address(Scales, PanelLayout.SmallOffset(_type, Outputs)));
-        _code.LoadAddress(SmallEnd, new Address(Small, PanelLayout.SuperBlocks * smallBytes));
-        if (HasFewRows)
+        int parts = _type == TensorType.Q6_K ? 2 : 1; // each with a scale of its own
+        for (int part = 0; part < parts; part++)
         {
-            _code.LoadHalves(D, new Address(Scales, 0));
-            if (PanelLayout.HasMinimum(_type)) _code.LoadHalves(DMinimum, new Address(Scales, DMinimumOffset));
-        }
-        int loop = _code.Position;
-        if (_type == TensorType.Q6_K)
-        {
-            for (int half = 0; half < 2; half++)
-            {
-                StartSums(half);
-                for (int group = 0; group < Groups / 2; group++) AddGroup(half * Groups / 2 + group);
-                LoadScale(Scale, D, 0, half * Outputs);
-                AddSums();
-            }
-        }
-        else
-        {
-            StartSums(0);
-            for (int group = 0; group < Groups; group++) AddGroup(group);
-            LoadScale(Scale, D, 0, 0);
+            StartSums(part);
+            for (int group = part * Groups / parts; group < (part + 1) * Groups / parts; group++) AddGroup(group);
+            if (PanelLayout.HasSuperBlocks(_type)) LoadScale(Scale, D, 0, part * Outputs);
+            else _code.LoadHalves(Scale, new Address(Scales, 0));
             AddSums();
+        }
+        if (PanelLayout.HasMinimum(_type))
+        {
             LoadScale(Minimum, DMinimum, DMinimumOffset, Outputs);
             for (int row = 0; row < _rows; row++) _code.MultiplyAddBroadcast(row, Minimum, MetaField(row, nameof(Int8Block.NegativeSum)));
         }
         Advance();
-        _code.Add(Small, smallBytes);
-        _code.Compare(Small, SmallEnd);
-        _code.JumpIfNotZero(loop);
-        _code.LoadAddress(Scales, new Address(SmallEnd, 0));
-        _code.Add(Blocks, -PanelLayout.SuperBlocks);
-        _code.JumpIfNotZero(super);
     }
 
     private void LoadScale(int zmm, int d, int half, int small)
@@ -279,8 +251,6 @@ internal sealed class VnniProduct
         _code.Load(bases[0], Field(start));
         for (int tile = 1; tile * 4 < _rows; tile++) _code.LoadAddress(bases[tile], new Address(bases[tile - 1], 0, stride, 4));
     }
-
-    private static Address Field(string name) => new(Job, (int)Marshal.OffsetOf<ProductJob>(name));
 
     private static Address MetaField(int row, string name) => Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
 
