@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Flywheel.Model.Templates;
+using Flywheel.Jinja;
 
 namespace Flywheel.Model;
 
@@ -57,7 +57,14 @@ public sealed class ChatTemplate
     public ChatTemplate(Tokenizer tokenizer, string jinja, JsonObject names)
     {
         Tokenizer = tokenizer;
-        _template = new JinjaTemplate(jinja);
+        try
+        {
+            _template = new JinjaTemplate(jinja);
+        }
+        catch (JinjaException e)
+        {
+            throw Failed(e);
+        }
         _names = names;
         _specials = [.. tokenizer.SpecialTokens.Keys];
         _showsTools = new(() => jinja.Contains("tools", StringComparison.Ordinal) && ToolCallForm.ShowsTools(conversation => new Rendering(this, conversation, null, lower: false).Text(all: true, open: true)));
@@ -88,6 +95,8 @@ public sealed class ChatTemplate
             throw new FlywheelException($"{folder}: {e.Message}", e);
         }
     }
+
+    private static FlywheelException Failed(JinjaException e) => new($"chat template, {e.Message}", e);
 
     /// <summary>The prompt of a generation: all messages, then the opening of the assistant's answer.</summary>
     /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
@@ -266,7 +275,14 @@ public sealed class ChatTemplate
             if (_tools is not null) variables["tools"] = _tools;
             foreach (JsonObject names in new[] { _template._names, _options.Variables ?? [] })
                 foreach ((string name, JsonNode? value) in names) variables[name] = JinjaJson.Read(value);
-            return _template._template.Render(variables, _options.Now);
+            try
+            {
+                return _template._template.Render(variables, _options.Now);
+            }
+            catch (JinjaException e)
+            {
+                throw Failed(e);
+            }
         }
 
         /// <summary>How far the first messages reach in the whole; -1 when the whole does not begin with them.</summary>

@@ -1,15 +1,15 @@
 using System.Globalization;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 // A value of a template is null (None), bool, long, double, string, List<object?>, JinjaDict, or one of
 // the classes below. Nothing else is ever reachable: a template sees data and the functions listed here, no objects of ours.
 
 /// <summary>A dictionary, in order of insertion. Keys are texts, numbers and truth values, equal as Python has it.</summary>
-internal sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Comparer)
+public sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Comparer)
 {
     /// <exception cref="TemplateError">The value can be no key.</exception>
-    public static object Key(object? value) => value is string or long or bool or double ? value : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
+    internal static object Key(object? value) => value is string or long or bool or double ? value : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
 
     private new sealed class Keys : IEqualityComparer<object>
     {

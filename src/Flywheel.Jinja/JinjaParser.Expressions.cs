@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>Expressions, from the loosest binding to the tightest, in Jinja's own order.</summary>
 internal sealed partial class JinjaParser

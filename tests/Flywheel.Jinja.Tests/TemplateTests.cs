@@ -1,16 +1,15 @@
 using System.Text.Json.Nodes;
 using CsCheck;
-using Flywheel.Model.Templates;
 using Flywheel.Testing;
 
-namespace Flywheel.Model.Tests;
+namespace Flywheel.Jinja.Tests;
 
-/// <summary>The oracle is Jinja itself: Fixtures/jinja/make.py says with which settings.</summary>
-public class JinjaTests
+/// <summary>The oracle is Jinja itself: Fixtures/make.py says with which settings.</summary>
+public class TemplateTests
 {
     private static readonly DateTimeOffset s_now = new(2026, 11, 24, 9, 5, 3, TimeSpan.Zero);
 
-    private static string Fixture(string name) => File.ReadAllText(Path.Combine(TestFiles.Root, "tests", "Flywheel.Model.Tests", "Fixtures", "jinja", name));
+    private static string Fixture(string name) => File.ReadAllText(Path.Combine(TestFiles.Root, "tests", "Flywheel.Jinja.Tests", "Fixtures", name));
 
     private static readonly Lazy<JsonObject> s_variables = new(() => JsonNode.Parse(Fixture("variables.json"))!.AsObject());
 
@@ -18,7 +17,7 @@ public class JinjaTests
 
     private static string Render(string template) => new JinjaTemplate(template).Render(Variables(), s_now);
 
-    private static string Error(string template) => Assert.Throws<FlywheelException>(() => Render(template)).Message;
+    private static string Error(string template) => Assert.Throws<JinjaException>(() => Render(template)).Message;
 
     public static TheoryData<string, string?> Cases()
     {
@@ -66,7 +65,7 @@ public class JinjaTests
         {
             Assert.Contains(expected, Render(template));
         }
-        catch (FlywheelException e)
+        catch (JinjaException e)
         {
             Assert.Contains(expected, e.Message);
         }
@@ -81,13 +80,13 @@ public class JinjaTests
     public void Parse_NestedWithoutEnd_IsRefused(string opening)
     {
         string many = string.Concat(Enumerable.Repeat(opening, 100_000));
-        Assert.Throws<FlywheelException>(() => new JinjaTemplate(opening.StartsWith('{') ? many : "{{ " + many));
+        Assert.Throws<JinjaException>(() => new JinjaTemplate(opening.StartsWith('{') ? many : "{{ " + many));
     }
 
     private static readonly string[] s_seeds = [.. JsonNode.Parse(Fixture("cases.json"))!.AsArray().Select(item => (string)item!["template"]!)];
 
     [Fact]
-    public void Render_MutatedTemplate_FailsOnlyWithAFlywheelException() => Gen.Select(
+    public void Render_MutatedTemplate_FailsOnlyWithAJinjaException() => Gen.Select(
         Gen.OneOf(s_seeds), Gen.OneOf(s_seeds), Gen.Int[0, 400], Gen.Int[0, 400],
         Gen.Select(Gen.Int[0, 400], Gen.OneOf("{{", "}}", "{%", "%}", "-", "|", "(", ")", "[", "]", "'", "if ", "for x in ", " end", "set ", "0", "9999999999", " * ", "~", ".", ",", "\n", "é😀", "\uD800", "{#", "loop", "text", "messages", "none", ":")).Array[0, 5])
         .Sample((first, second, cut, join, inserts) =>
@@ -98,7 +97,7 @@ public class JinjaTests
             {
                 Render(template);
             }
-            catch (FlywheelException)
+            catch (JinjaException)
             {
             }
         }, iter: Fuzz.Iterations(2000));

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>
 /// One rendering: where text goes, and how much work is left. A template is a stranger's program, so steps, characters
@@ -25,7 +25,7 @@ internal sealed class JinjaRun
     public DateTimeOffset? Now { get; init; }
 
     /// <summary>Runs a template; what it writes.</summary>
-    /// <exception cref="FlywheelException">The template fails; names the line.</exception>
+    /// <exception cref="JinjaException">The template fails; names the line.</exception>
     public string Render(Action<Scope> template, JinjaDict variables)
     {
         JinjaRun? outer = s_current;
@@ -37,11 +37,11 @@ internal sealed class JinjaRun
         }
         catch (TemplateError e)
         {
-            throw new FlywheelException($"chat template, line {Line}: {e.Message}", e);
+            throw new JinjaException(Line, e.Message, e);
         }
         catch (InsufficientExecutionStackException e)
         {
-            throw new FlywheelException($"chat template, line {Line}: nested too deep", e);
+            throw new JinjaException(Line, "nested too deep", e);
         }
         finally
         {

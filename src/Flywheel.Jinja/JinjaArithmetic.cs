@@ -1,4 +1,4 @@
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>Python's operators on numbers, texts and lists.</summary>
 internal static class JinjaArithmetic

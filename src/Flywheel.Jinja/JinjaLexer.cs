@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 internal enum TokenKind { Text, StatementBegin, StatementEnd, ValueBegin, ValueEnd, Name, Quoted, Integer, Float, Operator, End }
 
@@ -23,7 +23,7 @@ internal sealed class JinjaLexer
 
     private JinjaLexer(string source) => _source = source;
 
-    /// <exception cref="FlywheelException">A tag or a text in quotes has no end; names the line.</exception>
+    /// <exception cref="JinjaException">A tag or a text in quotes has no end; names the line.</exception>
     public static List<JinjaToken> Cut(string source)
     {
         source = source.Replace("\r\n", "\n").Replace('\r', '\n');
@@ -269,5 +269,5 @@ internal sealed class JinjaLexer
         return value is >= 0xD800 and < 0xE000 || value < 0x10000 ? ((char)value).ToString() : char.ConvertFromUtf32(value);
     }
 
-    private static FlywheelException Wrong(string what, int line) => new($"chat template, line {line}: {what}");
+    private static JinjaException Wrong(string what, int line) => new(line, what);
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>How Python writes and trims.</summary>
 internal static class PythonText

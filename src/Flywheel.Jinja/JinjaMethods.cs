@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>Methods of Python's str, list and dict that change nothing; those that would are refused, as Jinja's sandbox does.</summary>
 internal static class JinjaMethods

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>Python's % on texts, str.format() and strftime, the forms that templates use.</summary>
 internal static class PythonFormat

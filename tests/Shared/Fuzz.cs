@@ -1,4 +1,4 @@
-namespace Flywheel.Model.Tests;
+namespace Flywheel.Testing;
 
 /// <summary>How long the fuzz tests run: FLYWHEEL_FUZZ multiplies their inputs.</summary>
 internal static class Fuzz

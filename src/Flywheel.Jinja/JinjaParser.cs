@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 internal delegate object? Expression(Scope scope);
 
@@ -17,7 +17,7 @@ internal sealed partial class JinjaParser
 
     private JinjaParser(List<JinjaToken> tokens) => _tokens = tokens;
 
-    /// <exception cref="FlywheelException">The template is malformed or uses what is not supported; names the line.</exception>
+    /// <exception cref="JinjaException">The template is malformed or uses what is not supported; names the line.</exception>
     public static Action<Scope> Parse(string source)
     {
         var parser = new JinjaParser(JinjaLexer.Cut(source));
@@ -29,7 +29,7 @@ internal sealed partial class JinjaParser
         }
         catch (InsufficientExecutionStackException e)
         {
-            throw new FlywheelException($"chat template, line {parser.Now.Line}: nested too deep", e);
+            throw new JinjaException(parser.Now.Line, "nested too deep", e);
         }
     }
 
@@ -80,7 +80,7 @@ internal sealed partial class JinjaParser
         _ => $"'{token.Text}'",
     };
 
-    private FlywheelException Wrong(string what) => new($"chat template, line {Now.Line}: {what}");
+    private JinjaException Wrong(string what) => new(Now.Line, what);
 
     /// <summary>Text, values and statements up to the end or a statement that is none itself, such as else.</summary>
     private Statement Body()
@@ -169,7 +169,7 @@ internal sealed partial class JinjaParser
                 return _ => flow;
             default:
                 _at--;
-                throw new FlywheelException($"chat template, line {line}: the statement '{word}' is not supported; expected if, for, set, macro, call, filter, with, generation, break, continue or raw");
+                throw new JinjaException(line, $"the statement '{word}' is not supported; expected if, for, set, macro, call, filter, with, generation, break, continue or raw");
         }
     }
 

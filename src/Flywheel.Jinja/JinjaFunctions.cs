@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>Global functions, and what can be reached from a value: items, slices, fields.</summary>
 internal static class JinjaFunctions

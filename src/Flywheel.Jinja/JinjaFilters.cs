@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>What may stand after a bar.</summary>
 internal static class JinjaFilters

@@ -3,10 +3,10 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>JSON into the values of a template, and out again as Python's json.dumps writes it.</summary>
-internal static class JinjaJson
+public static class JinjaJson
 {
     public static object? Read(JsonNode? node) => node switch
     {
@@ -36,7 +36,7 @@ internal static class JinjaJson
     /// <param name="itemSeparator">Null for Python's: a comma and, on one line, a space.</param>
     /// <param name="keySeparator">Between name and value.</param>
     /// <param name="sortKeys">Names in order.</param>
-    public static string Write(object? value, bool asciiOnly, string? indent, string? itemSeparator, string keySeparator, bool sortKeys)
+    internal static string Write(object? value, bool asciiOnly, string? indent, string? itemSeparator, string keySeparator, bool sortKeys)
     {
         var result = new StringBuilder();
         Add(value, "\n");

@@ -1,4 +1,4 @@
-namespace Flywheel.Model.Templates;
+namespace Flywheel.Jinja;
 
 /// <summary>What may stand after <c>is</c>.</summary>
 internal static class JinjaTests
