@@ -88,7 +88,7 @@ internal static class BenchCommand
         {
             string path = parse.GetValue(text)!;
             if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a text");
-            var figures = await QualityBenchmark.RunAsync(new ModelCatalog(new FlywheelHome()).FindModel(parse.GetValue(model)!), await File.ReadAllTextAsync(path, cancellation), parse.GetValue(versus), cancellation: cancellation);
+            var figures = await QualityBenchmark.RunAsync(new ModelCatalog(new FlywheelHome()).FindModel(parse.GetValue(model)!), Utf8File.ReadText(path), parse.GetValue(versus), cancellation: cancellation);
             Table table = new Table().AddColumns("weights", "keys and values", "perplexity", "against fp32", "divergence, nats a token", "same best token");
             if (parse.GetValue(versus) is not null) table.AddColumns("llama.cpp's perplexity", "ours against it", "its divergence", "its same best");
             foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in figures)

@@ -184,7 +184,7 @@ public sealed class DatasetTests : IDisposable
     [InlineData("jsonl", "none.jsonl", "supervised", "none.jsonl: no such file")]
     [InlineData("jsonl", "empty.jsonl", "supervised", "empty.jsonl: holds no item")]
     [InlineData("text", "none", "next-token", "none: no such file or folder")]
-    [InlineData("text", "binary.txt", "next-token", "binary.txt: is not UTF-8 at byte 2")]
+    [InlineData("text", "binary.txt", "next-token", "binary.txt:1: is not UTF-8 at byte 0xFF after 'AB'")]
     [InlineData("jsonl", "one.jsonl", "preference", "is a conversation; objective 'preference' expects preference pairs")]
     [InlineData("text", "one.jsonl", "supervised", "is plain text; objective 'supervised' expects conversations")]
     [InlineData("jsonl", "one.jsonl", "superviced", "'superviced', expected next-token")]

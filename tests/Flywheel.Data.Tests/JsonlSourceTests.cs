@@ -53,6 +53,23 @@ public class JsonlSourceTests
     }
 
     [Fact]
+    public void Read_Latin1_IsRefusedWithItsLine()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["rows.jsonl"], System.Text.Encoding.Latin1.GetBytes($"{Good}\n{Good.Replace("Hello", "café", StringComparison.Ordinal)}\n"));
+        var error = Assert.Throws<FlywheelException>(() => JsonlSource.Read(folder["rows.jsonl"]).ToList());
+        Assert.StartsWith($"{folder["rows.jsonl"]}:2: is not UTF-8 at byte 0xE9 after ", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Read_FilesJoinedWithTheirMarks_AreRead()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["rows.jsonl"], $"\uFEFF{Good}\n\uFEFF{Pair}\n");
+        Assert.Equal(2, JsonlSource.Read(folder["rows.jsonl"]).Count());
+    }
+
+    [Fact]
     public void Parse_AnyDamage_IsReadOrRefused() => Gen.Select(Gen.Bool.Select(pair => pair ? Pair : Good), Gen.Int[0, 150], Gen.Int[0, 8], Gen.String[Gen.Char["{}[]\":,0nulltrue\\u "], 0, 6]).Sample((line, at, cut, put) =>
     {
         at = Math.Min(at, line.Length);

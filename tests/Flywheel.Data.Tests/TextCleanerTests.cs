@@ -41,6 +41,7 @@ public class TextCleanerTests
     [InlineData("See https://maps.example for more.", "address or path")]
     [InlineData("01:02 03:04 05:06 #### ====", "hardly any words")]
     [InlineData("Zeichnet schöne Wörter über Gärten für Köche.", "not English")]
+    [InlineData("It draws caf\uFFFD maps.", "broken characters")]
     [InlineData("It is Donaudampfschifffahrtsgesellschaftskapitaen here.", "overlong word")]
     public void Fault_Sentence_IsNamed(string sentence, string? expected) => Assert.Equal(expected, TextCleaner.Fault(sentence));
 

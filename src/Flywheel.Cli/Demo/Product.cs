@@ -13,7 +13,7 @@ internal sealed record Product(string Name, IReadOnlyList<string> Categories, IR
         if (!File.Exists(path)) throw new FlywheelException($"the demo's products are missing: {path} is not there");
         var products = new List<Product>();
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        foreach ((int number, string line) in File.ReadLines(path).Index().Where(line => line.Item.Length > 0))
+        foreach ((int number, string line) in Utf8File.ReadLines(path).Index().Where(line => line.Item.Length > 0))
         {
             string where = $"{path} line {number + 1}";
             Product? product;

@@ -25,7 +25,7 @@ public static partial class TextCleaner
                 case 0x2026: folded.Append("..."); break;
                 case 0x2022 or 0xB7: folded.Append('*'); break;
                 case 0xD7: folded.Append('x'); break;
-                case 0xA9 or 0xAE or 0x2122 or 0xAD or 0xFEFF or 0xFFFD or (>= 0x200B and <= 0x200F): break;
+                case 0xA9 or 0xAE or 0x2122 or 0xAD or 0xFEFF or (>= 0x200B and <= 0x200F): break;
                 default:
                     if (Rune.IsWhiteSpace(rune) || Rune.IsControl(rune)) folded.Append(' ');
                     else folded.Append(rune.ToString());
@@ -71,6 +71,7 @@ public static partial class TextCleaner
     /// <summary>Why a sentence should not be learnt as product copy, or null when it may.</summary>
     public static string? Fault(string sentence)
     {
+        if (sentence.Contains('\uFFFD')) return "broken characters"; // some byte of it could not be read
         if (Address().IsMatch(sentence)) return "address or path";
         if (Packaging().IsMatch(sentence)) return "talks about packaging";
         int letters = sentence.Count(char.IsLetter), ascii = sentence.Count(char.IsAsciiLetter), visible = sentence.Count(c => !char.IsWhiteSpace(c));

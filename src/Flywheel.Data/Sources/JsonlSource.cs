@@ -14,14 +14,15 @@ public static class JsonlSource
 {
     /// <param name="path">The file.</param>
     /// <param name="split">Of every line; null leaves it to the group's hash.</param>
-    /// <exception cref="FlywheelException">A line is not JSON or has the wrong fields: names file, line and field.</exception>
+    /// <exception cref="FlywheelException">A line is not UTF-8, not JSON or has the wrong fields: names file, line and field.</exception>
     public static IEnumerable<SourceItem> Read(string path, Split? split = null)
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected JSON lines");
         int number = 0;
-        foreach (string line in File.ReadLines(path))
+        foreach (string read in Utf8File.ReadLines(path))
         {
             number++;
+            string line = read.TrimStart('\uFEFF'); // files joined by cat keep the mark of each
             if (string.IsNullOrWhiteSpace(line)) continue;
             SourceItem item;
             try

@@ -1,4 +1,3 @@
-using System.Text;
 using Flywheel.Model;
 
 namespace Flywheel.Data;
@@ -7,7 +6,7 @@ namespace Flywheel.Data;
 public static class TextSource
 {
     /// <summary>Files in order of their names; in folders those that end in .txt or .md.</summary>
-    /// <exception cref="FlywheelException">No such file, an empty folder, or a file that is not UTF-8.</exception>
+    /// <exception cref="FlywheelException">No such file, an empty folder, or a file that is not UTF-8: names file and line.</exception>
     public static IEnumerable<SourceItem> Read(string path)
     {
         string[] files = File.Exists(path) ? [path]
@@ -18,19 +17,7 @@ public static class TextSource
         foreach (string file in files)
         {
             string name = Path.GetRelativePath(root, file);
-            yield return new SourceItem("text:" + name, "text:" + name, [new TextExample(Decode(file))]);
-        }
-    }
-
-    private static string Decode(string file)
-    {
-        try
-        {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(file)).TrimStart('\uFEFF').ReplaceLineEndings("\n").Trim();
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new FlywheelException($"{file}: is not UTF-8 at byte {e.Index}; expected plain text", e);
+            yield return new SourceItem("text:" + name, "text:" + name, [new TextExample(Utf8File.ReadText(file).ReplaceLineEndings("\n").Trim())]);
         }
     }
 }

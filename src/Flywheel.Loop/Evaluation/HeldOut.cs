@@ -78,7 +78,7 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
 
     private static IEnumerable<Line> Lines(string path) =>
         File.Exists(path)
-            ? File.ReadLines(path).Select((text, i) => new Line(path, i + 1, text)).Where(line => line.Json.Length > 0)
+            ? Utf8File.ReadLines(path).Select((text, i) => new Line(path, i + 1, text)).Where(line => line.Json.Length > 0)
             : throw new FlywheelException($"{path}: no such file; expected JSON lines of conversations");
 
     private sealed record Line(string Path, int Number, string Json)

@@ -61,7 +61,7 @@ public static class RecipeFile
     }
 
     private static string Read(string path) =>
-        File.Exists(path) ? File.ReadAllText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
+        File.Exists(path) ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
 
     private static string Serialize(object recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
 
