@@ -24,6 +24,9 @@ public sealed class GenerationStream
     /// <summary>Content hash of the adapter that answers; null for the model alone.</summary>
     public string? AdapterHash { get; internal set; }
 
+    /// <summary>Tokens of the prompt that were found in the cache instead of computed; known from the first token on.</summary>
+    public int NumCachedPromptTokens { get; internal set; }
+
     internal void Publish(SampledToken token) => _channel.Writer.TryWrite(token);
 
     internal void Finish(FinishReason reason)

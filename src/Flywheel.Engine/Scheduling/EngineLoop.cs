@@ -267,7 +267,11 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _budget.Begin(_decoder.NumRows, NumWaiting());
         foreach (Sequence sequence in _scheduler.Running)
         {
-            if (!sequence.IsPrefilling || !_pages.TakeShared(sequence)) continue;
+            if (!sequence.IsPrefilling) continue;
+            int before = sequence.NumCached;
+            bool mayRead = _pages.TakeShared(sequence);
+            sequence.NoteFound(before);
+            if (!mayRead) continue;
             int position = sequence.NumCached, most = Math.Min(_budget.For(position), sequence.Tokens.Length - position);
             if (most == 0) break;
             long room = (sequence.NumPages + _pages.NumAvailable) * PageNode.NumTokens - position;
@@ -326,6 +330,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _decoder.NumRows += added;
         FairOrder.Charge(sequence, added, sequence.IsPrefilling);
         sequence.NumCached += added;
+        sequence.NoteRead();
         if (numRead > 0) _readings[_numReadings++] = new Reading(sequence, firstResult, numRead, firstRead);
         return added;
     }

@@ -95,6 +95,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     public override bool Publish()
     {
         if (_numDraws == 0) return false;
+        Stream.NumCachedPromptTokens = NumFound;
         NumCached -= NumGuesses - (_numDraws - 1); // what follows a wrong guess is written again
         _pace.Observe(_numMade, _numDraws - 1);
         bool ended = false;

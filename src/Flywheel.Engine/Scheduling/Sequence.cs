@@ -38,6 +38,7 @@ internal abstract unsafe class Sequence : PagedText
     private readonly Lock _lock = new();
     private readonly List<int> _tokens;
     private CancellationTokenRegistration _registration;
+    private int _numRead;
     private bool _ended;
     private volatile bool _cancelled;
 
@@ -81,6 +82,19 @@ internal abstract unsafe class Sequence : PagedText
     /// It has more to read than its newest token: a new prompt, or a text that had to give its pages to others.
     /// </summary>
     public bool IsPrefilling => NumCached < Tokens.Length - (Tokens.Length > PromptLength ? 1 : 0);
+
+    /// <summary>Tokens of the prompt whose keys and values were found in the cache instead of computed for it.</summary>
+    public int NumFound { get; private set; }
+
+    /// <summary>After the cache was asked: what it gave counts, unless it had been computed for this request before.</summary>
+    public void NoteFound(int numCachedBefore)
+    {
+        NumFound += Math.Max(0, Math.Min(NumCached, PromptLength) - Math.Max(numCachedBefore, _numRead));
+        NoteRead();
+    }
+
+    /// <summary>A request that gives its pages away and finds them again has found nothing new.</summary>
+    public void NoteRead() => _numRead = Math.Max(_numRead, NumCached);
 
     public bool Cancelled => _cancelled;
 

@@ -44,17 +44,18 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <summary>Completes when the generation is on disk.</summary>
     public Task RecordAsync(Generation generation, CancellationToken cancellation = default)
     {
-        GenerationPayload payload = generation.Payload ?? throw new ArgumentException("a generation is recorded with its payload", nameof(generation));
-        if (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length)
+        if (generation.Payload is { } payload && (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length))
             throw new ArgumentException($"{payload.Tokens.Length} tokens with {payload.Logprobs.Length} log-probabilities and {payload.SamplerLogprobs.Length} of the sampler", nameof(generation));
         return writer.WriteAsync(generation, cancellation);
     }
 
     /// <summary>Completes when the feedback is on disk. The same idempotency key gives the same id and stores nothing.</summary>
-    public Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
+    /// <exception cref="FlywheelException">It is about an answer that was not to be stored.</exception>
+    public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
     {
+        await CheckStoredAsync(input, cancellation);
         DateTimeOffset now = time.GetUtcNow();
-        return writer.WriteAsync(new Feedback
+        return await writer.WriteAsync(new Feedback
         {
             Id = Guid.CreateVersion7(now),
             Time = now,
@@ -65,6 +66,15 @@ public sealed class FlywheelStore : IAsyncDisposable
             Tags = input.Tags,
             IdempotencyKey = input.IdempotencyKey,
         }, cancellation);
+    }
+
+    /// <summary>Refuses feedback about an answer of which only counts are kept: there is nothing that could be learnt from it.</summary>
+    /// <exception cref="FlywheelException">It is about such an answer.</exception>
+    public async Task CheckStoredAsync(FeedbackInput input, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        if (await db.Generations.AnyAsync(row => row.Id == input.GenerationId && row.Payload == null, cancellation))
+            throw new FlywheelException($"field 'inference_id' is '{input.GenerationId}', an answer of which only counts are kept because it was asked for with store: false (or deleted): feedback needs one whose text is stored");
     }
 
     /// <summary>A generation with its payload, or null.</summary>

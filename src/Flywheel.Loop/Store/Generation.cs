@@ -45,7 +45,7 @@ public sealed class Generation
     /// <summary>From arrival to the last token, milliseconds.</summary>
     public double LatencyMs { get; init; }
 
-    /// <summary>Null only when a query left it out.</summary>
+    /// <summary>Null when a query left it out, and of an answer that was not to be stored: then the counts above are all that is kept.</summary>
     public GenerationPayload? Payload { get; init; }
 }
 

@@ -39,7 +39,7 @@ internal static class FeedbackReader
         List<Feedback> feedback = [];
         foreach (Guid?[] groups in open.Select(row => row.Group).Where(group => group is not null).Distinct().Chunk(500))
         {
-            shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group))
+            shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
                 .Select(row => new Shown(row.Id, row.Group, row.Choice, row.User, row.Payload!.Conversation, row.Payload.Text, row.FinishReason != Engine.FinishReason.Cancelled)
                 {
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,

@@ -13,6 +13,7 @@ internal static class FeedbackEndpoint
         FeedbackInput input = FeedbackInput.FromJson(body.Json);
         if (body.Flag("dryrun") == true)
         {
+            await store.CheckStoredAsync(input, http.RequestAborted);
             await Answers.Json(http, new() { ["feedback_id"] = null, ["dryrun"] = true });
             return;
         }

@@ -36,7 +36,10 @@ internal sealed class Choice
         _text.Append(token.Text);
     }
 
-    public void End(FinishReason reason) => FinishReason = reason;
+    /// <summary>Tokens of the prompt that the engine had in its cache.</summary>
+    public int NumCachedPromptTokens { get; private set; }
+
+    public void End(FinishReason reason, int numCachedPromptTokens) => (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
 
     public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order, FinishReason reason, TimeSpan latency) => new()
     {
@@ -53,7 +56,7 @@ internal sealed class Choice
         NumTokens = _tokens.Count,
         FirstTokenMs = FirstTokenMs,
         LatencyMs = latency.TotalMilliseconds,
-        Payload = new GenerationPayload
+        Payload = !order.Store ? null : new GenerationPayload
         {
             GenerationId = Id,
             Conversation = order.Conversation,

@@ -127,7 +127,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                 _events.Writer.TryWrite(new ChoiceEvent(choice, token));
             }
             await store.RecordAsync(choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, stream.FinishReason, time.GetElapsedTime(start)));
-            choice.End(stream.FinishReason);
+            choice.End(stream.FinishReason, stream.NumCachedPromptTokens);
             _events.Writer.TryWrite(new ChoiceEvent(choice, null));
         }
     }

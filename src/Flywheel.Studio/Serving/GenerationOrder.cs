@@ -35,6 +35,9 @@ internal sealed record GenerationOrder
     /// <summary>The answer may hold tool calls, which are told apart from its text.</summary>
     public bool ReadsToolCalls { get; init; }
 
+    /// <summary>False records counts only: no text, no token, no log-probability.</summary>
+    public bool Store { get; init; } = true;
+
     /// <summary>The application that asks: <c>api</c> or <c>write</c>.</summary>
     public required string App { get; init; }
 }

@@ -106,7 +106,15 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
     {
         int prompt = group.Prompts.Sum(tokens => tokens.Length);
         int completion = group.Choices.Sum(choice => choice.Tokens.Count);
-        return new() { ["prompt_tokens"] = prompt, ["completion_tokens"] = completion, ["total_tokens"] = prompt + completion };
+        // Of the answers to one prompt, one reads it and the others find it: what that one found was there before the request.
+        int cached = group.Choices.Chunk(group.Choices.Count / group.Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
+        return new()
+        {
+            ["prompt_tokens"] = prompt,
+            ["completion_tokens"] = completion,
+            ["total_tokens"] = prompt + completion,
+            ["prompt_tokens_details"] = new JsonObject { ["cached_tokens"] = cached },
+        };
     }
 
     /// <summary>JSON has no minus infinity; OpenAI writes -9999.</summary>

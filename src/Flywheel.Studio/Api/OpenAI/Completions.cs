@@ -59,7 +59,6 @@ internal static class Completions
         Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<ServedModel, GenerationOrder> makeOrder)
     {
         (bool stream, bool withUsage) = GenerationFields.Streaming(body);
-        body.Flag("store"); // everything is recorded; the field is checked, and that is all
         body.Labels("metadata");
         await using GenerationGroup group = generator.Start(model =>
         {

@@ -79,6 +79,7 @@ internal static class GenerationFields
             TopLogprobs = topLogprobs,
             User = body.Text("user", maxLength: 200) ?? "",
             App = "api",
+            Store = body.Flag("store") ?? true,
             Adapter = Adapter(body, model),
             Priority = PriorityOf(body),
             Sampler = defaults with
