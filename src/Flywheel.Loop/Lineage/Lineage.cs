@@ -154,10 +154,14 @@ public sealed class Lineage
 
     private async Task<LineageNode> BackFromRunAsync(RunRow run, CancellationToken cancellation)
     {
-        TurnRow turn = await db.Turns.AsNoTracking().SingleAsync(row => row.Id == run.TurnId, cancellation);
-        return new("run", run.Name, $"{run.Created:yyyy-MM-dd HH:mm}, from model {run.Base[..12]}, made {run.Model?[..12] ?? "nothing yet"}",
-            [new("turn", turn.Id.ToString(), Describe(turn), []), await BackFromDatasetAsync(run.Dataset, cancellation)]);
+        string told = $"{run.Created:yyyy-MM-dd HH:mm}, from {(run.Base is { } from ? $"model {Short(from)}" : "random weights")}, "
+            + $"made {(run.Model is { } made ? Short(made) : "nothing yet")}";
+        if (run.TurnId is not { } id) return new("run", run.Name, $"{told}, by itself on data {Short(run.Dataset)}", []);
+        TurnRow turn = await db.Turns.AsNoTracking().SingleAsync(row => row.Id == id, cancellation);
+        return new("run", run.Name, told, [new("turn", turn.Id.ToString(), Describe(turn), []), await BackFromDatasetAsync(run.Dataset, cancellation)]);
     }
+
+    private static string Short(string hash) => hash[..Math.Min(12, hash.Length)];
 
     private async Task<LineageNode> BackFromDatasetAsync(string hash, CancellationToken cancellation)
     {

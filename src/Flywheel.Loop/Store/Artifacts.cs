@@ -24,27 +24,38 @@ public sealed class ModelRow
 
     public long NumParameters { get; init; }
 
+    /// <summary>Who made or imported it; empty when the command line did.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
     public string ShortHash => Hash[..12];
 }
 
-/// <summary>One execution of a recipe inside a turn.</summary>
+/// <summary>One execution of a recipe, inside a turn or by itself.</summary>
 public sealed class RunRow
 {
     /// <summary>Name of its folder under runs/.</summary>
     public required string Name { get; init; }
 
-    public required Guid TurnId { get; init; }
+    /// <summary>Null of a run by itself.</summary>
+    public Guid? TurnId { get; init; }
 
-    /// <summary>Hash of the curated dataset.</summary>
+    /// <summary>Hash of the curated dataset; of a run by itself, of the tokenised one.</summary>
     public required string Dataset { get; init; }
 
-    /// <summary>Hash of the model that it started from.</summary>
-    public required string Base { get; init; }
+    /// <summary>Hash of the model that it started from; null when it started from random weights.</summary>
+    public string? Base { get; init; }
 
     /// <summary>Hash of the model that it made, once it has.</summary>
     public string? Model { get; set; }
 
     public DateTimeOffset Created { get; init; }
+
+    /// <summary>Who started it; empty when the command line did.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
 }
 
 /// <summary>A curated dataset: examples from people's feedback, named by content.</summary>
@@ -60,6 +71,11 @@ public sealed class DatasetRow
     public int NumHeldOut { get; init; }
 
     public DateTimeOffset Created { get; init; }
+
+    /// <summary>Who had it made; empty when the command line did.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
 }
 
 /// <summary>
@@ -79,7 +95,18 @@ public sealed class ExampleRow
     /// <summary>Null of what was dropped before the split.</summary>
     public Split? Split { get; init; }
 
+    /// <summary>The name that the request stated.</summary>
     public required string User { get; init; }
+
+    /// <summary>The user to whom the feedback's key belongs, if any; then it is this user who counts as the person.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    public FeedbackSource Source { get; init; }
+
+    /// <summary>SHA-256 of the conversation before the answer; null where there was none, and of turns before it was kept.</summary>
+    public string? PromptHash { get; init; }
 
     /// <summary>The generation that was kept or edited (or, of a drop, the one concerned).</summary>
     public required Guid GenerationId { get; init; }

@@ -29,6 +29,13 @@ public sealed class Feedback
     /// <summary>Who gave it; empty when unnamed (then the generation's user counts).</summary>
     public string User { get; init; } = "";
 
+    /// <summary>The user to whom the request's key belongs; empty without a key, or with one that belongs to an application.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    public FeedbackSource Source { get; init; }
+
     /// <summary>JSON object of texts, as given.</summary>
     public string Tags { get; init; } = "{}";
 
@@ -38,6 +45,9 @@ public sealed class Feedback
     /// <summary>The text of a demonstration or comment.</summary>
     public string Text => JsonNode.Parse(Value)!.GetValue<string>();
 }
+
+/// <summary>Who speaks in a feedback: a person; the rules of a game or another checker that is never wrong; a program that plays a person.</summary>
+public enum FeedbackSource { Person, Referee, Simulated }
 
 /// <summary>Names that feedback may have.</summary>
 public static class Metrics

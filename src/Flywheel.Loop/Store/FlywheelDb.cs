@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
@@ -10,9 +11,9 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// The record's tables. Change them by a migration: <c>dotnet ef migrations add NAME --project src/Flywheel.Loop -o Store/Migrations
-/// --startup-project HOST</c>, where HOST is a scratch project that references this one and Microsoft.EntityFrameworkCore.Design
-/// (the product does not carry it) and holds an <c>IDesignTimeDbContextFactory</c>. <see cref="Schema"/> applies them when a store
+/// The record's tables. Change them by a migration: <c>dotnet ef migrations add NAME --project src/Flywheel.Loop
+/// -o Store/Sqlite/Migrations --startup-project HOST</c>, where HOST is a scratch project that references this one and Microsoft.EntityFrameworkCore.Design
+/// (the product does not carry it) and holds an <c>IDesignTimeDbContextFactory</c>. <see cref="SqliteSchema"/> applies them when a store
 /// is opened; a test fails while one is missing.
 /// </summary>
 public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext(options)
@@ -37,6 +38,22 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
 
     public DbSet<TurnRow> Turns => Set<TurnRow>();
 
+    public DbSet<JobRow> Jobs => Set<JobRow>();
+
+    public DbSet<WorkspaceRow> Workspaces => Set<WorkspaceRow>();
+
+    public DbSet<KeyRow> Keys => Set<KeyRow>();
+
+    public DbSet<SecretRow> Secrets => Set<SecretRow>();
+
+    public DbSet<DocumentRow> Documents => Set<DocumentRow>();
+
+    public DbSet<DocumentVersion> DocumentVersions => Set<DocumentVersion>();
+
+    public DbSet<ConversationRow> Conversations => Set<ConversationRow>();
+
+    public DbSet<ConversationMessage> ConversationMessages => Set<ConversationMessage>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         // Ids and states read in the sqlite3 shell as they read in the API; times sort as numbers.
@@ -54,7 +71,15 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             generation.HasIndex(row => row.Group);
             generation.HasIndex(row => row.Time);
             generation.HasIndex(row => row.ModelHash);
+            generation.HasIndex(row => row.User);
+            generation.HasIndex(row => row.Owner).HasFilter("owner <> ''"); // costs nothing where there are no keys
             generation.HasOne(row => row.Payload).WithOne().HasForeignKey<GenerationPayload>(row => row.GenerationId);
+            generation.HasMany(row => row.PromptExamples).WithOne().HasForeignKey(row => row.GenerationId);
+        });
+        modelBuilder.Entity<PromptExample>(example =>
+        {
+            example.ToTable("prompt_example").HasKey(row => new { row.GenerationId, row.Place });
+            example.HasIndex(row => row.FeedbackId);
         });
         modelBuilder.Entity<GenerationPayload>(payload =>
         {
@@ -73,7 +98,11 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             feedback.ToTable("feedback").HasKey(row => row.Sequence);
             feedback.HasIndex(row => row.Id).IsUnique();
             feedback.HasIndex(row => row.GenerationId); // no foreign key: feedback may come first
-            feedback.HasIndex(row => row.IdempotencyKey).IsUnique();
+            // A key is its user's own: two people may use the same.
+            feedback.HasIndex(row => new { row.IdempotencyKey, row.User, row.Owner, row.Workspace }).IsUnique()
+                .HasFilter("idempotency_key IS NOT NULL");
+            feedback.HasIndex(row => row.User);
+            feedback.HasIndex(row => row.Owner).HasFilter("owner <> ''");
             feedback.Ignore(row => row.Text);
         });
         modelBuilder.Entity<ExampleRow>(example =>
@@ -84,6 +113,8 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             example.HasIndex(row => row.GenerationId);
             example.HasIndex(row => row.RejectedId);
             example.HasIndex(row => row.User);
+            example.HasIndex(row => row.Owner).HasFilter("owner <> ''");
+            example.HasIndex(row => row.PromptHash);
             example.HasMany(row => row.Sources).WithOne().HasForeignKey(row => row.ExampleId);
         });
         modelBuilder.Entity<ExampleFeedback>(source =>
@@ -116,6 +147,44 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             turn.ToTable("turn").HasKey(row => row.Id);
             turn.HasIndex(row => row.Number).IsUnique();
             turn.HasIndex(row => row.Dataset);
+        });
+        modelBuilder.Entity<JobRow>(job =>
+        {
+            job.ToTable("job").HasKey(row => row.Id);
+            job.HasIndex(row => new { row.State, row.NotBefore });
+            job.HasIndex(row => new { row.Workspace, row.Created });
+            job.HasOne(row => row.Payload).WithOne().HasForeignKey<JobPayload>(row => row.JobId);
+        });
+        modelBuilder.Entity<JobPayload>().ToTable("job_payload").HasKey(row => row.JobId);
+        modelBuilder.Entity<WorkspaceRow>(workspace =>
+        {
+            workspace.ToTable("workspace").HasKey(row => row.Id);
+            workspace.HasData(new WorkspaceRow { Id = WorkspaceRow.Default, Name = "Default", Created = DateTimeOffset.UnixEpoch });
+        });
+        modelBuilder.Entity<KeyRow>(key =>
+        {
+            key.ToTable("key").HasKey(row => row.Id);
+            key.HasIndex(row => row.Hash).IsUnique();
+            key.HasIndex(row => row.User);
+        });
+        modelBuilder.Entity<SecretRow>().ToTable("secret").HasKey(row => row.Name);
+        modelBuilder.Entity<DocumentRow>(document =>
+        {
+            document.ToTable("document").HasKey(row => row.Id);
+            document.HasIndex(row => new { row.Workspace, row.User, row.App, row.Updated });
+            document.HasMany(row => row.Versions).WithOne().HasForeignKey(row => row.DocumentId);
+        });
+        modelBuilder.Entity<DocumentVersion>().ToTable("document_version").HasKey(row => new { row.DocumentId, row.Number });
+        modelBuilder.Entity<ConversationRow>(conversation =>
+        {
+            conversation.ToTable("conversation").HasKey(row => row.Id);
+            conversation.HasIndex(row => new { row.Workspace, row.User, row.App, row.Updated });
+            conversation.HasMany(row => row.Messages).WithOne().HasForeignKey(row => row.ConversationId);
+        });
+        modelBuilder.Entity<ConversationMessage>(message =>
+        {
+            message.ToTable("conversation_message").HasKey(row => row.Id);
+            message.HasIndex(row => row.GenerationId);
         });
 
         foreach (IMutableProperty property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))

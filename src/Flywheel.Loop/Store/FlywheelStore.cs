@@ -33,8 +33,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         {
             throw new FlywheelException($"cannot make the home {home.Path}: {e.Message}", e);
         }
-        DbContextOptions<FlywheelDb> options = Schema.Options(home.Database);
-        await using (var db = new FlywheelDb(options)) await Schema.PrepareAsync(db, home.Database, cancellation);
+        DbContextOptions<FlywheelDb> options = SqliteSchema.Options(home.Database);
+        await using (var db = new FlywheelDb(options)) await SqliteSchema.PrepareAsync(db, home.Database, cancellation);
         return new FlywheelStore(home, options, time ?? TimeProvider.System);
     }
 
@@ -44,6 +44,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <summary>Completes when the generation is on disk.</summary>
     public Task RecordAsync(Generation generation, CancellationToken cancellation = default)
     {
+        if (generation.Payload is null != (generation.Store == StoreLevel.Counts))
+            throw new ArgumentException("a generation is recorded with its payload, or as counts only without one", nameof(generation));
         if (generation.Payload is { } payload && (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length))
             throw new ArgumentException($"{payload.Tokens.Length} tokens with {payload.Logprobs.Length} log-probabilities and {payload.SamplerLogprobs.Length} of the sampler", nameof(generation));
         return writer.WriteAsync(generation, cancellation);

@@ -24,14 +24,39 @@ public sealed class Generation
     /// <summary>The application that asked, such as <c>write</c> or <c>api</c>.</summary>
     public string App { get; init; } = "";
 
-    /// <summary>The request's <c>user</c>; empty when it named none.</summary>
+    /// <summary>The request's <c>user</c>; empty when it named none. Whoever sends the request may write here what they like.</summary>
     public string User { get; init; } = "";
+
+    /// <summary>The user to whom the request's key belongs; empty without a key, or with one that belongs to an application.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    /// <summary>Whether the person agreed that a model may learn from it.</summary>
+    public Consent Consent { get; init; }
+
+    public StoreLevel Store { get; init; }
 
     /// <summary>Hash of the weights that answered.</summary>
     public required string ModelHash { get; init; }
 
     /// <summary>Content hash of the adapter that answered with it; null when none did.</summary>
     public string? AdapterHash { get; init; }
+
+    /// <summary>Arm of a rollout that the request fell to; null when there was no choice.</summary>
+    public string? Variant { get; init; }
+
+    /// <summary>Probability with which it fell there, from 0 to 1.</summary>
+    public double? Propensity { get; init; }
+
+    /// <summary>Of an answer that was ranked among several drafts: what the ranker gave it; higher is better.</summary>
+    public double? CandidateScore { get; init; }
+
+    /// <summary>Its place in that ranking, from 0 (the best).</summary>
+    public int? CandidateRank { get; init; }
+
+    /// <summary>How many drafts were ranked.</summary>
+    public int? NumCandidates { get; init; }
 
     public required FinishReason FinishReason { get; init; }
 
@@ -45,8 +70,29 @@ public sealed class Generation
     /// <summary>From arrival to the last token, milliseconds.</summary>
     public double LatencyMs { get; init; }
 
-    /// <summary>Null when a query left it out, and of an answer that was not to be stored: then the counts above are all that is kept.</summary>
+    /// <summary>Null when a query left it out, and of a generation of which only counts are kept.</summary>
     public GenerationPayload? Payload { get; init; }
+
+    /// <summary>Texts of people that its prompt showed as examples, in their order; empty when a query left them out.</summary>
+    public IList<PromptExample> PromptExamples { get; init; } = [];
+}
+
+/// <summary>Whether a person agreed that a model may learn from what they did.</summary>
+public enum Consent { NotAsked, Given, Refused }
+
+/// <summary>What is kept of a generation: all of it, or (the request said <c>store: false</c>) numbers without any text or token.</summary>
+public enum StoreLevel { Full, Counts }
+
+/// <summary>A text of somebody's that a prompt showed as an example.</summary>
+public sealed class PromptExample
+{
+    public Guid GenerationId { get; init; }
+
+    /// <summary>From 0.</summary>
+    public required int Place { get; init; }
+
+    /// <summary>The feedback that kept or wrote the text.</summary>
+    public required Guid FeedbackId { get; init; }
 }
 
 /// <summary>Exactly what went into the model and what came out of it.</summary>

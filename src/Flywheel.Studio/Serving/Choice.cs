@@ -56,6 +56,7 @@ internal sealed class Choice
         NumTokens = _tokens.Count,
         FirstTokenMs = FirstTokenMs,
         LatencyMs = latency.TotalMilliseconds,
+        Store = order.Store ? StoreLevel.Full : StoreLevel.Counts,
         Payload = !order.Store ? null : new GenerationPayload
         {
             GenerationId = Id,

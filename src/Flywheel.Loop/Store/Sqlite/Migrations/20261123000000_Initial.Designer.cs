@@ -2,16 +2,19 @@
 using Flywheel.Loop;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 
 #nullable disable
 
-namespace Flywheel.Loop.Store.Migrations
+namespace Flywheel.Loop.Store.Sqlite.Migrations
 {
     [DbContext(typeof(FlywheelDb))]
-    partial class FlywheelDbModelSnapshot : ModelSnapshot
+    [Migration("20261123000000_Initial")]
+    partial class Initial
     {
-        protected override void BuildModel(ModelBuilder modelBuilder)
+        /// <inheritdoc />
+        protected override void BuildTargetModel(ModelBuilder modelBuilder)
         {
 #pragma warning disable 612, 618
             modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
@@ -245,10 +248,6 @@ namespace Flywheel.Loop.Store.Migrations
                         .ValueGeneratedOnAdd()
                         .HasColumnType("TEXT")
                         .HasColumnName("id");
-
-                    b.Property<string>("AdapterHash")
-                        .HasColumnType("TEXT")
-                        .HasColumnName("adapter_hash");
 
                     b.Property<string>("App")
                         .IsRequired()

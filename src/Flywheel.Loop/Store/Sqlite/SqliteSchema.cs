@@ -9,8 +9,11 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace Flywheel.Loop;
 
-/// <summary>Opens the database file: makes it, brings an older one up to date, refuses what it does not know.</summary>
-internal static class Schema
+/// <summary>
+/// What is SQLite's own about the record: opens the database file, makes it, brings an older one up to date, refuses what it does not
+/// know. Another provider is another folder beside this one, with its own migrations.
+/// </summary>
+internal static class SqliteSchema
 {
     public static DbContextOptions<FlywheelDb> Options(string path) => new DbContextOptionsBuilder<FlywheelDb>()
         .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true }.ToString())

@@ -7,11 +7,11 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 
 #nullable disable
 
-namespace Flywheel.Loop.Store.Migrations
+namespace Flywheel.Loop.Store.Sqlite.Migrations
 {
     [DbContext(typeof(FlywheelDb))]
-    [Migration("20261123000000_Initial")]
-    partial class Initial
+    [Migration("20261124000000_AdapterHash")]
+    partial class AdapterHash
     {
         /// <inheritdoc />
         protected override void BuildTargetModel(ModelBuilder modelBuilder)
@@ -248,6 +248,10 @@ namespace Flywheel.Loop.Store.Migrations
                         .ValueGeneratedOnAdd()
                         .HasColumnType("TEXT")
                         .HasColumnName("id");
+
+                    b.Property<string>("AdapterHash")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("adapter_hash");
 
                     b.Property<string>("App")
                         .IsRequired()

@@ -2,7 +2,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Flywheel.Loop.Store.Migrations
+namespace Flywheel.Loop.Store.Sqlite.Migrations
 {
     /// <inheritdoc />
     public partial class AdapterHash : Migration
