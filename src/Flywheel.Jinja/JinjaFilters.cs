@@ -1,15 +1,16 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Flywheel.Jinja;
 
 /// <summary>What may stand after a bar.</summary>
-internal static class JinjaFilters
+internal static partial class JinjaFilters
 {
     public static Dictionary<string, Func<object?, Arguments, object?>> All { get; } = new(StringComparer.Ordinal)
     {
-        ["abs"] = (value, _) => value switch { long number => (object)Math.Abs(Math.Max(number, -long.MaxValue)), double number => Math.Abs(number), _ => throw new TemplateError($"abs of {JinjaValue.KindOf(value)}") },
+        ["abs"] = (value, _) => value switch { double number => (object)Math.Abs(number), long or bool or BigInteger => PythonNumber.Integer(BigInteger.Abs(PythonNumber.Big(value))), _ => throw new TemplateError($"abs of {JinjaValue.KindOf(value)}") },
         ["attr"] = (value, arguments) => JinjaFunctions.Attribute(value, arguments.Check("name").Text(0, "name"), itemsToo: false),
-        ["batch"] = Batch,
+        ["batch"] = (value, arguments) => new JinjaGenerator(Batch(value, arguments)),
         ["capitalize"] = Text(PythonText.Capitalize),
         ["center"] = (value, arguments) => PythonText.Center(JinjaValue.Text(value), arguments.Check("width").Integer(0, "width", 80), ' '),
         ["count"] = (value, _) => JinjaFunctions.Length(value),
@@ -18,44 +19,50 @@ internal static class JinjaFilters
         ["dictsort"] = DictSort,
         ["e"] = Text(Escape),
         ["escape"] = Text(Escape),
-        ["first"] = (value, _) => JinjaFunctions.Items(value) is [var first, ..] ? first : new Undefined("the first of nothing"),
+        ["filesizeformat"] = FileSize,
+        ["first"] = (value, _) => First(value),
         ["float"] = (value, arguments) => value switch
         {
-            double number => number,
-            long number => (double)number,
-            bool flag => flag ? 1.0 : 0.0,
-            string text when double.TryParse(text.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) => number,
+            _ when PythonNumber.IsNumber(value) => PythonNumber.Real(value),
+            string text when PythonNumber.ParseReal(text) is { } number => number,
+            Undefined undefined => throw new TemplateError($"'{undefined.Name}' is undefined"),
             _ => arguments.Check("default").Get(0, "default", 0.0),
         },
-        ["format"] = (value, arguments) => PythonFormat.Percent(JinjaValue.Text(value), arguments.Positional),
+        ["forceescape"] = Text(Escape),
+        ["format"] = (value, arguments) => PythonFormat.Percent(JinjaValue.Text(value), FormatValues(arguments)),
+        ["groupby"] = GroupBy,
         ["indent"] = Indent,
         ["int"] = Int,
-        ["items"] = (value, arguments) => value is Undefined ? new List<object?>() : value is JinjaDict dictionary ? JinjaMethods.OfDictionary(dictionary, "items")!.Call(new Arguments("items", arguments.Run, [], [])) : throw new TemplateError($"items of {JinjaValue.KindOf(value)}"),
+        ["items"] = (value, arguments) => value is Undefined ? new JinjaGenerator([]) : value is JinjaDict dictionary ? JinjaMethods.OfDictionary(dictionary, "items")!.Call(new Arguments("items", arguments.Run, [], [])) : throw new TemplateError($"items of {JinjaValue.KindOf(value)}"),
         ["join"] = Join,
-        ["last"] = (value, _) => JinjaFunctions.Items(value) is [.., var last] ? last : new Undefined("the last of nothing"),
+        ["last"] = (value, _) => value is JinjaGenerator ? throw new TemplateError("last of a generator, which has no end to begin at") : JinjaFunctions.Items(value) is [.., var last] ? last : new Undefined("the last of nothing"),
         ["length"] = (value, _) => JinjaFunctions.Length(value),
         ["list"] = (value, _) => new List<object?>(JinjaFunctions.Items(value)),
         ["lower"] = Text(PythonText.Lower),
-        ["map"] = Map,
+        ["map"] = (value, arguments) => new JinjaGenerator(JinjaValue.IsTrue(value) ? Map(value, arguments) : []),
         ["max"] = (value, arguments) => Extreme(value, arguments, 1),
         ["min"] = (value, arguments) => Extreme(value, arguments, -1),
-        ["reject"] = (value, arguments) => Select(value, arguments, ofAttribute: false, keep: false),
-        ["rejectattr"] = (value, arguments) => Select(value, arguments, ofAttribute: true, keep: false),
+        ["reject"] = (value, arguments) => Selected(value, arguments, ofAttribute: false, keep: false),
+        ["rejectattr"] = (value, arguments) => Selected(value, arguments, ofAttribute: true, keep: false),
         ["replace"] = (value, arguments) => PythonText.Replace(JinjaValue.Text(value), JinjaValue.Text(arguments.Check("old", "new", "count").Require(0, "old")), JinjaValue.Text(arguments.Require(1, "new")), arguments.Get(2, "count") is null ? -1 : arguments.Integer(2, "count", -1)),
-        ["reverse"] = (value, _) => value is string text ? JinjaRun.Made(string.Concat(PythonText.Characters(text).Reverse())) : Enumerable.Reverse(JinjaFunctions.Items(value)).ToList(),
+        ["reverse"] = (value, _) => value is string text ? JinjaRun.Made(string.Concat(PythonText.Characters(text).Reverse())) : new JinjaGenerator([.. Enumerable.Reverse(JinjaFunctions.Items(value))]),
         ["round"] = Round,
         ["safe"] = (value, _) => value is Undefined ? "" : value,
-        ["select"] = (value, arguments) => Select(value, arguments, ofAttribute: false, keep: true),
-        ["selectattr"] = (value, arguments) => Select(value, arguments, ofAttribute: true, keep: true),
+        ["select"] = (value, arguments) => Selected(value, arguments, ofAttribute: false, keep: true),
+        ["selectattr"] = (value, arguments) => Selected(value, arguments, ofAttribute: true, keep: true),
+        ["slice"] = (value, arguments) => new JinjaGenerator(Slices(value, arguments)),
         ["sort"] = Sort,
         ["string"] = (value, _) => JinjaRun.Made(JinjaValue.Text(value)),
-        ["sum"] = (value, arguments) => JinjaFunctions.Items(value).Aggregate(arguments.Check("attribute", "start").Get(1, "start", 0L), (sum, item) => JinjaArithmetic.Apply("+", sum, Field(arguments.Get(0, "attribute"), item))),
+        ["sum"] = Sum,
         ["title"] = Text(TitleWords),
         ["tojson"] = ToJson,
         ["trim"] = (value, arguments) => PythonText.Strip(JinjaValue.Text(value), arguments.Check("chars").Get(0, "chars") is null ? null : arguments.Text(0, "chars"), left: true, right: true),
-        ["unique"] = Unique,
+        ["truncate"] = Truncate,
+        ["unique"] = (value, arguments) => new JinjaGenerator(Unique(value, arguments)),
         ["upper"] = Text(PythonText.Upper),
-        ["wordcount"] = (value, _) => (long)PythonText.Split(JinjaValue.Text(value), null, -1).Count,
+        ["urlencode"] = UrlEncode,
+        ["wordcount"] = (value, _) => (long)Words().Count(JinjaValue.Text(value)),
+        ["xmlattr"] = XmlAttributes,
     };
 
     private static Func<object?, Arguments, object?> Text(Func<string, string> change) => (value, arguments) => arguments.Check() is null ? null : JinjaRun.Made(change(JinjaValue.Text(value)));
@@ -63,19 +70,27 @@ internal static class JinjaFilters
     private static object? Default(object? value, Arguments arguments) =>
         value is Undefined || (JinjaValue.IsTrue(arguments.Check("default_value", "boolean").Get(1, "boolean", false)) && !JinjaValue.IsTrue(value)) ? arguments.Get(0, "default_value", "") : value;
 
-    private static string Escape(string text) => text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("'", "&#39;").Replace("\"", "&#34;");
-
-    /// <summary>A capital after white space and opening brackets, as Jinja's filter has it; the method is Python's.</summary>
-    private static string TitleWords(string text)
+    private static object? First(object? value)
     {
-        var result = new System.Text.StringBuilder(text.Length);
-        bool begins = true;
-        foreach (string c in PythonText.Characters(text))
-        {
-            result.Append(begins ? PythonText.Upper(c) : PythonText.Lower(c));
-            begins = c is "-" or "(" or "{" or "[" or "<" || PythonText.IsSpace(c[0]);
-        }
-        return result.ToString();
+        if (value is JinjaGenerator generator) return generator.TryNext(out object? next) ? next : new Undefined("the first of nothing");
+        return JinjaFunctions.Items(value) is [var first, ..] ? first : new Undefined("the first of nothing");
+    }
+
+    private static object FormatValues(Arguments arguments)
+    {
+        if (arguments.Named.Count == 0) return new JinjaTuple(arguments.Positional);
+        if (arguments.Positional.Count > 0) throw new TemplateError("format(): values with and without names");
+        var named = new JinjaDict();
+        foreach ((string name, object? value) in arguments.Named) named[name] = value;
+        return named;
+    }
+
+    private static object? Sum(object? value, Arguments arguments)
+    {
+        object? sum = arguments.Check("attribute", "start").Get(1, "start", 0L);
+        if (sum is string) throw new TemplateError("sum() of texts, which join() joins");
+        foreach (object? item in JinjaFunctions.Items(value)) sum = JinjaArithmetic.Apply("+", sum, Field(arguments.Get(0, "attribute"), item));
+        return sum;
     }
 
     private static List<object?> Batch(object? value, Arguments arguments)
@@ -89,6 +104,46 @@ internal static class JinjaFilters
             while (last.Count < size) last.Add(fill);
         }
         return batches;
+    }
+
+    /// <summary>So many lists, the first ones an item longer where it does not divide evenly.</summary>
+    private static List<object?> Slices(object? value, Arguments arguments)
+    {
+        List<object?> items = JinjaFunctions.Items(value);
+        long count = arguments.Check("slices", "fill_with").Integer(0, "slices", 0);
+        if (count == 0) throw new TemplateError("slice(): 'slices' is zero");
+        object? fill = arguments.Get(1, "fill_with");
+        JinjaRun.Step((int)Math.Clamp(count, 0, int.MaxValue / 2));
+        var slices = new List<object?>();
+        int start = 0;
+        for (long i = 0; i < count; i++)
+        {
+            bool isLonger = i < items.Count % count;
+            int length = (int)(items.Count / count) + (isLonger ? 1 : 0);
+            List<object?> slice = items.GetRange(start, length);
+            if (fill is not null && !isLonger) slice.Add(fill);
+            slices.Add(slice);
+            start += length;
+        }
+        return slices;
+    }
+
+    private static List<object?> GroupBy(object? value, Arguments arguments)
+    {
+        arguments.Check("attribute", "default", "case_sensitive");
+        object? attribute = arguments.Require(0, "attribute"), absent = arguments.Get(1, "default");
+        bool exact = JinjaValue.IsTrue(arguments.Get(2, "case_sensitive", false));
+        object? Key(object? item) => Field(attribute, item, absent);
+        var groups = new List<object?>();
+        object? last = null;
+        foreach (object? item in Ordered(JinjaFunctions.Items(value), item => Folded(Key(item), exact), reverse: false))
+        {
+            object? key = Folded(Key(item), exact);
+            if (groups.Count == 0 || !JinjaValue.Equal(key, last)) groups.Add(new JinjaGroup(Key(item), []));
+            ((List<object?>)((JinjaGroup)groups[^1]!)[1]!).Add(item);
+            last = key;
+        }
+        return groups;
     }
 
     private static List<object?> DictSort(object? value, Arguments arguments)
@@ -105,11 +160,13 @@ internal static class JinjaFilters
     {
         arguments.Check("reverse", "case_sensitive", "attribute");
         bool exact = JinjaValue.IsTrue(arguments.Get(1, "case_sensitive", false));
-        return Ordered(JinjaFunctions.Items(value), item => Folded(Field(arguments.Get(2, "attribute"), item), exact), JinjaValue.IsTrue(arguments.Get(0, "reverse", false)));
+        // Several attributes, with commas between them, decide one after the other.
+        object?[] attributes = arguments.Get(2, "attribute") is string names ? [.. names.Split(',')] : [arguments.Get(2, "attribute")];
+        return Ordered(JinjaFunctions.Items(value), item => new List<object?>(attributes.Select(attribute => Folded(Field(attribute, item), exact))), JinjaValue.IsTrue(arguments.Get(0, "reverse", false)));
     }
 
     /// <summary>In order; what is equal keeps its place, also in reverse.</summary>
-    private static List<object?> Ordered(List<object?> items, Func<object?, object?> key, bool reverse)
+    public static List<T> Ordered<T>(IReadOnlyList<T> items, Func<T, object?> key, bool reverse)
     {
         var order = Comparer<object?>.Create(JinjaValue.Compare);
         try
@@ -132,6 +189,7 @@ internal static class JinjaFilters
         return JinjaFunctions.Items(value).FindAll(item =>
         {
             object? key = Folded(Field(arguments.Get(1, "attribute"), item), exact);
+            if (!JinjaDict.IsHashable(key)) throw new TemplateError($"unique() of {JinjaValue.KindOf(key)}");
             if (seen.Exists(other => JinjaValue.Equal(other, key))) return false;
             seen.Add(key);
             return true;
@@ -149,13 +207,15 @@ internal static class JinjaFilters
     }
 
     /// <summary>What an attribute such as <c>function.name</c> is of an item; the item itself where none is named.</summary>
-    private static object? Field(object? attribute, object? item) => attribute switch
+    private static object? Field(object? attribute, object? item, object? absent = null) => attribute switch
     {
         null => item,
-        long index => JinjaFunctions.Item(item, index),
-        string path => path.Split('.').Aggregate(item, (value, name) => JinjaFunctions.Item(value, long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index) ? index : name)),
+        long index => Item(item, index, absent),
+        string path => path.Split('.').Aggregate(item, (value, name) => Item(value, long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index) ? index : name, absent)),
         _ => throw new TemplateError($"an attribute is {JinjaValue.KindOf(attribute)}, expected a text"),
     };
+
+    private static object? Item(object? value, object key, object? absent) => JinjaFunctions.Item(value, key) is var item && item is Undefined && absent is not null ? absent : item;
 
     private static string Join(object? value, Arguments arguments)
     {
@@ -168,14 +228,17 @@ internal static class JinjaFilters
         List<object?> items = JinjaFunctions.Items(value);
         if (arguments.Positional.Count == 0 && arguments.Named.Exists(argument => argument.Name == "attribute"))
         {
-            object? absent = arguments.Get(99, "default");
-            return [.. items.Select(item => Field(arguments.Get(99, "attribute"), item) is var field && field is Undefined && absent is not null ? absent : field)];
+            if (arguments.Named.FirstOrDefault(argument => argument.Name is not ("attribute" or "default")) is { Name: { } other }) throw new TemplateError($"map() has no argument '{other}'");
+            return [.. items.Select(item => Field(arguments.Get(99, "attribute"), item, arguments.Get(99, "default")))];
         }
         string name = arguments.Text(0, "filter");
         if (!All.TryGetValue(name, out Func<object?, Arguments, object?>? filter)) throw new TemplateError($"the filter '{name}' is not supported");
         var rest = new Arguments(name, arguments.Run, arguments.Positional[1..], arguments.Named);
         return [.. items.Select(item => filter(item, rest))];
     }
+
+    private static JinjaGenerator Selected(object? value, Arguments arguments, bool ofAttribute, bool keep) =>
+        new(JinjaValue.IsTrue(value) ? Select(value, arguments, ofAttribute, keep) : []);
 
     private static List<object?> Select(object? value, Arguments arguments, bool ofAttribute, bool keep)
     {
@@ -191,44 +254,38 @@ internal static class JinjaFilters
         return JinjaFunctions.Items(value).FindAll(item => test(Field(attribute, item), rest) == keep);
     }
 
-    private static string Indent(object? value, Arguments arguments)
-    {
-        arguments.Check("width", "first", "blank");
-        string by = arguments.Get(0, "width", 4L) is string given ? given : PythonText.Pad("", arguments.Integer(0, "width", 4), ' ', left: 1);
-        bool first = JinjaValue.IsTrue(arguments.Get(1, "first", false)), blank = JinjaValue.IsTrue(arguments.Get(2, "blank", false));
-        List<object?> lines = PythonText.Lines(JinjaValue.Text(value) + "\n", keepEnds: false); // as Jinja does, so that a last line end stays
-        JinjaRun.Make((long)lines.Count * by.Length);
-        return JinjaRun.Made(string.Join('\n', lines.Select((line, i) => (i == 0 ? first : blank || (string)line! != "") ? by + line : line)));
-    }
-
     private static object? Int(object? value, Arguments arguments)
     {
         arguments.Check("default", "base");
-        return value switch
+        long numberBase = arguments.Integer(1, "base", 10);
+        object? absent = arguments.Get(0, "default", 0L);
+        switch (value)
         {
-            long number => number,
-            bool flag => flag ? 1L : 0L,
-            double number when Math.Abs(number) < long.MaxValue => (long)number,
-            string text when arguments.Integer(1, "base", 10) == 10 && long.TryParse(text.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) => number,
-            string text when double.TryParse(text.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && Math.Abs(number) < long.MaxValue => (long)number,
-            _ => arguments.Get(0, "default", 0L),
-        };
+            case bool or long or BigInteger:
+                return PythonNumber.Integer(PythonNumber.Big(value));
+            case double number:
+                return double.IsInfinity(number) ? throw new TemplateError("int of infinity") : PythonNumber.Truncated(number) ?? absent;
+            case string text:
+                object? whole = numberBase is 0 or >= 2 and <= 36 ? PythonNumber.Parse(text, numberBase) : null;
+                return whole ?? (PythonNumber.ParseReal(text) is { } real ? PythonNumber.Truncated(real) : null) ?? absent;
+            case Undefined undefined:
+                throw new TemplateError($"'{undefined.Name}' is undefined");
+            default:
+                return absent;
+        }
     }
 
-    private static object Round(object? value, Arguments arguments)
+    private static object? Round(object? value, Arguments arguments)
     {
         arguments.Check("precision", "method");
-        double number = value is double real ? real : value is long whole ? whole : throw new TemplateError($"round of {JinjaValue.KindOf(value)}");
-        int digits = (int)Math.Clamp(arguments.Integer(0, "precision", 0), -15, 15);
-        double scale = Math.Pow(10, digits);
-        return arguments.Get(1, "method", "common") switch
-        {
-            "common" when value is long => digits >= 0 ? value : (double)(Math.Round((decimal)number / (decimal)scale * 1, MidpointRounding.ToEven) * (decimal)scale),
-            "common" => digits >= 0 ? Math.Round(number, digits, MidpointRounding.ToEven) : Math.Round(number * scale, MidpointRounding.ToEven) / scale,
-            "ceil" => Math.Ceiling(number * scale) / scale,
-            "floor" => Math.Floor(number * scale) / scale,
-            var other => throw new TemplateError($"round(): 'method' is {JinjaValue.Text(other)}, expected common, ceil or floor"),
-        };
+        if (value is null || !PythonNumber.IsNumber(value)) throw new TemplateError($"round of {JinjaValue.KindOf(value)}");
+        long digits = arguments.Integer(0, "precision", 0);
+        string method = JinjaValue.Text(arguments.Get(1, "method", "common"));
+        if (method == "common") return PythonNumber.Round(value, digits);
+        if (method is not ("ceil" or "floor")) throw new TemplateError($"round(): 'method' is {method}, expected common, ceil or floor");
+        object? scale = JinjaArithmetic.Apply("**", 10L, digits), scaled = JinjaArithmetic.Apply("*", value, scale);
+        if (scaled is double number) scaled = PythonNumber.Truncated(method == "ceil" ? Math.Ceiling(number) : Math.Floor(number)) ?? throw new TemplateError($"round of {PythonText.Float(number)}");
+        return JinjaArithmetic.Apply("/", scaled, scale);
     }
 
     /// <summary>transformers' own tojson: nothing is escaped for HTML, and characters stay readable.</summary>

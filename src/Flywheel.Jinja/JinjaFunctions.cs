@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text;
 
 namespace Flywheel.Jinja;
@@ -15,7 +16,7 @@ internal static class JinjaFunctions
         "namespace" => new(name, MakeNamespace),
         "dict" => new(name, MakeDict),
         "raise_exception" => new(name, arguments => throw new TemplateError(JinjaValue.Text(arguments.Check("message").Require(0, "message")))),
-        "strftime_now" when run.Now is { } now => new(name, arguments => PythonFormat.Time(arguments.Check("format").Text(0, "format"), now)),
+        "strftime_now" when run.Now is { } now => new(name, arguments => PythonTime.Format(arguments.Check("format").Text(0, "format"), now)),
         "cycler" => new(name, arguments => Cycler(arguments.Positional)),
         "joiner" => new(name, arguments => Joiner(JinjaValue.Text(arguments.Check("sep").Get(0, "sep", ", ")))),
         _ => null,
@@ -27,6 +28,7 @@ internal static class JinjaFunctions
         List<object?> items = value switch
         {
             List<object?> list => list,
+            JinjaGenerator generator => generator.Rest(),
             JinjaDict dictionary => [.. dictionary.Keys],
             string text => [.. PythonText.Characters(text)],
             Undefined => [],
@@ -53,7 +55,11 @@ internal static class JinjaFunctions
                 JinjaRun.Step(text.Length / 64);
                 return item is string part ? text.Contains(part, StringComparison.Ordinal) : throw new TemplateError($"{JinjaValue.KindOf(item)} cannot be in a text");
             case JinjaDict dictionary:
-                return item is string or long or bool or double && dictionary.ContainsKey(item);
+                return JinjaDict.IsKey(item) ? dictionary.ContainsKey(item!) : JinjaDict.IsHashable(item) ? false : throw new TemplateError($"{JinjaValue.KindOf(item)} is looked up in a mapping");
+            case JinjaGenerator generator:
+                while (generator.TryNext(out object? next))
+                    if (JinjaValue.Equal(next, item)) return true;
+                return false;
             default:
                 return Items(container).Exists(other => JinjaValue.Equal(other, item));
         }
@@ -63,11 +69,11 @@ internal static class JinjaFunctions
     public static object? Item(object? value, object? key)
     {
         if (value is Undefined undefined) throw new TemplateError($"'{undefined.Name}' is undefined");
+        if (value is JinjaDict dictionary && JinjaDict.IsKey(key) && dictionary.TryGetValue(key!, out object? found)) return found;
         if (key is bool flag) key = flag ? 1L : 0L;
-        if (value is JinjaDict dictionary && key is string or long or double && dictionary.TryGetValue(key, out object? found)) return found;
-        if (key is long index && value is List<object?> or string)
+        if (key is long index && value is string or List<object?> and not JinjaView { IsRange: false })
         {
-            long count = Length(value), at = (long)key < 0 ? (long)key + count : (long)key;
+            long count = Length(value), at = index < 0 ? index + count : index;
             if (at < 0 || at >= count) return new Undefined($"item {key}");
             return value is List<object?> list ? list[(int)at] : PythonText.Character((string)value, (int)at);
         }
@@ -83,6 +89,8 @@ internal static class JinjaFunctions
             LoopState loop => loop.Field(name),
             JinjaNamespace names => names.Fields.TryGetValue(name, out object? set) ? set ?? Nothing : null,
             JinjaDict dictionary => JinjaMethods.OfDictionary(dictionary, name),
+            JinjaGroup group when name is "grouper" or "list" => (name == "list" ? group[1] : group[0]) ?? Nothing,
+            JinjaView => null,
             List<object?> list => JinjaMethods.OfList(list, name),
             string text => JinjaMethods.OfText(text, name),
             _ => null,
@@ -96,7 +104,7 @@ internal static class JinjaFunctions
     public static object? Slice(object? value, object? start, object? stop, object? step)
     {
         if (value is Undefined undefined) throw new TemplateError($"'{undefined.Name}' is undefined");
-        if (value is not (string or List<object?>)) throw new TemplateError($"{JinjaValue.KindOf(value)} cannot be sliced");
+        if (value is not (string or List<object?>) or JinjaView { IsRange: false }) throw new TemplateError($"{JinjaValue.KindOf(value)} cannot be sliced");
         long by = step is null ? 1 : Bound(step);
         if (by == 0) throw new TemplateError("a slice's step is zero");
         List<object?> items = Items(value);
@@ -109,7 +117,7 @@ internal static class JinjaFunctions
             result.Add(items[(int)i]);
             if (by > count || by < -count) break;
         }
-        return value is string ? JinjaRun.Made(string.Concat(result)) : result;
+        return value is List<object?> from ? JinjaValue.Like(from, result) : JinjaRun.Made(string.Concat(result));
 
         long Clamp(long at)
         {
@@ -120,6 +128,7 @@ internal static class JinjaFunctions
         static long Bound(object? bound) => bound switch
         {
             long number => Math.Clamp(number, int.MinValue, int.MaxValue),
+            BigInteger number => number.Sign > 0 ? int.MaxValue : int.MinValue,
             bool flag => flag ? 1 : 0,
             _ => throw new TemplateError($"a slice from {JinjaValue.KindOf(bound)}"),
         };
@@ -138,7 +147,7 @@ internal static class JinjaFunctions
         return found;
     }
 
-    private static List<object?> Range(Arguments arguments)
+    private static JinjaView Range(Arguments arguments)
     {
         arguments.Check("start", "stop", "step");
         long first = arguments.Integer(0, "start", 0);
@@ -150,7 +159,7 @@ internal static class JinjaFunctions
         var numbers = new List<object?>();
         JinjaRun.Step((int)Math.Max(0, count));
         for (long i = 0; i < count; i++) numbers.Add(start + i * step);
-        return numbers;
+        return new JinjaView($"range({start}, {stop}{(step == 1 ? "" : $", {step}")})", numbers, isRange: true);
     }
 
     private static JinjaNamespace MakeNamespace(Arguments arguments)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -18,10 +19,16 @@ public static class JinjaJson
             JsonValueKind.True => true,
             JsonValueKind.False => false,
             JsonValueKind.String => node.GetValue<string>(),
-            JsonValueKind.Number => long.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) ? (object)whole : double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture),
+            JsonValueKind.Number => ReadNumber(node.ToJsonString()),
             _ => null,
         },
     };
+
+    /// <summary>As Python's json: what has neither point nor exponent is an integer, however long.</summary>
+    private static object ReadNumber(string text) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) ? whole
+        : BigInteger.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out BigInteger big) ? big
+        : double.Parse(text, CultureInfo.InvariantCulture);
 
     private static JinjaDict ReadObject(JsonObject fields)
     {
@@ -56,19 +63,21 @@ public static class JinjaJson
                 case string text:
                     Quote(text);
                     break;
-                case long number:
-                    result.Append(number.ToString(CultureInfo.InvariantCulture));
+                case long or BigInteger:
+                    result.Append(PythonNumber.Text(PythonNumber.Big(item)));
                     break;
                 case double number:
                     result.Append(double.IsFinite(number) ? PythonText.Float(number) : double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
                     break;
-                case List<object?> list:
+                case List<object?> list and not JinjaView:
                     Nested('[', ']', list.Count, line, (i, inner) => Add(list[i], inner));
                     break;
                 case JinjaDict dictionary:
-                    KeyValuePair<object, object?>[] entries = sortKeys ? [.. dictionary.OrderBy(entry => entry.Key, Comparer<object>.Create(JinjaValue.Compare))] : [.. dictionary];
+                    KeyValuePair<object, object?>[] entries = [.. dictionary];
+                    if (sortKeys) entries = [.. JinjaFilters.Ordered(entries, entry => entry.Key, reverse: false)];
                     Nested('{', '}', entries.Length, line, (i, inner) =>
                     {
+                        if (entries[i].Key is JinjaTuple) throw new TemplateError("tojson(): a tuple is the name of a field");
                         Quote(entries[i].Key is bool flag ? (flag ? "true" : "false") : JinjaValue.Text(entries[i].Key));
                         result.Append(keySeparator);
                         Add(entries[i].Value, inner);

@@ -198,6 +198,13 @@ internal sealed class JinjaLexer
     private void Number()
     {
         int start = _at;
+        if (_source[_at] == '0' && _at + 1 < _source.Length && char.ToLowerInvariant(_source[_at + 1]) is 'x' or 'o' or 'b')
+        {
+            _at += 2;
+            while (_at < _source.Length && (char.IsAsciiHexDigit(_source[_at]) || _source[_at] == '_')) _at++;
+            _tokens.Add(new(TokenKind.Integer, _source[start.._at], _line));
+            return;
+        }
         Digits();
         bool isFloat = false;
         if (_at + 1 < _source.Length && _source[_at] == '.' && char.IsAsciiDigit(_source[_at + 1]))

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Flywheel.Jinja;
@@ -7,10 +8,10 @@ internal static class JinjaMethods
 {
     public static Callable? OfDictionary(JinjaDict dictionary, string name) => name switch
     {
-        "items" => new(name, arguments => Counted(arguments.Check(), new List<object?>(dictionary.Select(entry => (object?)new JinjaTuple([entry.Key, entry.Value]))))),
-        "keys" => new(name, arguments => Counted(arguments.Check(), [.. dictionary.Keys])),
-        "values" => new(name, arguments => Counted(arguments.Check(), [.. dictionary.Values])),
-        "get" => new(name, arguments => arguments.Check("key", "default").Require(0, "key") is string or long or bool or double && dictionary.TryGetValue(arguments.Get(0, "key")!, out object? value) ? value : arguments.Get(1, "default")),
+        "items" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_items(", dictionary.Select(entry => (object?)new JinjaTuple([entry.Key, entry.Value]))))),
+        "keys" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_keys(", dictionary.Keys))),
+        "values" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_values(", dictionary.Values))),
+        "get" => new(name, arguments => arguments.Check("key", "default").Require(0, "key") is var key && JinjaDict.IsKey(key) && dictionary.TryGetValue(key!, out object? value) ? value : arguments.Get(1, "default")),
         "copy" => new(name, arguments =>
         {
             var copy = new JinjaDict();
@@ -26,8 +27,8 @@ internal static class JinjaMethods
     {
         "index" => new(name, arguments => list.FindIndex(item => JinjaValue.Equal(item, arguments.Check("value").Require(0, "value"))) is var at and >= 0 ? (long)at : throw new TemplateError("index(): the list has no such item")),
         "count" => new(name, arguments => (long)list.Count(item => JinjaValue.Equal(item, arguments.Check("value").Require(0, "value")))),
-        "copy" => new(name, arguments => Counted(arguments.Check(), [.. list])),
-        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort" => Refused("list", name),
+        "copy" when list is not JinjaTuple => new(name, arguments => Counted(arguments.Check(), [.. list])),
+        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort" when list is not JinjaTuple => Refused("list", name),
         _ => null,
     };
 
@@ -53,6 +54,8 @@ internal static class JinjaMethods
     {
         "upper" => arguments => PythonText.Upper(arguments.Check() is null ? "" : text),
         "lower" => arguments => PythonText.Lower(arguments.Check() is null ? "" : text),
+        "casefold" => _ => PythonText.Lower(text.Replace("ß", "ss", StringComparison.Ordinal)),
+        "expandtabs" => arguments => PythonText.ExpandTabs(text, arguments.Check("tabsize").Integer(0, "tabsize", 8)),
         "title" => _ => PythonText.Title(text),
         "capitalize" => _ => PythonText.Capitalize(text),
         "swapcase" => _ => string.Concat(text.EnumerateRunes().Select(c => Rune.IsUpper(c) ? PythonText.Lower(c.ToString()) : PythonText.Upper(c.ToString()))),
@@ -64,18 +67,24 @@ internal static class JinjaMethods
         "splitlines" => arguments => PythonText.Lines(text, JinjaValue.IsTrue(arguments.Check("keepends").Get(0, "keepends", false))),
         "partition" => arguments => Partition(text, arguments.Check("sep").Text(0, "sep"), fromRight: false),
         "rpartition" => arguments => Partition(text, arguments.Check("sep").Text(0, "sep"), fromRight: true),
-        "startswith" => arguments => Affixes(arguments).Exists(prefix => text.StartsWith(prefix, StringComparison.Ordinal)),
-        "endswith" => arguments => Affixes(arguments).Exists(suffix => text.EndsWith(suffix, StringComparison.Ordinal)),
+        "startswith" => arguments => Within(text, arguments, "prefix") is var (part, _) && Affixes(arguments).Exists(prefix => part.StartsWith(prefix, StringComparison.Ordinal)),
+        "endswith" => arguments => Within(text, arguments, "prefix") is var (part, _) && Affixes(arguments).Exists(suffix => part.EndsWith(suffix, StringComparison.Ordinal)),
         "removeprefix" => arguments => arguments.Check("prefix").Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text,
         "removesuffix" => arguments => arguments.Check("suffix").Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text,
         "replace" => arguments => PythonText.Replace(text, arguments.Check("old", "new", "count").Text(0, "old"), arguments.Text(1, "new"), arguments.Integer(2, "count", -1)),
-        "find" => arguments => Position(text, text.IndexOf(arguments.Check("sub").Text(0, "sub"), StringComparison.Ordinal)),
-        "rfind" => arguments => Position(text, text.LastIndexOf(arguments.Check("sub").Text(0, "sub"), StringComparison.Ordinal)),
-        "index" => arguments => Position(text, text.IndexOf(arguments.Check("sub").Text(0, "sub"), StringComparison.Ordinal)) is var at and >= 0 ? at : throw new TemplateError("index(): the text has no such part"),
-        "count" => arguments => arguments.Check("sub").Text(0, "sub") is { Length: > 0 } part ? (long)text.AsSpan().Count(part) : PythonText.Length(text) + 1,
+        "find" => arguments => Position(text, arguments, fromRight: false),
+        "rfind" => arguments => Position(text, arguments, fromRight: true),
+        "index" => arguments => Position(text, arguments, fromRight: false) is var at and >= 0 ? at : throw new TemplateError("index(): the text has no such part"),
+        "rindex" => arguments => Position(text, arguments, fromRight: true) is var at and >= 0 ? at : throw new TemplateError("rindex(): the text has no such part"),
+        "count" => arguments => Within(text, arguments, "sub") is var (within, _) && arguments.Text(0, "sub") is { Length: > 0 } part ? (long)within.AsSpan().Count(part) : PythonText.Length(Within(text, arguments, "sub").Text) + 1,
         "join" => arguments => Join(text, JinjaFunctions.Items(arguments.Check("iterable").Require(0, "iterable"))),
         "format" => arguments => PythonFormat.Format(text, arguments),
-        "isdigit" => _ => All(text, Rune.IsDigit),
+        "isdigit" => _ => All(text, c => CharUnicodeInfo.GetDigitValue(c.ToString(), 0) >= 0),
+        "isdecimal" => _ => All(text, c => Rune.GetUnicodeCategory(c) == UnicodeCategory.DecimalDigitNumber),
+        "isnumeric" => _ => All(text, Rune.IsNumber),
+        "isascii" => _ => text.All(char.IsAscii),
+        "istitle" => _ => PythonText.IsTitle(text),
+        "isprintable" => _ => PythonText.Quote(text.Replace("\\", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal)).Contains('\\') is false,
         "isalpha" => _ => All(text, Rune.IsLetter),
         "isalnum" => _ => All(text, Rune.IsLetterOrDigit),
         "isspace" => _ => text.Length > 0 && text.All(PythonText.IsSpace),
@@ -108,14 +117,31 @@ internal static class JinjaMethods
 
     private static char Fill(Arguments arguments) => arguments.Get(1, "fillchar", " ") is string and [var only] ? only : throw new TemplateError("'fillchar' is not one character");
 
-    private static List<string> Affixes(Arguments arguments) => arguments.Check("prefix").Require(0, "prefix") switch
+    private static List<string> Affixes(Arguments arguments) => arguments.Require(0, "prefix") switch
     {
         string one => [one],
-        List<object?> many when many.TrueForAll(item => item is string) => [.. many.Cast<string>()],
+        JinjaTuple many when many.TrueForAll(item => item is string) => [.. many.Cast<string>()],
         var other => throw new TemplateError($"{JinjaValue.KindOf(other)} begins or ends no text"),
     };
 
-    private static long Position(string text, int at) => at < 0 ? -1 : PythonText.Length(text[..at]);
+    /// <summary>The part of a text that the optional 'start' and 'end' leave, and where it begins, in characters.</summary>
+    private static (string Text, long Start) Within(string text, Arguments arguments, string first)
+    {
+        arguments.Check(first, "start", "end").Require(0, first);
+        object? start = arguments.Get(1, "start"), end = arguments.Get(2, "end");
+        if (start is null && end is null) return (text, 0);
+        long length = PythonText.Length(text), from = start is null ? 0 : arguments.Integer(1, "start", 0);
+        from = Math.Max(0, from < 0 ? from + length : from);
+        return from > length ? ("", -1) : ((string)JinjaFunctions.Slice(text, from, end, null)!, from);
+    }
+
+    private static long Position(string text, Arguments arguments, bool fromRight)
+    {
+        (string within, long start) = Within(text, arguments, "sub");
+        string part = arguments.Text(0, "sub");
+        int at = start < 0 ? -1 : fromRight ? (part.Length == 0 ? within.Length : within.LastIndexOf(part, StringComparison.Ordinal)) : within.IndexOf(part, StringComparison.Ordinal);
+        return at < 0 ? -1 : start + PythonText.Length(within[..at]);
+    }
 
     private static JinjaTuple Partition(string text, string separator, bool fromRight)
     {

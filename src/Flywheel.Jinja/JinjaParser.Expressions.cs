@@ -101,10 +101,11 @@ internal sealed partial class JinjaParser
     {
         if (Skip("==")) return JinjaValue.Equal;
         if (Skip("!=")) return (a, b) => !JinjaValue.Equal(a, b);
-        if (Skip("<")) return (a, b) => JinjaValue.Compare(a, b) < 0;
-        if (Skip("<=")) return (a, b) => JinjaValue.Compare(a, b) <= 0;
-        if (Skip(">")) return (a, b) => JinjaValue.Compare(a, b) > 0;
-        if (Skip(">=")) return (a, b) => JinjaValue.Compare(a, b) >= 0;
+        if (Is("<") || Is("<=") || Is(">") || Is(">="))
+        {
+            string op = _tokens[_at++].Text;
+            return (a, b) => JinjaValue.Holds(op, a, b);
+        }
         if (SkipName("in")) return (a, b) => JinjaFunctions.Contains(b, a);
         if (!IsName("not") || Peek(1) is not { Kind: TokenKind.Name, Text: "in" }) return null;
         _at += 2;
@@ -146,7 +147,7 @@ internal sealed partial class JinjaParser
         {
             string op = _tokens[_at++].Text;
             Expression operand = Unary(withFilters: false);
-            value = scope => JinjaArithmetic.Apply(op, 0L, operand(scope));
+            value = scope => op == "-" ? JinjaArithmetic.Negative(operand(scope)) : JinjaArithmetic.Positive(operand(scope));
         }
         else value = Primary();
         value = Postfix(value);
@@ -168,7 +169,16 @@ internal sealed partial class JinjaParser
                 while (Now.Kind == TokenKind.Quoted) text += _tokens[_at++].Text;
                 return _ => text;
             case TokenKind.Integer:
-                if (!long.TryParse(token.Text, CultureInfo.InvariantCulture, out long integer)) throw Wrong($"the number {token.Text} is too large");
+                object? integer = null;
+                try
+                {
+                    integer = PythonNumber.Parse(token.Text, 0);
+                }
+                catch (TemplateError)
+                {
+                    // as many digits as Python does not read either
+                }
+                if (integer is null) throw Wrong($"{token.Text} is no whole number that can be read");
                 return _ => integer;
             case TokenKind.Float:
                 double number = double.Parse(token.Text, CultureInfo.InvariantCulture);
@@ -226,7 +236,7 @@ internal sealed partial class JinjaParser
             {
                 if (Now.Kind == TokenKind.Integer)
                 {
-                    long index = long.Parse(_tokens[_at++].Text, CultureInfo.InvariantCulture);
+                    object? index = PythonNumber.Parse(_tokens[_at++].Text);
                     value = scope => JinjaFunctions.Item(of(scope), index);
                 }
                 else
@@ -279,21 +289,37 @@ internal sealed partial class JinjaParser
         Expect("(");
         var positional = new List<Expression>();
         var named = new List<(string Name, Expression Value)>();
+        var spread = new List<(string Stars, Expression Value)>();
         while (!Skip(")"))
         {
-            if (positional.Count + named.Count > 0) Expect(",");
+            if (positional.Count + named.Count + spread.Count > 0) Expect(",");
             if (Skip(")")) break;
-            if (Is("*") || Is("**")) throw Wrong("spread arguments are not supported");
+            if (Is("*") || Is("**"))
+            {
+                string stars = _tokens[_at++].Text;
+                spread.Add((stars, Value()));
+                continue;
+            }
             if (Now.Kind == TokenKind.Name && Peek(1) is { Kind: TokenKind.Operator, Text: "=" })
             {
                 string name = Name();
                 _at++;
                 named.Add((name, Value()));
             }
-            else if (named.Count > 0) throw Wrong("an argument without a name after one with a name");
+            else if (named.Count + spread.Count > 0) throw Wrong("an argument without a name after one with a name");
             else positional.Add(Value());
         }
-        return (scope, more) => new Arguments(callee, scope.Run, [.. positional.Select(value => value(scope))], [.. named.Select(argument => (argument.Name, argument.Value(scope))), .. more]);
+        return (scope, more) =>
+        {
+            List<object?> values = [.. positional.Select(value => value(scope))];
+            List<(string, object?)> byName = [.. named.Select(argument => (argument.Name, argument.Value(scope))), .. more];
+            foreach ((string stars, Expression value) in spread)
+                if (stars == "*") values.AddRange(JinjaFunctions.Items(value(scope)));
+                else
+                    foreach ((object name, object? held) in value(scope) as JinjaDict ?? throw new TemplateError("'**' before what is no mapping"))
+                        byName.Add((name as string ?? throw new TemplateError("a name of an argument is no text"), held));
+            return new Arguments(callee, scope.Run, values, byName);
+        };
     }
 
     private Expression FiltersAndTests(Expression value)

@@ -1,15 +1,25 @@
-using System.Globalization;
+using System.Numerics;
 
 namespace Flywheel.Jinja;
 
-// A value of a template is null (None), bool, long, double, string, List<object?>, JinjaDict, or one of
+// A value of a template is null (None), bool, long, BigInteger, double, string, List<object?>, JinjaDict, or one of
 // the classes below. Nothing else is ever reachable: a template sees data and the functions listed here, no objects of ours.
 
-/// <summary>A dictionary, in order of insertion. Keys are texts, numbers and truth values, equal as Python has it.</summary>
+/// <summary>A dictionary, in order of insertion. Keys are texts, numbers, truth values and tuples of them, equal as Python has it.</summary>
 public sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Comparer)
 {
     /// <exception cref="TemplateError">The value can be no key.</exception>
-    internal static object Key(object? value) => value is string or long or bool or double ? value : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
+    internal static object Key(object? value) => IsKey(value) ? value! : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
+
+    /// <summary>What Python takes as a key or as a member of a set, more than is needed as keys here.</summary>
+    internal static bool IsHashable(object? value) => value switch
+    {
+        JinjaTuple tuple => tuple.TrueForAll(IsHashable),
+        JinjaView view => view.IsRange,
+        _ => value is not (JinjaDict or List<object?>),
+    };
+
+    internal static bool IsKey(object? value) => value is string || PythonNumber.IsNumber(value) || (value is JinjaTuple tuple && tuple.TrueForAll(IsKey));
 
     private new sealed class Keys : IEqualityComparer<object>
     {
@@ -17,12 +27,53 @@ public sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Compar
 
         public new bool Equals(object? a, object? b) => JinjaValue.Equal(a, b);
 
-        public int GetHashCode(object key) => key is string text ? text.GetHashCode(StringComparison.Ordinal) : Convert.ToDouble(key, CultureInfo.InvariantCulture).GetHashCode();
+        public int GetHashCode(object key) => key switch
+        {
+            string text => text.GetHashCode(StringComparison.Ordinal),
+            JinjaTuple tuple => tuple.Aggregate(tuple.Count, (hash, item) => HashCode.Combine(hash, GetHashCode(item!))),
+            _ => PythonNumber.Hash(key),
+        };
     }
 }
 
 /// <summary>A list that is written in round brackets, as the pairs of a mapping are.</summary>
-internal sealed class JinjaTuple(IEnumerable<object?> items) : List<object?>(items);
+internal class JinjaTuple(IEnumerable<object?> items) : List<object?>(items);
+
+/// <summary>A pair with names, as groupby gives.</summary>
+internal sealed class JinjaGroup(object? grouper, List<object?> list) : JinjaTuple([grouper, list]);
+
+/// <summary>What is run over and printed, but is no list: the keys, values or items of a mapping, or a range of numbers.</summary>
+/// <param name="begin">What stands before its items when it is printed.</param>
+/// <param name="items">All of them.</param>
+/// <param name="isRange">Begin is all that is printed; items can be taken by number.</param>
+internal sealed class JinjaView(string begin, IEnumerable<object?> items, bool isRange = false) : List<object?>(items)
+{
+    public string Begin => begin;
+
+    public bool IsRange => isRange;
+}
+
+/// <summary>
+/// The items that a filter such as map gives, which can be run over once: Python's generator. It is true even when empty, and
+/// has no length.
+/// </summary>
+internal sealed class JinjaGenerator(List<object?> items)
+{
+    private int _at;
+
+    public List<object?> Rest()
+    {
+        List<object?> rest = items[_at..];
+        _at = items.Count;
+        return rest;
+    }
+
+    public bool TryNext(out object? item)
+    {
+        item = _at < items.Count ? items[_at] : null;
+        return _at++ < items.Count;
+    }
+}
 
 /// <summary>What a name stands for that nothing was given for: empty when printed, false, an error when used further.</summary>
 internal sealed record Undefined(string Name);
@@ -101,6 +152,7 @@ internal sealed class Arguments(string callee, JinjaRun run, List<object?> posit
     public long Integer(int place, string name, long absent) => !Has(place, name) ? absent : Get(place, name) switch
     {
         long number => number,
+        BigInteger number => number.Sign > 0 ? long.MaxValue : long.MinValue,
         bool flag => flag ? 1 : 0,
         var other => throw new TemplateError($"{callee}(): '{name}' is {JinjaValue.KindOf(other)}, expected a whole number"),
     };
@@ -124,9 +176,12 @@ internal static class JinjaValue
     {
         null => "none",
         bool => "a truth value",
-        long => "a whole number",
+        long or BigInteger => "a whole number",
         double => "a number",
         string => "a text",
+        JinjaTuple => "a tuple",
+        JinjaView => "a view",
+        JinjaGenerator => "a generator",
         List<object?> => "a list",
         JinjaDict => "a mapping",
         Undefined undefined => $"undefined ('{undefined.Name}')",
@@ -140,22 +195,31 @@ internal static class JinjaValue
         {
             (null, null) => true,
             (string x, string y) => x == y,
-            (List<object?> x, List<object?> y) => x is JinjaTuple == y is JinjaTuple && x.Count == y.Count && x.Zip(y).All(pair => Equal(pair.First, pair.Second)),
+            (List<object?> x, List<object?> y) => AreAlike(x, y) && x.Count == y.Count && x.Zip(y).All(pair => Equal(pair.First, pair.Second)),
             (JinjaDict x, JinjaDict y) => x.Count == y.Count && x.All(entry => y.TryGetValue(entry.Key, out object? other) && Equal(entry.Value, other)),
             (Undefined, Undefined) => true,
-            (bool or long or double, bool or long or double) => a is not double && b is not double ? ToLong(a) == ToLong(b) : Convert.ToDouble(a, CultureInfo.InvariantCulture) == Convert.ToDouble(b, CultureInfo.InvariantCulture),
-            _ => ReferenceEquals(a, b),
+            _ => PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b) ? PythonNumber.Equal(a!, b!) : ReferenceEquals(a, b),
         };
+    }
+
+    private static bool AreAlike(List<object?> a, List<object?> b) => a is JinjaTuple == b is JinjaTuple && (a as JinjaView)?.IsRange == (b as JinjaView)?.IsRange;
+
+    /// <summary>Items as a tuple where they come from one, else as a list.</summary>
+    public static List<object?> Like(List<object?> from, List<object?> items) => from is JinjaTuple ? new JinjaTuple(items) : items;
+
+    /// <summary>Whether a comparison of two values holds; with what is no number, none does.</summary>
+    public static bool Holds(string op, object? a, object? b)
+    {
+        if (PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b) && PythonNumber.Compare(a!, b!) is null) return false;
+        int order = Compare(a, b);
+        return op switch { "<" => order < 0, "<=" => order <= 0, ">" => order > 0, _ => order >= 0 };
     }
 
     public static int Compare(object? a, object? b) => (a, b) switch
     {
         (string x, string y) => CompareCodePoints(x, y),
-        (bool or long or double, bool or long or double) => a is not double && b is not double
-            ? ToLong(a).CompareTo(ToLong(b))
-            : Convert.ToDouble(a, CultureInfo.InvariantCulture).CompareTo(Convert.ToDouble(b, CultureInfo.InvariantCulture)),
-        (List<object?> x, List<object?> y) => x.Zip(y).Select(pair => Equal(pair.First, pair.Second) ? 0 : Compare(pair.First, pair.Second)).FirstOrDefault(order => order != 0, x.Count.CompareTo(y.Count)),
-        _ => throw new TemplateError($"{KindOf(a)} and {KindOf(b)} have no order"),
+        (List<object?> x and not JinjaView, List<object?> y) when AreAlike(x, y) => x.Zip(y).Select(pair => Equal(pair.First, pair.Second) ? 0 : Compare(pair.First, pair.Second)).FirstOrDefault(order => order != 0, x.Count.CompareTo(y.Count)),
+        _ => PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b) ? PythonNumber.Compare(a!, b!) ?? 0 : throw new TemplateError($"{KindOf(a)} and {KindOf(b)} have no order"),
     };
 
     /// <summary>UTF-16 and code points differ in order only where surrogates meet the end of the basic plane.</summary>
@@ -167,8 +231,6 @@ internal static class JinjaValue
         return x == y ? a[at].CompareTo(b[at]) : x ? 1 : -1;
     }
 
-    private static long ToLong(object value) => value is bool flag ? (flag ? 1 : 0) : (long)value;
-
     /// <summary>Python's str().</summary>
     public static string Text(object? value) => value switch
     {
@@ -177,17 +239,22 @@ internal static class JinjaValue
         _ => Representation(value),
     };
 
-    private static string Representation(object? value)
+    /// <summary>Python's repr().</summary>
+    public static string Representation(object? value)
     {
         JinjaRun.Step();
         return JinjaRun.Made(value switch
         {
             null => "None",
             bool flag => flag ? "True" : "False",
-            long number => number.ToString(CultureInfo.InvariantCulture),
+            long number => PythonNumber.Text(number),
+            BigInteger number => PythonNumber.Text(number),
             double number => PythonText.Float(number),
             string text => PythonText.Quote(text),
             JinjaTuple tuple => $"({string.Join(", ", tuple.Select(Representation))}{(tuple.Count == 1 ? "," : "")})",
+            JinjaView { IsRange: true } range => range.Begin,
+            JinjaView view => $"{view.Begin}[{string.Join(", ", view.Select(Representation))}])",
+            JinjaGenerator => "<generator>",
             List<object?> list => $"[{string.Join(", ", list.Select(Representation))}]",
             JinjaDict dictionary => $"{{{string.Join(", ", dictionary.Select(entry => $"{Representation(entry.Key)}: {Representation(entry.Value)}"))}}}",
             Undefined => "Undefined",

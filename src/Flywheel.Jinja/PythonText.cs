@@ -138,7 +138,7 @@ internal static class PythonText
                 int end = start;
                 while (end < text.Length && !IsSpace(text[end])) end++;
                 bool last = limit >= 0 && parts.Count == limit;
-                parts.Add(last ? StripRight(text[start..]) : text[start..end]);
+                parts.Add(last ? text[start..] : text[start..end]);
                 if (last) break;
                 start = end;
             }
@@ -169,7 +169,7 @@ internal static class PythonText
                 int start = end;
                 while (start > 0 && !IsSpace(text[start - 1])) start--;
                 bool last = parts.Count == limit;
-                parts.Add(last ? StripLeft(text[..end]) : text[start..end]);
+                parts.Add(last ? text[..end] : text[start..end]);
                 if (last) break;
                 end = start;
             }
@@ -244,6 +244,41 @@ internal static class PythonText
     public static string Lower(string text) => text.Replace("\u0130", "i\u0307").ToLowerInvariant();
 
     public static string Capitalize(string text) => text.Length == 0 ? text : Upper(text[..Width(text, 0)]) + Lower(text[Width(text, 0)..]);
+
+    /// <summary>Words begin with capitals and go on without.</summary>
+    public static bool IsTitle(string text)
+    {
+        bool inWord = false, found = false;
+        foreach (Rune c in text.EnumerateRunes())
+        {
+            bool upper = Rune.IsUpper(c) || Rune.GetUnicodeCategory(c) == UnicodeCategory.TitlecaseLetter, lower = Rune.IsLower(c);
+            if (upper && inWord || lower && !inWord) return false;
+            inWord = upper || lower;
+            found |= inWord;
+        }
+        return found;
+    }
+
+    /// <summary>Tabs become blanks up to the next column that the width divides.</summary>
+    public static string ExpandTabs(string text, long width)
+    {
+        var result = new StringBuilder();
+        long column = 0;
+        foreach (string c in Characters(text))
+        {
+            if (c == "\t")
+            {
+                long blanks = width > 0 ? width - column % width : 0;
+                JinjaRun.Make(blanks);
+                result.Append(' ', (int)blanks);
+                column += blanks;
+                continue;
+            }
+            result.Append(c);
+            column = c is "\n" or "\r" ? 0 : column + 1;
+        }
+        return result.ToString();
+    }
 
     /// <summary>A capital after every character that is no letter.</summary>
     public static string Title(string text)

@@ -1,7 +1,8 @@
-# Fills in the outputs of cases.json as Jinja itself renders them (python3-jinja2, BSD-3-Clause), with the settings that
-# transformers gives it. The templates are our own.
-#   apt-get install python3-jinja2 && python3 make.py
-import datetime, json, jinja2, jinja2.ext
+# What Jinja itself renders (python3-jinja2, BSD-3-Clause), with the settings that transformers gives it. The templates are our own.
+#   apt-get install python3-jinja2
+#   python3 make.py cases.json expressions.json    fills in the outputs; null where Jinja refuses the template
+#   python3 make.py                                reads a list of templates from standard input, writes the list of their outputs
+import datetime, json, os, sys, jinja2, jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 NOW = datetime.datetime(2026, 11, 24, 9, 5, 3)
@@ -26,13 +27,19 @@ environment.filters["tojson"] = tojson
 environment.globals["raise_exception"] = raise_exception
 environment.globals["strftime_now"] = lambda form: NOW.strftime(form)
 
-variables = json.load(open("variables.json"))
-cases = []
-for case in json.load(open("cases.json")):
-    template = case["template"]
+variables = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "variables.json")))
+
+def render(template):
     try:
-        cases.append({"template": template, "text": environment.from_string(template).render(**json.loads(json.dumps(variables)))})
-    except Exception as e:
-        cases.append({"template": template, "text": None})
-json.dump(cases, open("cases.json", "w"), ensure_ascii=False, indent=0)
-print(len(cases), "cases,", sum(case["text"] is None for case in cases), "fail")
+        text = environment.from_string(template).render(**json.loads(json.dumps(variables)))
+        text.encode()
+        return text
+    except Exception:
+        return None
+
+if len(sys.argv) == 1:
+    json.dump([render(template) for template in json.load(sys.stdin)], sys.stdout)
+for name in sys.argv[1:]:
+    cases = [{"template": case["template"], "text": render(case["template"])} for case in json.load(open(name))]
+    json.dump(cases, open(name, "w"), ensure_ascii=False, indent=0)
+    print(len(cases), "cases,", sum(case["text"] is None for case in cases), "refused")
