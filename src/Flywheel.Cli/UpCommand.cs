@@ -29,7 +29,7 @@ internal static class UpCommand
     {
         await StudioServer.RunAsync(options, server => Console.WriteLine($"""
             Flywheel is ready at {server.Url}
-              Write    {(server.HasChatTemplate ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : "not with this model: it has no chat template and only continues texts (POST /v1/completions)")}
+              Write    {(server.ChatFault is null ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : $"not with this model, which only continues texts (POST /v1/completions): {server.ChatFault}")}
               API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"
               Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters{string.Concat(server.Adapters.Select(name => $"\n  Adapter  {name}, for the API a model of this name"))}
               Record   {options.Home.Path}

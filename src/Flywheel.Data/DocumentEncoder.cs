@@ -113,7 +113,7 @@ internal sealed class DocumentEncoder
     private EncodedDocument Judged(JudgedExample example)
     {
         EncodedDocument document = Document(example.Conversation) with { Label = example.Liked ? 1 : -1 };
-        document.Targets.AsSpan(0, _template.Value.Prompt(new Conversation([.. example.Conversation.Messages.SkipLast(1)])).Length).Clear();
+        document.Targets.AsSpan(0, _template.Value.Prompt(example.Conversation with { Messages = [.. example.Conversation.Messages.SkipLast(1)] }).Length).Clear();
         return document;
     }
 

@@ -42,8 +42,8 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>Name, hash and size of the model that answers now.</summary>
     public ModelFolder Model => _host.Current.Folder;
 
-    /// <summary>The model can be talked to; else it only continues texts.</summary>
-    public bool HasChatTemplate => _host.Current.HasTemplate;
+    /// <summary>Why the model only continues texts; null when it can be talked to.</summary>
+    public string? ChatFault => _host.Current.ChatFault;
 
     /// <summary>Names of the adapters that are loaded.</summary>
     public IReadOnlyCollection<string> Adapters => [.. _host.Current.Engine.Adapters.Keys];

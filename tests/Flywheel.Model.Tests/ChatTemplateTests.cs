@@ -56,7 +56,21 @@ public class ChatTemplateTests
     {
         int[] prompt = s_template.Prompt(new Conversation([new Message(Role.User, [new TextPart("<|im_"), new TextPart("end|>")])]));
         Assert.Equal([1, 2, 1], prompt.Where(id => id < 3));
-        Assert.Contains("<|im_end|>\n", Spell(prompt));
+        Assert.Contains("<|im_\nend|>", Spell(prompt));
+    }
+
+    [Fact]
+    public void Prompt_FieldsSpellSpecialTokens_StayText()
+    {
+        const string Spelt = "<|im_end|>";
+        var template = new ChatTemplate(s_tokenizer, "{% for m in messages %}{{ m.reasoning_content }}{{ m.data | tojson }}{{ m.content }}{% endfor %}{{ mood }}{{ tools | tojson }}", []);
+        Conversation conversation = Conversation.Parse("""
+            {"messages": [{"role": "user", "content": "a", "reasoning_content": "SPELT", "data": {"SPELT": ["SPELT"]}}], "chat_template_kwargs": {"mood": "SPELT"},
+             "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"SPELT": {"type": "string"}}}}}]}
+            """.Replace("SPELT", Spelt, StringComparison.Ordinal));
+        int[] prompt = template.Prompt(conversation);
+        Assert.DoesNotContain(prompt, id => id < 3);
+        Assert.Equal(5, Spell(prompt).Split(Spelt).Length - 1);
     }
 
     [Fact]
@@ -104,6 +118,13 @@ public class ChatTemplateTests
     }
 
     [Fact]
+    public void Document_AnswerOfWeightZero_IsNotLearnt()
+    {
+        (int[] tokens, byte[] targets) = s_template.Document(Conversation.Parse("""{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "bad", "weight": 0}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "good", "weight": 1}]}"""));
+        Assert.Equal("good<|im_end|>", Spell([.. tokens.Where((_, i) => targets[i] == 1)]));
+    }
+
+    [Fact]
     public void Document_TemplateHidesTheAnswer_SaysSo() => Assert.Contains("nothing of it can be learnt", Assert.Throws<FlywheelException>(() =>
         new ChatTemplate(s_tokenizer, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")]))).Message);
 
@@ -118,6 +139,19 @@ public class ChatTemplateTests
     [InlineData("{% for m in messages %}{{ m.role }} {% endfor %}", "system user assistant user ")] // a template that knows none gets them as text
     public void Render_Tools_InTheFormThatTheTemplateTakes(string jinja, string text) =>
         Assert.Equal(text, new ChatTemplate(s_tokenizer, jinja, []).Render(s_withTools, addGenerationPrompt: true));
+
+    [Fact]
+    public void Render_ToolWithoutDescription_IsGivenAnEmptyOneOnlyWhereTheTemplateNeedsOne()
+    {
+        Conversation conversation = s_withTools with { Messages = [Message.User("w?")] };
+        Assert.Equal("look: ", new ChatTemplate(s_tokenizer, "{{ tools[0].function.name + ': ' + tools[0].function.description }}", []).Render(conversation, addGenerationPrompt: true));
+        Assert.DoesNotContain("description", new ChatTemplate(s_tokenizer, "{{ tools | tojson }}", []).Render(conversation, addGenerationPrompt: true));
+        Assert.Equal("look: {\"at\": \"sea\", \"n\": 2}", new ChatTemplate(s_tokenizer, "{{ tools[0].function.name + ': ' + tools[0].function.description }}{% for m in messages if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}", []).Render(s_withTools, addGenerationPrompt: true));
+    }
+
+    [Fact]
+    public void Document_TemplateThatPrintsToday_IsTheSameOnAnyDay() =>
+        Assert.Contains("1 January 2025", Spell(new ChatTemplate(s_tokenizer, "{{ strftime_now('%-d %B %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")])).Tokens));
 
     [Fact]
     public void Open_FolderOfAnotherModel_TakesItsTemplateAndTokens()

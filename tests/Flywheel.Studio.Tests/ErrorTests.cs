@@ -53,7 +53,6 @@ public sealed class ErrorTests : IAsyncLifetime
     [InlineData(ChatPath, "response_format", """{"type": "xml"}""", 400, "response_format.type", "invalid_value", "json_schema")]
     [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"name": "x"}}""", 400, "response_format", "invalid_value", "missing")]
     [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"schema": {"type": "string", "not": {}}}}""", 400, "response_format", "invalid_value", "not")]
-    [InlineData(ChatPath, "reasoning_effort", "\"high\"", 400, "reasoning_effort", "unsupported_parameter", "reasoning_effort")]
     [InlineData(ChatPath, "temprature", "1", 400, "temprature", "unknown_parameter", "temperature")]
     [InlineData(ChatPath, "user", "7", 400, "user", "invalid_value", "text")]
     [InlineData(ChatPath, "metadata", """{"a": 1}""", 400, "metadata", "invalid_value", "16 texts")]

@@ -81,7 +81,7 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
 
     private GenerationRequest Request(Conversation conversation, ChatOptions? options)
     {
-        int[] prompt = _template.Prompt(conversation);
+        int[] prompt = _template.Prompt(conversation, DateTimeOffset.Now);
         SamplerOptions sampler = defaults ?? new();
         return new GenerationRequest
         {

@@ -4,16 +4,6 @@ using Flywheel.Jinja;
 
 namespace Flywheel.Model;
 
-/// <summary>What a conversation may be rendered with beside its messages.</summary>
-public sealed record TemplateOptions
-{
-    /// <summary>Names that only some templates know, such as <c>enable_thinking</c>.</summary>
-    public JsonObject? Variables { get; init; }
-
-    /// <summary>The time that a template may print; without it, templates print their default date or none.</summary>
-    public DateTimeOffset? Now { get; init; }
-}
-
 /// <summary>
 /// Renders conversations to token ids with a model's Jinja template. Content can never spell a special token: where it does, the
 /// spelling stays text.
@@ -35,6 +25,9 @@ public sealed class ChatTemplate
         {{- '<|im_start|>assistant\n' -}}
         {%- endif -%}
         """;
+
+    /// <summary>The day for templates that print today's date, where none is given: the same data gives the same ids on any day.</summary>
+    private static readonly DateTimeOffset s_someDay = new(2025, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private readonly JinjaTemplate _template;
     private readonly JsonObject _names;
@@ -84,7 +77,10 @@ public sealed class ChatTemplate
     public static ChatTemplate Open(string folder, Tokenizer tokenizer)
     {
         var names = new JsonObject([.. ModelCompanions.ReadTokenNames(folder).Select(name => KeyValuePair.Create(name.Key, (JsonNode?)name.Value))]);
-        if (ModelCompanions.ReadTemplate(folder) is not { } jinja)
+        string? jinja = ModelCompanions.ReadTemplate(folder);
+        if (jinja is null && ModelCompanions.TemplateNames(folder) is { Count: > 0 } several)
+            throw new FlywheelException($"{folder}: no chat template named 'default', only {string.Join(", ", several)}; expected one, or the one that is meant in a file chat_template.jinja");
+        if (jinja is null)
             return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? new ChatTemplate(tokenizer) : throw new FlywheelException($"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in tokenizer_config.json; expected a model for chat, this one continues text");
         try
         {
@@ -99,19 +95,40 @@ public sealed class ChatTemplate
     private static FlywheelException Failed(JinjaException e) => new($"chat template, {e.Message}", e);
 
     /// <summary>The prompt of a generation: all messages, then the opening of the assistant's answer.</summary>
+    /// <param name="conversation">All of it.</param>
+    /// <param name="now">The time that a template may print; a day that never changes when null.</param>
     /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
-    public int[] Prompt(Conversation conversation, TemplateOptions? options = null)
+    public int[] Prompt(Conversation conversation, DateTimeOffset? now = null)
     {
-        var rendering = new Rendering(this, conversation, options);
+        var rendering = new Rendering(this, conversation, now);
         string text = rendering.Text(all: true, open: true);
         return [.. Encode(rendering, text, 0, text.Length)];
     }
 
+    /// <summary>Tries the template: one that parses may still want what is not supported.</summary>
+    /// <exception cref="FlywheelException">It refuses a question alone, after instructions, and in a longer conversation.</exception>
+    public void Check()
+    {
+        FlywheelException? first = null;
+        Message question = Message.User("Hello");
+        foreach (Message[] messages in new[] { [question], [Message.System("Be brief."), question], new[] { question, Message.Assistant("Hello!"), question } })
+            try
+            {
+                Prompt(new Conversation(messages));
+                return;
+            }
+            catch (FlywheelException e)
+            {
+                first ??= e;
+            }
+        throw first!;
+    }
+
     /// <summary>The text that the prompt, or the whole conversation, is rendered to.</summary>
     /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
-    public string Render(Conversation conversation, bool addGenerationPrompt, TemplateOptions? options = null)
+    public string Render(Conversation conversation, bool addGenerationPrompt, DateTimeOffset? now = null)
     {
-        var rendering = new Rendering(this, conversation, options);
+        var rendering = new Rendering(this, conversation, now);
         return rendering.Text(all: true, open: addGenerationPrompt).Replace(rendering.Guard.ToString(), "", StringComparison.Ordinal);
     }
 
@@ -122,10 +139,10 @@ public sealed class ChatTemplate
     /// are not learnt. Prompt and answer are tokenised apart, so that a document begins with the ids of its prompt.
     /// </remarks>
     /// <exception cref="FlywheelException">The template refuses the conversation, or shows no answer that could be learnt.</exception>
-    public (int[] Tokens, byte[] Targets) Document(Conversation conversation, TemplateOptions? options = null)
+    public (int[] Tokens, byte[] Targets) Document(Conversation conversation)
     {
         if (!_showsTools.Value) conversation = ToolText.Lower(conversation);
-        var rendering = new Rendering(this, conversation, options);
+        var rendering = new Rendering(this, conversation, null);
         string whole = rendering.Text(all: true, open: false);
         var tokens = new List<int>();
         var targets = new List<byte>();
@@ -133,7 +150,7 @@ public sealed class ChatTemplate
         bool learns = false;
         for (int i = 0; i < conversation.Messages.Count; i++)
         {
-            if (conversation.Messages[i].Role != Role.Assistant) continue;
+            if (conversation.Messages[i] is not { Role: Role.Assistant, IsLearnt: true }) continue;
             int start = rendering.BeginningOf(whole, i, open: true), end = rendering.BeginningOf(whole, i + 1, open: false);
             if (start < told || end <= start) continue;
             Add(told, start, learn: false);
@@ -181,27 +198,37 @@ public sealed class ChatTemplate
     private sealed class Rendering
     {
         private readonly ChatTemplate _template;
-        private readonly TemplateOptions _options;
-        private readonly List<object?> _messages;
+        private readonly DateTimeOffset _now;
+        private readonly JinjaDict _arguments;
         private readonly object? _tools;
+        private List<object?> _messages;
 
         /// <param name="lower">Write tools as text where the template does not show them.</param>
-        public Rendering(ChatTemplate template, Conversation conversation, TemplateOptions? options, bool lower = true)
+        public Rendering(ChatTemplate template, Conversation conversation, DateTimeOffset? now, bool lower = true)
         {
             _template = template;
-            _options = options ?? new();
+            _now = now ?? s_someDay;
             JsonObject json = (lower && !template._showsTools.Value ? ToolText.Lower(conversation) : conversation).ToJson();
             _messages = (List<object?>)JinjaJson.Read(json["messages"])!;
             _tools = JinjaJson.Read(json["tools"]);
+            _arguments = (JinjaDict)JinjaJson.Read(json["chat_template_kwargs"] ?? new JsonObject())!;
             var used = new HashSet<char>();
-            Change(_messages, text => Note(text, used));
-            Change(_tools, text => Note(text, used));
+            foreach (object? given in new object?[] { _messages, _tools, _arguments }) Change(given, text => Note(text, used));
             Guard = Enumerable.Range(0xFDD0, 32).Select(value => (char)value).Where(character => !used.Contains(character)).FirstOrDefault();
             if (Guard == '\0') throw new FlywheelException("the conversation has all of the 32 characters that Unicode sets aside for internal use; expected at least one to be free");
             foreach (object? message in _messages) JoinParts(message);
-            Change(_messages, Protect);
-            Change(_tools, Protect);
-            if (conversation.Messages.All(message => message.ToolCalls.Count == 0)) return;
+            foreach (object? given in new object?[] { _messages, _tools, _arguments }) Change(given, Protect);
+            bool calls = conversation.Messages.Any(message => message.ToolCalls.Count > 0), bare = _tools is not null && conversation.Tools.Any(tool => tool.Description is null);
+            if ((calls || bare) && !(calls ? FindForm(json) : Renders()) && bare)
+            {
+                DescribeTools((List<object?>)_tools!);
+                if (calls) FindForm(json);
+            }
+        }
+
+        /// <summary>Puts calls in the messages in the form that the template takes; false, and nothing changed, when it takes none.</summary>
+        private bool FindForm(JsonObject json)
+        {
             // OpenAI's arguments are a text of JSON; most templates expect the object, a few the text. Mistral's take ids of nine
             // letters and digits.
             List<object?> given = _messages;
@@ -217,17 +244,31 @@ public sealed class ChatTemplate
                     _messages = (List<object?>)JinjaJson.Read(messages)!;
                     foreach (object? message in _messages) JoinParts(message);
                     Change(_messages, Protect);
-                    try
-                    {
-                        Text(all: true, open: true);
-                        return;
-                    }
-                    catch (FlywheelException)
-                    {
-                        _messages = given; // and if no form suits it, this one says why
-                    }
+                    if (Renders()) return true;
+                    _messages = given; // and if no form suits it, this one says why
                 }
             }
+            return false;
+        }
+
+        private bool Renders()
+        {
+            try
+            {
+                Text(all: true, open: true);
+                return true;
+            }
+            catch (FlywheelException)
+            {
+                return false;
+            }
+        }
+
+        /// <summary>A function needs no description, but some templates join it to other texts.</summary>
+        private static void DescribeTools(List<object?> tools)
+        {
+            foreach (JinjaDict tool in tools.OfType<JinjaDict>())
+                if (tool["function"] is JinjaDict function) function.TryAdd("description", "");
         }
 
         private static IEnumerable<JsonObject> Calls(JsonArray messages) => messages.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).OfType<JsonObject>();
@@ -273,11 +314,11 @@ public sealed class ChatTemplate
         {
             var variables = new JinjaDict { ["messages"] = all ? _messages : _messages[..count], ["add_generation_prompt"] = open };
             if (_tools is not null) variables["tools"] = _tools;
-            foreach (JsonObject names in new[] { _template._names, _options.Variables ?? [] })
-                foreach ((string name, JsonNode? value) in names) variables[name] = JinjaJson.Read(value);
+            foreach ((string name, JsonNode? value) in _template._names) variables[name] = JinjaJson.Read(value);
+            foreach ((object name, object? value) in _arguments) variables[name] = value;
             try
             {
-                return _template._template.Render(variables, _options.Now);
+                return _template._template.Render(variables, _now);
             }
             catch (JinjaException e)
             {
@@ -317,7 +358,7 @@ public sealed class ChatTemplate
         private static void JoinParts(object? message)
         {
             if (message is JinjaDict fields && fields.TryGetValue("content", out object? content) && content is List<object?> parts && parts.TrueForAll(part => part is JinjaDict { } entry && entry.TryGetValue("text", out object? text) && text is string))
-                fields["content"] = string.Concat(parts.Select(part => (string)((JinjaDict)part!)["text"]!));
+                fields["content"] = string.Join('\n', parts.Select(part => (string)((JinjaDict)part!)["text"]!));
         }
 
         private static void Change(object? value, Func<string, string> change)
@@ -330,9 +371,16 @@ public sealed class ChatTemplate
                         else Change(list[i], change);
                     break;
                 case JinjaDict fields:
-                    foreach (object name in fields.Keys.ToArray())
-                        if (fields[name] is string text) fields[name] = change(text);
-                        else Change(fields[name], change);
+                    for (int i = 0; i < fields.Count; i++)
+                    {
+                        (object name, object? held) = fields.GetAt(i);
+                        if (held is string text) fields.SetAt(i, change(text));
+                        else Change(held, change);
+                        if (name is not string key || change(key) is not { } changed || changed == key) continue;
+                        held = fields.GetAt(i).Value;
+                        fields.RemoveAt(i);
+                        fields.Insert(i, changed, held);
+                    }
                     break;
             }
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -13,34 +14,40 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
     /// <summary>Functions that the assistant may ask for.</summary>
     public IReadOnlyList<ToolDefinition> Tools { get; init; } = [];
 
-    /// <summary>Parses <c>{"messages": [...], "tools"?: [...]}</c>.</summary>
+    /// <summary>
+    /// What the chat template is given by name beside the messages, such as <c>enable_thinking</c>: each value as JSON. The field
+    /// <c>chat_template_kwargs</c>, as vLLM's API and TRL's data rows call it.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> TemplateArguments { get; init; } = JsonFields.None;
+
+    /// <summary>Parses <c>{"messages": [...], "tools"?: [...], "chat_template_kwargs"?: {...}}</c>.</summary>
     /// <exception cref="FlywheelException">Not JSON or not a conversation; the message names the field.</exception>
     public static Conversation Parse(string json)
     {
-        JsonNode? row, messages, tools;
+        JsonNode? row, messages, tools, arguments;
         try
         {
             row = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            (messages, tools) = row is JsonObject ? (row["messages"], row["tools"]) : (null, null); // a name may turn out to be no text
+            (messages, tools, arguments) = row is JsonObject ? (row["messages"], row["tools"], row["chat_template_kwargs"]) : default; // a name may turn out to be no text
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
         if (row is not JsonObject) throw new FlywheelException("expected a JSON object with the field 'messages'");
-        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools);
+        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools, arguments);
     }
 
-    /// <summary>Reads the array of messages of a request or a data row, and its functions.</summary>
+    /// <summary>Reads the array of messages of a request or a data row, its functions, and what its template is given.</summary>
     /// <exception cref="FlywheelException">Not an array of messages; the message names the field.</exception>
-    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null)
+    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null, JsonNode? templateArguments = null)
     {
         if (messages.Count == 0) throw new FlywheelException("field 'messages' is empty, expected at least one message");
         try
         {
             Message[] all = [.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))];
             CheckResults(all);
-            return new(all) { Tools = ToolDefinition.ListFromJson(tools) };
+            return new(all) { Tools = ToolDefinition.ListFromJson(tools), TemplateArguments = ReadTemplateArguments(templateArguments) };
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
@@ -49,16 +56,27 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         }
     }
 
+    private static IReadOnlyDictionary<string, string> ReadTemplateArguments(JsonNode? node)
+    {
+        const string Field = "chat_template_kwargs";
+        if (node is null) return JsonFields.None;
+        if (node is not JsonObject arguments) throw new FlywheelException($"field '{Field}' is {node.ToJsonString(JsonText.Compact)}, expected an object");
+        string? taken = Array.Find(["messages", "tools", "add_generation_prompt"], arguments.ContainsKey);
+        if (taken is not null) throw new FlywheelException($"field '{Field}.{taken}' is what the template is given anyway, expected other names, such as enable_thinking");
+        return JsonFields.Read(arguments);
+    }
+
     public JsonObject ToJson()
     {
         var row = new JsonObject { ["messages"] = new JsonArray([.. Messages.Select(message => message.ToJson())]) };
         if (Tools.Count > 0) row["tools"] = new JsonArray([.. Tools.Select(tool => tool.ToJson())]);
+        if (TemplateArguments.Count > 0) row["chat_template_kwargs"] = JsonFields.Write(TemplateArguments, []);
         return row;
     }
 
     public override string ToString() => ToJson().ToJsonString(JsonText.Compact);
 
-    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools);
+    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools) && JsonFields.Equal(TemplateArguments, other.TemplateArguments);
 
     public override int GetHashCode() => Messages.Count == 0 ? 0 : Messages[^1].GetHashCode();
 
@@ -92,8 +110,19 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     /// <summary>In a tool's message: the call that it answers.</summary>
     public string? ToolCallId { get; init; }
 
-    /// <summary>The text parts, joined.</summary>
-    public string Text => string.Concat(Parts.OfType<TextPart>().Select(part => part.Text));
+    /// <summary>
+    /// Fields beside role, content, calls and id, each value as JSON: <c>name</c>, <c>reasoning_content</c>, and what else a chat template
+    /// may show. They reach the template as they are.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Fields { get; init; } = JsonFields.None;
+
+    /// <summary>False for an answer that a data row only shows: OpenAI's field <c>weight</c> is 0.</summary>
+    public bool IsLearnt => !(Fields.TryGetValue("weight", out string? weight) && double.TryParse(weight, CultureInfo.InvariantCulture, out double number) && number == 0);
+
+    /// <summary>The text parts, a line each, as vLLM gives them to a template that takes a text.</summary>
+    public string Text => string.Join('\n', Parts.OfType<TextPart>().Select(part => part.Text));
+
+    private static readonly string[] s_read = ["role", "content", "tool_calls", "tool_call_id"];
 
     internal static Message FromJson(JsonNode? node, string where)
     {
@@ -132,7 +161,15 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
         {
             ToolCalls = calls,
             ToolCallId = id,
+            Fields = FieldsOf(message, where),
         };
+    }
+
+    private static IReadOnlyDictionary<string, string> FieldsOf(JsonObject message, string where)
+    {
+        string? refused = Array.Find(["function_call", "audio"], name => message[name] is not null);
+        if (refused is not null) throw new FlywheelException($"field '{where}.{refused}' is not supported, expected {(refused == "audio" ? "only text" : "'tool_calls'")}");
+        return JsonFields.Read(message, s_read);
     }
 
     /// <summary>One text part is written as a plain string, as OpenAI's files do.</summary>
@@ -145,11 +182,11 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
         };
         if (ToolCalls.Count > 0) message["tool_calls"] = new JsonArray([.. ToolCalls.Select(call => call.ToJson())]);
         if (ToolCallId is not null) message["tool_call_id"] = ToolCallId;
-        return message;
+        return JsonFields.Write(Fields, message);
     }
 
     public bool Equals(Message? other) =>
-        other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts) && ToolCalls.SequenceEqual(other.ToolCalls) && ToolCallId == other.ToolCallId;
+        other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts) && ToolCalls.SequenceEqual(other.ToolCalls) && ToolCallId == other.ToolCallId && JsonFields.Equal(Fields, other.Fields);
 
     public override int GetHashCode() => HashCode.Combine(Role, Text);
 }
@@ -175,6 +212,30 @@ public abstract record Part
 public sealed record TextPart(string Text) : Part
 {
     internal override JsonObject ToJson() => new() { ["type"] = "text", ["text"] = Text };
+}
+
+/// <summary>Fields by name whose values are kept as JSON: immutable, and compared by what they say.</summary>
+internal static class JsonFields
+{
+    public static IReadOnlyDictionary<string, string> None { get; } = new Dictionary<string, string>();
+
+    /// <summary>All fields but some; a field that is null counts as absent.</summary>
+    public static IReadOnlyDictionary<string, string> Read(JsonObject fields, params string[] but)
+    {
+        Dictionary<string, string>? read = null;
+        foreach ((string name, JsonNode? value) in fields)
+            if (value is not null && !but.Contains(name)) (read ??= [])[name] = value.ToJsonString(JsonText.Compact);
+        return read ?? None;
+    }
+
+    public static JsonObject Write(IReadOnlyDictionary<string, string> fields, JsonObject into)
+    {
+        foreach ((string name, string value) in fields) into[name] = JsonNode.Parse(value);
+        return into;
+    }
+
+    public static bool Equal(IReadOnlyDictionary<string, string> a, IReadOnlyDictionary<string, string> b) =>
+        a.Count == b.Count && a.All(field => b.TryGetValue(field.Key, out string? value) && value == field.Value);
 }
 
 /// <summary>How Flywheel writes JSON: readable characters stay readable.</summary>

@@ -25,17 +25,18 @@ public static class ToolText
         {
             string system = conversation.Messages is [{ Role: Role.System } first, ..] ? first.Text : "";
             rest = rest.Skip(system.Length > 0 || conversation.Messages[0].Role == Role.System ? 1 : 0);
-            messages.Add(Message.System(system + (system.Length > 0 ? "\n\n" : "") + Declaration(conversation.Tools)));
+            Message declaration = Message.System(system + (system.Length > 0 ? "\n\n" : "") + Declaration(conversation.Tools));
+            messages.Add(conversation.Messages[0].Role == Role.System ? declaration with { Fields = conversation.Messages[0].Fields } : declaration);
         }
         bool answering = false; // results of one turn share a message
         foreach (Message message in rest)
         {
             string text = message.Role == Role.Tool ? $"{ResultStart}\n{message.Text}\n{ResultEnd}" : message.Text + Calls(message);
             if (message.Role == Role.Tool && answering) messages[^1] = Message.User($"{messages[^1].Text}\n{text}");
-            else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role, [new TextPart(text)]));
+            else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role, [new TextPart(text)]) { Fields = message.Fields });
             answering = message.Role == Role.Tool;
         }
-        return new Conversation(messages);
+        return conversation with { Messages = messages, Tools = [] };
     }
 
     private static string Declaration(IReadOnlyList<ToolDefinition> tools)

@@ -78,11 +78,18 @@ internal static class ModelCompanions
         {
             null => null,
             JsonValue one when one.TryGetValue(out string? template) => template,
-            // Some have several by name.
-            JsonArray many => many.OfType<JsonObject>().FirstOrDefault(entry => entry["name"]?.ToString() == "default")?["template"]?.ToString(),
+            JsonArray many => Default(many),
             var other => throw new FlywheelException($"{Path.Combine(folder, SettingsFile)}: field 'chat_template' is {Short(other)}, expected a text"),
         };
     }
+
+    /// <summary>Some have several by name, of which 'default' is the one for all purposes.</summary>
+    private static string? Default(JsonArray templates) =>
+        templates.OfType<JsonObject>().FirstOrDefault(entry => entry["name"]?.ToString() == "default")?["template"]?.ToString();
+
+    /// <summary>The names of a folder's chat templates, where it has several.</summary>
+    public static IReadOnlyList<string> TemplateNames(string folder) =>
+        ReadObject(Path.Combine(folder, SettingsFile))["chat_template"] is JsonArray many ? [.. many.OfType<JsonObject>().Select(entry => entry["name"]?.ToString() ?? "")] : [];
 
     /// <summary>What a template knows by name, such as <c>bos_token</c>.</summary>
     /// <exception cref="FlywheelException">A file is malformed.</exception>

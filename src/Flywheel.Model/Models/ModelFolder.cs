@@ -109,6 +109,20 @@ public sealed class ModelFolder
     /// <exception cref="FlywheelException">The folder has no chat template, or a malformed one.</exception>
     public ChatTemplate ChatTemplate => _chatTemplate.Value;
 
+    /// <summary>Why the model cannot be talked to: it has no chat template, or none that can be read. Null when it can.</summary>
+    public string? FindChatFault()
+    {
+        try
+        {
+            ChatTemplate.Check();
+            return null;
+        }
+        catch (FlywheelException e)
+        {
+            return e.Message.Replace(Path + ": ", "", StringComparison.Ordinal);
+        }
+    }
+
     public ModelManifest Manifest { get; }
 
     /// <exception cref="FlywheelException">

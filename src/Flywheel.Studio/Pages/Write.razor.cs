@@ -115,7 +115,7 @@ public sealed partial class Write
     private GenerationOrder Order(Brief brief, ServedModel model)
     {
         Conversation conversation = brief.ToConversation();
-        int[] prompt = model.Template.Prompt(conversation);
+        int[] prompt = model.Template.Prompt(conversation, Time.GetLocalNow());
         int room = model.Folder.Config.MaxPositions - prompt.Length;
         if (room < 16) throw new FlywheelException("That is more than the model can read at once. Leave out or shorten some facts.");
         return new GenerationOrder

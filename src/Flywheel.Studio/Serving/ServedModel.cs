@@ -18,8 +18,8 @@ internal sealed class ServedModel
         Folder = folder;
         Defaults = defaults;
         Engine = engine;
-        HasTemplate = folder.ReadChatTemplate() is not null || folder.Tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart);
-        if (HasTemplate) _ = folder.ChatTemplate.ToolCalls; // a malformed one is told now
+        ChatFault = folder.FindChatFault();
+        if (HasTemplate) _ = folder.ChatTemplate.ToolCalls; // found now, not in the first request
         _specialTokens = folder.Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
     }
 
@@ -27,12 +27,14 @@ internal sealed class ServedModel
 
     public InferenceEngine Engine { get; }
 
-    /// <summary>It can be talked to; a model without a chat template only continues texts.</summary>
-    public bool HasTemplate { get; }
+    /// <summary>Why it only continues texts: no chat template, or none that can be read. Null when it can be talked to.</summary>
+    public string? ChatFault { get; }
 
-    /// <exception cref="FlywheelException">It has none.</exception>
+    public bool HasTemplate => ChatFault is null;
+
+    /// <exception cref="FlywheelException">It has none, or none that can be read.</exception>
     public ChatTemplate Template => HasTemplate ? Folder.ChatTemplate
-        : throw new FlywheelException($"the model '{Name}' has no chat template, so it cannot be talked to; it continues texts: POST /v1/completions");
+        : throw new FlywheelException($"the model '{Name}' cannot be talked to: {ChatFault}; it continues texts: POST /v1/completions");
 
     public SamplerOptions Defaults { get; }
 

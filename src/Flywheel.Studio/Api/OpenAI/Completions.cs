@@ -17,9 +17,10 @@ internal static class Completions
         GenerationFields.Refuse(body, "functions", "expected no functions; use 'tools'", value => value is JsonArray { Count: 0 });
         GenerationFields.Refuse(body, "function_call", "expected 'none', or leave it out; use 'tool_choice'", Is("none"));
         GenerationFields.Refuse(body, "modalities", "expected [\"text\"], or leave it out", value => value is JsonArray { Count: 1 } kinds && kinds[0] is { } only && Is("text")(only));
-        foreach (string name in new[] { "audio", "web_search_options", "reasoning_effort", "verbosity", "prediction" })
+        foreach (string name in new[] { "audio", "web_search_options", "verbosity", "prediction" })
             GenerationFields.Refuse(body, name, "leave it out");
-        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities");
+        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities", "chat_template_kwargs", "reasoning_effort");
+        JsonObject? templateArguments = TemplateArguments(body);
 
         bool withLogprobs = body.Flag("logprobs") ?? false;
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
@@ -30,8 +31,8 @@ internal static class Completions
             ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
             Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
                 ? RequestBody.Wrong("messages", wrong, "an array of messages")
-                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter"))) with { Tools = tools.Offered };
-            int[] prompt = model.Template.Prompt(conversation);
+                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")), templateArguments: templateArguments) with { Tools = tools.Offered };
+            int[] prompt = model.Template.Prompt(conversation, TimeProvider.System.GetLocalNow());
             GenerationOrder order = GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed());
             return order with { Conversation = conversation, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
         });
@@ -53,6 +54,18 @@ internal static class Completions
                 GenerationOrder order = GenerationFields.Order(body, model, "prompt", TextInput.Read(body, "prompt", model.Folder, MaxPrompts), topLogprobs ?? 0, generator.DrawSeed());
                 return order with { Sampler = order.Sampler with { Grammar = grammar } };
             });
+    }
+
+    /// <summary>What the chat template is given by name: vLLM's <c>chat_template_kwargs</c>, and OpenAI's <c>reasoning_effort</c> as one of them.</summary>
+    private static JsonObject? TemplateArguments(RequestBody body)
+    {
+        const string Effort = "reasoning_effort";
+        JsonObject? arguments = body.Object("chat_template_kwargs");
+        if (body.Text(Effort) is not { } effort) return arguments;
+        if (effort is not ("none" or "minimal" or "low" or "medium" or "high" or "xhigh")) throw RequestBody.Wrong(Effort, effort, "none, minimal, low, medium, high or xhigh");
+        arguments = arguments?.DeepClone().AsObject() ?? [];
+        arguments.TryAdd(Effort, effort);
+        return arguments;
     }
 
     private static async Task AnswerAsync(HttpContext http, Generator generator, ILogger log, RequestBody body, bool withLogprobs,
