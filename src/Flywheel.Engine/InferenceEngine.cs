@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Kernels;
+using Flywheel.Engine.Sampling;
 using Flywheel.Engine.Text;
 using Flywheel.Engine.Weights;
 using Flywheel.Model;
@@ -19,14 +20,17 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly ModelConfig _config;
     private readonly ConcurrentDictionary<string, GrammarMasks> _masks = new(StringComparer.Ordinal);
     private readonly TokenSpelling? _spelling;
+    private readonly TokenIds _ids;
+    private readonly IReadOnlyList<int> _endTokens;
     private readonly Lazy<TokenTrie> _trie;
     private readonly LoadedAdapters _adapters;
 
-    private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, EngineLoop loop)
+    private InferenceEngine(ModelFolder? model, ModelConfig config, Tokenizer? tokenizer, TokenIds ids, EngineLoop loop)
     {
         (_model, _config, Loop, _adapters) = (model, config, loop, new LoadedAdapters(loop));
+        (_ids, _endTokens) = (ids, [.. config.EosTokenIds.Where(ids.Contains)]);
         _spelling = tokenizer is null ? null : TokenSpelling.Of(tokenizer, model);
-        _trie = new Lazy<TokenTrie>(() => new TokenTrie(_spelling!, config.VocabSize));
+        _trie = new Lazy<TokenTrie>(() => new TokenTrie(_spelling!, ids.End));
     }
 
     public ModelFolder Model => _model ?? throw new InvalidOperationException("this engine was loaded from bare weights");
@@ -87,7 +91,9 @@ public sealed class InferenceEngine : IAsyncDisposable
         {
             DecoderWeights weights = DecoderWeights.Load(arena, table, config, file, options.Weights, model?.Hash, new PanelCache(Path.Combine(new FlywheelHome().Cache, "panels")));
             DecoderWeights? small = draft?.Load(arena, table);
-            return new InferenceEngine(model, config, tokenizer, new EngineLoop(arena, weights, table, options, threads, MaxPages(config, weights.Shape, small?.Shape, options, available - needed), small));
+            var ids = new TokenIds(config.VocabSize, tokenizer);
+            long pages = MaxPages(config, weights.Shape, small?.Shape, options, available - needed);
+            return new InferenceEngine(model, config, tokenizer, ids, new EngineLoop(arena, weights, table, options, threads, pages, ids, small));
         }
         catch (OutOfMemoryException e)
         {
@@ -109,10 +115,10 @@ public sealed class InferenceEngine : IAsyncDisposable
         int room = (int)Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens) - request.PromptTokens.Length;
         if (room < 1) throw new FlywheelException($"the prompt has {request.PromptTokens.Length} tokens; the model's longest text is {room + request.PromptTokens.Length} tokens and one must be left for the answer");
         if (request.MaxTokens < 1) throw new FlywheelException($"max_tokens is {request.MaxTokens}, expected at least 1");
-        if (request.TopLogprobs < 0 || request.TopLogprobs > _config.VocabSize) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_config.VocabSize}");
+        if (request.TopLogprobs < 0 || request.TopLogprobs > _ids.Count) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_ids.Count}");
         if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
-        request.Sampler.Validate(_config.VocabSize);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _config.EosTokenIds, _spelling, Cursor(request.Sampler.Grammar), Loop.Cancel)
+        request.Sampler.Validate(_ids);
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _endTokens, _spelling, Cursor(request.Sampler.Grammar), Loop.Cancel)
         {
             User = request.User ?? "",
             Priority = request.Priority,
@@ -202,7 +208,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (grammar is null) return null;
         if (_spelling is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
         if (_masks.Count >= MaxGrammars) _masks.Clear();
-        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _config.EosTokenIds)), _spelling);
+        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _endTokens)), _spelling);
     }
 
     private void CheckText(int[] tokens)
@@ -216,7 +222,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         if (tokens.Length == 0) throw new FlywheelException("the prompt is empty, expected at least one token");
         foreach (int token in tokens)
-            if (token < 0 || token >= _config.VocabSize) throw new FlywheelException($"the prompt holds token {token}, expected ids from 0 to {_config.VocabSize - 1}");
+            if (!_ids.Contains(token)) throw new FlywheelException($"the prompt holds token {token}, expected ids of tokens, from 0 to {_ids.End - 1}");
     }
 
     /// <summary>Room for a full batch of longest texts at most, and always for a page.</summary>

@@ -78,7 +78,7 @@ public unsafe class SamplerTests
             for (int position = 0; position < 8; position++)
             {
                 logits.CopyTo(new Span<float>(buffer, size));
-                Draw draw = sampler.Next(Kernels, buffer, size, position, scratch);
+                Draw draw = sampler.Next(Kernels, buffer, new TokenIds(size), position, scratch);
                 double[] expected = Naive(Penalise(logits, options, prompt, answer), options);
                 Assert.True(expected[draw.Id] > 0, $"token {draw.Id} should have been cut");
                 Assert.Equal(Math.Log(expected[draw.Id]), draw.SamplerLogprob, 1e-4);
@@ -108,7 +108,7 @@ public unsafe class SamplerTests
         for (int i = 0; i < 3; i++)
         {
             logits.CopyTo(new Span<float>(buffer, 3));
-            ids[i] = sampler.Next(Kernels, buffer, 3, i, new SamplerScratch(arena, 3)).Id;
+            ids[i] = sampler.Next(Kernels, buffer, new TokenIds(3), i, new SamplerScratch(arena, 3)).Id;
         }
         Assert.Equal([0, 1, 0], ids);
     }
@@ -118,7 +118,7 @@ public unsafe class SamplerTests
         using var arena = new NativeArena();
         float* buffer = arena.Allocate<float>(logits.Length);
         logits.CopyTo(new Span<float>(buffer, logits.Length));
-        return new Sampler(options, []).Next(Kernels, buffer, logits.Length, position, new SamplerScratch(arena, logits.Length));
+        return new Sampler(options, []).Next(Kernels, buffer, new TokenIds(logits.Length), position, new SamplerScratch(arena, logits.Length));
     }
 
     private static float[] Penalise(float[] logits, SamplerOptions options, int[] prompt, List<int> answer)

@@ -42,12 +42,13 @@ internal sealed class TokenMask
         if (_ids is not null)
         {
             Span<float> kept = _ids.Length <= 256 ? stackalloc float[_ids.Length] : new float[_ids.Length];
-            for (int i = 0; i < kept.Length; i++) kept[i] = logits[_ids[i]];
-            new Span<float>(logits, vocabSize).Fill(float.NegativeInfinity);
-            for (int i = 0; i < kept.Length; i++) logits[_ids[i]] = kept[i];
+            var all = new Span<float>(logits, vocabSize); // its bounds are checked
+            for (int i = 0; i < kept.Length; i++) kept[i] = all[_ids[i]];
+            all.Fill(float.NegativeInfinity);
+            for (int i = 0; i < kept.Length; i++) all[_ids[i]] = kept[i];
             return;
         }
-        for (int word = 0; word < _bits!.Length; word++)
+        for (int word = 0; word < _bits!.Length && word * 64 < vocabSize; word++)
         {
             ulong allowed = _bits[word];
             if (allowed == ulong.MaxValue) continue;

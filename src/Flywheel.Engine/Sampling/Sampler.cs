@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using Flywheel.Engine.Grammars;
 using Flywheel.Engine.Kernels;
+using Flywheel.Model;
 
 namespace Flywheel.Engine.Sampling;
 
@@ -22,34 +23,43 @@ internal sealed unsafe class SamplerScratch(NativeArena arena, int vocabSize)
 
 /// <summary>
 /// Chooses the next token of one request. Top-k, top-p and min-p each keep a head of the tokens in order of
-/// probability (ties by id), so together they keep the shortest of three heads.
+/// probability (ties by id), so together they keep the shortest of three heads. Whatever the options hold, as long as
+/// they are finite, the token is one of <see cref="TokenIds"/> and both log-probabilities are finite.
 /// </summary>
 internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> prompt, GrammarCursor? grammar = null)
 {
     private readonly TokenCounts? _counts = options is { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 } ? null : new(prompt);
     private readonly KeyValuePair<int, float>[] _bias = [.. options.LogitBias ?? new Dictionary<int, float>()];
 
+    // A temperature whose reciprocal is no number divides every difference into infinity: the best alone is left.
+    private readonly bool _greedy = float.IsInfinity(1 / options.Temperature);
+
     /// <param name="kernels">Inner loops.</param>
     /// <param name="logits">[V]</param>
-    /// <param name="vocabSize">V</param>
+    /// <param name="ids">Which of the V may be sampled.</param>
     /// <param name="position">Number of the token in the answer, from 0: the counter of the random numbers.</param>
     /// <param name="scratch">The calling thread's buffers.</param>
-    public Draw Next(KernelTable kernels, float* logits, int vocabSize, int position, SamplerScratch scratch)
+    /// <exception cref="FlywheelException">Bias and grammar together forbid every token.</exception>
+    public Draw Next(KernelTable kernels, float* logits, TokenIds ids, int position, SamplerScratch scratch)
     {
         float* summary = stackalloc float[2];
-        kernels.LogSumExp(logits, vocabSize, summary);
+        kernels.LogSumExp(logits, ids.VocabSize, summary);
         float normalizer = summary[0] + MathF.Log(summary[1]);
+        if (!float.IsFinite(normalizer)) throw new InvalidOperationException("the model's logits are not all numbers");
         float* adjusted = logits;
-        if (_counts is not null || _bias.Length > 0 || grammar is not null)
+        if (_counts is not null || _bias.Length > 0 || grammar is not null || ids.HasGaps)
         {
             adjusted = scratch.Adjusted;
-            new ReadOnlySpan<float>(logits, vocabSize).CopyTo(new Span<float>(adjusted, vocabSize));
-            _counts?.Apply(options, adjusted);
-            foreach ((int token, float bias) in _bias) adjusted[token] += bias;
-            grammar?.Apply(adjusted, vocabSize);
+            new ReadOnlySpan<float>(logits, ids.End).CopyTo(new Span<float>(adjusted, ids.End));
+            ids.ForbidGaps(adjusted);
+            _counts?.Apply(options, new Span<float>(adjusted, ids.End));
+            foreach ((int token, float bias) in _bias) AddBias(ref new Span<float>(adjusted, ids.End)[token], bias);
+            grammar?.Apply(adjusted, ids.End);
         }
-        float largest = adjusted == logits ? summary[0] : Largest(adjusted, vocabSize);
-        (int id, float samplerLogprob) = options.Temperature == 0 ? (First(adjusted, vocabSize, largest), 0f) : Sample(kernels, adjusted, vocabSize, largest, position, scratch);
+        float largest = adjusted == logits && ids.End == ids.VocabSize ? summary[0] : Largest(adjusted, ids.End);
+        if (float.IsNegativeInfinity(largest)) throw new FlywheelException("no token is left to sample: logit_bias and grammar together forbid all");
+        (int id, float samplerLogprob) = _greedy ? (First(adjusted, ids.End, largest), 0f) : Sample(kernels, adjusted, ids.End, largest, position, scratch);
+        if (!ids.Contains(id)) throw new InvalidOperationException($"token {id} was sampled, which the model does not have");
         _counts?.Add(id);
         grammar?.Accept(id);
         return new Draw(id, logits[id] - normalizer, samplerLogprob);
@@ -61,12 +71,16 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
     /// </summary>
     public (int Id, float Logprob) Guess(KernelTable kernels, float* logits, int vocabSize, int position, SamplerScratch scratch)
     {
-        if (options.Temperature != 0) return Sample(kernels, logits, vocabSize, Largest(logits, vocabSize), position, scratch);
         float* summary = stackalloc float[2];
         kernels.LogSumExp(logits, vocabSize, summary);
+        if (!float.IsFinite(summary[0] + summary[1])) return (0, float.NegativeInfinity); // no guess; the model itself decides
+        if (!_greedy) return Sample(kernels, logits, vocabSize, summary[0], position, scratch);
         int best = First(logits, vocabSize, summary[0]);
         return (best, logits[best] - summary[0] - MathF.Log(summary[1]));
     }
+
+    /// <summary>A ban stays one; everything else stays a number that differences can be taken of.</summary>
+    private static void AddBias(ref float logit, float bias) => logit = float.IsNegativeInfinity(bias) ? bias : TokenCounts.Bounded((double)logit + bias);
 
     private (int Id, float Logprob) Sample(KernelTable kernels, float* logits, int vocabSize, float largest, int position, SamplerScratch scratch)
     {
@@ -75,7 +89,7 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
         double total = Sum(weights, vocabSize), uniform = Philox.Uniform(options.Seed, (ulong)position);
         if (options is { TopK: 0, TopP: 1, MinP: 0 })
         {
-            int id = Find(weights, vocabSize, uniform * total);
+            int id = Find(new ReadOnlySpan<float>(weights, vocabSize), uniform * total);
             return (id, (float)Math.Log(weights[id] / total));
         }
 
@@ -136,21 +150,21 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
     private static float Weight(ulong key) => BitConverter.UInt32BitsToSingle(~(uint)(key >> 32));
 
     /// <summary>Where the sum of weights passes a target; the last one with weight, should rounding let it slip past the end.</summary>
-    private static int Find(float* weights, int n, double target)
+    private static int Find(ReadOnlySpan<float> weights, double target)
     {
         const int block = 64; // of whole blocks the sum is enough
         double passed = 0;
         int i = 0;
-        for (double sum; i + block <= n && passed + (sum = Sum(weights + i, block)) <= target; i += block) passed += sum;
-        for (; i < n; i++)
+        fixed (float* first = weights)
+            for (double sum; i + block <= weights.Length && passed + (sum = Sum(first + i, block)) <= target; i += block) passed += sum;
+        for (; i < weights.Length; i++)
             if (weights[i] > 0 && (passed += weights[i]) > target) return i;
-        while (weights[--i] == 0) { }
-        return i;
+        int last = weights.LastIndexOfAnyExcept(0);
+        return last >= 0 ? last : throw new InvalidOperationException("no token has a weight");
     }
 
     /// <summary>The first of the largest.</summary>
-    private static int First(float* logits, int n, float largest) =>
-        Math.Max(0, new ReadOnlySpan<float>(logits, n).IndexOf(largest)); // none when a defect has made them all NaN
+    private static int First(float* logits, int n, float largest) => new ReadOnlySpan<float>(logits, n).IndexOf(largest);
 
     private static float Largest(float* values, int n)
     {
@@ -179,8 +193,11 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
 }
 
 /// <summary>Which tokens a request has seen, and how often its answer holds each.</summary>
-internal sealed unsafe class TokenCounts
+internal sealed class TokenCounts
 {
+    /// <summary>Far beyond every model's logits, and the difference of two is still a number.</summary>
+    private const double Most = 1e30;
+
     private readonly Dictionary<int, int> _answer = [];
 
     public TokenCounts(ReadOnlySpan<int> prompt)
@@ -190,14 +207,20 @@ internal sealed unsafe class TokenCounts
 
     public void Add(int id) => _answer[id] = _answer.GetValueOrDefault(id) + 1;
 
-    public void Apply(SamplerOptions options, float* logits)
+    /// <param name="options">The penalties.</param>
+    /// <param name="logits">[V]</param>
+    public void Apply(SamplerOptions options, Span<float> logits)
     {
         foreach ((int id, int count) in _answer)
         {
-            float logit = logits[id];
+            if (float.IsNegativeInfinity(logits[id])) continue;
+            double logit = logits[id];
             logit = logit > 0 ? logit / options.RepetitionPenalty : logit * options.RepetitionPenalty;
-            if (count > 0) logit -= options.PresencePenalty + count * options.FrequencyPenalty;
-            logits[id] = logit;
+            if (count > 0) logit -= options.PresencePenalty + (double)count * options.FrequencyPenalty;
+            logits[id] = Bounded(logit);
         }
     }
+
+    /// <summary>Penalties and biases may be any numbers; what they make of a logit stays one.</summary>
+    public static float Bounded(double logit) => (float)Math.Clamp(logit, -Most, Most);
 }

@@ -1,3 +1,4 @@
+using Flywheel.Engine.Sampling;
 using Flywheel.Model;
 
 namespace Flywheel.Engine;
@@ -5,13 +6,13 @@ namespace Flywheel.Engine;
 /// <summary>How the next token is chosen. Applied in order: penalties and bias, grammar, temperature, top-k, top-p, min-p, draw.</summary>
 public sealed record SamplerOptions
 {
-    /// <summary>0 is greedy.</summary>
+    /// <summary>0 is greedy, and so is what cannot be told from it: a number without a finite reciprocal.</summary>
     public float Temperature { get; init; } = 1;
 
     /// <summary>Keep the k most likely; 0 keeps all.</summary>
     public int TopK { get; init; }
 
-    /// <summary>Keep the smallest set with this probability mass; 1 keeps all.</summary>
+    /// <summary>Keep the smallest set with this probability mass; 1 keeps all, 0 the best alone.</summary>
     public float TopP { get; init; } = 1;
 
     /// <summary>Keep tokens at least this fraction as likely as the best; 0 keeps all.</summary>
@@ -39,18 +40,18 @@ public sealed record SamplerOptions
     public ulong Seed { get; init; }
 
     /// <exception cref="FlywheelException">A value is out of its range; it is named.</exception>
-    internal void Validate(int vocabSize)
+    internal void Validate(TokenIds ids)
     {
         Require(float.IsFinite(Temperature) && Temperature >= 0, "temperature", Temperature, "a number of at least 0");
         Require(TopK >= 0, "top_k", TopK, "a number of at least 0");
-        Require(TopP is > 0 and <= 1, "top_p", TopP, "a number above 0 and up to 1");
+        Require(TopP is >= 0 and <= 1, "top_p", TopP, "a number from 0 to 1");
         Require(MinP is >= 0 and <= 1, "min_p", MinP, "a number from 0 to 1");
         Require(float.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, "repetition_penalty", RepetitionPenalty, "a number above 0");
         Require(float.IsFinite(PresencePenalty), "presence_penalty", PresencePenalty, "a finite number");
         Require(float.IsFinite(FrequencyPenalty), "frequency_penalty", FrequencyPenalty, "a finite number");
         foreach ((int id, float bias) in LogitBias ?? new Dictionary<int, float>())
         {
-            Require(id >= 0 && id < vocabSize, "logit_bias", id, $"token ids from 0 to {vocabSize - 1}");
+            Require(ids.Contains(id), "logit_bias", id, $"ids of tokens, from 0 to {ids.End - 1}");
             Require(!float.IsNaN(bias) && bias < float.PositiveInfinity, "logit_bias", bias, "numbers below infinity");
         }
 

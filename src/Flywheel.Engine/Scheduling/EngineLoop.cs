@@ -48,7 +48,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private int _numReadings, _numDecoderPhases;
     private Decoder _atWork;
 
-    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages, DecoderWeights? draft = null)
+    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages, TokenIds ids, DecoderWeights? draft = null)
     {
         (_arena, Kernels, BytesPerStep) = (arena, kernels.Name, weights.BytesPerStep);
         var pool = new KvPool(weights.Shape, options.KvType, maxPages);
@@ -58,8 +58,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         _phases = new int[Decoder.MaxPhases(Math.Max(weights.Layers.Length, draft?.Layers.Length ?? 0)) + 1];
         _team = new KernelTeam(threads, _phases.Length, Work);
         _readings = new Reading[logitRows];
-        int vocab = weights.Shape.Config.VocabSize;
-        _reader = new LogitsReader(kernels, vocab, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, vocab))]);
+        _reader = new LogitsReader(kernels, ids, [.. Enumerable.Range(0, threads).Select(_ => new SamplerScratch(arena, ids.VocabSize))]);
         _budget = new PrefillBudget(PrefillRows, options.MaxBatch + GuessedRows);
         _guesses = options.Speculate;
         _draft = draft is null ? null : new DraftModel(arena, draft, kernels, options.KvType, options.MaxBatch, threads, maxPages, _reader);

@@ -73,7 +73,7 @@ internal sealed unsafe class GenerationSequence : Sequence
     /// <summary>Guesses what a draft model would draw; false, and no guess, when that is too unlikely.</summary>
     public bool Draw(float* logits, LogitsReader reader, int threadId, float leastProbability)
     {
-        (int id, float logprob) = _sampler.Guess(reader.Kernels, logits, reader.VocabSize, NumSampled + NumGuesses, reader.Scratch[threadId]);
+        (int id, float logprob) = _sampler.Guess(reader.Kernels, logits, reader.Ids.End, NumSampled + NumGuesses, reader.Scratch[threadId]);
         _numMade++;
         if (logprob < MathF.Log(leastProbability)) return false;
         _guesses[NumGuesses++] = id;
@@ -87,7 +87,7 @@ internal sealed unsafe class GenerationSequence : Sequence
         for (int i = 0; i < count; i++, logits += ld)
         {
             if (_top.Length > 0) FindTop(logits, reader, _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
-            int id = (_draws[_numDraws++] = _sampler.Next(reader.Kernels, logits, reader.VocabSize, NumSampled + i, reader.Scratch[threadId])).Id;
+            int id = (_draws[_numDraws++] = _sampler.Next(reader.Kernels, logits, reader.Ids, NumSampled + i, reader.Scratch[threadId])).Id;
             if (i == count - 1 || id != _guesses[i] || _endTokens.Contains(id)) break;
         }
     }
@@ -121,22 +121,29 @@ internal sealed unsafe class GenerationSequence : Sequence
         bool stopped = end || _text is { Stopped: true };
         bool full = !stopped && NumSampled == MaxTokens;
         if (full && _text is not null) text += _text.Flush();
-        Stream.Publish(new SampledToken(draw.Id, draw.Logprob, draw.SamplerLogprob, text, top.Length == 0 ? [] : top.ToArray()));
+        Stream.Publish(new SampledToken(draw.Id, draw.Logprob, draw.SamplerLogprob, text, [.. top[..NumFound(top)]]));
         if (stopped || full) Stream.Finish(stopped ? FinishReason.Stop : FinishReason.Length);
         return stopped || full;
     }
 
-    /// <summary>The most likely tokens, best first, ties by id.</summary>
+    private static int NumFound(ReadOnlySpan<TokenLogprob> top)
+    {
+        int found = top.Length;
+        while (found > 0 && top[found - 1].Id < 0) found--;
+        return found;
+    }
+
+    /// <summary>The most likely tokens, best first, ties by id; -1 where the model gives no more any chance.</summary>
     private static void FindTop(float* logits, LogitsReader reader, Span<TokenLogprob> top)
     {
         float* summary = stackalloc float[2];
         reader.Kernels.LogSumExp(logits, reader.VocabSize, summary);
         float normalizer = summary[0] + MathF.Log(summary[1]);
         top.Fill(new TokenLogprob(-1, float.NegativeInfinity));
-        for (int id = 0; id < reader.VocabSize; id++)
+        for (int id = 0; id < reader.Ids.End; id++)
         {
             float logprob = logits[id] - normalizer;
-            if (!(logprob > top[^1].Logprob)) continue;
+            if (!(logprob > top[^1].Logprob) || !reader.Ids.Contains(id)) continue;
             int place = top.Length - 1;
             for (; place > 0 && logprob > top[place - 1].Logprob; place--) top[place] = top[place - 1];
             top[place] = new TokenLogprob(id, logprob);

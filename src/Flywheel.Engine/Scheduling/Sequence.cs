@@ -6,7 +6,10 @@ using Flywheel.Engine.Weights;
 namespace Flywheel.Engine;
 
 /// <summary>What the step's threads share when they read logits.</summary>
-internal sealed record LogitsReader(KernelTable Kernels, int VocabSize, SamplerScratch[] Scratch);
+internal sealed record LogitsReader(KernelTable Kernels, TokenIds Ids, SamplerScratch[] Scratch)
+{
+    public int VocabSize => Ids.VocabSize;
+}
 
 /// <summary>A text and the pages that hold one model's keys and values of it.</summary>
 internal abstract class PagedText(int maxPages)

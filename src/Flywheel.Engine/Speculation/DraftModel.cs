@@ -46,14 +46,14 @@ internal sealed unsafe class DraftModel : IDisposable
     /// <param name="maxBatch">Sequences at once.</param>
     /// <param name="threads">Members of the team.</param>
     /// <param name="maxPages">Pages of its cache.</param>
-    /// <param name="reader">The large model's; the draft may have more logits, which are padding.</param>
+    /// <param name="reader">The large model's: both have the same tokens, and the draft may have more logits, which are padding.</param>
     public DraftModel(NativeArena arena, DecoderWeights weights, KernelTable kernels, KvType kv, int maxBatch, int threads, long maxPages, LogitsReader reader)
     {
         var pool = new KvPool(weights.Shape, kv, maxPages);
         _pages = new PageTables(arena, pool, maxBatch, weights.Shape.Config.MaxPositions);
         _decoder = new Decoder(arena, weights, kernels, pool, threads, maxBatch + CatchUpRows, maxBatch);
         (_maxPositions, _numLayers) = (weights.Shape.Config.MaxPositions, weights.Layers.Length);
-        _reader = reader with { VocabSize = Math.Min(reader.VocabSize, weights.Shape.Config.VocabSize) };
+        _reader = reader with { Ids = new TokenIds(Math.Min(reader.Ids.End, weights.Shape.Config.VocabSize)) };
     }
 
     public int MaxPhases => Decoder.MaxPhases(_numLayers);

@@ -124,6 +124,7 @@ internal sealed unsafe class Matrix
     /// <summary>Unpacks one row, as an embedding is looked up.</summary>
     public void ReadRow(int row, float* destination)
     {
+        if ((uint)row >= (uint)NumRows) throw new InvalidOperationException($"row {row} of {NumRows} was asked for");
         int index = 0;
         while (row >= _bands[index].EndRow) index++;
         Band band = _bands[index];

@@ -30,7 +30,7 @@ public sealed class Tokenizer
     private readonly byte[] _json;
     private readonly TokenizerJson _parts;
     private readonly byte[][] _bytes;
-    private readonly bool[] _isByte;
+    private readonly bool[] _isByte, _has;
     private readonly Dictionary<string, int> _specialTokens;
     private readonly HashSet<int> _specialIds;
     private readonly AddedTokens _raw, _normalized;
@@ -50,9 +50,11 @@ public sealed class Tokenizer
 
         _bytes = new byte[parts.Model.Vocab.Values.Concat(added.Select(token => token.Id)).Append(-1).Max() + 1][];
         _isByte = new bool[_bytes.Length];
+        _has = new bool[_bytes.Length];
         Array.Fill(_bytes, []);
         foreach ((string token, int id) in parts.Model.Vocab) (_bytes[id], _isByte[id]) = (parts.Decoder.Bytes(token), parts.Decoder.IsByte(token));
         foreach (AddedToken token in added) (_bytes[token.Id], _isByte[token.Id]) = (token.Special ? [] : parts.Decoder.AddedBytes(token.Content), false);
+        foreach (int id in parts.Model.Vocab.Values.Concat(added.Select(token => token.Id))) _has[id] = true;
     }
 
     /// <summary>Number of ids, special tokens included.</summary>
@@ -63,6 +65,9 @@ public sealed class Tokenizer
 
     /// <summary>Special tokens and their ids, such as <c>&lt;|im_end|&gt;</c>.</summary>
     public IReadOnlyDictionary<string, int> SpecialTokens => _specialTokens;
+
+    /// <summary>Whether there is a token of this id; a vocabulary may leave numbers out.</summary>
+    public bool Has(int id) => (uint)id < (uint)_has.Length && _has[id];
 
     public bool IsSpecial(int id) => _specialIds.Contains(id);
 
