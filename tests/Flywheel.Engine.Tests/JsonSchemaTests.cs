@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Numerics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CsCheck;
 using Flywheel.Engine.Grammars;
 using Flywheel.Model;
 using Flywheel.Testing;
@@ -17,7 +19,59 @@ public class JsonSchemaTests
         // schema, texts that fit (by tabs), texts that do not
         { """{"type":"integer","minimum":-3,"maximum":120}""", "-3\t0\t7\t99\t120", "-4\t121\t1.0\t00\t-0\t1e1" },
         { """{"type":"integer","exclusiveMinimum":10,"exclusiveMaximum":12}""", "11", "10\t12" },
-        { """{"type":"integer","minimum":0}""", "0\t999999999999999", "-1" },
+        { """{"type":"integer","minimum":0}""", "0\t999999999999999\t9999999999999999999", "-1" },
+        { """{"type":"integer"}""", "2512292042121000001\t-9223372036854775808\t0", "25122920421210000012\t01" },
+        { """{"type":"integer","minimum":1600000000000000}""", "1600000000000000\t1600000000000001\t9223372036854775807", "1599999999999999\t0\t160000000000000" },
+        { """{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}""", "9223372036854775807\t-9223372036854775808\t0", "9223372036854775808\t-9223372036854775809" },
+        { """{"type":"integer","exclusiveMinimum":9007199254740992,"exclusiveMaximum":9007199254740995}""", "9007199254740993\t9007199254740994", "9007199254740992\t9007199254740995" },
+        { """{"type":"integer","minimum":1e25,"maximum":10000000000000000000000007}""", "10000000000000000000000000\t10000000000000000000000007", "10000000000000000000000008\t9999999999999999999999999\t1e25" },
+        { """{"type":"integer","maximum":1e300,"minimum":-1e300}""", "0\t-5\t9999999999999999999", "1.5" },
+        { """{"allOf":[{"minimum":9007199254740992},{"minimum":9007199254740993}],"type":"integer"}""", "9007199254740993", "9007199254740992" },
+        { """{"type":"number","minimum":1600000000000000}""", "1600000000000000\t1600000000000001", "1599999999999999\t0.5" },
+        { """{"type":"number","exclusiveMinimum":0.12345678901234567890123456789,"maximum":1}""", "0.123456789012345678901234567891\t0.2\t1", "0.12345678901234567890123456789\t0.1" },
+        // multiples
+        { """{"type":"integer","multipleOf":5,"minimum":-12,"maximum":23}""", "-10\t-5\t0\t5\t20", "-15\t-12\t23\t3\t25\t-0\t05" },
+        { """{"type":"integer","multipleOf":7}""", "0\t7\t49\t-14\t1000000000000000013", "1\t8\t1000000000000000014" },
+        { """{"type":"number","multipleOf":0.01}""", "0.07\t12\t12.50\t-3.99\t0", "0.001\t00.07\t.5\t1.5" },
+        { """{"type":"number","multipleOf":0.25,"minimum":0.5,"exclusiveMaximum":1.5}""", "0.50\t0.75\t1\t1.00\t1.25", "0.25\t1.50\t0.60" },
+        { """{"allOf":[{"type":"integer","multipleOf":4},{"multipleOf":6}],"maximum":30}""", "12\t24\t0", "4\t6\t36\t8" },
+        { """{"type":"integer","multipleOf":0.5}""", "3\t4", "0.5" },
+        { """{"type":"integer","multipleOf":1000}""", "1000\t-52000\t0", "1\t1500" },
+        // listed values beside other keywords: those that fit
+        { """{"type":"string","enum":["a","bb","ccc"],"maxLength":2}""", "\"a\"\t\"bb\"", "\"ccc\"" },
+        { """{"type":"integer","enum":[1,2,3],"minimum":2}""", "2\t3", "1" },
+        { """{"type":"string","enum":["a","b\n"],"pattern":"^(a|b\\n)$"}""", "\"a\"\t\"b\\n\"", "\"b\"" },
+        { """{"type":"integer","const":3,"minimum":1}""", "3", "1" },
+        { """{"enum":[{"a":1},{"a":"x","b":2},[1,1],[1,2]],"properties":{"a":{"type":"integer"}},"uniqueItems":true}""", """{"a":1}	[1,2]""", """{"a":"x","b":2}	[1,1]""" },
+        { """{"enum":["x","y",7],"not":{"const":"y"},"type":["string","integer"]}""", "\"x\"\t7", "\"y\"" },
+        { """{"anyOf":[{"maxLength":1},{"minLength":3}],"enum":["a","bb","ccc"]}""", "\"a\"\t\"ccc\"", "\"bb\"" },
+        { """{"enum":[0.1234567890123456789,5],"minimum":0.1234567890123456788}""", "0.1234567890123456789\t5", "0" },
+        // annotations pass: unknown keywords, formats that are not known or stand beside lengths and patterns
+        { """{"type":"string","x-order":1,"format":"iri","examples":["a"],"deprecated":true,"ui:widget":"text"}""", "\"any\"", "1" },
+        { """{"type":"integer","format":"int64"}""", "5", "\"5\"" },
+        { """{"type":"string","format":"uri","minLength":1,"maxLength":2083}""", "\"https://a.org/b\"", "\"\"" },
+        { """{"type":"string","format":"date","pattern":"^2026"}""", "\"2026-01-01\"", "\"2025-01-01\"" },
+        { """{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],"unknown":{"type":"text"}}""", """{"a":1}""", "{}" },
+        // different items of listed values
+        { """{"type":"array","uniqueItems":true,"items":{"enum":["a","b","c"]},"minItems":1,"maxItems":2}""", """["a"]	["c","a"]	["b","c"]""", """[]	["a","a"]	["a","b","c"]""" },
+        { """{"type":"array","uniqueItems":true,"items":{"type":"boolean"}}""", "[]\t[true]\t[false,true]", "[true,true]\t[true,false,true]" },
+        { """{"type":"array","uniqueItems":true,"items":{"enum":[1,2,3,4,5,6,7,8,9,10,1.0]},"minItems":2}""", "[1,3]\t[2,9,10]", "[1]\t[3,3]\t[]" },
+        // names by pattern
+        { """{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"],"patternProperties":{"^x-":{"type":"string"},"^n_":{"type":"integer"}},"additionalProperties":false}""", """{"id":1}	{"id":1,"x-a":"b","n_c":3}""", """{"id":1,"x-a":1}	{"id":1,"n_c":"3"}	{"id":1,"y":1}	{"x-a":"b"}""" },
+        { """{"type":"object","patternProperties":{"^[a-z]+$":{"type":"integer"}}}""", """{}	{"a":1,"bc":2}""", """{"A":1}	{"a":"x"}""" },
+        { """{"type":"object","required":["x-id"],"patternProperties":{"^y-":{}, "^x-i":{"type":"integer"}},"maxProperties":3,"properties":{"a":{}}}""".Replace(",\"properties\":{\"a\":{}}", "").Replace("^x-i\":", "^z-i\":"), """{"x-id":[1]}	{"x-id":2,"y-":3}""", """{}	{"x-id":1,"q":1}""" },
+        // what must not be
+        { """{"type":"string","not":{"enum":["a","ab"]}}""", "\"b\"\t\"\"\t\"abc\"", "\"a\"\t\"ab\"\t1" },
+        { """{"type":"integer","not":{"const":5},"minimum":3,"maximum":6}""", "3\t4\t6", "5\t7" },
+        { """{"type":["string","null","integer"],"not":{"type":"string"}}""", "null\t3", "\"a\"" },
+        { """{"type":"object","properties":{"a":{},"b":{}},"not":{"required":["a","b"]}}""", """{}	{"a":1}	{"b":1}""", """{"a":1,"b":1}""" },
+        { """{"type":"object","not":{"required":["a"]}}""", """{}	{"b":1}""", """{"a":1}""" },
+        { """{"type":"string","maxLength":4,"not":{"maxLength":2}}""", "\"abc\"\t\"abcd\"", "\"ab\"\t\"abcde\"" },
+        { """{"type":"string","not":{"not":{"enum":["a"]}}}""", "\"a\"", "\"b\"" },
+        { """{"type":"object","properties":{"kind":{"enum":["a","b"]},"x":{"type":"integer"}},"required":["kind"],"if":{"properties":{"kind":{"const":"a"}}},"then":{"required":["x"]}}""", """{"kind":"a","x":1}	{"kind":"b"}	{"kind":"b","x":2}""", """{"kind":"a"}	{"kind":"c"}""" },
+        { """{"type":"integer","if":{"minimum":10},"then":{"multipleOf":10},"else":{"maximum":3}}""", "0\t3\t10\t20", "4\t9\t11" },
+        { """{"type":"object","properties":{"a":{},"b":{},"c":{}},"dependentRequired":{"a":["b"]},"dependentSchemas":{"c":{"required":["a"]}}}""", """{}	{"b":1}	{"a":1,"b":1}	{"a":1,"b":1,"c":1}""", """{"a":1}	{"c":1}	{"b":1,"c":1}	{"a":1,"c":1}""" },
+        { """{"type":"object","properties":{}}""", "{}", """{"a":1}""" },
         { """{"type":"number","minimum":0,"maximum":1}""", "0\t0.5\t1\t1.0\t0.000001", "-0.1\t1.01\t2\t1e-1" },
         { """{"type":"number","exclusiveMinimum":-0.25,"maximum":1.5}""", "-0.2\t-0.24999\t0\t1\t1.5\t1.49", "-0.25\t-0.3\t1.51\t2" },
         { """{"type":"number","minimum":2.5,"exclusiveMaximum":2.75}""", "2.5\t2.6\t2.74\t2.7", "2.75\t2.4\t2\t3" },
@@ -59,10 +113,20 @@ public class JsonSchemaTests
     [InlineData("""{"type":"string","pattern":"(?=a)b"}""", "#/pattern is '(?=a)b', at character 3: looking around")]
     [InlineData("""{"type":"string","pattern":"(a)\\1"}""", "'\\1' is not supported")]
     [InlineData("""{"type":"string","pattern":"^(ab|c)+$","maxLength":4}""", "#/pattern: matches have 1 to any number of characters")]
-    [InlineData("""{"type":"object","properties":{"x":{"not":{}}}}""", "#/properties/x: keyword 'not'")]
-    [InlineData("""{"type":"object","patternProperties":{"a":{}}}""", "#: keyword 'patternProperties'")]
-    [InlineData("""{"type":"number","multipleOf":0.5}""", "#/multipleOf is 0.5")]
+    [InlineData("""{"not":{}}""", "nothing fits")]
+    [InlineData("""{"type":"object","properties":{"x":{"not":{"pattern":"a"}}}}""", "#/properties/x/not: keyword 'pattern' inside 'not' or 'if' is not supported")]
+    [InlineData("""{"type":"number","not":{"type":"integer"}}""", "#/not: the type integer inside 'not'")]
+    [InlineData("""{"type":"string","not":{"enum":["a"]},"minLength":1}""", "keyword 'minLength' is not supported beside texts that are excluded")]
+    [InlineData("""{"type":"object","properties":{"ab":{}},"patternProperties":{"^a":{}}}""", "#/patternProperties: the declared property 'ab' matches '^a'")]
+    [InlineData("""{"type":"object","patternProperties":{"a":{},"b":{}}}""", "a name could match 'a' and 'b' at once")]
+    [InlineData("""{"type":"object","patternProperties":{"^a":{}},"additionalProperties":true}""", "supported only without 'additionalProperties'")]
+    [InlineData("""{"type":"integer","multipleOf":9973}""", "#/multipleOf: multiples of so large a number")]
+    [InlineData("""{"type":"number","multipleOf":0}""", "#/multipleOf is 0, expected a number above 0")]
+    [InlineData("""{"type":"integer","minimum":1e300}""", "#/minimum is 1e300: numbers of more than 100 digits")]
     [InlineData("""{"type":"array","uniqueItems":true}""", "keyword 'uniqueItems'")]
+    [InlineData("""{"type":"array","items":{"type":"string"},"uniqueItems":true}""", "keyword 'uniqueItems' is supported only for items of listed values")]
+    [InlineData("""{"type":"array","contains":{"const":1}}""", "#: keyword 'contains' is not supported")]
+    [InlineData("""{"type":"string","enum":["abc"],"maxLength":2}""", "nothing fits")]
     [InlineData("""{"oneOf":[{"type":"integer"},{"type":"number"}]}""", "#/oneOf: a value could fit options 0 and 1 at once")]
     [InlineData("""{"type":"text"}""", "#/type is 'text'")]
     [InlineData("""{"$ref":"#/$defs/none"}""", "leads nowhere")]
@@ -71,7 +135,6 @@ public class JsonSchemaTests
     [InlineData("""{"type":"object","properties":{"next":{"$ref":"#"}},"required":["next"]}""", "nothing fits the schema, or nothing that ends")]
     [InlineData("""{"allOf":[{"type":"string"},{"type":"integer"}]}""", "nothing fits")]
     [InlineData("false", "nothing fits")]
-    [InlineData("""{"type":"string","format":"iri"}""", "#/format is 'iri', supported are date")]
     [InlineData("""{"type":"string","minLength":-1}""", "#/minLength is -1")]
     [InlineData("""{"type":"integer","minimum":"3"}""", "#/minimum is \"3\", expected a number")]
     public void Schema_NotSupported_NamesWhat(string schema, string message) =>
@@ -170,12 +233,39 @@ public class JsonSchemaTests
         await sending;
     }
 
+    /// <summary>Integers and multiples of any size against arithmetic: what is written fits, and numbers near the bounds are read as they fit.</summary>
+    [Fact]
+    public void Integers_AnyBounds_AreThoseThatFit()
+    {
+        Gen<BigInteger> any = Gen.Select(Gen.Int[0, 25], Gen.ULong, Gen.Bool).Select((digits, value, negative) => new BigInteger(value) * BigInteger.Pow(10, 6) % BigInteger.Pow(10, digits) * (negative ? -1 : 1));
+        Gen.Select(any, Gen.OneOf(any, Gen.Int[0, 300].Select(n => new BigInteger(n))), Gen.OneOf(Gen.Const(1), Gen.Int[1, 120]), any).Sample((low, width, step, other) =>
+        {
+            BigInteger high = low + BigInteger.Abs(width);
+            Grammar grammar;
+            try
+            {
+                grammar = Grammar.FromJsonSchema(JsonNode.Parse($$"""{"type":"integer","minimum":{{low}},"maximum":{{high}},"multipleOf":{{step}}}""")!);
+            }
+            catch (FlywheelException e) when (e.Message.Contains("nothing fits", StringComparison.Ordinal))
+            {
+                Assert.True(BigInteger.DivRem(high, step, out _) * step < low || high.Sign < 0 || (low.Sign > 0 && (low + step - 1) / step * step > high), $"{low} to {high} by {step}");
+                return;
+            }
+            foreach (BigInteger near in new[] { low, high, other, 0, low / step * step, high / step * step, (low + high) / 2 / step * step })
+                for (int around = -1; around <= 1; around++)
+                {
+                    BigInteger value = near + around;
+                    Assert.True(GrammarReader.Accepts(grammar, $"{value}") == (value >= low && value <= high && (value % step).IsZero), $"{value} of {low} to {high} by {step}");
+                }
+        }, iter: 400);
+    }
+
     [Fact]
     public void Schema_Mutated_IsReadOrRefused()
     {
         var random = new Random(7);
         JsonNode?[] odd = [null, true, 0, -1, 1e300, 1.5, "", "#", "object", new JsonArray(), new JsonArray(1, "a"), new JsonObject(), new JsonObject { ["$ref"] = "#" }, "\ud800"];
-        string[] keywords = ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "pattern", "format", "minLength", "minimum", "exclusiveMaximum", "multipleOf", "minProperties", "propertyNames", "nullable", "$id"];
+        string[] keywords = ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "pattern", "format", "minLength", "minimum", "exclusiveMaximum", "multipleOf", "minProperties", "propertyNames", "nullable", "$id", "not", "if", "then", "else", "patternProperties", "uniqueItems", "dependentRequired", "dependentSchemas", "x-odd"];
         for (int i = 0; i < 1200; i++)
         {
             JsonNode schema = new RandomSchema(random).Make();
@@ -241,16 +331,28 @@ public class JsonSchemaTests
             return schema;
         }
 
-        private JsonObject Node(int depth) => depth == 0 ? Leaf() : random.Next(9) switch
+        private JsonObject Node(int depth) => depth == 0 ? Leaf() : random.Next(11) switch
         {
             0 or 1 or 2 => Object(depth),
             3 => Array(depth),
             4 => new JsonObject { ["anyOf"] = new JsonArray(Node(depth - 1), Node(depth - 1)) },
             5 => new JsonObject { ["allOf"] = new JsonArray(Object(depth), Object(depth)) },
             6 => new JsonObject { ["$ref"] = "#/$defs/shared" },
+            9 => Conditional(depth),
+            10 => new JsonObject { ["type"] = "object", ["patternProperties"] = new JsonObject { ["^x-"] = Node(depth - 1), ["^y_"] = Leaf() }, ["additionalProperties"] = false },
             7 => new JsonObject { ["oneOf"] = new JsonArray(Tagged("a", depth), Tagged("b", depth)) },
             _ => Leaf(),
         };
+
+        private JsonObject Conditional(int depth)
+        {
+            JsonObject schema = Tagged("a", depth);
+            schema["properties"]!["kind"] = new JsonObject { ["enum"] = new JsonArray("a", "b", 3) };
+            JsonObject condition = new() { ["properties"] = new JsonObject { ["kind"] = random.Next(2) == 0 ? new JsonObject { ["const"] = "a" } : new JsonObject { ["type"] = "string" } } };
+            if (random.Next(2) == 0) schema["not"] = condition;
+            else (schema["if"], schema["then"], schema["else"]) = (condition, new JsonObject { ["required"] = new JsonArray("a") }, new JsonObject { ["maxProperties"] = 2 });
+            return schema;
+        }
 
         private JsonObject Tagged(string tag, int depth)
         {
@@ -292,8 +394,12 @@ public class JsonSchemaTests
 
         private JsonObject Leaf()
         {
-            switch (random.Next(10))
+            switch (random.Next(14))
             {
+                case 10: return new() { ["type"] = "integer", ["multipleOf"] = random.Next(1, 40), [random.Next(2) == 0 ? "minimum" : "exclusiveMinimum"] = random.Next(-500, 500) };
+                case 11: return new() { ["type"] = "string", ["enum"] = new JsonArray("a", "ab", "b", "c d"), [random.Next(2) == 0 ? "maxLength" : "minLength"] = 1, ["pattern"] = random.Next(2) == 0 ? "a|c" : "^[a-d ]*$", ["x-note"] = 3 };
+                case 12: return new() { ["type"] = "array", ["uniqueItems"] = true, ["items"] = new JsonObject { ["enum"] = new JsonArray("a", 1, null, "b") }, ["minItems"] = random.Next(0, 4) };
+                case 13: return random.Next(2) == 0 ? new() { ["type"] = "string", ["not"] = new JsonObject { ["enum"] = new JsonArray("a", "foo", "") } } : new() { ["type"] = new JsonArray("integer", "string"), ["not"] = new JsonObject { ["enum"] = new JsonArray(1, "x", 2.5) } };
                 case 0: return new() { ["type"] = "boolean" };
                 case 1: return new() { ["type"] = new JsonArray("null", "integer") };
                 case 2: return new() { ["enum"] = new JsonArray("x", 3, null, "q\"\\\n") };

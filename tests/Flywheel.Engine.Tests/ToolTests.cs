@@ -41,11 +41,34 @@ public class ToolTests
     [Fact]
     public void Grammar_SchemaNotSupported_RefusedOnlyWhereItIsPromised()
     {
-        var odd = new ToolDefinition("odd", null, """{"type":"object","properties":{"a":{"not":{}}}}""");
+        var odd = new ToolDefinition("odd", null, """{"type":"object","properties":{"a":{"contains":{}}}}""");
         Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [odd], ToolUse.Auto, parallel: true), "<tool_call>{\"name\": \"odd\", \"arguments\": {\"b\": [1]}}</tool_call>"));
         foreach ((ToolDefinition tool, ToolUse use) in new[] { (odd with { Strict = true }, ToolUse.Auto), (odd, ToolUse.Required) })
-            Assert.Contains("'odd': #/properties/a: keyword 'not'", Assert.Throws<FlywheelException>(() => Grammar.OfTools(ToolCallForm.Hermes, [tool], use, parallel: true)).Message, StringComparison.Ordinal);
+            Assert.Contains("'odd': #/properties/a: keyword 'contains'", Assert.Throws<FlywheelException>(() => Grammar.OfTools(ToolCallForm.Hermes, [tool], use, parallel: true)).Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"type":"object"}""")]
+    [InlineData("""{"type":"object","properties":{}}""")]
+    [InlineData("""{"type":"object","properties":{},"required":[]}""")]
+    [InlineData("""{"type":"object","description":"None.","$schema":"https://json-schema.org/draft/2020-12/schema"}""")]
+    public void Grammar_ToolWithoutParameters_TakesNoArguments(string parameters)
+    {
+        Grammar grammar = Grammar.OfTools(ToolCallForm.Hermes, [new("ping", null, parameters)], ToolUse.Required, parallel: false);
+        string Call(string arguments) => $"<tool_call>\n{{\"name\": \"ping\", \"arguments\": {arguments}}}\n</tool_call>";
+        Assert.Equal((true, false), (GrammarReader.Accepts(grammar, Call("{}")), GrammarReader.Accepts(grammar, Call("{\"a\": 1}"))));
+    }
+
+    [Theory]
+    [InlineData("""{"type":"object","additionalProperties":true}""")]
+    [InlineData("""{"type":"object","additionalProperties":{"type":"integer"}}""")]
+    [InlineData("""{"type":"object","required":["a"]}""")]
+    [InlineData("""{"type":"object","minProperties":1}""")]
+    [InlineData("""{"type":"object","patternProperties":{"^a":{}}}""")]
+    [InlineData("""{"type":"object","propertyNames":{"pattern":"^a"}}""")]
+    public void Grammar_ToolThatAsksForFreeArguments_TakesThem(string parameters) =>
+        Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [new("ping", null, parameters)], ToolUse.Required, parallel: false), "<tool_call>{\"name\": \"ping\", \"arguments\": {\"a\": 1}}</tool_call>"));
 
     // However the answer is cut into pieces, the same comes out.
     [Fact]

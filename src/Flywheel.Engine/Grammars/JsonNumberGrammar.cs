@@ -1,44 +1,74 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Flywheel.Engine.Grammars;
 
 /// <summary>
-/// Numbers between bounds as GBNF, digit by digit. An expression is null where no number fits. Integers have at most 15
-/// digits, which every reader of JSON keeps exactly; bounded numbers are written without an exponent.
+/// Numbers between bounds as GBNF, digit by digit. An expression is null where no number fits. Integers have at most 19
+/// digits, as identifiers of 64 bits have, or as many as a bound has; bounded numbers are written without an exponent, and
+/// with a fraction only up to 15 digits before the point.
 /// </summary>
 internal static class JsonNumberGrammar
 {
-    public const decimal Largest = 999_999_999_999_999;
+    /// <summary>Digits of integers where no bound has more.</summary>
+    public const int IntegerDigits = 19;
+
+    /// <summary>Digits that a bound may have to be kept.</summary>
+    public const int MaxDigits = 100;
 
     private const string Digits = "[0-9]{0,5}"; // more would round in a reader's double, perhaps to the bound
 
-    public static string? Integers(decimal? least, decimal? most)
+    private static readonly BigInteger Whole = BigInteger.Pow(10, 15);
+
+    /// <summary>The range of integers that are written: one of 19 digits, or of as many as the bounds have.</summary>
+    public static (BigInteger Low, BigInteger High) Range(ExactNumber? least, ExactNumber? most)
     {
-        decimal low = Math.Ceiling(Math.Max(least ?? -Largest, -Largest)), high = Math.Floor(Math.Min(most ?? Largest, Largest));
-        return Any(high < 0 ? null : Range(Math.Max(low, 0), high), low >= 0 ? null : Negative(Range(Math.Max(-high, 1), -low)));
+        int digits = Math.Max(IntegerDigits, Math.Max(NumDigits(least), NumDigits(most)));
+        BigInteger largest = BigInteger.Pow(10, digits) - 1;
+        return (BigInteger.Max(least?.Ceiling ?? -largest, -largest), BigInteger.Min(most?.Floor ?? largest, largest));
+
+        static int NumDigits(ExactNumber? bound) => bound is { } number ? Text(BigInteger.Abs(number.Floor)).Length : 0;
+    }
+
+    public static string? Integers(ExactNumber? least, ExactNumber? most)
+    {
+        (BigInteger low, BigInteger high) = Range(least, most);
+        return Signed(low, high);
     }
 
     /// <param name="least">Lower bound.</param>
     /// <param name="aboveLeast">The bound itself does not fit.</param>
     /// <param name="most">Upper bound.</param>
     /// <param name="belowMost">The bound itself does not fit.</param>
-    public static string? Decimals(decimal? least, bool aboveLeast, decimal? most, bool belowMost)
+    public static string? Decimals(ExactNumber? least, bool aboveLeast, ExactNumber? most, bool belowMost)
     {
-        decimal low = Math.Max(least ?? -Largest, -Largest), high = Math.Min(most ?? Largest, Largest);
-        if (low > high) return null;
+        if (least > most) return null;
+        (BigInteger low, BigInteger high) = Range(least, most);
+        if (aboveLeast && least is { IsInteger: true }) low++;
+        if (belowMost && most is { IsInteger: true }) high--;
+        ExactNumber from = least is { } l && l > -Whole ? l : -Whole, to = most is { } m && m < Whole ? m : Whole;
+        (bool above, bool below) = (aboveLeast || from == -Whole, belowMost || to == Whole);
         return Any(
-            high < 0 ? null : NotNegative(Math.Max(low, 0), aboveLeast && low >= 0, high, belowMost),
-            low >= 0 ? null : Negative(NotNegative(Math.Max(-high, 0), belowMost && high <= 0, -low, aboveLeast)));
+            from > to || to < BigInteger.Zero ? null : NotNegative(from > BigInteger.Zero ? from : BigInteger.Zero, above && from >= BigInteger.Zero, to, below),
+            from > to || from >= BigInteger.Zero ? null : Negative(NotNegative(to < BigInteger.Zero ? Minus(to) : BigInteger.Zero, below && to <= BigInteger.Zero, Minus(from), above)),
+            Signed(BigInteger.Max(low, Whole), high),
+            Signed(low, BigInteger.Min(high, -Whole)));
+
+        static ExactNumber Minus(ExactNumber number) => number with { Unscaled = -number.Unscaled };
     }
 
-    private static string? NotNegative(decimal low, bool aboveLow, decimal high, bool belowHigh)
+    /// <summary>Integers from low to high.</summary>
+    private static string? Signed(BigInteger low, BigInteger high) =>
+        Any(high.Sign < 0 ? null : Between(BigInteger.Max(low, 0), high), low.Sign >= 0 ? null : Negative(Between(BigInteger.Max(-high, 1), -low)));
+
+    private static string? NotNegative(ExactNumber low, bool aboveLow, ExactNumber high, bool belowHigh)
     {
-        decimal first = Math.Floor(low), last = Math.Floor(high);
-        string from = Fraction(low), to = Fraction(high);
+        BigInteger first = low.Floor, last = high.Floor;
+        string from = low.Fraction, to = high.Fraction;
         if (first == last) return Then(Literal(first), Between(from, aboveLow, to, belowHigh));
         return Any(
             Then(Literal(first), from.Length == 0 && !aboveLow ? "(\".\" [0-9] " + Digits + ")?" : Then("\".\"", AtLeast(from, aboveLow))),
-            Then(first + 1 > last - 1 ? null : Range(first + 1, last - 1), "(\".\" [0-9] " + Digits + ")?"),
+            Then(Between(first + 1, last - 1), "(\".\" [0-9] " + Digits + ")?"),
             Then(Literal(last), to.Length == 0 ? belowHigh ? null : "(\".\" \"0\"{1,6})?" : $"({Then("\".\"", AtMost(to, belowHigh))})?"));
     }
 
@@ -80,7 +110,7 @@ internal static class JsonNumberGrammar
         rest.Length > 0 ? $"\"{digit}\" ({AtMost(rest, below)})?" : below ? null : $"\"{digit}\" \"0\"{{0,5}}";
 
     /// <summary>Integers from low to high, neither negative.</summary>
-    private static string? Range(decimal low, decimal high)
+    private static string? Between(BigInteger low, BigInteger high)
     {
         if (low > high) return null;
         string a = Text(low), b = Text(high);
@@ -113,15 +143,7 @@ internal static class JsonNumberGrammar
 
     private static string? Negative(string? digits) => Then("\"-\"", digits);
 
-    private static string Literal(decimal value) => $"\"{Text(value)}\"";
+    private static string Literal(BigInteger value) => $"\"{Text(value)}\"";
 
-    private static string Text(decimal value) => decimal.Truncate(value).ToString("0", CultureInfo.InvariantCulture);
-
-    /// <summary>Digits after the point, without zeros at the end.</summary>
-    private static string Fraction(decimal value)
-    {
-        string text = value.ToString(CultureInfo.InvariantCulture);
-        int point = text.IndexOf('.');
-        return point < 0 ? "" : text[(point + 1)..].TrimEnd('0');
-    }
+    private static string Text(BigInteger value) => value.ToString(CultureInfo.InvariantCulture);
 }

@@ -48,6 +48,42 @@ internal sealed class JsonPatternGrammar
         return node.Gbnf;
     }
 
+    /// <summary>The same for a pattern that is known to be well formed; null where it cannot be said together with the lengths.</summary>
+    public static string? TryConvert(string pattern, int minLength, int? maxLength)
+    {
+        try
+        {
+            return Convert(pattern, minLength, maxLength, "pattern");
+        }
+        catch (FlywheelException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The literal text that every match begins with; empty where it is not plain to see.</summary>
+    public static string Beginning(string pattern)
+    {
+        if (!pattern.StartsWith('^') || pattern.Contains('|')) return "";
+        int end = 1;
+        while (end < pattern.Length && (char.IsLetterOrDigit(pattern[end]) || pattern[end] is '_' or '-' or ' ' or ':' or '/')) end++;
+        return end < pattern.Length && pattern[end] is '*' or '?' or '{' ? pattern[1..(end - 1)] : pattern[1..end];
+    }
+
+    /// <summary>A character inside a JSON string, in the one way in which patterns spell it.</summary>
+    public static string Written(char c) => c switch
+    {
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\n' => "\\n",
+        '\r' => "\\r",
+        '\t' => "\\t",
+        '\b' => "\\b",
+        '\f' => "\\f",
+        < ' ' => $"\\u{(int)c:x4}",
+        _ => c.ToString(),
+    };
+
     private Node Alternatives(bool top)
     {
         if (++_depth > MaxDepth) throw Fault($"groups nest deeper than {MaxDepth}");
@@ -283,17 +319,7 @@ internal sealed class JsonPatternGrammar
 
         private static string Symbol(int c) => c < 128 && char.IsAsciiLetterOrDigit((char)c) ? $"{(char)c}" : c <= 0xFF ? $"\\x{c:X2}" : c <= 0xFFFF ? $"\\u{c:X4}" : $"\\U{c:X8}";
 
-        private static string Escaped(char c) => c switch
-        {
-            '"' => "\"\\\\\\\"\"",
-            '\\' => "\"\\\\\\\\\"",
-            '\n' => "\"\\\\n\"",
-            '\r' => "\"\\\\r\"",
-            '\t' => "\"\\\\t\"",
-            '\b' => "\"\\\\b\"",
-            '\f' => "\"\\\\f\"",
-            _ => $"\"\\\\u{(int)c:x4}\"",
-        };
+        private static string Escaped(char c) => JsonSchemaGrammar.Literal(Written(c));
     }
 
     private sealed record Repeat(Node Item, int Min, int Max) : Node

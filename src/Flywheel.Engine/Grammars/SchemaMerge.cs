@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Numerics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
@@ -7,24 +7,25 @@ namespace Flywheel.Engine.Grammars;
 
 /// <summary>
 /// Makes one plain schema out of references, <c>allOf</c> and <c>oneOf</c>: what fits the result fits all that it was made
-/// of. What cannot be joined is refused by its path.
+/// of. What holds under conditions becomes options. What cannot be joined is refused by its path.
 /// </summary>
 internal sealed class SchemaMerge(JsonNode root)
 {
     private const int MaxDepth = 64, MaxOptions = 256, MaxSchemas = 100_000;
 
-    private static readonly HashSet<string> Annotations =
-    [
-        "title", "description", "default", "example", "examples", "$schema", "$comment", "$defs", "definitions", "$anchor", "deprecated",
-        "readOnly", "writeOnly", "strict", "name", "contentEncoding", "contentMediaType", "contentSchema", "discriminator", "externalDocs", "xml",
-    ];
-
+    /// <summary>Keywords that say what fits. All others are annotations, by the standard, and pass.</summary>
     private static readonly HashSet<string> Known =
     [
-        "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$id", "nullable", "properties", "required", "additionalProperties", "unevaluatedProperties",
-        "propertyNames", "minProperties", "maxProperties", "items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems", "pattern", "format",
-        "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref", "$id", "nullable", "properties", "required", "additionalProperties",
+        "unevaluatedProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas", "items", "prefixItems",
+        "additionalItems", "minItems", "maxItems", "uniqueItems", "pattern", "format", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     ];
+
+    /// <summary>Keywords that say what fits, and that no grammar is made of.</summary>
+    private static readonly HashSet<string> NotSupported = ["contains", "minContains", "maxContains", "unevaluatedItems", "dependencies", "$dynamicRef", "$recursiveRef"];
+
+    /// <summary>Keywords that are written in others' terms before anything is joined.</summary>
+    private static readonly HashSet<string> Rewritten = ["$id", "$ref", "allOf", "oneOf", "nullable", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"];
 
     private readonly string? _id = (root as JsonObject)?["$id"] is JsonValue value && value.TryGetValue(out string? id) ? id : null;
     private int _depth, _numFlattened;
@@ -34,7 +35,7 @@ internal sealed class SchemaMerge(JsonNode root)
 
     /// <summary>Whether a schema is a reference and nothing else, so that it can stay one.</summary>
     public static string? PureReference(JsonObject schema) =>
-        schema["$ref"] is JsonValue value && value.TryGetValue(out string? pointer) && schema.All(pair => pair.Key == "$ref" || Annotations.Contains(pair.Key)) ? pointer : null;
+        schema["$ref"] is JsonValue value && value.TryGetValue(out string? pointer) && schema.All(pair => pair.Key == "$ref" || !Known.Contains(pair.Key) && !NotSupported.Contains(pair.Key)) ? pointer : null;
 
     /// <summary>A copy without annotations, references, <c>allOf</c> and <c>oneOf</c> at its top; its parts are as they were.</summary>
     public JsonObject Flatten(JsonNode? node, string path)
@@ -46,10 +47,9 @@ internal sealed class SchemaMerge(JsonNode root)
         JsonObject flat = [];
         foreach ((string key, JsonNode? value) in schema)
         {
-            if (Annotations.Contains(key)) continue;
-            if (!Known.Contains(key)) throw new FlywheelException($"{path}: keyword '{key}' is not supported");
+            if (NotSupported.Contains(key)) throw new FlywheelException($"{path}: keyword '{key}' is not supported");
             if (key == "$id" && path != "#") throw new FlywheelException($"{path}: keyword '$id' is supported only at the root");
-            if (key is not ("$id" or "$ref" or "allOf" or "oneOf" or "nullable")) flat[key] = value?.DeepClone();
+            if (Known.Contains(key) && !Rewritten.Contains(key)) flat[key] = value?.DeepClone();
         }
         if (flat.TryGetPropertyValue("const", out JsonNode? only))
         {
@@ -73,6 +73,7 @@ internal sealed class SchemaMerge(JsonNode root)
             string pointer = Text(reference, path + "/$ref");
             flat = Join(flat, Part(Resolve(pointer), pointer), path);
         }
+        if (Rewritten.Any(key => key is not ("$id" or "$ref" or "allOf" or "oneOf" or "nullable") && schema.ContainsKey(key))) flat = JoinConditions(schema, flat, path);
         // All that is declared here is known here, unless it hangs on an option.
         if (!flat.ContainsKey("anyOf") && flat["unevaluatedProperties"] is { } rest)
         {
@@ -81,6 +82,47 @@ internal sealed class SchemaMerge(JsonNode root)
         }
         _depth--;
         return flat;
+    }
+
+    /// <summary>What holds only if something else does, or does not, becomes options.</summary>
+    private JsonObject JoinConditions(JsonObject schema, JsonObject flat, string path)
+    {
+        if (schema.ContainsKey("unevaluatedProperties")) throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is not supported beside conditions");
+        // Options that speak of every type must not bring in those that nobody thought of.
+        if (flat["type"] is null && flat.Select(pair => TypeOf(pair.Key)).OfType<string>().Distinct().ToArray() is { Length: > 0 } types)
+            flat["type"] = new JsonArray([.. types.Select(type => JsonValue.Create(type))]);
+        if (schema.TryGetPropertyValue("not", out JsonNode? not))
+        {
+            JsonObject others = SchemaNegation.IsOtherStrings(schema) ? new() { ["not"] = not!.DeepClone() } : Negation(not, path + "/not");
+            flat = Join(flat, others, path);
+        }
+        if (schema.TryGetPropertyValue("if", out JsonNode? condition))
+        {
+            JsonNode otherwise = new JsonObject { ["not"] = condition?.DeepClone() };
+            flat = Join(flat, Options(AllOf(condition, schema["then"]), AllOf(otherwise, schema["else"])), path);
+        }
+        foreach ((string name, JsonNode? needed) in Fields("dependentRequired"))
+            flat = Join(flat, Options(Absent(name), new JsonObject { ["required"] = new JsonArray([name, .. Array(needed, $"{path}/dependentRequired/{name}", mayBeEmpty: true).Select(one => one?.DeepClone())]) }), path);
+        foreach ((string name, JsonNode? holds) in Fields("dependentSchemas"))
+            flat = Join(flat, Options(Absent(name), AllOf(new JsonObject { ["type"] = "object", ["required"] = new JsonArray(name) }, holds)), path);
+        return flat;
+
+        JsonObject Fields(string key) => schema[key] switch
+        {
+            null => [],
+            JsonObject fields => fields,
+            var other => throw new FlywheelException($"{path}/{key} is {other.ToJsonString()}, expected an object"),
+        };
+
+        static JsonObject Absent(string name) => new() { ["properties"] = new JsonObject { [name] = false } };
+
+        static JsonObject Options(params JsonNode[] options) => new() { ["anyOf"] = new JsonArray(options) };
+    }
+
+    private JsonObject Negation(JsonNode? node, string path)
+    {
+        JsonArray options = SchemaNegation.Options(Flatten(node, path), path);
+        return options.Count == 0 ? Nothing : new() { ["anyOf"] = options };
     }
 
     private JsonObject Part(JsonNode? node, string path)
@@ -121,29 +163,39 @@ internal sealed class SchemaMerge(JsonNode root)
         JsonObject joined = [];
         foreach (string key in a.Select(pair => pair.Key).Union(b.Select(pair => pair.Key)))
         {
-            if (key is "properties" or "additionalProperties" or "items" or "prefixItems" or "additionalItems") continue; // below
+            if (key is "properties" or "additionalProperties" or "patternProperties" or "items" or "prefixItems" or "additionalItems") continue; // below
             JsonNode? one = a[key], other = b[key];
             joined[key] = one is null ? other?.DeepClone() : other is null || JsonNode.DeepEquals(one, other) ? one.DeepClone() : key switch
             {
                 "type" => Types(one, other, path),
                 "enum" => new JsonArray([.. Array(one, path + "/enum", mayBeEmpty: true).Where(value => Array(other, path + "/enum", mayBeEmpty: true).Any(also => JsonNode.DeepEquals(value, also))).Select(value => value?.DeepClone())]),
                 "required" => new JsonArray([.. Array(one, path + "/required", mayBeEmpty: true).Concat(Array(other, path + "/required", mayBeEmpty: true)).Select(name => Text(name, path + "/required")).Distinct().Select(name => JsonValue.Create(name))]),
-                "minLength" or "minItems" or "minProperties" or "minimum" or "exclusiveMinimum" => (Number(one, path, key) > Number(other, path, key) ? one : other).DeepClone(),
-                "maxLength" or "maxItems" or "maxProperties" or "maximum" or "exclusiveMaximum" => (Number(one, path, key) < Number(other, path, key) ? one : other).DeepClone(),
+                "minLength" or "minItems" or "minProperties" or "minimum" or "exclusiveMinimum" => (Exact(one, path, key) > Exact(other, path, key) ? one : other).DeepClone(),
+                "maxLength" or "maxItems" or "maxProperties" or "maximum" or "exclusiveMaximum" => (Exact(one, path, key) < Exact(other, path, key) ? one : other).DeepClone(),
                 "propertyNames" => AllOf(one, other),
                 "uniqueItems" => JsonValue.Create(true),
+                "multipleOf" => CommonMultiple(one, other, path),
+                "format" => one.DeepClone(), // an annotation, of which the first is as good as the other
+                "not" => new JsonObject { ["enum"] = new JsonArray([.. Array(one["enum"], path).Concat(Array(other["enum"], path)).Select(value => value?.DeepClone())]) },
                 "unevaluatedProperties" => JsonValue.Create(false),
                 "anyOf" => Products(Array(one, path + "/anyOf"), Array(other, path + "/anyOf"), path),
                 _ => throw new FlywheelException($"{path}: keyword '{key}' stands in several schemas that hold at once, which is not supported"),
             };
         }
-        JoinProperties(a, b, joined);
+        JoinProperties(a, b, joined, path);
         JoinItems(a, b, joined, path);
         return joined;
     }
 
-    private static void JoinProperties(JsonObject a, JsonObject b, JsonObject joined)
+    private static void JoinProperties(JsonObject a, JsonObject b, JsonObject joined, string path)
     {
+        if ((a["patternProperties"] ?? b["patternProperties"]) is { } patterns)
+        {
+            JsonObject without = a.ContainsKey("patternProperties") ? b : a, with = without == a ? b : a;
+            if (without.ContainsKey("patternProperties") || without.ContainsKey("additionalProperties") || with.ContainsKey("additionalProperties") && without.ContainsKey("properties"))
+                throw new FlywheelException($"{path}: keyword 'patternProperties' stands in one of several schemas that hold at once, beside 'additionalProperties', which is not supported");
+            joined["patternProperties"] = patterns.DeepClone();
+        }
         var (mine, theirs) = (a["properties"] as JsonObject, b["properties"] as JsonObject);
         (JsonNode? others, JsonNode? theirOthers) = (a["additionalProperties"], b["additionalProperties"]);
         if (mine is not null || theirs is not null)
@@ -180,6 +232,25 @@ internal sealed class SchemaMerge(JsonNode root)
         if (mine.Contains("integer") && theirs.Contains("number") || mine.Contains("number") && theirs.Contains("integer")) both.Add("integer");
         return [.. both.Select(type => JsonValue.Create(type))];
     }
+
+    private static JsonNode CommonMultiple(JsonNode a, JsonNode b, string path)
+    {
+        (ExactNumber one, ExactNumber other) = (Exact(a, path, "multipleOf"), Exact(b, path, "multipleOf"));
+        int scale = Math.Max(one.Scale, other.Scale);
+        (BigInteger x, BigInteger y) = (one.Shift(scale).Unscaled, other.Shift(scale).Unscaled);
+        if (x.Sign <= 0 || y.Sign <= 0) throw new FlywheelException($"{path}/multipleOf is {(x.Sign <= 0 ? a : b).ToJsonString()}, expected a number above 0");
+        return JsonNode.Parse($"{x / BigInteger.GreatestCommonDivisor(x, y) * y}e-{scale}")!;
+    }
+
+    /// <summary>The type that a keyword speaks of.</summary>
+    public static string? TypeOf(string keyword) => keyword switch
+    {
+        "properties" or "required" or "additionalProperties" or "unevaluatedProperties" or "patternProperties" or "propertyNames" or "minProperties" or "maxProperties" => "object",
+        "items" or "prefixItems" or "additionalItems" or "minItems" or "maxItems" or "uniqueItems" => "array",
+        "pattern" or "format" or "minLength" or "maxLength" => "string",
+        "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum" or "multipleOf" => "number",
+        _ => null,
+    };
 
     public static HashSet<string> TypesOf(JsonNode? type, string path)
     {
@@ -232,7 +303,7 @@ internal sealed class SchemaMerge(JsonNode root)
         JsonValueKind.Object => type == "object",
         JsonValueKind.Array => type == "array",
         JsonValueKind.String => type == "string",
-        JsonValueKind.Number => type == "number" || type == "integer" && IsDecimal(value!, out decimal number) && number == decimal.Truncate(number),
+        JsonValueKind.Number => type == "number" || type == "integer" && ExactNumber.TryParse(value!.ToJsonString(), out ExactNumber number) && number.IsInteger,
         JsonValueKind.Null => type == "null",
         _ => type == "boolean",
     };
@@ -243,8 +314,7 @@ internal sealed class SchemaMerge(JsonNode root)
     public static string Text(JsonNode? node, string path) =>
         node is JsonValue value && value.TryGetValue(out string? text) ? text : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a text");
 
-    public static double Number(JsonNode? node, string path, string key) =>
-        node is JsonValue && node.GetValueKind() == JsonValueKind.Number ? double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture) : throw new FlywheelException($"{path}/{key} is {node?.ToJsonString() ?? "null"}, expected a number");
-
-    public static bool IsDecimal(JsonNode node, out decimal value) => decimal.TryParse(node.ToJsonString(), NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+    public static ExactNumber Exact(JsonNode? node, string path, string key) =>
+        node is JsonValue && node.GetValueKind() == JsonValueKind.Number && ExactNumber.TryParse(node.ToJsonString(), out ExactNumber number) ? number
+            : throw new FlywheelException($"{path}/{key} is {node?.ToJsonString() ?? "null"}, expected a number");
 }
