@@ -121,12 +121,12 @@ internal sealed unsafe class GenerationSequence : Sequence
         bool stopped = end || _text is { Stopped: true };
         bool full = !stopped && NumSampled == MaxTokens;
         if (full && _text is not null) text += _text.Flush();
-        Stream.Publish(new SampledToken(draw.Id, draw.Logprob, draw.SamplerLogprob, text, [.. top[..NumFound(top)]]));
+        Stream.Publish(new SampledToken(draw.Id, draw.Logprob, draw.SamplerLogprob, text, [.. top[..NumRanked(top)]]));
         if (stopped || full) Stream.Finish(stopped ? FinishReason.Stop : FinishReason.Length);
         return stopped || full;
     }
 
-    private static int NumFound(ReadOnlySpan<TokenLogprob> top)
+    private static int NumRanked(ReadOnlySpan<TokenLogprob> top)
     {
         int found = top.Length;
         while (found > 0 && top[found - 1].Id < 0) found--;
