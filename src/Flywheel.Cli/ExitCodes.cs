@@ -9,6 +9,9 @@ internal static class ExitCodes
     /// <summary>Bad input or environment; the message says what to mend.</summary>
     public const int UserError = 2;
 
+    /// <summary>A turn waits for a person's answer.</summary>
+    public const int Waiting = 5;
+
     /// <summary>Ranks were lost again and again; another machine may do (EX_TEMPFAIL of sysexits.h).</summary>
     public const int RanksLost = 75;
 

@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel turn</c>: one revolution; ends with 0 when the candidate was promoted, 1 when it was rejected.</summary>
+/// <summary><c>flywheel turn</c>: one revolution; ends with 0 when the candidate was promoted, 1 when it was rejected, 5 when it waits for an answer.</summary>
 internal static class TurnCommand
 {
     public static Command Create()
@@ -15,8 +15,17 @@ internal static class TurnCommand
         var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as gate.regression_margin=0.1", DefaultValueFactory = _ => [] };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be learnt from; write nothing" };
         var force = new Option<bool>("--force") { Description = "Promote even if the gate rejects; the release and the report say so" };
-        var command = new Command("turn", "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. A turn that was stopped is gone on with.\nExample: flywheel turn") { recipe, set, dryRun, force };
-        command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(recipe) ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation));
+        var accept = new Option<string?>("--accept") { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
+        var refuse = new Option<string?>("--refuse") { Description = "Reject it" };
+        var command = new Command("turn", "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
+            + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: flywheel turn") { recipe, set, dryRun, force, accept, refuse };
+        command.SetAction((parse, cancellation) => (parse.GetValue(accept), parse.GetValue(refuse)) switch
+        {
+            (null, null) => RunAsync(parse.GetValue(recipe) ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation),
+            ({ } id, null) => AnswerAsync(id, accept: true, cancellation),
+            (null, { } id) => AnswerAsync(id, accept: false, cancellation),
+            _ => throw new FlywheelException("--accept and --refuse were both given, expected one of them"),
+        });
         return command;
     }
 
@@ -27,9 +36,13 @@ internal static class TurnCommand
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (dryRun)
         {
-            CuratedDataset preview = await new TurnRunner(store).PreviewAsync(recipe, folder, cancellation);
-            AnsiConsole.WriteLine($"A turn now would be {preview.Summary} Nothing was written.");
-            WriteDrops(preview);
+            TurnPreview preview = await new TurnRunner(store).PreviewAsync(recipe, folder, cancellation);
+            WriteTable(preview.Dataset);
+            WriteDrops(preview.Dataset);
+            AnsiConsole.WriteLine(preview.Missing is { } missing
+                ? $"No turn can begin yet: {missing}."
+                : $"A turn now would be {preview.Dataset.Summary}{(preview.Dataset.IsOfFewPeople ? $" You would compare drafts and decide: there are fewer than {HoldOut.MinPeople} people." : "")}");
+            AnsiConsole.WriteLine("Nothing was begun.");
             return 0;
         }
         if (force) AnsiConsole.MarkupLine("[yellow]--force: the candidate will be promoted whatever the gate says.[/]");
@@ -42,10 +55,47 @@ internal static class TurnCommand
 
         WriteDrops(outcome.Dataset);
         WriteGate(outcome.Decision);
+        if (outcome.Waits) return await AskAsync(store, outcome, cancellation);
         string verdict = outcome.Promoted ? "[green]promoted[/]" : "[red]rejected[/]";
         AnsiConsole.MarkupLine($"Turn {outcome.Turn.Number}: candidate {outcome.Turn.Candidate![..12]} {verdict}: {Markup.Escape(outcome.Turn.Reason!)}");
         AnsiConsole.WriteLine($"Report: {outcome.Report}");
         return outcome.Promoted ? 0 : ExitCodes.Rejected;
+    }
+
+    /// <summary>
+    /// Shows both drafts to each held-out prompt and asks; without a terminal the candidate goes on waiting, which is neither yes nor no.
+    /// </summary>
+    private static async Task<int> AskAsync(FlywheelStore store, TurnOutcome outcome, CancellationToken cancellation)
+    {
+        TurnRow turn = outcome.Turn;
+        foreach ((Answer champion, Answer candidate) in outcome.SideBySide)
+        {
+            var table = new Table().AddColumns("now", "the candidate").Title(Markup.Escape(champion.Prompt));
+            table.AddRow(Markup.Escape(champion.Text.Trim()), Markup.Escape(candidate.Text.Trim()));
+            AnsiConsole.Write(table);
+        }
+        AnsiConsole.WriteLine($"Turn {turn.Number}: with fewer than {HoldOut.MinPeople} people the figures above speak of these texts only, so you decide. Report: {outcome.Report}");
+        if (Console.IsInputRedirected || Console.IsOutputRedirected)
+        {
+            AnsiConsole.WriteLine($"The candidate {turn.Candidate![..12]} waits: flywheel turn --accept {turn.Number} promotes it, flywheel turn --refuse {turn.Number} does not.");
+            return ExitCodes.Waiting;
+        }
+        bool yes = await AnsiConsole.ConfirmAsync("Is the candidate better, and shall it answer from now on?", defaultValue: false, cancellation);
+        return await AnswerAsync(store, $"{turn.Number}", yes, cancellation);
+    }
+
+    private static async Task<int> AnswerAsync(string id, bool accept, CancellationToken cancellation)
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        return await AnswerAsync(store, id, accept, cancellation);
+    }
+
+    private static async Task<int> AnswerAsync(FlywheelStore store, string id, bool accept, CancellationToken cancellation)
+    {
+        TurnRow turn = await new TurnRunner(store, PlainProgress()).AnswerAsync(id, accept, Environment.UserName, cancellation: cancellation);
+        bool promoted = turn.State == TurnState.Promoted;
+        AnsiConsole.MarkupLine($"Turn {turn.Number}: candidate {turn.Candidate![..12]} {(promoted ? "[green]promoted[/]" : "[red]rejected[/]")}: {Markup.Escape(turn.Reason!)}");
+        return promoted || !accept ? 0 : ExitCodes.Rejected;
     }
 
     private static TurnProgress PlainProgress()
@@ -94,8 +144,20 @@ internal static class TurnCommand
         };
     }
 
+    /// <summary>What there is of each kind on either side; also when it is nothing.</summary>
+    private static void WriteTable(CuratedDataset dataset)
+    {
+        Table table = new Table().AddColumn("").AddColumn(new TableColumn("to learn from").RightAligned()).AddColumn(new TableColumn("held out").RightAligned());
+        foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
+            table.AddRow($"{kind.ToString().ToLowerInvariant()} examples", $"{dataset.Of(kind, Split.Train).Count()}", $"{dataset.Of(kind, Split.HeldOut).Count()}");
+        table.AddRow("people", $"{dataset.NumPeople(Split.Train)}", $"{dataset.NumPeople(Split.HeldOut)}");
+        table.AddRow("prompts", $"{dataset.NumPrompts(Split.Train)}", $"{dataset.NumPrompts(Split.HeldOut)}");
+        AnsiConsole.Write(table);
+    }
+
     private static void WriteDrops(CuratedDataset dataset)
     {
+        foreach (string warning in dataset.Warnings) AnsiConsole.MarkupLineInterpolated($"[yellow]Warning:[/] {warning}.");
         if (dataset.Drops.Count == 0) return;
         Table table = new Table().AddColumn("not used, because").AddColumn(new TableColumn("rows").RightAligned());
         foreach ((string reason, int count) in dataset.Drops) table.AddRow(Markup.Escape(reason), $"{count}");

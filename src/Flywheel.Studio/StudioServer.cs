@@ -162,6 +162,9 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapPost("/v1/embeddings", Embeddings.HandleAsync);
         app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
         app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);
+        app.MapGet("/admin/turns", TurnEndpoints.ListAsync);
+        app.MapGet("/admin/turns/{number:int}", TurnEndpoints.ShowAsync);
+        app.MapPost("/admin/turns/{number:int}", TurnEndpoints.AnswerAsync);
         app.MapGet("/admin/adapters", AdminEndpoints.AdaptersAsync);
         app.MapPost("/admin/adapters", AdminEndpoints.LoadAdapterAsync);
         app.MapDelete("/admin/adapters/{name}", AdminEndpoints.UnloadAdapterAsync);

@@ -83,51 +83,28 @@ public sealed class CuratorTests
         act.List[1, 60].Sample(acts =>
         {
             Shown[] shown = [.. Enumerable.Range(0, 18).Select(i => new Shown(Id(i), Id(1000 + i / 3), i % 3, $"asker {i / 3}", Prompt($"prompt {i / 6}"), $"shown text {i % 4}", i % 7 != 6))];
-            Feedback[] feedback = [.. acts.Select((a, i) => Row(i, Id(a.Request * 3 + a.Choice), Metrics.All[a.Metric], a.Metric switch
+            Feedback[] feedback = [.. acts.Select((a, i) => Row(i, Id(a.Request * 3 + a.Choice), FeedbackKind.All[a.Metric].Name, a.Metric switch
             {
                 2 => $"shown text {a.Text}",
                 4 => "a remark",
                 _ => "true",
             }, a.Person == 0 ? "" : $"person {a.Person}"))];
 
-            CuratedDataset dataset = CuratedDataset.Create(Curator.Curate(shown, feedback, new CurationRules(3, _ => true)), new Dictionary<string, Split>(), 0.25, new HashSet<string>());
+            CuratedDataset dataset = CuratedDataset.Create(Curator.Curate(shown, feedback, new CurationRules(3, _ => true)), Given.Split());
 
             Assert.Superset(feedback.Select(row => row.Id).ToHashSet(), dataset.Rows.SelectMany(row => row.FeedbackIds).ToHashSet());
             Assert.Equal(feedback.Select(row => row.Id).ToHashSet(), dataset.Rows.SelectMany(row => row.FeedbackIds).ToHashSet());
             List<CuratedExample> kept = [.. dataset.Rows.Where(row => row.Drop is null)];
-            Assert.All(kept.GroupBy(row => row.User), person => Assert.Single(person.Select(row => row.Split).Distinct()));
+            Func<CuratedExample, string> unit = dataset.IsOfFewPeople ? row => row.PromptHash! : row => row.Person;
+            Assert.All(kept.GroupBy(unit), one => Assert.Single(one.Select(row => row.Split).Distinct()));
             Assert.All(kept, row => Assert.NotNull(row.Split));
             Assert.Equal(kept.Count, kept.Select(CuratedDataset.HashOf).Distinct().Count());
-            if (kept.Select(row => row.User).Distinct().Count() > 1)
+            if (kept.Select(unit).Distinct().Count() > 1)
             {
                 Assert.Contains(kept, row => row.Split == Split.HeldOut);
             }
-            Assert.Equal(dataset.Hash, CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, new CurationRules(3, _ => true)), new Dictionary<string, Split>(), 0.25, new HashSet<string>()).Hash);
+            Assert.Equal(dataset.Hash, CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, new CurationRules(3, _ => true)), Given.Split()).Hash);
         }, iter: 300, seed: "0000KeXSOcQ3");
-    }
-
-    [Theory]
-    [InlineData(2, 1)]
-    [InlineData(3, 1)]
-    [InlineData(4, 1)]
-    [InlineData(8, 2)]
-    [InlineData(40, 10)]
-    [InlineData(1, 0)]
-    public void Assign_NewPeople_HoldsOutAQuarterButAtLeastOne(int people, int heldOut)
-    {
-        IReadOnlyDictionary<string, Split> sides = UserSplit.Assign(Enumerable.Range(0, people).Select(i => $"user {i}"), new Dictionary<string, Split>(), 0.25);
-
-        Assert.Equal(heldOut, sides.Values.Count(side => side == Split.HeldOut));
-    }
-
-    [Fact]
-    public void Assign_LaterTurn_KeepsEveryoneOnTheirSide()
-    {
-        IReadOnlyDictionary<string, Split> first = UserSplit.Assign(Enumerable.Range(0, 12).Select(i => $"user {i}"), new Dictionary<string, Split>(), 0.25);
-        IReadOnlyDictionary<string, Split> second = UserSplit.Assign(Enumerable.Range(6, 20).Select(i => $"user {i}"), first, 0.25);
-
-        Assert.All(second, side => Assert.Equal(first.GetValueOrDefault(side.Key, side.Value), side.Value));
-        Assert.InRange(second.Values.Count(side => side == Split.HeldOut), 4, 6);
     }
 
     [Fact]
@@ -135,7 +112,7 @@ public sealed class CuratorTests
     {
         using var folder = new TempFolder();
         IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], [.. Acts("A edit better A", "bea"), .. Acts("B keep", "carl", 10)], new CurationRules(3, _ => true));
-        CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }, 0.25, new HashSet<string>());
+        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
 
         string path = dataset.Write(folder.Path);
 
@@ -155,7 +132,7 @@ public sealed class CuratorTests
     public void Create_SameTextOfTrainedAndTestedPeople_IsOnlyTestedOn()
     {
         IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], [.. Acts("A keep", "bea"), .. Acts("A keep", "carl", 10)], new CurationRules(3, _ => true));
-        CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }, 0.25, new HashSet<string>());
+        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
 
         Assert.Empty(dataset.Of(ExampleKind.Supervised, Split.Train));
         Assert.Single(dataset.Of(ExampleKind.Supervised, Split.HeldOut));
@@ -167,7 +144,7 @@ public sealed class CuratorTests
     {
         IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], Acts("A keep"), new CurationRules(3, _ => true));
 
-        CuratedDataset dataset = CuratedDataset.Create(rows, new Dictionary<string, Split>(), 0.25, new HashSet<string> { CuratedDataset.HashOf(rows[0]) });
+        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(used: new HashSet<string> { CuratedDataset.HashOf(rows[0]) }));
 
         Assert.Equal([(DropReasons.UsedBefore, 1)], dataset.Drops);
     }

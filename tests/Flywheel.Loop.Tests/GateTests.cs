@@ -84,7 +84,7 @@ public sealed class GateTests
     public void Read_FrozenSetOfThisProject_IsWellFormed()
     {
         using var folder = new TempFolder();
-        CuratedDataset dataset = CuratedDataset.Create([], new Dictionary<string, Split>(), 0.25, new HashSet<string>());
+        CuratedDataset dataset = CuratedDataset.Create([], Given.Split());
 
         ExamPaper paper = ExamPaper.Read(dataset.Write(folder.Path), Path.Combine(TestFiles.Root, "models", "starter", "regression.jsonl"));
 
@@ -97,7 +97,7 @@ public sealed class GateTests
     public void Read_BadLine_NamesFileAndLine()
     {
         using var folder = new TempFolder();
-        CuratedDataset dataset = CuratedDataset.Create([], new Dictionary<string, Split>(), 0.25, new HashSet<string>());
+        CuratedDataset dataset = CuratedDataset.Create([], Given.Split());
         File.WriteAllText(folder["frozen.jsonl"], Chat("a", "b") + "\n{\"messages\": 7}\n");
 
         Assert.Contains("frozen.jsonl:2: field 'messages'", Assert.Throws<FlywheelException>(() => ExamPaper.Read(dataset.Write(folder.Path), folder["frozen.jsonl"])).Message);

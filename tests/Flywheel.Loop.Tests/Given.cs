@@ -11,6 +11,15 @@ internal static class Given
 
     public static readonly string Champion = new('a', 64);
 
+    /// <summary>A salt that everybody knows, so that two homes are split alike.</summary>
+    public static readonly byte[] Salt = [.. Enumerable.Range(0, 32).Select(i => (byte)i)];
+
+    /// <summary>Rules of a first turn.</summary>
+    public static SplitRules Split(
+        IReadOnlyDictionary<string, Split>? people = null, double share = 0.25, IReadOnlySet<string>? used = null, byte[]? salt = null,
+        IReadOnlyDictionary<string, Split>? prompts = null) =>
+        new(new CurateRecipe { HeldOutShare = share }, salt ?? Salt, people ?? new Dictionary<string, Split>(), prompts ?? new Dictionary<string, Split>(), used ?? new HashSet<string>());
+
     /// <summary>A clock that stands still.</summary>
     public sealed class Clock(DateTimeOffset now) : TimeProvider
     {

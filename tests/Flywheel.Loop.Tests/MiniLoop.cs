@@ -19,6 +19,11 @@ internal static class MiniLoop
     {
         var home = new FlywheelHome(path);
         FlywheelStore store = await FlywheelStore.OpenAsync(home, new Given.Clock(Given.Monday));
+        await using (FlywheelDb db = store.Tables())
+        {
+            db.Secrets.Add(new SecretRow { Name = "split", Value = Given.Salt, Created = Given.Monday });
+            await db.SaveChangesAsync();
+        }
         ModelFolder champion = Champion(home.Models);
         await store.RegisterModelAsync(champion);
         await store.ReleaseAsync(champion.Hash, "first");

@@ -62,6 +62,71 @@ public sealed class StoreTests : IAsyncLifetime
         Assert.Equal(1, (await store.CountAsync()).Feedback);
     }
 
+    /// <summary>A key belongs to its user, and to one content: nobody's feedback is lost behind another's id.</summary>
+    [Fact]
+    public async Task AddFeedback_KeyUsedBefore_IsRepeatedOrRefusedButNeverSwallowed()
+    {
+        Guid one = Guid.CreateVersion7(), other = Guid.CreateVersion7();
+        FeedbackInput Of(Guid generation, string metric, JsonNode value, string user = "ann") => new(generation, metric, value, user, null, "click-1");
+        FeedbackReceipt first = await store.AddFeedbackAsync(Of(one, Metrics.Keep, true));
+
+        Assert.Equal(first, await store.AddFeedbackAsync(Of(one, Metrics.Keep, true)));
+        FeedbackReceipt bea = await store.AddFeedbackAsync(Of(other, Metrics.Discard, true, "bea"));
+        FeedbackReceipt keyed = await store.AddFeedbackAsync(Of(one, Metrics.Keep, true) with { Owner = "carl" });
+        FeedbackReceipt elsewhere = await store.AddFeedbackAsync(Of(one, Metrics.Keep, true) with { Workspace = "second" });
+
+        Assert.Equal(4, new[] { first, bea, keyed, elsewhere }.Select(receipt => receipt.Id).Distinct().Count());
+        foreach ((FeedbackInput input, string field) in new[]
+        {
+            (Of(other, Metrics.Keep, true), "inference_id"), (Of(one, Metrics.Discard, true), "metric_name"),
+            (new(one, Metrics.Keep, true, "ann", new JsonObject { ["a"] = "b" }, "click-1"), "tags"),
+            (Of(one, Metrics.Keep, true) with { Source = FeedbackSource.Simulated }, "source"),
+        })
+            Assert.Contains($"had with another {field}", (await Assert.ThrowsAsync<IdempotencyConflictException>(() => store.AddFeedbackAsync(input))).Message);
+        await store.AddFeedbackAsync(new(one, Metrics.Comment, "a", "ann", null, "click-2"));
+        Assert.Contains("another value", (await Assert.ThrowsAsync<IdempotencyConflictException>(() => store.AddFeedbackAsync(new(one, Metrics.Comment, "b", "ann", null, "click-2")))).Message);
+        Assert.Equal(5, (await store.CountAsync()).Feedback);
+    }
+
+    /// <summary>In one transaction with others, a refused one takes no neighbour with it.</summary>
+    [Fact]
+    public async Task AddFeedback_ManyAtOnceWithTheSameKeys_EachIsStoredOrRepeatedOrRefused()
+    {
+        var random = new Random(3);
+        Guid[] generations = [.. Enumerable.Range(0, 4).Select(_ => Guid.CreateVersion7())];
+        FeedbackInput[] inputs = [.. Enumerable.Range(0, 200).Select(_ => new FeedbackInput(
+            generations[random.Next(4)], random.Next(2) == 0 ? Metrics.Keep : Metrics.Discard, true, $"user {random.Next(3)}", null, $"key {random.Next(8)}"))];
+
+        (FeedbackInput Input, Guid? Id)[] outcomes = await Task.WhenAll(inputs.Select(async input =>
+        {
+            try
+            {
+                return (input, (Guid?)(await store.AddFeedbackAsync(input)).Id);
+            }
+            catch (IdempotencyConflictException)
+            {
+                return (input, null);
+            }
+        }));
+
+        await using FlywheelDb db = store.Tables();
+        Dictionary<Guid, Feedback> rows = await db.Feedback.ToDictionaryAsync(row => row.Id);
+        Assert.All(outcomes, outcome =>
+        {
+            Feedback stored = outcome.Id is { } id ? rows[id] : rows.Values.Single(row => (row.User, row.IdempotencyKey) == (outcome.Input.User, outcome.Input.IdempotencyKey));
+            bool same = (stored.GenerationId, stored.Metric) == (outcome.Input.GenerationId, outcome.Input.Metric);
+            Assert.Equal(outcome.Id is not null, same);
+        });
+        Assert.Equal(rows.Count, rows.Values.Select(row => (row.User, row.IdempotencyKey)).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData("\"referee\"", "expected person or simulated")]
+    [InlineData("\"robot\"", "field 'source' is 'robot'")]
+    [InlineData("1", "field 'source' is 1")]
+    public void FeedbackInput_SourceThatNobodyMayState_IsRefused(string source, string said) => Assert.Contains(said, Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(
+        (JsonObject)JsonNode.Parse($$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "keep", "value": true, "source": {{source}} }""")!)).Message);
+
     [Fact]
     public async Task AddFeedback_BeforeItsGeneration_IsKeptAndJoined()
     {

@@ -80,7 +80,7 @@ public sealed class TurnTests : IDisposable
         Assert.Contains("badge rejected", await File.ReadAllTextAsync(outcome.Report));
         Assert.Contains("which was rejected", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
 
-        Assert.NotEmpty((await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path)).Rows); // another recipe may try
+        Assert.NotEmpty((await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path)).Dataset.Rows); // another recipe may try
         await store.AddFeedbackAsync(new(outcome.Dataset.Rows[0].GenerationId, Metrics.Comment, "one more word"));
         TurnOutcome second = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
 
@@ -92,7 +92,7 @@ public sealed class TurnTests : IDisposable
     [Fact]
     public async Task Turn_ForcedPastTheGate_SaysSo()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 4);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
 
         TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 1), store.Home.Path, force: true);
 
@@ -105,7 +105,7 @@ public sealed class TurnTests : IDisposable
     [Fact]
     public async Task Turn_ServerRuns_IsAskedToSwapAndARefusalCanBeRepeated()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 4);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
         string champion = (await store.ChampionAsync())!.Hash;
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
         using RunningServer.Claim home = RunningServer.ClaimHome(store.Home);
@@ -168,10 +168,10 @@ public sealed class TurnTests : IDisposable
     [Fact]
     public async Task Turn_KilledAgainAndAgain_EndsAsIfNothingHadHappened()
     {
-        await using FlywheelStore calm = await MiniLoop.CreateAsync(folder["calm"], people: 5);
+        await using FlywheelStore calm = await MiniLoop.CreateAsync(folder["calm"], people: 6);
         TurnOutcome expected = await new TurnRunner(calm).RunAsync(MiniLoop.Recipe(calm.Home.Path, supervisedSteps: 60), calm.Home.Path);
         string home = folder["killed"];
-        await (await MiniLoop.CreateAsync(home, people: 5)).DisposeAsync();
+        await (await MiniLoop.CreateAsync(home, people: 6)).DisposeAsync();
 
         // Lines that the turn says: after its curation, in training, between the passes, in the examinations.
         foreach (int linesUntilKill in new[] { 1, 12, 40, 30, 3 })
@@ -230,7 +230,7 @@ public sealed class TurnTests : IDisposable
         await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true));
         Assert.Contains("(1 more wait for their generation)", await Refused());
         await store.RecordAsync(generation);
-        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 8), 0 of people held out to test on (needed: 4), people: 1 (needed: 2)", await Refused());
+        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 8), 0 to prompts held out to test on (needed: 4, to 2 prompts at least)", await Refused());
         Directory.Move(champion.Path, champion.Path + "-gone");
         Assert.Contains("no such folder; expected a model folder", await Refused());
         await using FlywheelDb db = store.Tables();

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 
@@ -46,6 +47,25 @@ public sealed class FeedbackTests : IAsyncLifetime
         Assert.True((bool)receipts[0]["orphan"]!); // its generation may still come
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Assert.Equal(1, (await store.CountAsync()).Feedback);
+    }
+
+    [Fact]
+    public async Task Feedback_SameKeyForOtherContent_IsAConflictAndAnotherUsersIsNot()
+    {
+        string generation = Guid.NewGuid().ToString();
+        string Body(string metric, string user) => new JsonObject
+        {
+            ["inference_id"] = generation, ["metric_name"] = metric, ["value"] = true, ["user"] = user, ["idempotency_key"] = "click-1",
+        }.ToJsonString();
+        Assert.Equal(HttpStatusCode.OK, (await _server.TryPostAsync("/feedback", Body("keep", "ada"))).Status);
+
+        (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync("/feedback", Body("discard", "ada"));
+
+        Assert.Equal((HttpStatusCode.Conflict, "idempotency_key", "idempotency_conflict"), (status, (string)refused["error"]!["param"]!, (string)refused["error"]!["code"]!));
+        Assert.Contains("another metric_name", (string)refused["error"]!["message"]!);
+        Assert.Equal(HttpStatusCode.OK, (await _server.TryPostAsync("/feedback", Body("discard", "bea"))).Status);
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        Assert.Equal(2, (await store.CountAsync()).Feedback);
     }
 
     [Fact]

@@ -52,7 +52,7 @@ internal sealed class StudioClient(string url) : IDisposable
             ["metric_name"] = metric,
             ["value"] = value,
             ["user"] = user,
-            ["tags"] = new JsonObject { ["simulated"] = "true" },
+            ["source"] = "simulated",
             ["idempotency_key"] = $"demo-{generationId}-{metric}",
         };
         await ReadAsync(await http.PostAsJsonAsync("/feedback", request, cancellation), cancellation);

@@ -29,28 +29,67 @@ public sealed class CuratedDataset
     public string Hash { get; private init; } = "";
 
     /// <param name="curated">From <see cref="Curator"/>.</param>
-    /// <param name="knownSides">Sides of people from earlier turns.</param>
-    /// <param name="heldOutShare">Share of people to hold out.</param>
-    /// <param name="usedBefore">Hashes of examples that a promoted model was trained on.</param>
-    public static CuratedDataset Create(IReadOnlyList<CuratedExample> curated, IReadOnlyDictionary<string, Split> knownSides, double heldOutShare, IReadOnlySet<string> usedBefore)
+    /// <param name="rules">How they are split and capped.</param>
+    public static CuratedDataset Create(IReadOnlyList<CuratedExample> curated, SplitRules rules)
     {
-        List<CuratedExample> fresh = [.. curated.Select(row => row.Drop is null && usedBefore.Contains(HashOf(row)) ? row with { Drop = DropReasons.UsedBefore } : row)];
-        IReadOnlyDictionary<string, Split> sides = UserSplit.Assign(fresh.Where(row => row.Drop is null).Select(row => row.User), knownSides, heldOutShare);
+        List<CuratedExample> fresh = [.. curated.Select(row => row.Drop is null && rules.UsedBefore.Contains(HashOf(row)) ? row with { Drop = DropReasons.UsedBefore } : row)];
+        if (fresh.Any(row => row.Drop is null && row.Source == FeedbackSource.Person))
+            fresh = [.. fresh.Select(row => row.Drop is null && FeedbackSourceRules.Of(row.Source).YieldsToPeople ? row with { Drop = DropReasons.Simulated } : row)];
+        Func<CuratedExample, Split> sideOf = rules.Sides([.. fresh.Where(row => row.Drop is null)]);
 
         // Held-out rows come first: what is tested on must not be trained on, even when two people wrote the same.
         HashSet<string> heldOut = [], train = [];
         CuratedExample Place(CuratedExample row, Split split, HashSet<string> mine)
         {
-            if (row.Drop is not null || sides[row.User] != split) return row;
+            if (row.Drop is not null || sideOf(row) != split) return row;
             string hash = HashOf(row);
             string? drop = split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null : DropReasons.Duplicate;
             return row with { Split = split, Drop = drop };
         }
         List<CuratedExample> placed = [.. fresh.Select(row => Place(row, Split.HeldOut, heldOut))];
         placed = [.. placed.Select(row => row.Split is null ? Place(row, Split.Train, train) : row)];
+        placed = Capped(Capped(placed, Split.Train, rules.Recipe.TrainSharePerPerson, rules.Recipe.MinTrain),
+            Split.HeldOut, rules.Recipe.HeldOutSharePerPerson, rules.Recipe.MinHeldOut);
         IEnumerable<string> content = placed.Where(row => row.Drop is null).Select(row => $"{row.Split} {HashOf(row)}").Order(StringComparer.Ordinal);
         return new(placed) { Hash = Hex(string.Join('\n', content)) };
     }
+
+    /// <summary>Cuts each person's answers on one side to their part; the newest stay.</summary>
+    private static List<CuratedExample> Capped(List<CuratedExample> rows, Split split, double share, int atLeast)
+    {
+        Dictionary<string, List<Guid>> answers = rows.Where(row => row.Drop is null && row.Split == split && FeedbackSourceRules.Of(row.Source).IsTaste)
+            .GroupBy(row => row.Person).ToDictionary(person => person.Key, person => person.Select(row => row.GenerationId).Distinct().OrderDescending().ToList());
+        int cap = HoldOut.Cap([.. answers.Values.Select(mine => mine.Count)], share, atLeast);
+        Dictionary<string, HashSet<Guid>> kept = answers.ToDictionary(person => person.Key, person => person.Value.Take(cap).ToHashSet());
+        return [.. rows.Select(row => row.Drop is null && row.Split == split && kept.TryGetValue(row.Person, out HashSet<Guid>? mine)
+            && FeedbackSourceRules.Of(row.Source).IsTaste && !mine.Contains(row.GenerationId) ? row with { Drop = DropReasons.Capped } : row)];
+    }
+
+    /// <summary>
+    /// The turn's people are too few to hold some of them out: some of their prompts are, and a person must say yes to the candidate.
+    /// </summary>
+    public bool IsOfFewPeople => SplitRules.IsOfFewPeople(Rows.Where(row => row.Split is not null));
+
+    /// <summary>Sentences about people who fill more than half of a side, or who would have without the cap.</summary>
+    public IReadOnlyList<string> Warnings => [.. Dominant(Split.Train, "to learn from"), .. Dominant(Split.HeldOut, "to test on")];
+
+    private IEnumerable<string> Dominant(Split split, string purpose)
+    {
+        var people = Rows.Where(row => row.Split == split && row.Drop is null or DropReasons.Capped && FeedbackSourceRules.Of(row.Source).IsTaste)
+            .GroupBy(row => row.Person)
+            .Select(person => (Name: person.Key, All: Answers(person), Kept: Answers(person.Where(row => row.Drop is null)))).ToList();
+        int all = people.Sum(person => person.All), kept = people.Sum(person => person.Kept);
+        foreach ((string name, int given, int used) in people.Where(person => people.Count > 1 && (2 * person.All > all || 2 * person.Kept > kept)))
+        {
+            string who = name.Length == 0 ? "somebody without a name" : name, cut = given > used ? $", cut to {used}" : "";
+            yield return $"{who} gave {given} of {all} answers {purpose}{cut}: {(double)used / kept:0%} of what is used";
+        }
+
+        static int Answers(IEnumerable<CuratedExample> rows) => rows.Select(row => row.GenerationId).Distinct().Count();
+    }
+
+    /// <summary>SHA-256 of a conversation before its answer.</summary>
+    internal static string HashOf(Conversation prompt) => Hex(prompt.ToString());
 
     /// <summary>SHA-256 of an example's content: kind, prompt, texts and reward, not its lineage; of a sampled answer, its log-probabilities too.</summary>
     public static string HashOf(CuratedExample row)
@@ -70,10 +109,15 @@ public sealed class CuratedDataset
     public string FolderIn(FlywheelHome home) => Path.Combine(home.Datasets, FolderName(Hash));
 
     /// <summary>People on one side.</summary>
-    public int NumPeople(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.User).Distinct().Count();
+    public int NumPeople(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person).Distinct().Count();
+
+    /// <summary>Prompts on one side.</summary>
+    public int NumPrompts(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.PromptHash).Distinct().Count();
 
     /// <summary>One sentence for the person who waits.</summary>
-    public string Summary => $"learning from {Counts(Split.Train)} of {NumPeople(Split.Train)} people, testing on {Counts(Split.HeldOut)} of {NumPeople(Split.HeldOut)} others.";
+    public string Summary => IsOfFewPeople
+        ? $"learning from {Counts(Split.Train)} to {NumPrompts(Split.Train)} prompts, testing on {Counts(Split.HeldOut)} to {NumPrompts(Split.HeldOut)} others."
+        : $"learning from {Counts(Split.Train)} of {NumPeople(Split.Train)} people, testing on {Counts(Split.HeldOut)} of {NumPeople(Split.HeldOut)} others.";
 
     private string Counts(Split split)
     {
@@ -98,6 +142,9 @@ public sealed class CuratedDataset
         {
             Kind = row.Kind,
             User = row.User,
+            Owner = row.Owner,
+            Source = row.Source,
+            KnownPromptHash = row.PromptHash,
             GenerationId = row.GenerationId,
             RejectedId = row.RejectedId,
             FeedbackIds = [.. row.Sources.Select(source => source.FeedbackId)],
@@ -141,7 +188,8 @@ public sealed class CuratedDataset
             line["text"] = row.Preferred;
         }
         line["id"] = HashOf(row);
-        line["user"] = row.User;
+        line["user"] = row.Person;
+        if (row.Source != FeedbackSource.Person) line["source"] = FeedbackSourceRules.Of(row.Source).Name;
         line["generation_id"] = row.GenerationId.ToString();
         if (row.RejectedId is { } rejected) line["rejected_generation_id"] = rejected.ToString();
         line["feedback_ids"] = new JsonArray([.. row.FeedbackIds.Select(id => JsonValue.Create(id.ToString()))]);
@@ -153,11 +201,13 @@ public sealed class CuratedDataset
     private string Report()
     {
         var text = new StringBuilder($"# Curated dataset {Hash[..16]}\n\n| | train | held out |\n|---|---:|---:|\n");
+        text.Append($"| prompts | {NumPrompts(Split.Train)} | {NumPrompts(Split.HeldOut)} |\n");
         text.Append($"| people | {NumPeople(Split.Train)} | {NumPeople(Split.HeldOut)} |\n");
         foreach (ExampleKind kind in Kinds)
             text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");
         foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");
+        foreach (string warning in Warnings) text.Append($"\nWarning: {warning}.\n");
         return text.ToString();
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Flywheel.Model;
 
 namespace Flywheel.Loop;
@@ -10,6 +9,12 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
 {
     /// <summary>What went in and came out, token by token; null where nobody asked for it.</summary>
     public ServedTokens? Served { get; init; }
+
+    /// <summary>The user to whom the request's key belonged.</summary>
+    public string Owner { get; init; } = "";
+
+    /// <summary>Whether the person agreed that a model may learn from it.</summary>
+    public Consent Consent { get; init; }
 }
 
 /// <param name="Prompt">Ids that went into the model.</param>
@@ -34,10 +39,27 @@ public sealed record CuratedExample
 {
     public required ExampleKind Kind { get; init; }
 
+    /// <summary>The name that the request stated.</summary>
     public required string User { get; init; }
+
+    /// <summary>The user to whom the request's key belonged; empty without a key, or with one of an application.</summary>
+    public string Owner { get; init; } = "";
+
+    public FeedbackSource Source { get; init; }
+
+    /// <summary>Who counts as one person: whom a key names, because a stated name can be chosen.</summary>
+    public string Person => PersonOf(User, Owner);
+
+    internal static string PersonOf(string user, string owner) => owner.Length > 0 ? owner : user;
 
     /// <summary>Null only where feedback made no example at all.</summary>
     public Conversation? Prompt { get; init; }
+
+    /// <summary>SHA-256 of the prompt; null where there is none.</summary>
+    public string? PromptHash => Prompt is null ? KnownPromptHash : CuratedDataset.HashOf(Prompt);
+
+    /// <summary>Of a row that was read from the record, which has the prompts' hashes only.</summary>
+    internal string? KnownPromptHash { get; init; }
 
     /// <summary>The text that the person kept, or made of it.</summary>
     public string Preferred { get; init; } = "";
@@ -77,6 +99,9 @@ public static class DropReasons
     public const string Retracted = "taken back",
         Overridden = "replaced by later feedback",
         NoSignal = "rating or comment: kept, not trained on",
+        NoConsent = "the person did not agree to it",
+        Simulated = "simulated, and people have spoken",
+        Capped = "more than one person's part",
         NoConversation = "plain completion: no conversation",
         NothingKept = "discarded, but nothing was kept beside it",
         TooShort = "too short",
@@ -116,104 +141,126 @@ public sealed class Curator
         {
             List<Shown> choices = [.. request.OrderBy(answer => answer.Choice).ThenBy(answer => answer.Id)];
             // Colleagues may judge the same answers: each one's verdicts are compared with his own only.
-            var byUser = choices
-                .SelectMany(answer => of[answer.Id].Select(row => (Answer: answer, Row: row, User: row.User.Length > 0 ? row.User : answer.User)))
-                .GroupBy(entry => entry.User);
-            foreach (var person in byUser)
+            var bySpeaker = choices
+                .SelectMany(answer => of[answer.Id].Select(row => (Answer: answer, Row: row, Speaker: SpeakerOf(answer, row))))
+                .GroupBy(entry => entry.Speaker);
+            foreach (var speaker in bySpeaker)
             {
-                ILookup<Guid, Feedback> said = person.ToLookup(entry => entry.Answer.Id, entry => entry.Row);
-                curator.Request(person.Key, [.. choices.Select(answer => curator.Judge(person.Key, answer, [.. said[answer.Id]]))]);
+                ILookup<Guid, Feedback> said = speaker.ToLookup(entry => entry.Answer.Id, entry => entry.Row);
+                curator.Request(speaker.Key, [.. choices.Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]);
             }
         }
         return curator.rows;
     }
 
+    /// <summary>Who gave a feedback. Of an unnamed one, the person who had asked.</summary>
+    private sealed record Speaker(string User, string Owner, FeedbackSource Source);
+
+    private static Speaker SpeakerOf(Shown answer, Feedback row) => new(
+        row.User.Length > 0 || row.Owner.Length > 0 ? row.User : answer.User, row.Owner.Length > 0 || row.User.Length > 0 ? row.Owner : answer.Owner, row.Source);
+
     /// <summary>What one person in the end thought of one answer.</summary>
     /// <param name="Kept">True, false, or null when the person said nothing about it.</param>
-    /// <param name="Rating">The last one, where nothing was done.</param>
-    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources, Feedback? Rating);
+    /// <param name="Opinion">The last one, where nothing was done.</param>
+    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources, (Guid Id, double Reward)? Opinion);
 
-    private Verdict Judge(string user, Shown answer, IReadOnlyList<Feedback> said)
+    private Verdict Judge(Speaker speaker, Shown answer, IReadOnlyList<Feedback> said)
     {
+        if (answer.Consent == Consent.Refused)
+        {
+            foreach (Feedback row in said) Drop(speaker, answer, DropReasons.NoConsent, [row.Id]);
+            return new(answer, null, answer.Text.Trim(), Edited: false, [], null);
+        }
+        List<(Guid Id, FeedbackEffect Effect)> valid = [];
         HashSet<Guid> retracted = [];
-        List<Feedback> valid = [];
         foreach (Feedback row in said)
         {
-            if (row.Metric != Metrics.Retract)
+            FeedbackEffect effect = FeedbackKind.Named(row.Metric).Effect(row);
+            if (effect is not FeedbackEffect.TakeBack back)
             {
-                valid.Add(row);
+                valid.Add((row.Id, effect));
                 continue;
             }
-            string value = row.Value.Trim('"');
             retracted.Add(row.Id);
-            retracted.UnionWith(valid.Where(earlier => value == "true" || earlier.Id.ToString() == value).Select(earlier => earlier.Id));
+            retracted.UnionWith(valid.Select(earlier => earlier.Id).Where(id => back.Only is null || id == back.Only));
         }
-        foreach (Feedback row in said.Where(row => retracted.Contains(row.Id))) Drop(user, answer, DropReasons.Retracted, [row.Id]);
-        Feedback? rating = JudgesAlone && !valid.Any(row => row.Metric is Metrics.Keep or Metrics.Discard or Metrics.Demonstration && !retracted.Contains(row.Id))
-            ? valid.LastOrDefault(row => row.Metric == Metrics.Rating && !retracted.Contains(row.Id))
-            : null;
-        foreach (Feedback row in valid.Where(row => row.Metric is Metrics.Rating or Metrics.Comment && !retracted.Contains(row.Id) && row != rating))
-            Drop(user, answer, rating is not null && row.Metric == Metrics.Rating ? DropReasons.Overridden : DropReasons.NoSignal, [row.Id]);
+        foreach (Feedback row in said.Where(row => retracted.Contains(row.Id))) Drop(speaker, answer, DropReasons.Retracted, [row.Id]);
+        valid.RemoveAll(row => retracted.Contains(row.Id));
 
-        // The last act decides; an edit that is then kept stays the text.
+        List<(Guid Id, FeedbackEffect.Act Act)> acts = [.. valid.Where(row => row.Effect is FeedbackEffect.Act).Select(row => (row.Id, (FeedbackEffect.Act)row.Effect))];
+        (Guid Id, double Reward)? opinion = null;
+        if (JudgesAlone && acts.Count == 0)
+            opinion = valid.Where(row => row.Effect is FeedbackEffect.Judgement).Select(row => ((Guid, double)?)(row.Id, ((FeedbackEffect.Judgement)row.Effect).Reward)).LastOrDefault();
+        foreach ((Guid id, FeedbackEffect effect) in valid.Where(row => row.Effect is not FeedbackEffect.Act && row.Id != opinion?.Id))
+            Drop(speaker, answer, opinion is not null && effect is FeedbackEffect.Judgement ? DropReasons.Overridden : DropReasons.NoSignal, [id]);
+        return Done(speaker, answer, acts, opinion);
+    }
+
+    /// <summary>The last act decides; an edit that is then kept stays the text.</summary>
+    private Verdict Done(Speaker speaker, Shown answer, List<(Guid Id, FeedbackEffect.Act Act)> acts, (Guid Id, double Reward)? opinion)
+    {
         bool? kept = null;
-        Feedback? edit = null;
+        (Guid Id, string Text)? edit = null;
         List<Guid> sources = [];
-        foreach (Feedback row in valid.Where(row => row.Metric is Metrics.Keep or Metrics.Discard or Metrics.Demonstration && !retracted.Contains(row.Id)))
+        foreach ((Guid id, FeedbackEffect.Act act) in acts)
         {
-            bool replaces = row.Metric == Metrics.Demonstration || (row.Metric == Metrics.Keep ? kept == false : kept is not null);
-            if (replaces)
+            if (act.Text is not null || (act.Kept ? kept == false : kept is not null))
             {
-                foreach (Guid earlier in sources) Drop(user, answer, DropReasons.Overridden, [earlier]);
+                foreach (Guid earlier in sources) Drop(speaker, answer, DropReasons.Overridden, [earlier]);
                 sources.Clear();
                 edit = null;
             }
-            kept = row.Metric != Metrics.Discard;
-            if (row.Metric == Metrics.Demonstration) edit = row;
-            sources.Add(row.Id);
+            kept = act.Kept;
+            if (act.Text is { } written) edit = (id, written);
+            sources.Add(id);
         }
         string original = answer.Text.Trim(), text = edit?.Text.Trim() ?? original;
-        if (edit is not null && text == original) Drop(user, answer, DropReasons.SameAsOriginal, [edit.Id]);
-        return new(answer, kept, text, Edited: text != original, sources, rating);
+        if (edit is { } same && text == original) Drop(speaker, answer, DropReasons.SameAsOriginal, [same.Id]);
+        return new(answer, kept, text, Edited: text != original, sources, opinion);
     }
 
-    private void Request(string user, IReadOnlyList<Verdict> verdicts)
+    private void Request(Speaker speaker, IReadOnlyList<Verdict> verdicts)
     {
         List<Verdict> accepted = [];
         foreach (Verdict verdict in verdicts.Where(verdict => verdict.Kept == true))
         {
-            if (verdict.Answer.Prompt is null) Drop(user, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
-            else if (verdict.Text.Length < rules.MinCharacters) Drop(user, verdict.Answer, DropReasons.TooShort, verdict.Sources);
+            if (verdict.Answer.Prompt is null) Drop(speaker, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
+            else if (verdict.Text.Length < rules.MinCharacters) Drop(speaker, verdict.Answer, DropReasons.TooShort, verdict.Sources);
             else accepted.Add(verdict);
         }
         foreach (Verdict winner in accepted)
         {
-            var example = new CuratedExample { Kind = ExampleKind.Supervised, User = user, Prompt = winner.Answer.Prompt, Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources };
+            var example = new CuratedExample
+            {
+                Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = winner.Answer.Prompt,
+                Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources,
+            };
             rows.Add(rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
-            if (winner.Edited) Pair(user, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
-            foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(user, winner, loser);
+            if (winner.Edited) Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
+            foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(speaker, winner, loser);
         }
-        foreach (Verdict verdict in verdicts) Alone(user, verdict);
+        foreach (Verdict verdict in verdicts) Alone(speaker, verdict);
         if (accepted.Count > 0 || JudgesAlone) return;
-        foreach (Verdict lost in verdicts.Where(verdict => verdict.Kept == false)) Drop(user, lost.Answer, DropReasons.NothingKept, lost.Sources);
+        foreach (Verdict lost in verdicts.Where(verdict => verdict.Kept == false)) Drop(speaker, lost.Answer, DropReasons.NothingKept, lost.Sources);
     }
 
     /// <summary>Whether an answer is a row by itself.</summary>
     private bool JudgesAlone => rules.Judged || rules.Sampled is not null;
 
     /// <summary>What one answer teaches without any other.</summary>
-    private void Alone(string user, Verdict verdict)
+    private void Alone(Speaker speaker, Verdict verdict)
     {
-        double? reward = verdict.Rating is { } rating ? 2 * double.Parse(rating.Value, CultureInfo.InvariantCulture) - 1 : verdict.Kept switch { true when !verdict.Edited => 1, false => -1, _ => null };
+        double? reward = verdict.Opinion?.Reward ?? verdict.Kept switch { true when !verdict.Edited => 1, false => -1, _ => null };
         if (!JudgesAlone || reward is null) return;
         var row = new CuratedExample
         {
-            Kind = ExampleKind.Judged, User = user, Prompt = verdict.Answer.Prompt, Preferred = verdict.Answer.Text.Trim(), Reward = reward,
-            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Rating is { } rated ? [rated.Id] : verdict.Sources,
+            Kind = ExampleKind.Judged, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = verdict.Answer.Prompt,
+            Preferred = verdict.Answer.Text.Trim(), Reward = reward,
+            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id] : verdict.Sources,
         };
         if (row.Prompt is null)
         {
-            if (verdict.Kept != true) Drop(user, verdict.Answer, DropReasons.NoConversation, row.FeedbackIds);
+            if (verdict.Kept != true) Drop(speaker, verdict.Answer, DropReasons.NoConversation, row.FeedbackIds);
             return;
         }
         string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished : row.Preferred.Length < rules.MinCharacters ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
@@ -223,12 +270,14 @@ public sealed class Curator
         rows.Add(row with { Kind = ExampleKind.Sampled, Served = served, Drop = drop ?? (rules.Sampled(row.Prompt).AsSpan().SequenceEqual(served.Prompt) ? null : DropReasons.OtherPrompt) });
     }
 
-    private void Pair(string user, Verdict winner, Verdict loser)
+    private void Pair(Speaker speaker, Verdict winner, Verdict loser)
     {
         var pair = new CuratedExample
         {
             Kind = ExampleKind.Preference,
-            User = user,
+            User = speaker.User,
+            Owner = speaker.Owner,
+            Source = speaker.Source,
             Prompt = winner.Answer.Prompt,
             Preferred = winner.Text,
             Rejected = loser.Text,
@@ -244,6 +293,10 @@ public sealed class Curator
         rows.Add(pair with { Drop = drop });
     }
 
-    private void Drop(string user, Shown answer, string reason, IReadOnlyList<Guid> sources) =>
-        rows.Add(new() { Kind = ExampleKind.Supervised, User = user, GenerationId = answer.Id, FeedbackIds = sources, Drop = reason });
+    private void Drop(Speaker speaker, Shown answer, string reason, IReadOnlyList<Guid> sources) =>
+        rows.Add(new()
+        {
+            Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
+            GenerationId = answer.Id, FeedbackIds = sources, Drop = reason,
+        });
 }

@@ -38,7 +38,7 @@ public sealed record GateDecision(IReadOnlyList<RuleResult> Rules)
 public static class Gate
 {
     /// <summary>From so many people on, the interval speaks about people; below, about the texts of these people.</summary>
-    public const int MinPeople = 6;
+    public const int MinPeople = HoldOut.MinPeople;
 
     /// <summary>Fewer pairs are told, not judged; so are fewer texts beside judged answers, and fewer of these beside texts.</summary>
     public const int MinPairs = 8;
@@ -48,7 +48,11 @@ public static class Gate
     /// <param name="candidate">Its result.</param>
     /// <param name="rules">Margin and floor.</param>
     /// <param name="seed">Of the resampling.</param>
-    public static GateDecision Decide(ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed)
+    /// <param name="personDecides">
+    /// The people are too few to conclude anything about the next: what they accept is told, not judged, unless it is certainly worse;
+    /// a person compares the drafts and decides.
+    /// </param>
+    public static GateDecision Decide(ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed, bool personDecides = false)
     {
         List<RuleResult> results = [];
         bool byLiking = paper.CanCompareLiking && (paper.Judged.Count >= MinPairs || paper.Texts.Count == 0);
@@ -61,18 +65,26 @@ public static class Gate
             results.Add(Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins, sign: 1, judged, seed + 1));
             results.Add(Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins), sign: 1, required: false, seed + 2));
         }
+        if (personDecides) results = [.. results.Select(Told)];
         results.Add(NotWorse(champion.Regression, candidate.Regression, rules.RegressionMargin, seed + 3));
         results.Add(Sound(champion.Answers, candidate.Answers, rules.SanityFloor));
         return new(results);
     }
 
+    private static RuleResult Told(RuleResult rule) => rule with
+    {
+        Passed = rule is { IsPoint: false, Improvement.High: < 0 } ? false : null,
+        Because = rule is { IsPoint: false, Improvement.High: < 0 } ? $"{rule.Name}: certainly worse, by {rule.Improvement} {rule.Unit}" : rule.Because,
+    };
+
     private static RuleResult Better(string name, string unit, IReadOnlyList<HeldOutItem> items, string noun, IReadOnlyList<double> champion, IReadOnlyList<double> candidate, int sign, bool required, int seed)
     {
         int people = items.Select(item => item.User).Distinct().Count();
-        bool byPerson = people >= MinPeople;
+        bool byPerson = people >= MinPeople && items.All(item => item.IsTaste);
         Func<HeldOutItem, string> cluster = byPerson ? item => item.User : item => item.Prompt.ToString();
         List<(string, double)> differences = [.. items.Select((item, i) => (cluster(item), sign * (candidate[i] - champion[i])))];
-        string basis = $"{items.Count} {noun} of {people} {(people == 1 ? "person" : "people")}{(byPerson ? "" : "; too few to speak of others")}";
+        string basis = items.Any(item => !item.IsTaste) ? $"{items.Count} {noun} to {items.Select(cluster).Distinct().Count()} prompts"
+            : $"{items.Count} {noun} of {people} {(people == 1 ? "person" : "people")}{(byPerson ? "" : "; too few to speak of others")}";
         double mean = differences.Average(item => item.Item2);
         if (differences.Select(item => item.Item1).Distinct().Count() < PairedBootstrap.MinClusters)
             return new(name, unit, champion.Average(), candidate.Average(), new(mean, mean, mean), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };

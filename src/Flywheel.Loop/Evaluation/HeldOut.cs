@@ -9,6 +9,9 @@ namespace Flywheel.Loop;
 /// <param name="Rejected">Of a pair: with the text that lost.</param>
 public sealed record HeldOutItem(string User, Conversation Preferred, Conversation? Rejected)
 {
+    /// <summary>Somebody's taste, and not a referee's word, which is the same whoever asks.</summary>
+    public bool IsTaste { get; init; } = true;
+
     /// <summary>Of a judged answer: whether the person liked it.</summary>
     public bool Liked { get; init; } = true;
 
@@ -61,17 +64,23 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     {
         JsonObject row = Row(json);
         Conversation prompt = Conversation.Parse(json);
-        return new(row["user"]!.GetValue<string>(), prompt with { Messages = [.. prompt.Messages, Message.Assistant(row["text"]!.GetValue<string>())] }, null) { Liked = row["reward"]!.GetValue<double>() > 0 };
+        Conversation answered = prompt with { Messages = [.. prompt.Messages, Message.Assistant(row["text"]!.GetValue<string>())] };
+        return Item(row, answered, null) with { Liked = row["reward"]!.GetValue<double>() > 0 };
     }
 
-    private static HeldOutItem Text(string json) => new(Row(json)["user"]!.GetValue<string>(), Conversation.Parse(json), null);
+    private static HeldOutItem Text(string json) => Item(Row(json), Conversation.Parse(json), null);
+
+    private static HeldOutItem Item(JsonObject row, Conversation preferred, Conversation? rejected) => new(row["user"]!.GetValue<string>(), preferred, rejected)
+    {
+        IsTaste = FeedbackSourceRules.Named(row["source"]?.GetValue<string>()).IsTaste,
+    };
 
     private static HeldOutItem Pair(string json)
     {
         JsonObject row = Row(json);
         Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"]);
         Conversation With(string field) => prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
-        return new(row["user"]!.GetValue<string>(), With("preferred_output"), With("non_preferred_output"));
+        return Item(row, With("preferred_output"), With("non_preferred_output"));
     }
 
     private static JsonObject Row(string json) => JsonNode.Parse(json)!.AsObject();

@@ -214,4 +214,5 @@ public sealed class TurnRow
     public string? Reason { get; set; }
 }
 
-public enum TurnState { Training, Evaluating, Promoting, Promoted, Rejected }
+/// <summary>How far a turn is. Waiting: the candidate passed, and a person is asked whether it may be promoted.</summary>
+public enum TurnState { Training, Evaluating, Waiting, Promoting, Promoted, Rejected }

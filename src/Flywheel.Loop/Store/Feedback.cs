@@ -20,7 +20,7 @@ public sealed class Feedback
     /// <summary>The generation that it is about.</summary>
     public required Guid GenerationId { get; init; }
 
-    /// <summary>One of <see cref="Metrics"/>.</summary>
+    /// <summary>Name of a <see cref="FeedbackKind"/>.</summary>
     public required string Metric { get; init; }
 
     /// <summary>JSON: true for keep and discard, a text for demonstration and comment, a number or bool for rating.</summary>
@@ -39,17 +39,14 @@ public sealed class Feedback
     /// <summary>JSON object of texts, as given.</summary>
     public string Tags { get; init; } = "{}";
 
-    /// <summary>A second feedback with the same key is the same feedback.</summary>
+    /// <summary>A second feedback of the same user with the same key is the same feedback.</summary>
     public string? IdempotencyKey { get; init; }
 
     /// <summary>The text of a demonstration or comment.</summary>
     public string Text => JsonNode.Parse(Value)!.GetValue<string>();
 }
 
-/// <summary>Who speaks in a feedback: a person; the rules of a game or another checker that is never wrong; a program that plays a person.</summary>
-public enum FeedbackSource { Person, Referee, Simulated }
-
-/// <summary>Names that feedback may have.</summary>
+/// <summary>Names of the kinds of feedback, which <see cref="FeedbackKind"/> describes.</summary>
 public static class Metrics
 {
     /// <summary>The person took the text as it is.</summary>
@@ -69,8 +66,6 @@ public static class Metrics
 
     /// <summary>Takes back earlier feedback of the same generation: the one whose id is the value, or all of this user's when true.</summary>
     public const string Retract = "retract";
-
-    public static IReadOnlyList<string> All { get; } = [Keep, Discard, Demonstration, Rating, Comment, Retract];
 }
 
 /// <summary>Feedback as it comes in, checked: what is wrong is refused with the field's name before anything is stored.</summary>
@@ -82,14 +77,13 @@ public sealed record FeedbackInput
     public FeedbackInput(Guid generationId, string metric, JsonNode? value, string? user = null, JsonObject? tags = null, string? idempotencyKey = null)
     {
         if (generationId == Guid.Empty) throw new FlywheelException("field 'inference_id' is empty, expected the generation_id of an answer");
-        if (!Metrics.All.Contains(metric))
-            throw new FlywheelException($"field 'metric_name' is '{metric}', expected one of {string.Join(", ", Metrics.All)}");
+        FeedbackKind kind = FeedbackKind.Named(metric);
         if (user?.Length > MaxNameLength) throw new FlywheelException($"field 'user' has {user.Length} characters, expected at most {MaxNameLength}");
         if (idempotencyKey?.Length > MaxNameLength) throw new FlywheelException($"field 'idempotency_key' has {idempotencyKey.Length} characters, expected at most {MaxNameLength}");
         foreach ((string name, JsonNode? tag) in tags ?? [])
             if (tag is not JsonValue text || !text.TryGetValue(out string? _)) throw new FlywheelException($"field 'tags.{name}' is {Show(tag)}, expected a text");
         (GenerationId, Metric, User, IdempotencyKey) = (generationId, metric, user ?? "", string.IsNullOrEmpty(idempotencyKey) ? null : idempotencyKey);
-        Value = Check(metric, value).ToJsonString(JsonText.Compact);
+        Value = Check(kind, value).ToJsonString(JsonText.Compact);
         Tags = (tags ?? []).ToJsonString(JsonText.Compact);
     }
 
@@ -107,17 +101,27 @@ public sealed record FeedbackInput
 
     public string? IdempotencyKey { get; }
 
-    /// <summary>Reads the body of <c>POST /feedback</c>: inference_id, metric_name, value, and optionally user, tags, idempotency_key, dryrun.</summary>
+    /// <summary>The user to whom the request's key belongs.</summary>
+    public string Owner { get; init; } = "";
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    public FeedbackSource Source { get; init; }
+
+    /// <summary>Reads the body of <c>POST /feedback</c>: inference_id, metric_name, value, and optionally user, source, tags, idempotency_key, dryrun.</summary>
     /// <exception cref="FlywheelException">A field is missing, unknown or of the wrong kind.</exception>
     public static FeedbackInput FromJson(JsonObject body)
     {
-        string[] known = ["inference_id", "metric_name", "value", "user", "tags", "idempotency_key", "dryrun"];
+        string[] known = ["inference_id", "metric_name", "value", "user", "source", "tags", "idempotency_key", "dryrun"];
         foreach ((string name, _) in body)
             if (!known.Contains(name)) throw new FlywheelException($"field '{name}' is unknown, expected {string.Join(", ", known)}");
         string id = Text(body, "inference_id", required: true)!;
         if (!Guid.TryParse(id, out Guid generation)) throw new FlywheelException($"field 'inference_id' is '{id}', expected the generation_id of an answer (a UUID)");
         if (body["tags"] is not (null or JsonObject)) throw new FlywheelException($"field 'tags' is {Show(body["tags"])}, expected an object of texts");
-        return new(generation, Text(body, "metric_name", required: true)!, body["value"], Text(body, "user"), body["tags"] as JsonObject, Text(body, "idempotency_key"));
+        return new(generation, Text(body, "metric_name", required: true)!, body["value"], Text(body, "user"), body["tags"] as JsonObject, Text(body, "idempotency_key"))
+        {
+            Source = FeedbackSourceRules.Stated(Text(body, "source")),
+        };
     }
 
     private static string? Text(JsonObject body, string field, bool required = false) => body[field] switch
@@ -128,33 +132,14 @@ public sealed record FeedbackInput
         var other => throw new FlywheelException($"field '{field}' is {Show(other)}, expected a text"),
     };
 
-    private static JsonValue Check(string metric, JsonNode? node)
+    private static JsonValue Check(FeedbackKind kind, JsonNode? node)
     {
-        JsonValue? value = node as JsonValue;
-        switch (metric)
-        {
-            case Metrics.Keep or Metrics.Discard:
-                return value is not null && value.TryGetValue(out bool yes) && yes ? JsonValue.Create(true)
-                    : throw new FlywheelException($"field 'value' is {Show(node)}, expected true for metric {metric}");
-            case Metrics.Demonstration or Metrics.Comment:
-                if (value is null || !value.TryGetValue(out string? text) || string.IsNullOrWhiteSpace(text))
-                    throw new FlywheelException($"field 'value' is {Show(node)}, expected a text that is not empty for metric {metric}");
-                if (text.Length > MaxTextLength) throw new FlywheelException($"field 'value' has {text.Length} characters, expected at most {MaxTextLength}");
-                return JsonValue.Create(text);
-            case Metrics.Rating:
-                if (value is not null && value.TryGetValue(out bool liked)) return JsonValue.Create(liked ? 1.0 : 0.0);
-                return value is not null && Number(value) is >= 0 and <= 1 and double number ? JsonValue.Create(number)
-                    : throw new FlywheelException($"field 'value' is {Show(node)}, expected a number from 0 to 1 or a bool for metric {metric}");
-            default:
-                if (value is not null && value.TryGetValue(out bool all) && all) return JsonValue.Create(true);
-                return value is not null && value.TryGetValue(out string? id) && Guid.TryParse(id, out Guid feedback) ? JsonValue.Create(feedback.ToString())
-                    : throw new FlywheelException($"field 'value' is {Show(node)}, expected true or a feedback_id for metric {metric}");
-        }
+        JsonValue value = node is JsonValue given && kind.Read(given) is { } read ? read
+            : throw new FlywheelException($"field 'value' is {Show(node)}, expected {kind.Expected} for metric {kind.Name}");
+        if (value.TryGetValue(out string? text) && text.Length > MaxTextLength)
+            throw new FlywheelException($"field 'value' has {text.Length} characters, expected at most {MaxTextLength}");
+        return value;
     }
-
-    // A parsed document gives doubles from any number; a node made in code keeps its own type.
-    private static double? Number(JsonValue value) =>
-        value.GetValueKind() == System.Text.Json.JsonValueKind.Number ? double.Parse(value.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture) : null;
 
     private static string Show(JsonNode? node)
     {
@@ -167,3 +152,6 @@ public sealed record FeedbackInput
 /// <param name="Id">Its id; the earlier one's when the idempotency key was seen before.</param>
 /// <param name="Orphan">Its generation is not recorded yet.</param>
 public sealed record FeedbackReceipt(Guid Id, bool Orphan);
+
+/// <summary>An idempotency key was used before for other feedback; nothing was stored. HTTP answers 409.</summary>
+public sealed class IdempotencyConflictException(string message) : FlywheelException(message);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
@@ -51,8 +52,9 @@ public sealed class FlywheelStore : IAsyncDisposable
         return writer.WriteAsync(generation, cancellation);
     }
 
-    /// <summary>Completes when the feedback is on disk. The same idempotency key gives the same id and stores nothing.</summary>
+    /// <summary>Completes when the feedback is on disk. The same again with a user's idempotency key gives the same id and stores nothing.</summary>
     /// <exception cref="FlywheelException">It is about an answer that was not to be stored.</exception>
+    /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
     public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
     {
         await CheckStoredAsync(input, cancellation);
@@ -67,6 +69,9 @@ public sealed class FlywheelStore : IAsyncDisposable
             User = input.User,
             Tags = input.Tags,
             IdempotencyKey = input.IdempotencyKey,
+            Owner = input.Owner,
+            Workspace = input.Workspace,
+            Source = input.Source,
         }, cancellation);
     }
 
@@ -77,6 +82,30 @@ public sealed class FlywheelStore : IAsyncDisposable
         await using FlywheelDb db = Tables();
         if (await db.Generations.AnyAsync(row => row.Id == input.GenerationId && row.Payload == null, cancellation))
             throw new FlywheelException($"field 'inference_id' is '{input.GenerationId}', an answer of which only counts are kept because it was asked for with store: false (or deleted): feedback needs one whose text is stored");
+    }
+
+    /// <summary>32 random bytes that only this record knows, by what they are for; made when they are first asked for.</summary>
+    public async Task<byte[]> SecretAsync(string name, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation); // two who ask at once get the same
+        if (await db.Secrets.AsNoTracking().SingleOrDefaultAsync(row => row.Name == name, cancellation) is { } known) return known.Value;
+        var made = new SecretRow { Name = name, Value = RandomNumberGenerator.GetBytes(32), Created = time.GetUtcNow() };
+        db.Secrets.Add(made);
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return made.Value;
+    }
+
+    /// <summary>A run that was no part of a turn, for <c>lineage</c>; the same run again is recorded once.</summary>
+    public async Task RecordRunAsync(RunRow run, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (await db.Runs.SingleOrDefaultAsync(row => row.Name == run.Name, cancellation) is { } known) known.Model = run.Model ?? known.Model;
+        else db.Runs.Add(run);
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
     }
 
     /// <summary>A generation with its payload, or null.</summary>

@@ -28,7 +28,8 @@ internal sealed class RecordWriter : IAsyncDisposable
         await entry.Done.Task.WaitAsync(cancellation);
     }
 
-    /// <returns>The id of the feedback, or of the earlier one with the same idempotency key.</returns>
+    /// <returns>The id of the feedback, or of the earlier one that this one repeats.</returns>
+    /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
     public async Task<FeedbackReceipt> WriteAsync(Feedback feedback, CancellationToken cancellation)
     {
         var entry = new Entry(null, feedback);
@@ -82,31 +83,50 @@ internal sealed class RecordWriter : IAsyncDisposable
     {
         using var db = new FlywheelDb(options);
         var receipts = new FeedbackReceipt?[batch.Count];
+        var conflicts = new IdempotencyConflictException?[batch.Count];
         using (var transaction = db.Database.BeginTransaction()) // BEGIN IMMEDIATE: nobody else writes until it ends
         {
             db.Generations.AddRange(batch.Select(entry => entry.Generation).OfType<Generation>());
-            Dictionary<string, Guid> keys = Seen(db, batch);
+            Dictionary<(string, string, string, string), Feedback> seen = Seen(db, batch);
             HashSet<Guid> generations = Recorded(db, batch);
             for (int i = 0; i < batch.Count; i++)
             {
                 if (batch[i].Feedback is not { } feedback) continue;
-                Guid id = feedback.Id;
-                if (feedback.IdempotencyKey is not { } key || keys.TryAdd(key, id)) db.Feedback.Add(feedback);
-                else id = keys[key];
-                receipts[i] = new(id, Orphan: !generations.Contains(feedback.GenerationId));
+                Feedback stored = feedback;
+                if (feedback.IdempotencyKey is null || seen.TryAdd(KeyOf(feedback), feedback)) db.Feedback.Add(feedback);
+                else stored = seen[KeyOf(feedback)];
+                if (Differs(stored, feedback) is { } field)
+                    conflicts[i] = new($"field 'idempotency_key' is '{feedback.IdempotencyKey}', which this user's feedback {stored.Id} had with another {field}; "
+                        + "expected a key of its own for other feedback. Nothing was stored");
+                receipts[i] = new(stored.Id, Orphan: !generations.Contains(feedback.GenerationId));
             }
             db.SaveChanges();
             transaction.Commit();
         }
-        for (int i = 0; i < batch.Count; i++) batch[i].Done.TrySetResult(receipts[i]);
+        for (int i = 0; i < batch.Count; i++)
+        {
+            if (conflicts[i] is { } conflict) batch[i].Done.TrySetException(conflict);
+            else batch[i].Done.TrySetResult(receipts[i]);
+        }
     }
 
-    private static Dictionary<string, Guid> Seen(FlywheelDb db, List<Entry> batch)
+    /// <summary>A key is its user's own.</summary>
+    private static (string, string, string, string) KeyOf(Feedback row) => (row.IdempotencyKey!, row.User, row.Owner, row.Workspace);
+
+    private static Dictionary<(string, string, string, string), Feedback> Seen(FlywheelDb db, List<Entry> batch)
     {
         List<string> keys = [.. batch.Select(entry => entry.Feedback?.IdempotencyKey).OfType<string>()];
-        if (keys.Count == 0) return [];
-        return db.Feedback.Where(row => keys.Contains(row.IdempotencyKey!)).ToDictionary(row => row.IdempotencyKey!, row => row.Id);
+        return keys.Count == 0 ? [] : db.Feedback.AsNoTracking().Where(row => keys.Contains(row.IdempotencyKey!)).ToDictionary(KeyOf);
     }
+
+    /// <summary>The field in which a repeated feedback is another; null when it is the same.</summary>
+    private static string? Differs(Feedback first, Feedback again) =>
+        first.GenerationId != again.GenerationId ? "inference_id"
+        : first.Metric != again.Metric ? "metric_name"
+        : first.Value != again.Value ? "value"
+        : first.Tags != again.Tags ? "tags"
+        : first.Source != again.Source ? "source"
+        : null;
 
     private static HashSet<Guid> Recorded(FlywheelDb db, List<Entry> batch)
     {

@@ -35,7 +35,8 @@ internal static class TurnHtml
         Card(page, Capital(first.Name), $"{first.Champion:0.00} → {first.Candidate:0.00}", $"{first.Unit}, {(report.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Any() ? "lower" : "higher")} is better");
         if (report.Decision.Rules.FirstOrDefault(rule => rule.Unit == "share" && rule.Passed is null) is { } apart)
             Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", "held-out pairs, higher is better");
-        Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people", $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");
+        if (report.Dataset.IsOfFewPeople) Card(page, "Learnt from", $"{report.Dataset.NumPrompts(Split.Train)} prompts", $"tested on {report.Dataset.NumPrompts(Split.HeldOut)} others");
+        else Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people", $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");
         Card(page, "Took", report.Took.TotalHours >= 1 ? $"{report.Took:h\\:mm} h" : report.Took.TotalMinutes >= 1 ? $"{report.Took:m\\:ss} min" : $"{report.Took.TotalSeconds:0} s", $"{report.NumFeedback} feedback");
         page.Append("</dl>\n</header>\n");
     }
@@ -46,7 +47,10 @@ internal static class TurnHtml
     private static string Lead(TurnReport report)
     {
         string candidate = $"<code>{TurnReport.Short(report.Turn.Candidate!)}</code>", champion = $"<code>{TurnReport.Short(report.Turn.Champion)}</code>";
-        if (report.Turn.State == TurnState.Promoted && report.Decision.Passed) return $"The candidate {candidate} is better than {champion} on the feedback of people it never saw, and no worse elsewhere. It now answers.";
+        if (report.Turn.State == TurnState.Promoted && report.Decision.Passed) return $"The candidate {candidate} is {(report.Dataset.IsOfFewPeople ? $"what a person preferred to {champion}" : $"better than {champion} on the feedback of people it never saw")}, and no worse elsewhere. It now answers.";
+        if (report.Turn.State == TurnState.Waiting)
+            return $"The candidate {candidate} passed what can be checked without a person. It waits for one: <code>./flywheel turn --accept {report.Turn.Number}</code> promotes it, "
+                + $"<code>--refuse {report.Turn.Number}</code> does not; until then {champion} goes on answering.";
         if (report.Turn.State == TurnState.Promoted) return $"The gate rejected {candidate}, but it was <strong>forced</strong> past it and now answers in the place of {champion}.";
         IEnumerable<string> failed = report.Decision.Rules.Where(rule => rule.Passed == false).Select(rule => rule.Because);
         string why = report.Decision.Passed ? report.Turn.Reason! : string.Join("; ", failed);
@@ -68,13 +72,15 @@ internal static class TurnHtml
                 : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{Signed(rule.Improvement.Low)} to {Signed(rule.Improvement.High)}</span></td>");
             page.Append($"<td>{verdict}</td></tr>\n");
         }
-        page.Append("</tbody>\n</table></div>\n</section>\n");
+        page.Append("</tbody>\n</table></div>\n");
+        if (report.Limits is { } limits) page.Append($"<p class=\"hint\">{Text(limits)}</p>\n");
+        page.Append("</section>\n");
     }
 
     private static void Samples(StringBuilder page, TurnReport report)
     {
         List<(Answer Before, Answer After)> samples = [.. report.Samples];
-        page.Append("<section>\n<h2>Before and after</h2>\n<p class=\"hint\">Prompts of people who were not learnt from; the same seed for both.</p>\n");
+        page.Append($"<section>\n<h2>Before and after</h2>\n<p class=\"hint\">{(report.Dataset.IsOfFewPeople ? "Prompts" : "Prompts of people")} that were not learnt from; the same seed for both.</p>\n");
         foreach ((Answer, Answer) sample in samples.Take(FirstSamples)) Sample(page, sample.Item1, sample.Item2);
         if (samples.Count > FirstSamples)
         {
@@ -99,7 +105,9 @@ internal static class TurnHtml
     private static void Data(StringBuilder page, TurnReport report)
     {
         CuratedDataset dataset = report.Dataset;
-        page.Append("<section>\n<h2>Data</h2>\n<table class=\"funnel\">\n");
+        page.Append("<section>\n<h2>Data</h2>\n");
+        foreach (string warning in dataset.Warnings) page.Append($"<p class=\"warning\">{Text(warning)}.</p>\n");
+        page.Append("<table class=\"funnel\">\n");
         List<(string Name, int Count, string Kind)> rows =
         [
             .. report.Feedback.Select(row => ($"feedback: {row.Metric}", row.Count, "in")),
@@ -170,6 +178,8 @@ internal static class TurnHtml
         .lead { font-size: 18px; max-width: 46em; margin: 0 0 28px; }
         .badge { font-size: 15px; font-weight: 600; letter-spacing: 0; padding: 5px 14px; border-radius: 999px; }
         .badge.promoted { background: var(--good-wash); color: var(--good); }
+        .badge.waiting { background: var(--accent-wash); color: var(--accent); }
+        .warning { color: var(--bad); }
         .badge.rejected { background: var(--bad-wash); color: var(--bad); }
         .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin: 0; }
         .cards > div { background: var(--wash); border-radius: 12px; padding: 16px 18px; }

@@ -53,6 +53,9 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
             Kind = row.Kind,
             Split = row.Split,
             User = row.User,
+            Owner = row.Owner,
+            Source = row.Source,
+            PromptHash = row.PromptHash,
             GenerationId = row.GenerationId,
             RejectedId = row.RejectedId,
             DropReason = row.Drop,
@@ -80,11 +83,11 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     }, cancellation);
 
     /// <summary>The gate has spoken.</summary>
-    public Task DecidedAsync(TurnRow turn, GateDecision decision, bool promote, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    public Task DecidedAsync(TurnRow turn, GateDecision decision, TurnState next, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
     {
-        row.State = promote ? TurnState.Promoting : TurnState.Rejected;
+        row.State = next;
         row.Reason = reason;
-        if (!promote) row.Ended = time.GetUtcNow();
+        if (next == TurnState.Rejected) row.Ended = time.GetUtcNow();
     }, cancellation, db => db.Evaluations.AddRange(decision.Rules.Select(rule => new EvaluationRow
     {
         TurnId = turn.Id,
@@ -99,6 +102,36 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         Threshold = rule.Threshold,
         Passed = rule.Passed,
     })));
+
+    /// <exception cref="FlywheelException">There is no such turn.</exception>
+    public async Task<TurnRow> NumberAsync(int number, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Turns.AsNoTracking().SingleOrDefaultAsync(turn => turn.Number == number, cancellation)
+            ?? throw new FlywheelException($"there is no turn {number} in {store.Home.Path}");
+    }
+
+    /// <summary>The turn that waits for a person's answer.</summary>
+    /// <param name="id">Its number or id, or the beginning of its candidate's hash.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">No such turn waits.</exception>
+    public async Task<TurnRow> WaitingAsync(string id, CancellationToken cancellation)
+    {
+        TurnRow? turn = await UnfinishedAsync(cancellation);
+        bool named = turn?.Candidate is { } candidate
+            && (id == $"{turn.Number}" || id == turn.Id.ToString() || (id.Length >= 6 && candidate.StartsWith(id, StringComparison.OrdinalIgnoreCase)));
+        if (turn is { State: TurnState.Waiting or TurnState.Promoting } && named) return turn;
+        string now = turn is { State: TurnState.Waiting } ? $"turn {turn.Number} with candidate {turn.Candidate![..12]} does"
+            : turn is null ? "none does" : $"turn {turn.Number} is not there yet ({turn.State.ToString().ToLowerInvariant()})";
+        throw new FlywheelException($"no turn '{id}' waits for an answer: {now}");
+    }
+
+    /// <summary>A person said yes.</summary>
+    public Task AcceptedAsync(TurnRow turn, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    {
+        row.State = TurnState.Promoting;
+        row.Reason = reason;
+    }, cancellation);
 
     /// <summary>The candidate was not promoted, for a reason beside the gate.</summary>
     public Task RejectedAsync(TurnRow turn, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>

@@ -16,7 +16,11 @@ internal static class TurnMarkdown
         foreach (RuleResult rule in report.Decision.Rules)
             text.Append($"| {rule.Name} ({rule.Unit}) | {rule.Basis} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
 
+        if (report.Limits is { } limits) text.Append($"\n{limits}\n");
+        if (turn.State == TurnState.Waiting) text.Append($"\n`./flywheel turn --accept {turn.Number}` promotes the candidate, `--refuse {turn.Number}` does not.\n");
+
         text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {report.Dataset.Summary}\n");
+        foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Harmless(warning)}.\n");
         if (report.Dataset.Drops.Count > 0)
         {
             text.Append("\n| dropped because | rows |\n|---|---:|\n");
@@ -27,7 +31,7 @@ internal static class TurnMarkdown
         foreach (ReportedRun run in report.Runs)
             text.Append($"| {run.Name} | {run.Losses.Count} | {run.FromTo} | {TurnReport.Short(run.Model)} |\n");
 
-        text.Append("\n## Before and after, on prompts of people who were not learnt from\n");
+        text.Append($"\n## Before and after, on {(report.Dataset.IsOfFewPeople ? "prompts" : "prompts of people")} that were not learnt from\n");
         foreach ((Answer before, Answer after) in report.Samples.Take(8))
             text.Append($"\n{Quote(before.Prompt)}\n\n| champion | candidate |\n|---|---|\n| {Cell(before)} | {Cell(after)} |\n");
 
@@ -46,6 +50,9 @@ internal static class TurnMarkdown
     private static string Verdict(RuleResult rule) => rule.Passed switch { true => "pass", false => "FAIL", null => "told only" };
 
     private static string Quote(string text) => "> " + text.Replace("\n", "\n> ", StringComparison.Ordinal);
+
+    /// <summary>A person's name may hold anything; here it may not become markup.</summary>
+    private static string Harmless(string text) => string.Concat(text.Select(c => char.IsLetterOrDigit(c) || " .,:%@-".Contains(c) ? c : '_'));
 
     private static string Cell(Answer answer) =>
         answer.Text.Replace("|", "\\|", StringComparison.Ordinal).Replace("\n", "<br>", StringComparison.Ordinal) + (answer.Fault is null ? "" : $" *({answer.Fault})*");

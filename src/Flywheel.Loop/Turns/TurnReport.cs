@@ -17,7 +17,12 @@ internal sealed record TurnReport(
     TurnRow Turn, CuratedDataset Dataset, IReadOnlyList<(string Metric, int Count)> Feedback, IReadOnlyList<ReportedRun> Runs,
     ExamResult Champion, ExamResult Candidate, GateDecision Decision, DateTimeOffset Written)
 {
-    public string Verdict => Turn.State == TurnState.Promoted ? "Promoted" : "Rejected";
+    public string Verdict => Turn.State switch { TurnState.Promoted => "Promoted", TurnState.Waiting => "Waiting", _ => "Rejected" };
+
+    /// <summary>What an interval over so few people means; null where the people are enough.</summary>
+    public string? Limits => !Dataset.IsOfFewPeople ? null
+        : $"With fewer than {HoldOut.MinPeople} people none can be held out, so some of their prompts were: the intervals speak of the texts of these people, "
+            + "whom the candidate has met, and say little about anybody else. They are told, not judged; a person compares the drafts and decides.";
 
     /// <summary>From the turn's start to its end.</summary>
     public TimeSpan Took => (Turn.Ended ?? Written) - Turn.Started;

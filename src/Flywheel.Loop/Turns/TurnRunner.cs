@@ -23,7 +23,17 @@ public sealed record TurnProgress
 public sealed record TurnOutcome(TurnRow Turn, CuratedDataset Dataset, GateDecision Decision, string Report)
 {
     public bool Promoted => Turn.State == TurnState.Promoted;
+
+    /// <summary>The candidate passed what a machine can check; a person must look at the drafts and say yes or no.</summary>
+    public bool Waits => Turn.State == TurnState.Waiting;
+
+    /// <summary>What both models wrote to each held-out prompt.</summary>
+    public IReadOnlyList<(Answer Champion, Answer Candidate)> SideBySide { get; init; } = [];
 }
+
+/// <summary>What a turn would learn from now.</summary>
+/// <param name="Missing">Why a turn cannot begin, in words; null when it can.</param>
+public sealed record TurnPreview(CuratedDataset Dataset, string? Missing);
 
 /// <summary>
 /// One revolution: curate, train, examine, gate, promote or reject, report. A turn that was killed is gone on with: finished
@@ -57,30 +67,80 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             recipe = Rooted(recipe, folder);
             if (!File.Exists(recipe.Gate.Regression)) throw new FlywheelException($"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
             (dataset, FeedbackIntake intake, ModelRow champion) = await CurateAsync(recipe, cancellation);
-            RequireEnough(dataset, intake, recipe, await ledger.LastAsync(cancellation));
+            if (Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)) is { } missing) throw new FlywheelException(missing);
             dataset.Write(store.Home.Datasets);
             turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
+            foreach (string warning in dataset.Warnings) progress.Say($"Warning: {warning}.");
         }
 
         if (turn.State == TurnState.Training) await TrainAsync(turn, recipe, cancellation);
         ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression);
         ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
         ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
-        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed);
-        if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, cancellation);
-        if (turn.State == TurnState.Promoting) await PromoteAsync(turn, cancellation);
+        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople);
+        if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, dataset.IsOfFewPeople, cancellation);
+        if (turn.State == TurnState.Promoting) await PromoteAsync(turn, null, cancellation);
         string report = await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
-        return new(turn, dataset, decision, report);
+        return new(turn, dataset, decision, report) { SideBySide = [.. before.Answers.Zip(after.Answers)] };
     }
 
-    /// <summary>What a turn would learn from now; nothing is written.</summary>
-    public async Task<CuratedDataset> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
+    /// <summary>
+    /// A person has compared the drafts of a waiting turn. After a yes the candidate is promoted, after a no the turn has rejected it.
+    /// </summary>
+    /// <param name="id">Number or id of the turn, or the beginning of its candidate's hash.</param>
+    /// <param name="accept">Yes or no.</param>
+    /// <param name="who">The person's name; empty when unknown.</param>
+    /// <param name="swap">
+    /// Makes the running server serve a model, by its hash and with a reason; null finds the server of the home and asks it.
+    /// </param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">No such turn waits, or the server does not take the model; then it waits on.</exception>
+    public async Task<TurnRow> AnswerAsync(string id, bool accept, string who = "", Func<string, string, Task>? swap = null, CancellationToken cancellation = default)
+    {
+        using FileStream _ = Lock();
+        TurnRow turn = await ledger.WaitingAsync(id, cancellation);
+        string by = who.Length > 0 ? $" by {who}" : "";
+        string? champion = (await store.ChampionAsync(cancellation))?.Hash;
+        if (!accept) await ledger.RejectedAsync(turn, $"refused{by} after a comparison side by side; {turn.Reason}", cancellation);
+        else if (champion != turn.Champion) await ledger.RejectedAsync(turn, ChampionChanged(turn, champion), cancellation);
+        else
+        {
+            await ledger.AcceptedAsync(turn, $"accepted{by} after a comparison side by side; {turn.Reason}", cancellation);
+            await PromoteAsync(turn, swap, cancellation);
+        }
+        await ReportAgainAsync(turn, cancellation);
+        return turn;
+    }
+
+    /// <summary>What both models wrote to each held-out prompt of a turn that was examined, from its folder.</summary>
+    /// <exception cref="FlywheelException">There is no such turn, or it was not examined yet.</exception>
+    public async Task<(TurnRow Turn, IReadOnlyList<(Answer Champion, Answer Candidate)> Drafts)> SideBySideAsync(int number, CancellationToken cancellation = default)
+    {
+        TurnRow turn = await ledger.NumberAsync(number, cancellation);
+        string[] files = [.. new[] { "champion", "candidate" }.Select(who => Path.Combine(store.Home.Runs, $"turn-{number:0000}", $"{who}.json"))];
+        if (!files.All(File.Exists)) throw new FlywheelException($"turn {number} has no drafts to compare: it is {turn.State.ToString().ToLowerInvariant()}");
+        IReadOnlyList<Answer>[] answers = [.. files.Select(file => JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.Answers)];
+        return (turn, [.. answers[0].Zip(answers[1])]);
+    }
+
+    private async Task ReportAgainAsync(TurnRow turn, CancellationToken cancellation)
+    {
+        TurnRecipe recipe = RecipeFile.ParseTurn(turn.Recipe, $"recipe of turn {turn.Number}");
+        CuratedDataset dataset = await CuratedDataset.LoadAsync(store, turn, cancellation);
+        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression);
+        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
+        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
+        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople);
+        await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
+    }
+
+    /// <summary>What a turn would learn from now; nothing is begun.</summary>
+    public async Task<TurnPreview> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
     {
         recipe = Rooted(recipe, folder);
         (CuratedDataset dataset, FeedbackIntake intake, ModelRow _) = await CurateAsync(recipe, cancellation);
-        RequireEnough(dataset, intake, recipe, await ledger.LastAsync(cancellation));
-        return dataset;
+        return new(dataset, Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)));
     }
 
     private async Task<(CuratedDataset, FeedbackIntake, ModelRow)> CurateAsync(TurnRecipe recipe, CancellationToken cancellation)
@@ -98,32 +158,48 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             Judged = kinds.Contains(ExampleKind.Judged),
             Sampled = sampled ? conversation => template.Prompt(conversation) : null,
         });
-        return (CuratedDataset.Create(rows, intake.Sides, recipe.Curate.HeldOutShare, intake.UsedBefore), intake, champion);
+        byte[] salt = await store.SecretAsync("split", cancellation);
+        return (CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore)), intake, champion);
     }
 
-    private static void RequireEnough(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
+    /// <summary>Why a turn cannot begin; null when it can.</summary>
+    private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
         CurateRecipe needs = recipe.Curate;
         ExampleKind[] kinds = [.. recipe.Stages.Select(KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
-        int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count(), heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
+        int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count();
+        int heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
         int liked = Judged(reward => reward > 0), disliked = Judged(reward => reward < 0);
-        int people = dataset.Rows.Where(row => row.Drop is null).Select(row => row.User).Distinct().Count();
+        int people = dataset.Rows.Where(row => row.Split is not null).Select(row => row.Person).Distinct().Count();
+        int prompts = dataset.NumPrompts(Split.HeldOut);
         string waiting = intake.NumOrphans > 0 ? $" ({intake.NumOrphans} more wait for their generation)" : "";
         if (intake.NumOpen == 0)
-            throw new FlywheelException($"there is no feedback to learn from{waiting}: keep, edit and discard texts in the Studio, or send POST /feedback, then run the turn again");
+            return $"there is no feedback to learn from{waiting}: keep, edit and discard texts in the Studio, or send POST /feedback, then run the turn again";
         if (last?.State == TurnState.Rejected && intake.NumNew == 0 && last.Recipe == RecipeFile.ToYaml(recipe))
-            throw new FlywheelException($"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback and recipe would give the same candidate");
-        bool enough = train >= needs.MinTrain && heldOut >= needs.MinHeldOut && people >= 2, canTest = texts >= needs.MinHeldOut || (liked >= ExamPaper.MinOfEachKind && disliked >= ExamPaper.MinOfEachKind);
-        if (enough && canTest) return;
+            return $"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback and recipe would give the same candidate";
+        bool enough = train >= needs.MinTrain && heldOut >= needs.MinHeldOut && prompts >= PairedBootstrap.MinClusters;
+        bool canTest = texts >= needs.MinHeldOut || (liked >= ExamPaper.MinOfEachKind && disliked >= ExamPaper.MinOfEachKind);
+        if (enough && canTest) return null;
         string dropped = dataset.Drops.Count == 0 ? "" : $"; dropped: {string.Join(", ", dataset.Drops.Select(drop => $"{drop.Count} {drop.Reason}"))}";
-        if (enough) throw new FlywheelException($"the people held out liked {liked} and disliked {disliked} answers{(texts > 0 ? $" and kept or edited {texts} texts (needed: {needs.MinHeldOut})" : "")}: a test by judged answers needs {ExamPaper.MinOfEachKind} of each kind{waiting}{dropped}");
-        int thumbs = intake.Feedback.Count(row => row.Metric is Metrics.Rating or Metrics.Discard);
-        string hint = alone.Length == 0 && thumbs > 0 ? $"; {thumbs} {(thumbs == 1 ? "rating or discarded text teaches" : "ratings and discarded texts teach")} by themselves in a stage with objective kto, as in recipes/thumbs.yaml" : "";
-        throw new FlywheelException($"too little feedback for a turn: {train + heldOut} {(alone.Length == 0 ? "kept or edited texts" : "kept, edited or judged answers")} of {people} {(people == 1 ? "person" : "people")}: "
-            + $"{train} to learn from (needed: {needs.MinTrain}), {heldOut} of people held out to test on (needed: {needs.MinHeldOut}), people: {people} (needed: 2){waiting}{dropped}{hint}");
+        string tested = dataset.IsOfFewPeople ? "to prompts held out" : "of people held out";
+        if (enough)
+        {
+            string also = texts > 0 ? $" and {texts} kept or edited texts (needed: {needs.MinHeldOut})" : "";
+            return $"the answers {tested} are {liked} liked and {disliked} disliked ones{also}: "
+                + $"a test by judged answers needs {ExamPaper.MinOfEachKind} of each kind{waiting}{dropped}";
+        }
+        int thumbs = intake.Feedback.Count(row => TeachesAlone(FeedbackKind.Named(row.Metric).Effect(row)));
+        string hint = alone.Length == 0 && thumbs > 0
+            ? $"; {thumbs} {(thumbs == 1 ? "rating or discarded text teaches" : "ratings and discarded texts teach")} by themselves in a stage with objective kto, as in recipes/thumbs.yaml"
+            : "";
+        return $"too little feedback for a turn: {train + heldOut} {(alone.Length == 0 ? "kept or edited texts" : "kept, edited or judged answers")} of {people} {(people == 1 ? "person" : "people")}: "
+            + $"{train} to learn from (needed: {needs.MinTrain}), {heldOut} {tested} to test on (needed: {needs.MinHeldOut}, "
+            + $"to {PairedBootstrap.MinClusters} prompts at least){waiting}{dropped}{hint}";
+
+        static bool TeachesAlone(FeedbackEffect effect) => effect is FeedbackEffect.Judgement or FeedbackEffect.Act { Kept: false };
 
         // A kept answer may be a text, the better one of pairs, and liked: it is one answer.
-        IEnumerable<(string, Guid)> Answers(IEnumerable<ExampleKind> of, Split split) => of.Distinct().SelectMany(kind => dataset.Of(kind, split)).Select(row => (row.User, row.GenerationId)).Distinct();
+        IEnumerable<(string, Guid)> Answers(IEnumerable<ExampleKind> of, Split split) => of.Distinct().SelectMany(kind => dataset.Of(kind, split)).Select(row => (row.Person, row.GenerationId)).Distinct();
         int Judged(Func<double, bool> which) => alone.SelectMany(kind => dataset.Of(kind, Split.HeldOut)).Where(row => which(row.Reward!.Value)).Select(row => row.GenerationId).Distinct().Count();
     }
 
@@ -179,19 +255,23 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         return result;
     }
 
-    private async Task DecideAsync(TurnRow turn, GateDecision decision, bool force, CancellationToken cancellation)
+    private async Task DecideAsync(TurnRow turn, GateDecision decision, bool force, bool fewPeople, CancellationToken cancellation)
     {
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         bool promote = decision.Passed || force;
         string reason = decision.Passed ? decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}" : decision.Reason;
-        if (promote && champion != turn.Champion)
-            (promote, reason) = (false, $"the champion was changed to {champion?[..12]} while the turn ran; the candidate was compared with {turn.Champion[..12]}");
-        await ledger.DecidedAsync(turn, decision, promote, reason, cancellation);
+        TurnState next = !promote ? TurnState.Rejected : fewPeople && !force ? TurnState.Waiting : TurnState.Promoting;
+        if (promote && champion != turn.Champion) (next, reason) = (TurnState.Rejected, ChampionChanged(turn, champion));
+        await ledger.DecidedAsync(turn, decision, next, reason, cancellation);
     }
 
-    private async Task PromoteAsync(TurnRow turn, CancellationToken cancellation)
+    private static string ChampionChanged(TurnRow turn, string? champion) =>
+        $"the champion was changed to {champion?[..12]} while the turn ran; the candidate was compared with {turn.Champion[..12]}";
+
+    private async Task PromoteAsync(TurnRow turn, Func<string, string, Task>? swap, CancellationToken cancellation)
     {
-        if (RunningServer.Find(store.Home) is { } server)
+        if (swap is not null) await swap(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}");
+        else if (RunningServer.Find(store.Home) is { } server)
         {
             progress.Say($"Swapping the model of the server at {server.Url}.");
             await server.PromoteAsync(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}", cancellation);

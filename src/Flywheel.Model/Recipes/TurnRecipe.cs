@@ -37,8 +37,14 @@ public sealed record TurnRecipe
 /// <summary>What feedback becomes examples, and how much of it a turn needs.</summary>
 public sealed record CurateRecipe
 {
-    /// <summary>Share of people whose feedback is only tested on.</summary>
+    /// <summary>Share of people (of few people: of their prompts) whose feedback is only tested on.</summary>
     public double HeldOutShare { get; init; } = 0.25;
+
+    /// <summary>Largest share of what is learnt that may be one person's.</summary>
+    public double TrainSharePerPerson { get; init; } = 0.25;
+
+    /// <summary>Largest share of what is tested on that may be one person's.</summary>
+    public double HeldOutSharePerPerson { get; init; } = 0.25;
 
     /// <summary>Shorter texts are dropped.</summary>
     public int MinCharacters { get; init; } = 8;
@@ -52,6 +58,8 @@ public sealed record CurateRecipe
     internal void Validate(RecipeCheck check)
     {
         check.That(HeldOutShare is > 0 and < 1, "curate.held_out_share", HeldOutShare, "a number between 0 and 1");
+        check.That(TrainSharePerPerson is > 0 and <= 1, "curate.train_share_per_person", TrainSharePerPerson, "a number above 0, at most 1");
+        check.That(HeldOutSharePerPerson is > 0 and <= 1, "curate.held_out_share_per_person", HeldOutSharePerPerson, "a number above 0, at most 1");
         check.AtLeast(1, "curate.min_characters", MinCharacters);
         check.AtLeast(1, "curate.min_train", MinTrain);
         check.AtLeast(2, "curate.min_held_out", MinHeldOut);

@@ -99,7 +99,7 @@ internal static class AdminEndpoints
     public static Task HealthAsync(HttpContext http, ModelHost host) => Answers.Json(http, new JsonObject { ["status"] = "ok", ["model_hash"] = host.Current.Hash });
 
     /// <summary>A proxy on this machine also comes from loopback; what it passes on says so.</summary>
-    private static void RequireLocal(HttpContext http)
+    internal static void RequireLocal(HttpContext http)
     {
         bool local = http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address);
         bool forwarded = http.Request.Headers.ContainsKey("X-Forwarded-For") || http.Request.Headers.ContainsKey("Forwarded");

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Flywheel.Engine;
+using Flywheel.Loop;
 using Flywheel.Model;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Data.Sqlite;
@@ -47,6 +48,7 @@ internal static partial class ErrorAnswers
     {
         ApiException known => known,
         QueueFullException full => ApiException.QueueFull(full),
+        IdempotencyConflictException conflict => new ApiException(409, conflict.Message, FieldOf(conflict.Message), "idempotency_conflict"),
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),

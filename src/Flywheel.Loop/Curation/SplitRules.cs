@@ -1,0 +1,34 @@
+using Flywheel.Model;
+
+namespace Flywheel.Loop;
+
+/// <summary>How curated rows are divided into what is learnt and what is only tested on.</summary>
+/// <param name="Recipe">Shares.</param>
+/// <param name="Salt">Secret of the record, under which people and prompts are drawn.</param>
+/// <param name="People">Sides of people from earlier turns.</param>
+/// <param name="Prompts">Sides of prompts from earlier turns, by their hashes.</param>
+/// <param name="UsedBefore">Hashes of examples that a promoted model was trained on.</param>
+public sealed record SplitRules(
+    CurateRecipe Recipe, byte[] Salt, IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts, IReadOnlySet<string> UsedBefore)
+{
+    /// <summary>Whether there are people, but too few to hold some of them out.</summary>
+    internal static bool IsOfFewPeople(IEnumerable<CuratedExample> rows)
+    {
+        HashSet<string> people = [.. rows.Where(row => FeedbackSourceRules.Of(row.Source).IsTaste).Select(row => row.Person)];
+        return people.Count is > 0 and < HoldOut.MinPeople;
+    }
+
+    /// <summary>
+    /// The side of each row: its person's, or, with few people and where it is nobody's taste, its prompt's. A person who was only
+    /// tested on in an earlier turn still is.
+    /// </summary>
+    internal Func<CuratedExample, Split> Sides(IReadOnlyList<CuratedExample> rows)
+    {
+        bool few = IsOfFewPeople(rows);
+        bool ByPerson(CuratedExample row) => FeedbackSourceRules.Of(row.Source).IsTaste
+            && (!few || (People.TryGetValue(row.Person, out Split side) && side == Split.HeldOut));
+        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(rows.Where(ByPerson).Select(row => row.Person), People, Recipe.HeldOutShare, Salt);
+        IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!), Prompts, Recipe.HeldOutShare, Salt);
+        return row => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
+    }
+}
