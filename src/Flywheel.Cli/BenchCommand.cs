@@ -15,7 +15,7 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        var record = new Command("record", "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: flywheel bench record");
+        var record = new Command("record", "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: ./flywheel bench record");
         record.SetAction(async (_, _) =>
         {
             ((double p50, double p99), IReadOnlyList<RecordFigures> figures) = await RecordBenchmark.RunAsync(new FlywheelHome().Cache, [1, 4, 16, 64]);
@@ -24,7 +24,7 @@ internal static class BenchCommand
             foreach (RecordFigures run in figures) table.AddRow($"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}", $"{run.PerSecond:N0}");
             AnsiConsole.Write(table);
         });
-        return new Command("bench", "Measure this machine.\nExample: flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), record, TrainBenchCommand.Train(), TrainBenchCommand.Optimizers() };
+        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), record, TrainBenchCommand.Train(), TrainBenchCommand.Optimizers() };
     }
 
     private static Command Context()
@@ -34,7 +34,7 @@ internal static class BenchCommand
         var kv = new Option<KvType>("--kv") { Description = "How keys and values are held", DefaultValueFactory = _ => KvType.Int16 };
         var format = new Option<WeightFormat>("--weights") { Description = "Weight format", DefaultValueFactory = _ => WeightFormat.Q8_0 };
         var threads = new Option<int>("--threads") { Description = "Kernel threads; 0 is one a core" };
-        var command = new Command("context", "Prefill and decode tokens/s as the text before grows.\nExample: flywheel bench context --shape 135m --tokens 8192 32768 --kv int8") { shape, lengths, kv, format, threads };
+        var command = new Command("context", "Prefill and decode tokens/s as the text before grows.\nExample: ./flywheel bench context --shape 135m --tokens 8192 32768 --kv int8") { shape, lengths, kv, format, threads };
         command.SetAction(async (parse, _) =>
         {
             Table table = new Table().AddColumns("keys and values", "tokens before", "they take", "prefill tokens/s", "decode tokens/s");
@@ -57,7 +57,7 @@ internal static class BenchCommand
         var runs = new Option<int>("--runs") { Description = "Alternating runs that the medians are of", DefaultValueFactory = _ => load.Runs };
         var depth = new Option<int>("--depth") { Description = "Also decode after so many tokens of context" };
         var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-bench runs the same GGUF file in turn" };
-        var command = new Command("engine", "Prefill and decode tokens/s of the engine against a plain memory read loop, medians.\nExample: flywheel bench engine --shape 135m --weights Q4_0 --vs ../llama.cpp/build") { model, shape, format, threads, runs, depth, versus };
+        var command = new Command("engine", "Prefill and decode tokens/s of the engine against a plain memory read loop, medians.\nExample: ./flywheel bench engine --shape 135m --weights Q4_0 --vs ../llama.cpp/build") { model, shape, format, threads, runs, depth, versus };
         command.SetAction(async (parse, _) =>
         {
             if (parse.GetValue(runs) is < 1 and int count) throw new FlywheelException($"--runs is {count}, expected at least 1");
@@ -83,7 +83,7 @@ internal static class BenchCommand
         var model = new Option<string>("--model") { Description = $"Model: {ModelCatalog.Names}", Required = true };
         var text = new Option<string>("--text") { Description = "Text file of the kind that the model writes", Required = true };
         var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-perplexity scores the same blocks on the same tokens" };
-        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: flywheel bench quality --model models/starter --text README.md --vs ../llama.cpp/build") { model, text, versus };
+        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: ./flywheel bench quality --model models/starter --text README.md --vs ../llama.cpp/build") { model, text, versus };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(text)!;
@@ -115,7 +115,7 @@ internal static class BenchCommand
         var tokens = new Option<int>("--tokens") { Description = "Most tokens of an answer", DefaultValueFactory = _ => load.MaxTokens };
         var intrude = new Option<int?>("--intrude") { Description = "Instead: what the clients' running streams notice when a prompt of so many tokens arrives" };
         var rounds = new Option<int>("--rounds") { Description = "Rounds that the figures are of", DefaultValueFactory = _ => 3 };
-        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared tokens that are new (cold) and known (warm).\nExample: flywheel bench serve --url http://127.0.0.1:5005") { url, versus, clients, shared, own, tokens, intrude, rounds };
+        var command = new Command("serve", "Throughput, time to first text and between pieces of text, with shared tokens that are new (cold) and known (warm).\nExample: ./flywheel bench serve --url http://127.0.0.1:5005") { url, versus, clients, shared, own, tokens, intrude, rounds };
         command.SetAction(async (parse, cancellation) =>
         {
             if (parse.GetValue(rounds) is < 1 and int count) throw new FlywheelException($"--rounds is {count}, expected at least 1");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Flywheel.Data;
+using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Spectre.Console;
 
@@ -14,21 +15,17 @@ internal static class DataCommand
         var sample = new Option<int>("--sample") { Description = "Print this many random training examples" };
         var seed = new Option<int>("--seed") { Description = "Of the random choice", DefaultValueFactory = _ => 1 };
         var refresh = new Option<bool>("--refresh") { Description = "Fetch again what was fetched before" };
-        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: flywheel data recipes/starter.yaml --sample 5") { recipe, sample, seed, refresh };
+        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: ./flywheel data recipes/starter.yaml --sample 5") { recipe, sample, seed, refresh };
         command.SetAction(parse => Run(parse.GetValue(recipe)!, parse.GetValue(sample), parse.GetValue(seed), parse.GetValue(refresh)));
         return command;
     }
 
     private static void Run(string path, int sample, int seed, bool refresh)
     {
-        Recipe recipe = RecipeFile.Load(path);
-        var home = new FlywheelHome();
-        DataCollection collection = DataCollection.Collect(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!, home, Say, refresh);
-        // Tokens are counted with a tokenizer of the recipe's own; one that starts from a model is counted when it runs.
-        if (recipe.Tokenizer is { } tokenizer && recipe.Model is { } shape)
+        (DataCollection collection, BuiltData? built) = new RecipeRunner(new FlywheelHome()) { Status = Say }.Data(path, refresh);
+        if (built is null) Say("its base is a recipe: tokens are counted when that has been trained");
+        else
         {
-            Say($"learning {tokenizer.Vocab} tokens");
-            BuiltData built = DatasetBuilder.Tokenise(collection, recipe, home, Tokenizer.Train(collection.Texts(), tokenizer.Vocab), shape.Context, Say);
             Say($"train {built.TrainPath}");
             Say($"validation {built.ValidationPath ?? "none"}");
         }
@@ -48,6 +45,7 @@ internal static class DataCommand
         }
         foreach (SourceReport source in report.Sources) AnsiConsole.Write(Describe(source));
         if (report.Splits.Count > 0) AnsiConsole.Write(Describe(report.Splits));
+        else Console.WriteLine(string.Join(", ", report.Items.Select(split => $"{split.Key}: {split.Value:N0} items")));
     }
 
     private static void Say(string line) => Console.Error.WriteLine(line);

@@ -16,7 +16,7 @@ internal static class DemoCommand
         var prompts = new Option<int>("--prompts") { Description = "Prompts of each", DefaultValueFactory = _ => 8 };
         var seed = new Option<int>("--seed") { Description = "Decides products, users, drafts and intervals", DefaultValueFactory = _ => 1 };
         var home = new Option<string?>("--home") { Description = "Home to use: its running server, or a new one on it (default: the running server of the usual home, else a new temporary home)" };
-        var command = new Command("demo", "Show the loop: simulated users, labelled so, give feedback through the API, one turn runs, and their rate of acceptance on unseen prompts is measured before and after.\nExample: flywheel demo --taste plain") { taste, users, prompts, seed, home };
+        var command = new Command("demo", "Show the loop: simulated users, labelled so, give feedback through the API, one turn runs, and their rate of acceptance on unseen prompts is measured before and after.\nExample: ./flywheel demo --taste plain") { taste, users, prompts, seed, home };
         command.SetAction((parse, cancellation) => RunAsync(Taste.Named(parse.GetValue(taste)!), parse.GetValue(users), parse.GetValue(prompts), parse.GetValue(seed), parse.GetValue(home), cancellation));
         return command;
     }

@@ -14,7 +14,7 @@ internal static class ExportCommand
         var output = new Option<string?>("--output") { Description = "File or folder to write; named after the model in the current folder when not given" };
         var merge = new Option<bool>("--merge") { Description = "Of an adapter: write the model that it and its base are together" };
         var parent = new Option<string?>("--base") { Description = "Of an adapter that does not say it by hash: its base model" };
-        var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent };
+        var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: ./flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent };
         command.SetAction(parse => Run(parse.GetValue(model)!, parse.GetValue(to)!, parse.GetValue(type), parse.GetValue(output), parse.GetValue(merge), parse.GetValue(parent)));
         return command;
     }

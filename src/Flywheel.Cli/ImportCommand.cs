@@ -10,7 +10,7 @@ internal static class ImportCommand
     public static Command Create()
     {
         var from = new Argument<string>("from") { Description = "A Hugging Face model folder, a GGUF file, or hf:owner/name with @revision or :file.gguf" };
-        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from };
+        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: ./flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from };
         command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(from)!, cancellation));
         return command;
     }

@@ -11,7 +11,7 @@ internal static class LineageCommand
     public static Command Create()
     {
         var id = new Argument<string>("id") { Description = "Id of a feedback, generation, turn, model, dataset or example, or the beginning of one; or a run's name" };
-        var command = new Command("lineage", "From a feedback to the models that learnt from it, or from a model back to its run, dataset and feedback.\nExample: flywheel lineage 3f9a1c2b7d40") { id };
+        var command = new Command("lineage", "From a feedback to the models that learnt from it, or from a model back to its run, dataset and feedback.\nExample: ./flywheel lineage 3f9a1c2b7d40") { id };
         command.SetAction((parse, cancellation) => ShowAsync(parse.GetValue(id)!, cancellation));
         return command;
     }

@@ -29,12 +29,12 @@ internal static class PlanCommand
         var money = Size("--money", "Money for everything: gives the largest model that it pays for");
         var hours = Size("--hours", "Hours from start to end: gives the largest model that they allow");
         var parameters = Size("--params", "Size of the model, such as 124m or 1.3b: gives time and money");
-        var gpu = new Option<string?>("--gpu") { Description = $"Accelerator: {string.Join(", ", Accelerator.Known.Select(known => known.Name))}; without it, this machine is measured" };
+        var gpu = new Option<string?>("--gpu") { Description = $"Accelerator: {string.Join(", ", Accelerator.Known.Select(known => known.Name))}; without it, this machine is measured. A plan only: train runs on processors, CUDA is not wired up yet" };
         var count = new Option<int>("--count") { Description = "Accelerators", DefaultValueFactory = _ => 1 };
         var utilization = new Option<double>("--utilization") { Description = "Part of an accelerator's peak that training reaches", DefaultValueFactory = _ => 0.4 };
         var price = new Option<double>("--price") { Description = "Price of one accelerator (or this machine) for an hour" };
         var perParameter = new Option<double>("--tokens-per-param") { Description = "Tokens a parameter", DefaultValueFactory = _ => Defaults.TokensPerParameter };
-        var law = new Option<string?>("--law") { Description = "Folder of 'flywheel scaling': its law decides between parameters and tokens" };
+        var law = new Option<string?>("--law") { Description = "Folder of './flywheel scaling': its law decides between parameters and tokens" };
         var context = new Option<int>("--context") { Description = "Tokens of a sequence", DefaultValueFactory = _ => Defaults.Context };
         var vocab = new Option<int>("--vocab") { Description = "Vocabulary; 0 grows it with the model" };
         var failures = new Option<double>("--hours-between-failures") { Description = "Of one accelerator, on average", DefaultValueFactory = _ => Math.Round(Defaults.HoursBetweenFailures) };
@@ -43,7 +43,7 @@ internal static class PlanCommand
         var labels = new Option<double>("--label-share") { Description = "Part of the money for labels, 0 to 1" };
         var people = new Option<double>("--people-share") { Description = "Part of the money for people, 0 to 1" };
         var perLabel = new Option<double>("--price-per-label") { Description = "Price of one label", DefaultValueFactory = _ => Defaults.PricePerLabel };
-        var command = new Command("plan", "What a run takes before it starts: time, memory, money, checkpoints, failures.\nExample: flywheel plan --gpu h100 --count 8 --price 2.5 --money 2000")
+        var command = new Command("plan", "What a run takes before it starts: time, memory, money, checkpoints, failures.\nExample: ./flywheel plan --gpu h100 --count 8 --price 2.5 --money 2000")
         {
             recipe, set, ranks, launcher, threads, money, hours, parameters, gpu, count, utilization, price, perParameter, law, context, vocab, failures, checkpoint, restart, labels, people, perLabel,
         };
@@ -152,6 +152,7 @@ internal static class PlanCommand
         foreach ((string name, long bytes) in plan.Memory.Parts) table.AddRow($"memory: {name}", Amounts.Memory(bytes));
         table.AddRow(request.Count > 1 ? "memory of each" : "memory in all", $"{Amounts.Memory(plan.Memory.Total)} of {Amounts.Memory(plan.MemoryAvailable)}{(plan.Fits ? "" : ": [red]does not fit[/]")}");
         AnsiConsole.Write(table);
+        if (hardware != ThisMachine) Console.WriteLine("This is arithmetic from data sheets: './flywheel train' runs on processors, training on accelerators (CUDA) is not wired up yet.");
         if (!plan.Fits) Console.WriteLine("Weights and gradients lie on each accelerator as a whole, only the optimiser's state is shared out: take a smaller model, or one with more memory.");
     }
 }

@@ -1,11 +1,13 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Flywheel.Cli;
 using Flywheel.Model;
 using Flywheel.Training;
 using Spectre.Console;
 
-var root = new RootCommand("Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.");
+// Named as it is called: the launcher in the project's folder.
+var root = new Command("./flywheel", "Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.") { new HelpOption(), new VersionOption() };
 foreach (Command verb in Verbs.All) root.Add(verb);
 
 // Ctrl-C and SIGTERM cancel the verb's token; a verb then ends what it does cleanly within the time limit.
@@ -16,13 +18,13 @@ if (Console.IsErrorRedirected) errors.Profile.Width = 10_000;
 if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200;
 try
 {
-    string[] line = args switch { [] or ["help"] => ["--help"], ["help", var verb, ..] => [verb, "--help"], _ => args };
+    string[] line = args switch { [] or ["help"] => ["--help"], ["help", .. var verb] => [.. verb, "--help"], _ => args };
     ParseResult parsed = root.Parse(line);
     if (parsed.Action is ParseErrorAction wrong) wrong.ShowHelp = false; // what is wrong would scroll away above it
     int code = await parsed.InvokeAsync(invocation);
     if (parsed.Errors.Count == 0) return code;
     Command asked = parsed.CommandResult.Command;
-    errors.MarkupLineInterpolated($"see: flywheel help{(asked == root ? "" : $" {asked.Name}")}");
+    errors.MarkupLineInterpolated($"see: ./flywheel help{Words(asked)}");
     return ExitCodes.UserError;
 }
 catch (FlywheelException e)
@@ -35,3 +37,5 @@ catch (OperationCanceledException)
     errors.MarkupLine("[yellow]stopped[/]");
     return ExitCodes.Cancelled;
 }
+
+string Words(Command command) => command == root ? "" : $"{Words((Command)command.Parents.First())} {command.Name}";

@@ -13,7 +13,7 @@ internal static class RankCommand
     {
         var job = new Argument<string>("job") { Description = "The job's file" };
         var pilot = new Option<bool>("--pilot") { Description = "Measure its beginning" };
-        var command = new Command(Verb, "One rank of a training; started by 'flywheel train'.") { job, pilot };
+        var command = new Command(Verb, "One rank of a training; started by './flywheel train'.") { job, pilot };
         command.Hidden = true;
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(job)!, parse.GetValue(pilot), cancellation), CancellationToken.None));
         return command;
@@ -28,7 +28,7 @@ internal static class RankCommand
 
     /// <summary>The forecast of a run in this process, measured in another one.</summary>
     public static TrainingForecast Pilot(TrainingJob job, CancellationToken cancellation) =>
-        new Supervisor { Launcher = [], RankCommand = CommandLine() }.Forecast(job, cancellation).Here();
+        new Supervisor { Launcher = [], RankCommand = CommandLine(), Note = Console.Error.WriteLine }.Forecast(job, cancellation).Here();
 
     private static int Run(string jobFile, bool pilot, CancellationToken cancellation)
     {

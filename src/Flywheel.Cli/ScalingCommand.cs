@@ -15,7 +15,7 @@ internal static class ScalingCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "Recipe of a pretraining from random weights" };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("scaling", "Train small models of several sizes and lengths and fit loss against parameters and tokens.\nExample: flywheel scaling recipes/starter-pretrain.yaml --budget 60") { recipe, budget };
+        var command = new Command("scaling", "Train small models of several sizes and lengths and fit loss against parameters and tokens.\nExample: ./flywheel scaling recipes/starter-pretrain.yaml --budget 60") { recipe, budget };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(budget), cancellation), CancellationToken.None));
         return command;
     }
@@ -49,6 +49,6 @@ internal static class ScalingCommand
             .AddRow("data", $"{result.DataTokens:N0} tokens{(result.Points.Max(point => point.Tokens) > result.DataTokens ? "; longer runs saw some twice" : "")}")
             .AddRow("plot", Markup.Escape(Path.Combine(folder, "scaling.svg"))));
         if (!law.IsDetermined) Console.WriteLine("note: these runs are too short, or too alike, to tell how far the loss would fall; the law holds between them at best. Give more minutes.");
-        Console.WriteLine($"use it: flywheel plan --hours 8 --law {folder}");
+        Console.WriteLine($"use it: ./flywheel plan --hours 8 --law {folder}");
     }
 }

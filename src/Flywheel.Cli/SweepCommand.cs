@@ -14,7 +14,7 @@ internal static class SweepCommand
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
         var over = new Option<string[]>("--over") { Description = "A field and its values, such as train.learning_rate=1e-3,3e-3; several make all combinations", Required = true };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command goes on.\nExample: flywheel sweep recipes/starter-pretrain.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
+        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command goes on.\nExample: ./flywheel sweep recipes/starter-pretrain.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(over)!, parse.GetValue(budget), cancellation), CancellationToken.None));
         return command;
     }
@@ -44,6 +44,6 @@ internal static class SweepCommand
             .AddRow("held-out loss", $"{result.Winner.Loss:F4}")
             .AddRow("time", $"{Amounts.Duration(result.Tries.Sum(attempt => attempt.Seconds))} of {Amounts.Duration(budget * 60)}")
             .AddRow("report", Markup.Escape(Path.Combine(folder, "report.md"))));
-        Console.WriteLine($"train it in full: flywheel train {recipe} {string.Join(' ', result.Winner.Overrides.Select(text => $"--set {text}"))}");
+        Console.WriteLine($"train it in full: ./flywheel train {recipe} {string.Join(' ', result.Winner.Overrides.Select(text => $"--set {text}"))}");
     }
 }

@@ -19,7 +19,7 @@ internal static class TrainBenchCommand
         var steps = new Option<int>("--steps") { Description = "Timed optimiser steps a round", DefaultValueFactory = _ => 2 };
         var threads = new Option<int>("--threads") { Description = "Threads of each process", DefaultValueFactory = _ => Environment.ProcessorCount };
         var child = new Option<string?>("--child") { Hidden = true };
-        var command = new Command("train", "Tokens/s of a training step of 13.8 M parameters against a plain TorchSharp program, in processes that take turns.\nExample: flywheel bench train --rounds 3") { only, rounds, steps, threads, child };
+        var command = new Command("train", "Tokens/s of a training step of 13.8 M parameters against a plain TorchSharp program, in processes that take turns.\nExample: ./flywheel bench train --rounds 3") { only, rounds, steps, threads, child };
         command.SetAction((parse, cancellation) => Task.Run(() =>
         {
             (int perRound, int numThreads) = (parse.GetValue(steps), parse.GetValue(threads));
@@ -81,7 +81,7 @@ internal static class TrainBenchCommand
         var seeds = new Option<int>("--seeds") { Description = "Runs of each optimiser", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of each run", DefaultValueFactory = _ => 1 };
         var figure = new Option<string?>("--figure") { Description = "Picture of the curves (.svg or .png)" };
-        var command = new Command("optimizers", "Muon against AdamW: learning rates from a small grid, then steps to the same held-out loss over several seeds. Stopped and started again, it goes on.\nExample: flywheel bench optimizers recipes/optimizers.yaml --figure docs/optimizers.svg") { recipe, seeds, threads, figure };
+        var command = new Command("optimizers", "Muon against AdamW: learning rates from a small grid, then steps to the same held-out loss over several seeds. Stopped and started again, it goes on.\nExample: ./flywheel bench optimizers recipes/optimizers.yaml --figure docs/optimizers.svg") { recipe, seeds, threads, figure };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(seeds), parse.GetValue(threads), parse.GetValue(figure), cancellation), CancellationToken.None));
         return command;
     }

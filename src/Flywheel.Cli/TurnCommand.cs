@@ -18,7 +18,7 @@ internal static class TurnCommand
         var accept = new Option<string?>("--accept") { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
         var refuse = new Option<string?>("--refuse") { Description = "Reject it" };
         var command = new Command("turn", "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
-            + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: flywheel turn") { recipe, set, dryRun, force, accept, refuse };
+            + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: ./flywheel turn") { recipe, set, dryRun, force, accept, refuse };
         command.SetAction((parse, cancellation) => (parse.GetValue(accept), parse.GetValue(refuse)) switch
         {
             (null, null) => RunAsync(parse.GetValue(recipe) ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation),

@@ -13,7 +13,7 @@ internal static class UpCommand
         var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005 (put a proxy with your sign-in before it)" };
         var model = new Option<string?>("--model") { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
         var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name", DefaultValueFactory = _ => [] };
-        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: flywheel up --port 8080") { port, url, model, adapter };
+        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, adapter };
         command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
         {
             Home = new FlywheelHome(),

@@ -22,5 +22,6 @@ internal static class Verbs
         ImportCommand.Create(),
         ExportCommand.Create(),
         BenchCommand.Create(),
+        TestCommand.Create(),
     ];
 }

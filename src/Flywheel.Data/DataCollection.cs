@@ -20,6 +20,18 @@ public sealed class DataCollection
     /// <summary>The training side's texts, to learn a tokenizer from.</summary>
     public IEnumerable<string> Texts() => Items(Split.Train).SelectMany(item => item.Examples).SelectMany(example => example.Texts);
 
+    /// <summary>A vocabulary of the training side's texts.</summary>
+    public Tokenizer LearnTokenizer(int vocab, Action<string>? progress = null)
+    {
+        var told = new Ticker(progress, $"learning a vocabulary of {vocab}", "texts counted");
+        long read = 0;
+        return Tokenizer.Train(Texts().Select(text =>
+        {
+            told.At(++read);
+            return text;
+        }), vocab);
+    }
+
     /// <param name="recipe">Its data and seed.</param>
     /// <param name="folder">Where the recipe's relative paths start.</param>
     /// <param name="home">Fetched sources live here.</param>
@@ -35,13 +47,13 @@ public sealed class DataCollection
         HashSet<ulong> seen = [];
         foreach (SourceRecipe source in recipe.Data)
         {
-            progress?.Invoke($"reading {source.Source}");
+            var told = new Ticker(progress, $"reading {source.Source}", "items");
             string path = Path.Combine(folder, source.Path ?? "");
             if (source.Source is "appstream" or "packages")
             {
                 SourceReport report = collection.Begin($"{source.Source} as {source.As}", catalogues.Origin);
                 IEnumerable<Product> products = source.Source == "appstream" ? catalogues.AppStream : catalogues.Packages(source.Tag);
-                collection.Add(Render(products, source, recipe.Seed, cleaners[source.As], report), source, report, seen);
+                collection.Add(Render(products, source, recipe.Seed, cleaners[source.As], report), source, report, seen, told);
             }
             else
             {
@@ -51,9 +63,10 @@ public sealed class DataCollection
                     "jsonl" => JsonlSource.Read(path),
                     _ => JsonlSource.ReadCurated(path),
                 };
-                collection.Add(items, source, collection.Begin(source.Source, path), seen);
+                collection.Add(items, source, collection.Begin(source.Source, path), seen, told);
             }
         }
+        foreach (Split split in Enum.GetValues<Split>()) collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();
         if (!collection.Items(Split.Train).Any()) throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
         return collection;
     }
@@ -81,12 +94,13 @@ public sealed class DataCollection
         }
     }
 
-    private void Add(IEnumerable<SourceItem> items, SourceRecipe source, SourceReport report, HashSet<ulong> seen)
+    private void Add(IEnumerable<SourceItem> items, SourceRecipe source, SourceReport report, HashSet<ulong> seen, Ticker told)
     {
         bool repeats = source.Source is not ("appstream" or "packages"); // these repeat as they render, and count as they clean
         foreach (SourceItem item in items)
         {
             if (repeats) report.Read++;
+            told.At(report.Read);
             if (item.Examples.Count == 0) continue;
             if (item.Examples.All(example => !example.Texts.Any(text => text.Length > 0)))
             {

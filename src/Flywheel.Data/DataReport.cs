@@ -9,6 +9,9 @@ public sealed class DataReport
 {
     public List<SourceReport> Sources { get; } = [];
 
+    /// <summary>Items kept, by split.</summary>
+    public SortedDictionary<string, int> Items { get; } = [];
+
     /// <summary>By split; filled when the data is tokenised.</summary>
     public SortedDictionary<string, SplitReport> Splits { get; } = [];
 
@@ -25,7 +28,8 @@ public sealed class DataReport
             foreach ((string reason, Drop drop) in source.Drops.OrderByDescending(drop => drop.Value.Count))
                 text.Append($"| {reason} | {drop.Count:N0} | {drop.Example.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
         }
-        if (Splits.Count > 0) text.Append("\n## Splits\n\n| split | documents | tokens | learnt | characters a token | tokens a document: 5 % | 50 % | 95 % | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        if (Splits.Count == 0) text.Append($"\n## Splits\n\n{string.Join(", ", Items.Select(split => $"{split.Key}: {split.Value:N0} items"))}\n");
+        else text.Append("\n## Splits\n\n| split | documents | tokens | learnt | characters a token | tokens a document: 5 % | 50 % | 95 % | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         foreach ((string name, SplitReport split) in Splits)
             text.Append($"| {name} | {split.Documents:N0} | {split.Tokens:N0} | {split.Targets:N0} | {split.CharsPerToken:F2} | {split.Length05} | {split.Length50} | {split.Length95} | {split.LengthMax} |\n");
         return text.ToString();
@@ -53,6 +57,19 @@ public sealed record SourceReport(string Name, string Origin)
     {
         if (!Drops.TryGetValue(reason, out Drop? drop)) Drops[reason] = drop = new Drop(example.Length > 100 ? example[..100] + "..." : example);
         drop.Count++;
+    }
+
+    /// <summary>Takes back of an item counted as kept what turned out to be too long for the model.</summary>
+    internal void DroppedTooLong(SourceItem item, int numExamples, int context)
+    {
+        Examples -= numExamples;
+        if (numExamples < item.Examples.Count)
+        {
+            for (int i = 0; i < numExamples; i++) Dropped($"example: over {context} tokens", item.Id);
+            return;
+        }
+        Kept--;
+        Dropped($"item: over {context} tokens", item.Id);
     }
 }
 

@@ -28,7 +28,6 @@ public static class DatasetBuilder
     /// <exception cref="FlywheelException">The examples do not suit the objective, or none fits.</exception>
     public static BuiltData Tokenise(DataCollection collection, Recipe recipe, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null, ModelFolder? parent = null)
     {
-        progress?.Invoke("tokenising");
         string? train = Write(Split.Train), validation = Write(Split.Validation);
         if (train is null) throw new FlywheelException($"recipe '{recipe.Name}': no document of at most {context} tokens was kept for training:\n{collection.Report.ToMarkdown()}");
         AtomicFile.WriteText(Path.Combine(train, "report.md"), collection.Report.ToMarkdown());
@@ -50,7 +49,7 @@ public static class DatasetBuilder
                 {
                     ["recipe"] = recipe.Name,
                     ["split"] = split.ToString().ToLowerInvariant(),
-                    ["sources"] = string.Join("; ", collection.Report.Sources.Select(source => $"{source.Name}: {source.Kept} of {source.Read}")),
+                    ["sources"] = string.Join("; ", collection.Report.Sources.Select(source => $"{source.Name}: {source.Read} items")),
                 },
             };
             using var writer = new TokenDatasetWriter(home.Datasets, template);
@@ -75,15 +74,20 @@ public static class DatasetBuilder
 
         IEnumerable<EncodedDocument> Encoded(DocumentEncoder encoder, Split split, Action<long> addCharacters)
         {
+            int done = 0, numItems = collection.Items(split).Count();
+            var told = new Ticker(progress, $"tokenising {split.ToString().ToLowerInvariant()}", "items");
             foreach ((SourceItem item, SourceReport source) in collection.Entries(split))
             {
+                int tooLong = 0;
                 foreach (Example example in item.Examples)
                 {
                     IReadOnlyList<EncodedDocument> documents = encoder.Encode(item.Id, example);
-                    if (documents.Count == 0) source.Dropped($"example: over {context} tokens", item.Id);
+                    if (documents.Count == 0) tooLong++;
                     else addCharacters(example.Texts.Sum(text => (long)text.Length));
                     foreach (EncodedDocument document in documents) yield return document;
                 }
+                source.DroppedTooLong(item, tooLong, context);
+                told.At(++done, numItems);
             }
         }
     }

@@ -18,14 +18,14 @@ internal sealed class DecoderModel : IDisposable
     private readonly DecoderLayer[] _layers;
     private readonly Tensor _embedding, _finalNorm, _output;
     private readonly RopeTable _rope;
-    private readonly bool _half;
+    private readonly int _halfStep;
 
     /// <param name="config">Shape.</param>
     /// <param name="lora">Train low-rank adapters and freeze all else; null trains every weight.</param>
-    /// <param name="half">Multiply matrices in bfloat16.</param>
-    private DecoderModel(ModelConfig config, LoraRecipe? lora, bool half)
+    /// <param name="halfStep">Of products in bfloat16 (<see cref="Projection.HalfStep"/>).</param>
+    private DecoderModel(ModelConfig config, LoraRecipe? lora, int halfStep)
     {
-        (Config, _half) = (config, half);
+        (Config, _halfStep) = (config, halfStep);
         _rope = new RopeTable(config);
         var shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         _embedding = Add("model.embed_tokens.weight");
@@ -58,7 +58,7 @@ internal sealed class DecoderModel : IDisposable
                 return new LoraPart(module, Trained(module + ".lora_A.weight", [lora!.Rank, shape[1]]), Trained(module + ".lora_B.weight", [shape[0], lora.Rank]), row);
             })];
             _adapters.AddRange(adapters);
-            return new Projection(weight, bias, adapters, lora?.ToConfig("").Scale ?? 0, half);
+            return new Projection(weight, bias, adapters, lora?.ToConfig("").Scale ?? 0, halfStep);
         }
 
         Tensor AddJoint(bool hidden, string[] names)
@@ -139,7 +139,7 @@ internal sealed class DecoderModel : IDisposable
     }
 
     private static DecoderModel Create(ModelConfig config, LoraRecipe? lora, TrainRecipe? recipe) =>
-        new(config, lora, recipe?.Precision == "bfloat16") { Recompute = recipe?.GradientCheckpointing ?? false };
+        new(config, lora, recipe?.Precision == "bfloat16" ? HalfProducts.RowStep(recipe.MicroTokens) : 0) { Recompute = recipe?.GradientCheckpointing ?? false };
 
     /// <summary>The trained adapters: module, A [r, in] and B [out, r].</summary>
     public IEnumerable<(string Module, float[] A, float[] B)> Adapters() => _adapters.Select(part => (part.Module, Values(part.A).ToArray(), Values(part.B).ToArray()));
@@ -208,7 +208,7 @@ internal sealed class DecoderModel : IDisposable
     private (double Loss, Tensor Gradient, Tensor? DOutput) LearnHead(Tensor x, Batch batch, Func<Tensor, float[]> weightsOf, float zWeight, float[] logProbs)
     {
         using Tensor selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows), hidden = RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps); // [M, C]
-        (double loss, Tensor dHidden, Tensor? dOutput) = OutputHead.Learn(hidden, _output, batch.Targets, weightsOf(hidden), zWeight, logProbs, _half);
+        (double loss, Tensor dHidden, Tensor? dOutput) = OutputHead.Learn(hidden, _output, batch.Targets, weightsOf(hidden), zWeight, logProbs, half: _halfStep > 0);
         if (dOutput is not null && !Config.TieEmbeddings)
         {
             Gradient.Add(_output, dOutput);

@@ -43,7 +43,7 @@ public sealed class DatasetTests : IDisposable
         Recipe recipe = Recipe("supervised", Jsonl("rows.jsonl"));
         DataCollection collection = DataCollection.Collect(recipe, _folder.Path, _home);
         BuiltData built = DatasetBuilder.Tokenise(collection, recipe, _home, _tokenizer, 128);
-        Assert.Equal("long", built.Report.Sources[0].Drops["example: over 128 tokens"].Example);
+        Assert.Equal("long", built.Report.Sources[0].Drops["item: over 128 tokens"].Example);
         var template = new ChatTemplate(_tokenizer);
         (int[] Tokens, byte[] Targets)[] expected = [.. collection.Items(Split.Train).Where(item => item.Id != "long").Select(item => template.Document(((ConversationExample)item.Examples[0]).Conversation))];
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
@@ -198,12 +198,40 @@ public sealed class DatasetTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_home.Datasets)); // nothing half-written
     }
 
+    /// <summary>Every objective whose documents are dropped when they are too long; the report's sums must be what was tokenised.</summary>
+    [Theory]
+    [InlineData("supervised")]
+    [InlineData("preference")]
+    [InlineData("kto")]
+    [InlineData("policy")]
+    public void Build_SomeTooLong_AreNotCountedAsKept(string objective)
+    {
+        File.WriteAllLines(_folder["rows.jsonl"], Enumerable.Range(0, 9).Select(i =>
+        {
+            (string question, string answer) = ($"question {i}", i is 3 or 5 ? new string('x', 400) : $"answer {i}");
+            string messages = $$"""[{"role":"user","content":"{{question}}"}{{(objective is "supervised" or "kto" ? $$""",{"role":"assistant","content":"{{answer}}"}""" : "")}}]""";
+            return objective switch
+            {
+                "supervised" => $$"""{"messages":{{messages}}}""",
+                "kto" => $$"""{"messages":{{messages}},"label":true}""",
+                "policy" => $$"""{"messages":{{messages}},"tokens":[{{string.Join(',', Enumerable.Repeat(70, i is 3 or 5 ? 200 : 5))}}],"logprobs":[{{string.Join(',', Enumerable.Repeat(-1, i is 3 or 5 ? 200 : 5))}}],"reward":1}""",
+                _ => $$"""{"input":{"messages":{{messages}}},"preferred_output":[{"role":"assistant","content":"{{answer}}"}],"non_preferred_output":[{"role":"assistant","content":"no"}]}""",
+            };
+        }));
+        BuiltData built = DatasetBuilder.Build(Recipe(objective, Jsonl("rows.jsonl", repeat: 2)), _folder.Path, _home, _tokenizer, 128);
+        SourceReport source = built.Report.Sources.Single();
+        Assert.Equal((9, 7, 2), (source.Read, source.Kept, source.Drops["item: over 128 tokens"].Count));
+        int documents = (int)built.Report.Splits.Values.Sum(split => split.Documents) / (objective is "preference" or "kto" ? 2 : 1);
+        Assert.Equal(documents, source.Examples);
+        Assert.Contains($"Read 9 items, kept 7 as {documents} examples", File.ReadAllText(Path.Combine(built.TrainPath, "report.md")), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Build_NothingFits_ShowsTheReport()
     {
         File.WriteAllText(_folder["one.jsonl"], Row("kettle", new string('x', 400)));
         var error = Assert.Throws<FlywheelException>(() => DatasetBuilder.Build(Recipe("supervised", Jsonl("one.jsonl")), _folder.Path, _home, _tokenizer, 64));
-        Assert.Contains("example: over 64 tokens", error.Message, StringComparison.Ordinal);
+        Assert.Contains("item: over 64 tokens", error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_home.Datasets));
     }
 

@@ -198,7 +198,7 @@ public sealed class FusedTests
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor x = randn(40, 64), w = randn(24, 64).requires_grad_(true), g = randn(40, 24);
-        var projection = new Projection(w, Half: true);
+        var projection = new Projection(w, HalfStep: 16);
         Tensor y = projection.Forward(x);
         projection.Learn(x, g);
         Close(x.mm(w.t()), y, 0.02 * 8);

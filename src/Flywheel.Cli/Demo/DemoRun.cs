@@ -30,7 +30,7 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
         ActCounts acts = await LetUsersActAsync(cancellation);
         double acted = clock.Elapsed.TotalSeconds;
         string home = (await client.StatusAsync(cancellation)).Home;
-        display.Say("One turn: flywheel turn");
+        display.Say("One turn: ./flywheel turn");
         int code = await turn(home, cancellation);
         if (code is not (0 or ExitCodes.Rejected)) throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
         var outcome = new TurnOutcome(code, clock.Elapsed.TotalSeconds - acted);

@@ -134,6 +134,9 @@ public sealed class RecipeRunner(FlywheelHome home)
         if (parent is not null) (tokenizer, config) = (parent.Tokenizer, parent.Config);
         else (tokenizer, config) = Fresh(recipe, collection);
         BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status, parent);
+        foreach (SourceReport source in collection.Report.Sources) Status?.Invoke($"{source.Name}: kept {source.Kept:N0} of {source.Read:N0} items as {source.Examples:N0} examples");
+        foreach ((string split, SplitReport counts) in collection.Report.Splits)
+            Status?.Invoke($"{split}: {counts.Documents:N0} documents, {counts.Tokens:N0} tokens, {counts.Targets:N0} of them learnt");
         return (new TrainingJob
         {
             Recipe = recipe,
@@ -175,6 +178,23 @@ public sealed class RecipeRunner(FlywheelHome home)
         $"{forecast.Steps:N0} steps, {forecast.Tokens:N0} tokens: about {Amounts.Duration(forecast.Seconds)} at {forecast.TokensPerSecond:N0} tokens/s, "
         + $"{Amounts.Memory(forecast.MemoryBytes)} of memory{(forecast.NumRanks > 1 ? $" in each of {forecast.NumRanks} ranks" : "")}";
 
+    /// <summary>
+    /// What a recipe's sources give, without training: tokenised for a new model and for one that starts from a model; of a recipe
+    /// that starts from another recipe the items only, since its tokenizer comes with that one's model.
+    /// </summary>
+    /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
+    public (DataCollection Collection, BuiltData? Built) Data(string path, bool refresh = false)
+    {
+        Recipe recipe = RecipeFile.Load(path);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        bool startsFromRecipe = recipe.Base is { } name && File.Exists(Path.Combine(folder, name));
+        ModelFolder? parent = recipe.Base is { } model && !startsFromRecipe ? ResolveBase(model, recipe, folder, [], (_, _) => throw new InvalidOperationException("no recipe")) : null;
+        DataCollection collection = DataCollection.Collect(recipe, folder, home, Status, refresh);
+        if (startsFromRecipe) return (collection, null);
+        (Tokenizer tokenizer, ModelConfig config) = parent is null ? Fresh(recipe, collection) : (parent.Tokenizer, parent.Config);
+        return (collection, DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status, parent));
+    }
+
     /// <summary>False of a run that would be over before it is known how long it takes.</summary>
     private static bool IsWorthIt(TrainingJob job, ModelConfig config)
     {
@@ -213,8 +233,7 @@ public sealed class RecipeRunner(FlywheelHome home)
     {
         ShapeRecipe shape = recipe.Model ?? throw new FlywheelException($"recipe '{recipe.Name}': neither 'base' nor 'model' is given, expected a base to start from or a shape for random weights");
         TokenizerRecipe wanted = recipe.Tokenizer ?? throw new FlywheelException($"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
-        Status?.Invoke($"learning a vocabulary of {wanted.Vocab}");
-        Tokenizer tokenizer = Tokenizer.Train(collection.Texts(), wanted.Vocab);
+        Tokenizer tokenizer = collection.LearnTokenizer(wanted.Vocab, Status);
         return (tokenizer, shape.ToConfig(tokenizer.VocabSize) with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] });
     }
 

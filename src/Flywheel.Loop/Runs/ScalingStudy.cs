@@ -24,7 +24,7 @@ public sealed record ScalingResult
     public static ScalingResult Read(string folder)
     {
         string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected the folder of 'flywheel scaling'");
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected the folder of './flywheel scaling'");
         try
         {
             return JsonSerializer.Deserialize<ScalingResult>(File.ReadAllText(path), JsonText.Compact) ?? throw new JsonException("empty");

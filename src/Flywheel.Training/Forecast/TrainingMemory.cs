@@ -16,6 +16,9 @@ public sealed record TrainingMemory
     /// <summary>The program, libtorch, .NET and its heap, as measured.</summary>
     private const long RuntimeBytes = 240L << 20;
 
+    /// <summary>Full micro-batches, and those that a step ends with.</summary>
+    private const int UsualRowCounts = 3, ProjectionsOfALayer = 4;
+
     /// <summary>The collector leaves arrays lie while there is room; under pressure it does not.</summary>
     private const long MaxLoadingBytes = 512L << 20;
 
@@ -37,11 +40,14 @@ public sealed record TrainingMemory
     /// <summary>Arrays through which weights are read at the start and written at the end, as far as they are more than activations, which are not held then.</summary>
     public required long Loading { get; init; }
 
+    /// <summary>What libtorch keeps compiled for products in bfloat16 (<see cref="HalfProducts"/>).</summary>
+    public required long Kernels { get; init; }
+
     public long Runtime => RuntimeBytes;
 
     public IEnumerable<(string Name, long Bytes)> Parts => new[]
     {
-        ("weights", Weights), ("gradients", Gradients), ("optimiser", Optimizer), ("checkpoint copy", Checkpoint), ("activations", Activations), ("loading", Loading), ("libraries", Runtime),
+        ("weights", Weights), ("gradients", Gradients), ("optimiser", Optimizer), ("checkpoint copy", Checkpoint), ("activations", Activations), ("loading", Loading), ("compiled products", Kernels), ("libraries", Runtime),
     }.Where(part => part.Item2 > 0);
 
     public long Total => Parts.Sum(part => part.Bytes);
@@ -67,6 +73,7 @@ public sealed record TrainingMemory
             matrices = shapes.Where(tensor => tensor.Key.EndsWith("_proj.weight", StringComparison.Ordinal)).Sum(tensor => tensor.Value[0] * tensor.Value[1]);
         int numMicros = (recipe.BatchTokens + recipe.MicroTokens - 1) / recipe.MicroTokens;
         long state = float32 * (matrices + 2 * (trained - matrices) + (recipe.AverageDecay > 0 ? trained : 0));
+        bool inBfloat16 = recipe.Precision == "bfloat16" && !half;
         long activations = number * ActivationFloats(config, recipe);
         return new TrainingMemory
         {
@@ -76,6 +83,7 @@ public sealed record TrainingMemory
             Optimizer = (state + (half ? float32 * trained : 0)) / numRanks,
             Checkpoint = half ? 0 : (float32 * trained + state) / numRanks,
             Activations = activations,
+            Kernels = inBfloat16 ? UsualRowCounts * ((recipe.Lora is null ? 3 : 2) * ProjectionsOfALayer + 2) * HalfProducts.KernelBytes : 0,
             Loading = half ? 0 : Math.Max(0, Math.Min(float32 * config.NumParameters, MaxLoadingBytes) - activations),
         };
     }
@@ -111,7 +119,7 @@ public sealed record TrainingMemory
 
     public override string ToString() => string.Join(" + ", Parts.Select(part => $"{part.Name} {Text(part.Bytes)}"));
 
-    private static string Text(long bytes) => bytes >= 1L << 30 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):F2} GiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):F0} MiB");
+    internal static string Text(long bytes) => bytes >= 1L << 30 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):F2} GiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):F0} MiB");
 
     /// <summary>Bytes that a new process may take here: what the system calls available, within the container's limit; 0 where nobody says.</summary>
     public static long Available()

@@ -15,6 +15,8 @@ internal static unsafe class OutputHead
     /// <summary>Rows of logits at once: 16 MB at a vocabulary of 8192.</summary>
     internal const int ChunkRows = 512;
 
+    private static readonly int HalfStep = HalfProducts.RowStep(ChunkRows);
+
     /// <param name="x">[M, C], normalised.</param>
     /// <param name="matrix">[V, C].</param>
     /// <param name="targets">[M].</param>
@@ -38,10 +40,10 @@ internal static unsafe class OutputHead
             using Tensor slice = dx.narrow(0, first, rows), input = x.narrow(0, first, rows);
             if (half)
             {
-                using var scope = NewDisposeScope();
-                Tensor g = logits.to(bfloat16);
-                slice.copy_(g.mm(halfMatrix!));
-                dMatrix?.add_(g.t().mm(input.to(bfloat16)));
+                HalfProducts.Set(slice, logits, halfMatrix!, HalfStep);
+                if (dMatrix is null) return;
+                using Tensor chunk = HalfProducts.OverRows(logits, input, HalfStep);
+                dMatrix.add_(chunk);
                 return;
             }
             Products.Set(slice, logits, matrix);

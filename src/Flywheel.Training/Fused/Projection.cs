@@ -16,14 +16,15 @@ internal sealed record LoraPart(string Module, Tensor A, Tensor B, long FirstRow
 /// <param name="Bias">[O].</param>
 /// <param name="Adapters">On disjoint rows of the weight.</param>
 /// <param name="Scale">Factor of every adapter.</param>
-/// <param name="Half">
-/// Multiply by W in bfloat16 with an fp32 result: mixed precision (Micikevicius 2018, arXiv 1710.03740) without loss scaling,
-/// which bfloat16's range makes needless. Weights stay fp32 outside. Only worth it where the processor multiplies bfloat16
-/// (AVX512-BF16: 370 GFLOP/s against 150 on two Zen 4 cores; elsewhere far slower).
+/// <param name="HalfStep">
+/// Multiply by W in bfloat16, rows filled up to a multiple of this (<see cref="HalfProducts"/>); 0 multiplies in fp32. Weights stay fp32 outside. Only worth it where the processor multiplies
+/// bfloat16 (AVX512-BF16: 370 GFLOP/s against 150 on two Zen 4 cores; elsewhere far slower).
 /// </param>
-internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyList<LoraPart>? Adapters = null, float Scale = 0, bool Half = false)
+internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyList<LoraPart>? Adapters = null, float Scale = 0, int HalfStep = 0)
 {
     public IReadOnlyList<LoraPart> Adapters { get; } = Adapters ?? [];
+
+    private bool Half => HalfStep > 0;
 
     /// <param name="x">[N, I].</param>
     /// <param name="residual">Added to the product, [N, O].</param>
@@ -33,7 +34,7 @@ internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyL
         Tensor y;
         using (var scope = NewDisposeScope())
         {
-            y = Half ? HalfProduct(x, Weight.t()) : Products.WithTransposed(x, Weight, residual);
+            y = Half ? HalfProducts.Of(x, Weight.t(), HalfStep) : Products.WithTransposed(x, Weight, residual);
             if (Half && residual is not null) y.add_(residual);
             if (Bias is not null) y.add_(Bias);
             foreach (LoraPart part in Adapters) Rows(y, part).addmm_(x.mm(part.A.t()), part.B.t(), 1, Scale);
@@ -49,7 +50,7 @@ internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyL
         Tensor dx;
         using (var scope = NewDisposeScope())
         {
-            dx = Half ? HalfProduct(g, Weight) : Products.Of(g, Weight);
+            dx = Half ? HalfProducts.Of(g, Weight, HalfStep) : Products.Of(g, Weight);
             foreach (LoraPart part in Adapters) dx.addmm_(Rows(g, part).mm(part.B), part.A, 1, Scale);
             dx.MoveToOuterDisposeScope();
         }
@@ -60,7 +61,7 @@ internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyL
     public void Learn(Tensor x, Tensor g)
     {
         using var scope = NewDisposeScope();
-        if (Weight.requires_grad) Gradient.Add(Weight, Half ? HalfProduct(g.t(), x) : Products.OfTransposed(g, x));
+        if (Weight.requires_grad) Gradient.Add(Weight, Half ? HalfProducts.OverRows(g, x, HalfStep) : Products.OfTransposed(g, x));
         if (Bias is { requires_grad: true }) Gradient.Add(Bias, g.sum([0L]));
         foreach (LoraPart part in Adapters)
         {
@@ -71,12 +72,4 @@ internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyL
     }
 
     private static Tensor Rows(Tensor tensor, LoraPart part) => tensor.narrow(1, part.FirstRow, part.B.shape[0]);
-
-    /// <summary>In bfloat16, as fp32.</summary>
-    private static Tensor HalfProduct(Tensor a, Tensor b)
-    {
-        Tensor product = Arena.Empty(a.shape[0], b.shape[1]);
-        product.copy_(a.to(bfloat16).mm(b.to(bfloat16)));
-        return product;
-    }
 }

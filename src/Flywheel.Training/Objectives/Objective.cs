@@ -40,18 +40,20 @@ internal sealed class Objective(TrainRecipe recipe, double[]? reference, ICollec
     /// Log-probability of each document's targets under <paramref name="model"/>: computed once, before the first step of
     /// preference training, and kept.
     /// </summary>
-    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation, ICollectives? world = null)
+    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation, ICollectives? world = null, Action<int, int>? done = null)
     {
         world ??= new SingleRank();
         List<Segment>[] micros = [.. DataOrder.Sample(data, split: false, model.Config.MaxPositions, microTokens)];
         double[] sums = new double[data.NumDocuments];
         (int first, int end) = CollectivesExtensions.Block(micros.Length, world.Rank, world.Size);
-        foreach (List<Segment> micro in micros[first..end])
+        for (int index = first; index < end; index++)
         {
+            List<Segment> micro = micros[index];
             cancellation.ThrowIfCancellationRequested();
             Batch batch = Batch.Read(data, micro, everyToken: false);
             double[] perSegment = SegmentSums(batch, model.LogProbs(batch));
             for (int i = 0; i < perSegment.Length; i++) sums[batch.Documents[i]] = perSegment[i];
+            done?.Invoke(index + 1 - first, end - first);
         }
         // Whole documents in the dataset's order: each rank has computed one stretch of them.
         int[] starts = [.. Enumerable.Range(0, world.Size + 1).Select(rank => CollectivesExtensions.Block(micros.Length, rank, world.Size).First)

@@ -15,8 +15,6 @@ public sealed class Supervisor
     /// <summary>Losses without a new checkpoint in between after which it is no accident.</summary>
     private const int MaxLossesWithoutProgress = 3;
 
-    private const int KilledExitCode = 137;
-
     /// <summary>What starts several processes, such as <c>mpirun -n 4</c>; empty starts one.</summary>
     public required IReadOnlyList<string> Launcher { get; init; }
 
@@ -28,6 +26,9 @@ public sealed class Supervisor
 
     /// <summary>Ranks that neither finish a step nor compute for so long are taken for lost; longer where steps are long.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Told of ranks that were lost before the run began.</summary>
+    public Action<string>? Note { get; init; }
 
     /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again without progress.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call goes on from it.</exception>
@@ -44,7 +45,7 @@ public sealed class Supervisor
             if (attempt.Error is { } error) throw new FlywheelException(error);
             if (Result(job) is { } model) // whatever the launcher's exit code: ranks that have written their model may still fall over each other's ends
             {
-                if (restarts > 0) Note($"{restarts} {(restarts == 1 ? "restart" : "restarts")}, {lost:F1} s of work lost in all");
+                if (restarts > 0) Say($"{restarts} {(restarts == 1 ? "restart" : "restarts")}, {lost:F1} s of work lost in all");
                 return model;
             }
             cancellation.ThrowIfCancellationRequested();
@@ -58,26 +59,37 @@ public sealed class Supervisor
             if (withoutProgress >= MaxLossesWithoutProgress)
                 throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up{attempt.LastWords}");
             restarts++;
-            Note($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts}){attempt.LastWords}");
+            Say($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts}){attempt.LastWords}");
             cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(withoutProgress)); // a machine that is going down needs a moment
         }
 
-        void Note(string text) => progress(new TrainingProgress(null, 0, null, text));
+        void Say(string text) => progress(new TrainingProgress(null, 0, null, text));
     }
 
     /// <summary>What a run with these ranks will take, from its beginning in processes of their own.</summary>
     /// <param name="job">Its run folder takes nothing that is kept.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <exception cref="FlywheelException">The beginning cannot be run.</exception>
+    /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again.</exception>
     public TrainingForecast Forecast(TrainingJob job, CancellationToken cancellation)
     {
-        RankAttempt attempt = Start([TrainingJobFile.Save(job), "--pilot"], _ => { }, cancellation);
-        cancellation.ThrowIfCancellationRequested();
-        if (attempt.Forecast is { } forecast) return forecast;
-        if (attempt.Error is { } error) throw new FlywheelException(error);
-        TrainingMemory memory = TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, Math.Max(1, attempt.NumRanks));
-        throw new FlywheelException($"recipe '{job.Recipe.Name}': the first steps could not be run (exit code {attempt.ExitCode}{(attempt.ExitCode == KilledExitCode ? ": killed, as Linux does when memory runs out" : "")}). "
-            + $"Memory as counted: {memory}{attempt.LastWords}");
+        string jobFile = TrainingJobFile.Save(job);
+        for (int losses = 1; ; losses++)
+        {
+            RankAttempt attempt = Start([jobFile, "--pilot"], _ => { }, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            if (attempt.Forecast is { } forecast) return forecast;
+            if (attempt.Error is { } error) throw new FlywheelException(error);
+            string what = $"recipe '{job.Recipe.Name}': the first steps were not finished ({attempt.Fault ?? $"exit code {attempt.ExitCode}"})";
+            if (losses == MaxLossesWithoutProgress)
+            {
+                // Whether the system ended them for want of memory, or who else did, an exit code does not tell.
+                int numRanks = Math.Max(1, attempt.NumRanks);
+                TrainingMemory memory = TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, numRanks);
+                throw new RanksLostException($"{what}, {losses} times; giving up. Memory as counted, for each of {numRanks}: {memory}; free here: {TrainingMemory.Text(TrainingMemory.Available())}{attempt.LastWords}");
+            }
+            Note?.Invoke($"{what}; starting them again{attempt.LastWords}");
+            cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(losses));
+        }
     }
 
     private static TrainedModel? Result(TrainingJob job) =>

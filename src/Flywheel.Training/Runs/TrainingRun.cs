@@ -15,6 +15,9 @@ public sealed class TrainingRun
 
     private const double LockSeconds = 30;
 
+    /// <summary>Between two notes on how far the work before the first step is.</summary>
+    private const double NoteSeconds = 10;
+
     private readonly TrainingJob _job;
     private readonly TrainRecipe _recipe;
     private readonly Action<TrainingProgress> _progress;
@@ -292,7 +295,13 @@ public sealed class TrainingRun
         string path = Path.Combine(_job.RunFolder, data == _train ? "reference.bin" : "reference-validation.bin");
         if (_world.FromFirst(File.Exists(path))) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
         // One rank that leaves would let the others wait.
-        double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world);
+        long told = Stopwatch.GetTimestamp();
+        double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world, (done, all) =>
+        {
+            if (_world.Rank > 0 || Stopwatch.GetElapsedTime(told).TotalSeconds < NoteSeconds) return;
+            told = Stopwatch.GetTimestamp();
+            Note($"the base's log-probabilities of the {(data == _train ? "training" : "validation")} data: {done:N0} of {all:N0} micro-batches");
+        });
         if (_world.Rank == 0) AtomicFile.Write(path, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(values)));
         return values;
     }
