@@ -52,6 +52,9 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Adapters that requests may name, and their content hashes.</summary>
     public IReadOnlyDictionary<string, string> Adapters => _adapters.Hashes;
 
+    /// <summary>The bytes that a token adds to an answer's text; nothing for a special token, unless the model writes tool calls with it.</summary>
+    public ReadOnlySpan<byte> BytesOf(int id) => _spelling is null ? [] : _spelling.Bytes(id);
+
     /// <summary>Makes an adapter of this model available; one of the same name is replaced for new requests.</summary>
     /// <exception cref="FlywheelException">It is another model's.</exception>
     public void LoadAdapter(string name, AdapterFolder adapter)

@@ -23,10 +23,10 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null)
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null, Tokenizer? tokenizer = null)
     {
         var folder = new TempFolder();
-        ModelFolder model = TinyModel.Create(folder["models"], context: context);
+        ModelFolder model = TinyModel.Create(folder["models"], context: context, tokenizer: tokenizer);
         if (edit is not null)
         {
             edit(model.Path);

@@ -1,3 +1,4 @@
+using System.Text;
 using Flywheel.Engine;
 using Flywheel.Model;
 
@@ -97,11 +98,14 @@ internal sealed class ServedModel
         });
     }
 
-    /// <summary>A token as the API shows it: a special token by its name, a broken character as U+FFFD.</summary>
-    public string TokenText(int id) => _specialTokens.TryGetValue(id, out string? name) ? name : Folder.Tokenizer.Decode([id]);
+    /// <summary>
+    /// A token as the API shows it: what it adds to a text, so that the tokens of an answer joined are its text; a special token by
+    /// its name, a broken character as U+FFFD.
+    /// </summary>
+    public string TokenText(int id) => _specialTokens.TryGetValue(id, out string? name) ? name : Encoding.UTF8.GetString(Engine.BytesOf(id));
 
     /// <summary>What the token adds to the text; nothing for a special token.</summary>
-    public byte[] TokenBytes(int id) => Folder.Tokenizer.Bytes(id).ToArray();
+    public ReadOnlySpan<byte> TokenBytes(int id) => Engine.BytesOf(id);
 
     public bool IsEnd(int id) => Folder.Config.EosTokenIds.Contains(id);
 

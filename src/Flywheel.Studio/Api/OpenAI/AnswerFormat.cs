@@ -4,7 +4,7 @@ using Flywheel.Studio.Serving;
 
 namespace Flywheel.Studio.OpenAI;
 
-/// <summary>A token that is shown, and where its text begins in the answer, in characters.</summary>
+/// <summary>A token that is shown, and where its text begins in the answer, in code points.</summary>
 internal readonly record struct ShownToken(SampledToken Token, int Offset);
 
 /// <summary>How one of the two completion APIs writes answers: the envelope is here, the choices are the format's.</summary>
@@ -131,9 +131,13 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
 
         public IReadOnlyList<ShownToken> Take(SampledToken token)
         {
-            if (!model.IsEnd(token.Id)) _held.Add(new ShownToken(token, _offset));
+            if (!model.IsEnd(token.Id))
+            {
+                _held.Add(new ShownToken(token, _offset));
+                foreach (byte value in model.TokenBytes(token.Id))
+                    if ((value & 0xC0) != 0x80) _offset++; // a code point's other bytes continue it
+            }
             if (token.Text.Length == 0) return [];
-            _offset += token.Text.Length;
             ShownToken[] shown = [.. _held];
             _held.Clear();
             return shown;

@@ -80,6 +80,6 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
     {
         ["token"] = Model.TokenText(id),
         ["logprob"] = Number(logprob),
-        ["bytes"] = new JsonArray([.. Model.TokenBytes(id).Select(value => JsonValue.Create((int)value))]),
+        ["bytes"] = new JsonArray([.. Model.TokenBytes(id).ToArray().Select(value => JsonValue.Create((int)value))]),
     };
 }

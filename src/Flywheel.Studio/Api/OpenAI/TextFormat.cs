@@ -23,11 +23,25 @@ internal sealed class TextFormat(GenerationGroup group, bool withLogprobs) : Ans
         ["text_offset"] = new JsonArray([.. tokens.Select(shown => JsonValue.Create(shown.Offset))]),
     };
 
-    // Two ids can show as the same text (halves of characters); the likelier one, which comes first, stands.
+    /// <summary>The likeliest tokens, and the sampled one even if it is none of them, as OpenAI has it.</summary>
     private JsonObject Alternatives(ShownToken shown)
     {
         var alternatives = new JsonObject();
-        foreach (TokenLogprob top in shown.Token.Top) alternatives.TryAdd(Model.TokenText(top.Id), Number(top.Logprob));
+        SampledToken token = shown.Token;
+        bool isAmong = token.Top.Any(top => top.Id == token.Id);
+        foreach ((int id, float logprob) in isAmong ? token.Top : [.. token.Top, new TokenLogprob(token.Id, token.Logprob)])
+            alternatives[Key(id, alternatives)] = Number(logprob);
         return alternatives;
+    }
+
+    /// <summary>
+    /// The token's text; its bytes, as OpenAI writes them, where they are part of a character; its number where another token has
+    /// the same text (a letter and SentencePiece's token of its byte).
+    /// </summary>
+    private string Key(int id, JsonObject known)
+    {
+        string text = Model.TokenText(id);
+        if (text.Contains('\uFFFD')) text = "bytes:" + string.Concat(Model.TokenBytes(id).ToArray().Select(value => $"\\x{value:x2}"));
+        return text.Length == 0 || known.ContainsKey(text) ? $"token_id:{id}" : text;
     }
 }
