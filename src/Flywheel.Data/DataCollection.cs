@@ -20,16 +20,16 @@ public sealed class DataCollection
     /// <summary>The training side's texts, to learn a tokenizer from.</summary>
     public IEnumerable<string> Texts() => Items(Split.Train).SelectMany(item => item.Examples).SelectMany(example => example.Texts);
 
-    /// <summary>A vocabulary of the training side's texts.</summary>
-    public Tokenizer LearnTokenizer(int vocab, Action<string>? progress = null)
+    /// <summary>A vocabulary of the training side's texts, with the ids that the recipe reserves.</summary>
+    public Tokenizer LearnTokenizer(TokenizerRecipe wanted, Action<string>? progress = null)
     {
-        var told = new Ticker(progress, $"learning a vocabulary of {vocab}", "texts counted");
+        var told = new Ticker(progress, $"learning a vocabulary of {wanted.Vocab}", "texts counted");
         long read = 0;
         return Tokenizer.Train(Texts().Select(text =>
         {
             told.At(++read);
             return text;
-        }), vocab);
+        }), wanted.Vocab, [.. wanted.Reserve.SelectMany(name => ReservedTokens.Groups[name])]);
     }
 
     /// <param name="recipe">Its data and seed.</param>
@@ -57,13 +57,8 @@ public sealed class DataCollection
             }
             else
             {
-                IEnumerable<SourceItem> items = source.Source switch
-                {
-                    "text" => TextSource.Read(path),
-                    "jsonl" => JsonlSource.Read(path),
-                    _ => JsonlSource.ReadCurated(path),
-                };
-                collection.Add(items, source, collection.Begin(source.Source, path), seen, told);
+                (IEnumerable<SourceItem> items, string origin) = NamedSources.Read(source, path, recipe.Seed, home);
+                collection.Add(items, source, collection.Begin(source.As == "text" ? source.Source : $"{source.Source} as {source.As}", origin), seen, told);
             }
         }
         foreach (Split split in Enum.GetValues<Split>()) collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();
@@ -96,10 +91,11 @@ public sealed class DataCollection
 
     private void Add(IEnumerable<SourceItem> items, SourceRecipe source, SourceReport report, HashSet<ulong> seen, Ticker told)
     {
-        bool repeats = source.Source is not ("appstream" or "packages"); // these repeat as they render, and count as they clean
+        bool rendered = source.Source is "appstream" or "packages"; // these count as they clean
+        bool repeats = !rendered && source.As != "copy"; // what is rendered as copy repeats in other words
         foreach (SourceItem item in items)
         {
-            if (repeats) report.Read++;
+            if (!rendered) report.Read++;
             told.At(report.Read);
             if (item.Examples.Count == 0) continue;
             if (item.Examples.All(example => !example.Texts.Any(text => text.Length > 0)))

@@ -233,7 +233,7 @@ public sealed class RecipeRunner(FlywheelHome home)
     {
         ShapeRecipe shape = recipe.Model ?? throw new FlywheelException($"recipe '{recipe.Name}': neither 'base' nor 'model' is given, expected a base to start from or a shape for random weights");
         TokenizerRecipe wanted = recipe.Tokenizer ?? throw new FlywheelException($"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
-        Tokenizer tokenizer = collection.LearnTokenizer(wanted.Vocab, Status);
+        Tokenizer tokenizer = collection.LearnTokenizer(wanted, Status);
         return (tokenizer, shape.ToConfig(tokenizer.VocabSize) with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] });
     }
 

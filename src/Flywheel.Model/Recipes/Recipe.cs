@@ -93,10 +93,21 @@ internal sealed class RecipeCheck(Func<string, string> where)
 
 public sealed record TokenizerRecipe
 {
-    /// <summary>Ids in all: special tokens, 256 bytes and merges.</summary>
+    /// <summary>Ids of text: special tokens, 256 bytes and merges.</summary>
     public required int Vocab { get; init; }
 
-    internal void Validate(RecipeCheck check) => check.AtLeast(Flywheel.Model.Tokenizer.MinVocabSize, "tokenizer.vocab", Vocab);
+    /// <summary>Ids that follow, set aside for what is not text: names of <see cref="ReservedTokens.Groups"/>.</summary>
+    public IReadOnlyList<string> Reserve { get; init; } = [];
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.AtLeast(Flywheel.Model.Tokenizer.MinVocabSize, "tokenizer.vocab", Vocab);
+        for (int i = 0; i < Reserve.Count; i++)
+        {
+            check.OneOf($"tokenizer.reserve[{i}]", Reserve[i], [.. ReservedTokens.Groups.Keys]);
+            check.That(!Reserve.Take(i).Contains(Reserve[i]), $"tokenizer.reserve[{i}]", Reserve[i], "each name once");
+        }
+    }
 }
 
 /// <summary>The model's shape in the Qwen3 layout; see <see cref="ModelConfig"/> for the meaning of each size.</summary>
@@ -156,14 +167,15 @@ public sealed record SourceRecipe
     /// <summary>
     /// <c>appstream</c> (application metadata of a Debian release), <c>packages</c> (package descriptions),
     /// <c>jsonl</c> (conversations or preference pairs), <c>text</c> (files or folders of plain text), <c>dataset</c>
-    /// (a folder that a turn curated: train.jsonl and heldout.jsonl).
+    /// (a folder that a turn curated: train.jsonl and heldout.jsonl), <c>grammar</c> (copy composed from a grammar's sentences),
+    /// <c>schema-guided-dialogue</c>, <c>rnnlg</c>, <c>inside-airbnb</c>, <c>persona-chat</c>, <c>masc</c> (named data sets; docs/data.md).
     /// </summary>
     public required string Source { get; init; }
 
-    /// <summary>File or folder, for jsonl, text and dataset; relative to the recipe.</summary>
+    /// <summary>File or folder, for jsonl, text, dataset and grammar; relative to the recipe.</summary>
     public string? Path { get; init; }
 
-    /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer.</summary>
+    /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer; <c>chat</c>: conversations.</summary>
     public string As { get; init; } = "text";
 
     /// <summary>For packages: only those with this debtag, such as <c>role::program</c>.</summary>
@@ -175,11 +187,20 @@ public sealed record SourceRecipe
     /// <summary>Keep at most so many items; 0 keeps all.</summary>
     public int Limit { get; init; }
 
+    /// <summary>What each source can be read as.</summary>
+    private static readonly Dictionary<string, string[]> Forms = new()
+    {
+        ["appstream"] = ["text", "copy"], ["packages"] = ["text", "copy"], ["jsonl"] = ["text", "copy"], ["text"] = ["text", "copy"], ["dataset"] = ["text", "copy"], ["grammar"] = ["copy"],
+        ["schema-guided-dialogue"] = ["copy", "chat"], ["rnnlg"] = ["copy"], ["inside-airbnb"] = ["text", "copy"], ["persona-chat"] = ["chat"], ["masc"] = ["text"],
+    };
+
     internal void Validate(RecipeCheck check, string field)
     {
-        check.OneOf($"{field}.source", Source, ["appstream", "packages", "jsonl", "text", "dataset"]);
-        check.OneOf($"{field}.as", As, ["text", "copy"]);
-        if (Source is "jsonl" or "text" or "dataset") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
+        check.OneOf($"{field}.source", Source, [.. Forms.Keys]);
+        check.OneOf($"{field}.as", As, ["text", "copy", "chat"]);
+        check.That(Forms[Source].Contains(As), $"{field}.as", As, $"{string.Join(" or ", Forms[Source])}, which {Source} can be read as");
+        if (Source == "grammar") check.AtLeast(1, $"{field}.limit", Limit);
+        if (Source is "jsonl" or "text" or "dataset" or "grammar") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
     }

@@ -89,12 +89,15 @@ public sealed class Tokenizer
     /// Learns a vocabulary from texts. Deterministic, and the same in whatever order the texts come. It is smaller than
     /// asked for when the texts have no more pairs that occur twice.
     /// </summary>
+    /// <param name="texts">What is learnt from.</param>
+    /// <param name="vocabSize">Ids of text: special tokens, bytes and merges.</param>
+    /// <param name="reserved">Further special tokens, whose ids follow those of text.</param>
     /// <exception cref="FlywheelException"><paramref name="vocabSize"/> is below <see cref="MinVocabSize"/>.</exception>
-    public static Tokenizer Train(IEnumerable<string> texts, int vocabSize)
+    public static Tokenizer Train(IEnumerable<string> texts, int vocabSize, params IReadOnlyList<string> reserved)
     {
         if (vocabSize < MinVocabSize)
             throw new FlywheelException($"vocabulary size is {vocabSize}, expected at least {MinVocabSize}: 3 special tokens and 256 bytes");
-        byte[] json = TokenizerJsonWriter.Write([EndOfText, MessageStart, MessageEnd], TokenizerTrainer.Learn(texts, vocabSize));
+        byte[] json = TokenizerJsonWriter.Write([EndOfText, MessageStart, MessageEnd], TokenizerTrainer.Learn(texts, vocabSize), reserved);
         return Parse(json, "tokenizer");
     }
 

@@ -5,10 +5,11 @@ namespace Flywheel.Model;
 /// <summary>Writes the tokenizer.json of a vocabulary that was learnt here: byte-level, cut with Qwen's pattern.</summary>
 internal static class TokenizerJsonWriter
 {
-    /// <summary>Special tokens get the first ids, then the 256 bytes, then the merges.</summary>
+    /// <summary>Special tokens get the first ids, then the 256 bytes, then the merges, then reserved tokens.</summary>
     /// <param name="specialTokens">In the order of their ids.</param>
     /// <param name="merges">Of bytes (0 to 255) and earlier merges (256 and on).</param>
-    public static byte[] Write(IReadOnlyList<string> specialTokens, IReadOnlyList<(int Left, int Right)> merges)
+    /// <param name="reserved">Special tokens too, which have no entry in the vocabulary, as llama.cpp and transformers expect of those that were added.</param>
+    public static byte[] Write(IReadOnlyList<string> specialTokens, IReadOnlyList<(int Left, int Right)> merges, params IReadOnlyList<string> reserved)
     {
         var tokens = new List<string>(256 + merges.Count);
         for (int value = 0; value < 256; value++) tokens.Add(ByteAlphabet.FromBytes([(byte)value]));
@@ -22,11 +23,11 @@ internal static class TokenizerJsonWriter
             json.WriteNull("truncation");
             json.WriteNull("padding");
             json.WriteStartArray("added_tokens");
-            for (int id = 0; id < specialTokens.Count; id++)
+            foreach ((int id, string token) in specialTokens.Index().Concat(reserved.Select((token, i) => (specialTokens.Count + tokens.Count + i, token))))
             {
                 json.WriteStartObject();
                 json.WriteNumber("id", id);
-                json.WriteString("content", specialTokens[id]);
+                json.WriteString("content", token);
                 foreach (string flag in new[] { "single_word", "lstrip", "rstrip", "normalized" }) json.WriteBoolean(flag, false);
                 json.WriteBoolean("special", true);
                 json.WriteEndObject();

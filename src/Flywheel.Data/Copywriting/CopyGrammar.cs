@@ -1,0 +1,217 @@
+using System.Formats.Tar;
+using System.Globalization;
+using System.IO.Compression;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Flywheel.Model;
+using YamlDotNet.Core;
+using YamlDotNet.Serialization;
+using YamlDotNet.Serialization.NamingConventions;
+
+namespace Flywheel.Data;
+
+/// <summary>How a fact can be said; the name of the slot that it fits.</summary>
+internal enum FactForm
+{
+    /// <summary>A thing that it has: "a roof terrace".</summary>
+    Has,
+
+    /// <summary>What it does: "opens at seven".</summary>
+    Does,
+
+    /// <summary>Said of it: "washable at 40 degrees".</summary>
+    Is,
+
+    /// <summary>Follows the noun: "from Peru".</summary>
+    Post,
+
+    /// <summary>What one can do with it: "pay by card".</summary>
+    Lets,
+}
+
+/// <summary>One fact and its form.</summary>
+internal sealed record TypedFact(FactForm Form, string Text);
+
+/// <summary>A field of products as the file gives it.</summary>
+internal sealed class GrammarField
+{
+    public string Group { get; set; } = "";
+
+    /// <summary>No article stands before its nouns.</summary>
+    public bool Mass { get; set; }
+
+    /// <summary>Categories; "Graphics=graphics program" where the noun in a sentence differs.</summary>
+    public string[] Nouns { get; set; } = [];
+
+    public string[] Audience { get; set; } = [];
+
+    public string[] Has { get; set; } = [];
+
+    public string[] Does { get; set; } = [];
+
+    public string[] Is { get; set; } = [];
+
+    public string[] Post { get; set; } = [];
+
+    public string[] Lets { get; set; } = [];
+
+    public string[] Facts(FactForm form) => form switch { FactForm.Has => Has, FactForm.Does => Does, FactForm.Is => Is, FactForm.Post => Post, _ => Lets };
+}
+
+/// <summary>A sentence with room for parts of a brief.</summary>
+internal sealed partial class GrammarSentence
+{
+    private FactForm[]? _needs;
+
+    /// <summary>open, more, close or call; empty for a tagline.</summary>
+    public string At { get; set; } = "";
+
+    /// <summary>friendly, playful or formal; empty fits all.</summary>
+    public string Tone { get; set; } = "";
+
+    /// <summary>Fields that it fits; empty fits all.</summary>
+    public string[] Groups { get; set; } = [];
+
+    public string Text { get; set; } = "";
+
+    /// <summary>The facts that it uses up, in their order.</summary>
+    public IReadOnlyList<FactForm> Needs => _needs ??= [.. GrammarText.Slot().Matches(Text).Select(slot => slot.Groups[1].Value).Where(slot => Enum.TryParse<FactForm>(slot, ignoreCase: true, out _)).Select(slot => Enum.Parse<FactForm>(slot, ignoreCase: true))];
+
+    public bool NeedsAudience => Text.Contains("{audience}", StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>The file's form.</summary>
+internal sealed class GrammarFile
+{
+    public Dictionary<string, string[]> Words { get; set; } = [];
+
+    /// <summary>Word lists that are lengthened from the corpora archive: the list's name, and the file in it.</summary>
+    public Dictionary<string, string> Corpora { get; set; } = [];
+
+    public GrammarField[] Fields { get; set; } = [];
+
+    public GrammarSentence[] Sentences { get; set; } = [];
+
+    public GrammarSentence[] Taglines { get; set; } = [];
+}
+
+/// <summary>Fields, facts and sentences that copy is composed from, read from YAML.</summary>
+internal sealed class CopyGrammar
+{
+    private static readonly string[] Places = ["open", "more", "close", "call"];
+
+    private readonly GrammarFile _file;
+
+    private CopyGrammar(GrammarFile file) => _file = file;
+
+    public IReadOnlyList<GrammarField> Fields => _file.Fields;
+
+    public IReadOnlyList<GrammarSentence> Sentences => _file.Sentences;
+
+    public IReadOnlyList<GrammarSentence> Taglines => _file.Taglines;
+
+    /// <summary>A word of a list; a third of those that have more come from the longer list.</summary>
+    public string Word(string list, Random random) =>
+        _file.Words.TryGetValue("more " + list, out string[]? more) && random.Next(3) == 0 ? more[random.Next(more.Length)] : _file.Words[list][random.Next(_file.Words[list].Length)];
+
+    /// <param name="path">The YAML file.</param>
+    /// <param name="corpora">The archive of word lists; null leaves the lists as the file has them.</param>
+    /// <exception cref="FlywheelException">Not YAML, an unknown field, word list or slot: names file and place.</exception>
+    public static CopyGrammar Load(string path, string? corpora)
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a grammar (YAML)");
+        GrammarFile file;
+        try
+        {
+            file = new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<GrammarFile>(File.ReadAllText(path))
+                ?? throw new FlywheelException($"{path}: is empty, expected words, fields, sentences and taglines");
+        }
+        catch (YamlException e)
+        {
+            throw new FlywheelException($"{path} line {e.Start.Line}: {e.InnerException?.Message ?? e.Message}", e);
+        }
+        if (file.Fields.Length == 0 || file.Sentences.Length == 0 || file.Taglines.Length == 0) throw new FlywheelException($"{path}: fields, sentences or taglines are missing");
+        foreach (GrammarField field in file.Fields)
+        {
+            if (field.Nouns.Length == 0 || field.Audience.Length == 0) throw new FlywheelException($"{path}: a field of group '{field.Group}' has no nouns or no audience");
+            foreach (string fact in Enum.GetValues<FactForm>().SelectMany(field.Facts).Concat(field.Audience))
+                foreach (Match slot in GrammarText.Slot().Matches(fact))
+                    if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value)) throw new FlywheelException($"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words or n:FROM-TO");
+        }
+        foreach (GrammarSentence sentence in file.Sentences)
+            if (!Places.Contains(sentence.At)) throw new FlywheelException($"{path}: field 'at' of '{sentence.Text}' is '{sentence.At}', expected {NearestName.List(Places)}");
+        foreach (GrammarSentence sentence in file.Sentences.Concat(file.Taglines))
+            foreach (Match slot in GrammarText.Slot().Matches(sentence.Text))
+                if (!GrammarText.Slots.Contains(slot.Groups[1].Value.ToLowerInvariant())) throw new FlywheelException($"{path}: '{sentence.Text}' has the slot '{slot.Groups[1].Value}', expected {NearestName.List(GrammarText.Slots)}");
+        if (corpora is not null) Lengthen(file, corpora, path);
+        return new CopyGrammar(file);
+    }
+
+    private static void Lengthen(GrammarFile file, string corpora, string path)
+    {
+        Dictionary<string, string> wanted = file.Corpora.ToDictionary(pair => pair.Value, pair => pair.Key);
+        using var unzipped = new GZipStream(File.OpenRead(corpora), CompressionMode.Decompress);
+        using var archive = new TarReader(unzipped);
+        while (archive.GetNextEntry() is { } entry)
+        {
+            if (entry.DataStream is null || !wanted.Remove(entry.Name.Replace("data/", "", StringComparison.Ordinal), out string? list)) continue;
+            if (!file.Words.ContainsKey(list)) throw new FlywheelException($"{path}: field 'corpora' lengthens '{list}', which is no list under words");
+            string[] words = [.. Strings(JsonNode.Parse(entry.DataStream)).Where(word => word.Length is > 2 and < 24 && word.All(c => char.IsAsciiLetter(c) || c is ' ' or '-') && word.Count(c => c == ' ') < 2).Distinct()];
+            file.Words["more " + list] = words;
+        }
+        if (wanted.Count > 0) throw new FlywheelException($"{corpora}: has no file {wanted.Keys.First()}, which {path} asks for");
+    }
+
+    /// <summary>The texts of every list in a file.</summary>
+    private static IEnumerable<string> Strings(JsonNode? node) => node switch
+    {
+        JsonArray list => list.SelectMany(item => item is JsonValue value && value.TryGetValue(out string? text) ? [text] : Strings(item)),
+        JsonObject fields => fields.SelectMany(field => Strings(field.Value)),
+        _ => [],
+    };
+}
+
+/// <summary>Small parts of English that sentences are put together with.</summary>
+internal static partial class GrammarText
+{
+    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "audience"];
+
+    /// <summary>Words and numbers in the place of their slots.</summary>
+    public static string Fill(string pattern, CopyGrammar grammar, Random random) => Agree(Slot().Replace(pattern, slot =>
+    {
+        Match range = Range().Match(slot.Groups[1].Value);
+        if (!range.Success) return grammar.Word(slot.Groups[1].Value, random);
+        int low = int.Parse(range.Groups[1].Value, CultureInfo.InvariantCulture), high = int.Parse(range.Groups[2].Value, CultureInfo.InvariantCulture);
+        return random.Next(low, high + 1).ToString(CultureInfo.InvariantCulture);
+    }));
+
+    /// <summary>Articles and plurals as the words that were filled in ask for.</summary>
+    private static string Agree(string text) =>
+        ConsonantY().Replace(Sibilant().Replace(Article().Replace(text, match => WithArticle(match.Groups[1].Value)), "$1es"), "$1ies");
+
+    public static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
+
+    /// <summary>With "a" or "an" as it is spoken.</summary>
+    public static string WithArticle(string noun) => (Vowel().IsMatch(noun) ? "an " : "a ") + noun;
+
+    /// <summary>A category in the middle of a sentence: "Tea house" is "tea house", "USB hub" stays.</summary>
+    public static string Inner(string category) => category.Length > 1 && !char.IsUpper(category[1]) ? char.ToLowerInvariant(category[0]) + category[1..] : category;
+
+    [GeneratedRegex(@"\ba (\w+)")]
+    private static partial Regex Article();
+
+    [GeneratedRegex(@"(ch|sh|x|ss)s\b")]
+    private static partial Regex Sibilant();
+
+    [GeneratedRegex(@"([b-df-hj-np-tv-z])ys\b")]
+    private static partial Regex ConsonantY();
+
+    [GeneratedRegex(@"\{([^}]+)\}")]
+    public static partial Regex Slot();
+
+    [GeneratedRegex(@"^n:(\d+)-(\d+)$")]
+    public static partial Regex Range();
+
+    [GeneratedRegex(@"^(?!uni[^n]|use|eu|one\b|once)[aeiou]|^(hour|honest|8|11\b|18\b)", RegexOptions.IgnoreCase)]
+    private static partial Regex Vowel();
+}

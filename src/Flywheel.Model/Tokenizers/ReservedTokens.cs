@@ -1,0 +1,63 @@
+using System.Globalization;
+
+namespace Flywheel.Model;
+
+/// <summary>Ids that follow each other and mean one kind of thing.</summary>
+/// <param name="First">The lowest id.</param>
+/// <param name="Count">How many.</param>
+public sealed record TokenRange(int First, int Count);
+
+/// <summary>
+/// Special tokens that a vocabulary sets aside for what is not text: sounds, pictures, proteins, phones, moves, marks of tasks and
+/// languages. They are there from the first training on, because ids cannot be added later without another shape of the weights. No
+/// user's text becomes one: they are special, and a text that spells one stays text.
+/// </summary>
+public static class ReservedTokens
+{
+    private static readonly string[] Squares = [.. from file in "abcdefgh" from rank in "12345678" select $"{file}{rank}"];
+
+    /// <summary>The vowels of ARPABET (CMU dictionary), which carry a stress from 0 to 2, and its consonants.</summary>
+    private static readonly string[] Vowels = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".Split(' '), Consonants = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".Split(' ');
+
+    /// <summary>Names of ranges in the order of their ids, and the tokens of each.</summary>
+    /// <remarks>
+    /// Chess moves are written as from-square, to-square and, where a pawn is promoted, a piece: 132 tokens, each seen often, instead of the
+    /// 1,968 moves that UCI can write, which would be an eighth of a small model's weights and mostly unseen.
+    /// </remarks>
+    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Groups { get; } = new Dictionary<string, IReadOnlyList<string>>
+    {
+        ["speech-in"] = Numbered("au", 512),
+        ["image"] = Numbered("im", 512),
+        ["image-colour"] = Numbered("ic", 512),
+        ["protein"] = Named("aa_", "ACDEFGHIKLMNPQRSTVWYXUOBZ".Select(letter => letter.ToString())),
+        ["structure"] = Named("ss_", "HECGISTB".Select(letter => letter.ToString())),
+        ["phone"] = Named("ph_", [.. Vowels.SelectMany(vowel => new[] { $"{vowel}0", $"{vowel}1", $"{vowel}2" }), .. Consonants, "SIL", "SP"]),
+        ["duration"] = Numbered("du", 32),
+        ["pitch"] = Numbered("pi", 32),
+        ["connect-four"] = Numbered("c4_", 7),
+        ["othello"] = Named("ot_", [.. Squares.Where(square => square is not ("d4" or "d5" or "e4" or "e5")), "pass"]),
+        ["chess-from"] = Named("cf_", Squares),
+        ["chess-to"] = Named("ct_", Squares),
+        ["chess-promotion"] = Named("cp_", ["q", "r", "b", "n"]),
+        ["value"] = Numbered("va", 64),
+        ["language"] = Named("la_", ["en", "zh", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "ja", "ko", "ar", "tr", "sv", "cs"]),
+        ["task"] = Numbered("task", 32),
+        ["spare"] = Numbered("spare", 64),
+    };
+
+    /// <summary>The ranges that a tokenizer has, by name.</summary>
+    public static IReadOnlyDictionary<string, TokenRange> Ranges(Tokenizer tokenizer)
+    {
+        var ranges = new SortedDictionary<string, TokenRange>(StringComparer.Ordinal);
+        foreach ((string name, IReadOnlyList<string> tokens) in Groups)
+        {
+            if (!tokenizer.SpecialTokens.TryGetValue(tokens[0], out int first)) continue;
+            if (tokens.Index().All(token => tokenizer.SpecialTokens.TryGetValue(token.Item, out int id) && id == first + token.Index)) ranges[name] = new TokenRange(first, tokens.Count);
+        }
+        return ranges;
+    }
+
+    private static string[] Numbered(string prefix, int count) => Named(prefix, Enumerable.Range(0, count).Select(number => number.ToString(CultureInfo.InvariantCulture)));
+
+    private static string[] Named(string prefix, IEnumerable<string> names) => [.. names.Select(name => $"<|{prefix}{name}|>")];
+}
