@@ -93,6 +93,7 @@ public sealed class DataCollection
     {
         bool rendered = source.Source is "appstream" or "packages"; // these count as they clean
         bool repeats = !rendered && source.As != "copy"; // what is rendered as copy repeats in other words
+        NearDuplicates? near = source.NearDuplicates is { } share ? new NearDuplicates(share) : null;
         foreach (SourceItem item in items)
         {
             if (!rendered) report.Read++;
@@ -108,6 +109,11 @@ public sealed class DataCollection
             if (item.Split is null && !seen.Add(StableHash.Of(key)))
             {
                 report.Dropped("item: exact duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");
+                continue;
+            }
+            if (near?.Add(string.Join('\n', item.Examples[0].Texts)) == false)
+            {
+                report.Dropped("item: near duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");
                 continue;
             }
             Split split = item.Split ?? StableHash.SplitOf(item.Group);

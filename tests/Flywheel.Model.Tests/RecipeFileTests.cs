@@ -35,9 +35,9 @@ public sealed class RecipeFileTests
     {
         Name = "made-by.test_1",
         Seed = -steps,
-        Tokenizer = new TokenizerRecipe { Vocab = vocab },
+        Tokenizer = new TokenizerRecipe { Vocab = vocab, Reserve = tied ? ["value", "task"] : [] },
         Model = new ShapeRecipe { Hidden = 8, Intermediate = 9, Layers = 1, Heads = 2, KvHeads = 1, HeadDim = 4, Context = 16, TieEmbeddings = tied, RopeTheta = theta },
-        Data = [new SourceRecipe { Source = "text", Path = text }, new SourceRecipe { Source = "packages", As = "copy", Tag = text, Repeat = steps }],
+        Data = [new SourceRecipe { Source = "text", Path = text }, new SourceRecipe { Source = "packages", As = "copy", Tag = text, Repeat = steps, NearDuplicates = tied ? 0.8 : null }],
         Train = new TrainRecipe { Objective = "next-token", Steps = steps, LearningRate = rate, WeightDecay = rate / 3 },
     });
 
@@ -46,7 +46,8 @@ public sealed class RecipeFileTests
     {
         Recipe again = RecipeFile.Parse(RecipeFile.ToYaml(recipe), "again.yaml");
         Assert.Equal(recipe.Data, again.Data);
-        Assert.Equal(recipe with { Data = [] }, again with { Data = [] });
+        Assert.Equal(recipe.Tokenizer!.Reserve, again.Tokenizer!.Reserve);
+        Assert.Equal(recipe with { Data = [], Tokenizer = null }, again with { Data = [], Tokenizer = null });
     });
 
     [Theory]
@@ -115,7 +116,12 @@ public sealed class RecipeFileTests
     [InlineData("name: small", "name: ~", "small.yaml line 1: field 'name' is '~', expected a text")]
     [InlineData("name: small", "name: ../small", "small.yaml line 1: field 'name' is '../small', expected letters, digits, '-', '_' and '.', as it names a folder")]
     [InlineData("source: text", "sorce: text", "small.yaml line 5: unknown field 'data[0].sorce'; did you mean 'source'?")]
-    [InlineData("source: text", "source: texts", "small.yaml line 5: field 'data[0].source' is 'texts', expected appstream, packages, jsonl, text or dataset")]
+    [InlineData("source: text", "source: texts", "small.yaml line 5: field 'data[0].source' is 'texts', expected appstream, packages, jsonl, text, dataset, grammar, schema-guided-dialogue, rnnlg, inside-airbnb, persona-chat or masc")]
+    [InlineData("source: text", "source: text\n    as: chat", "small.yaml line 6: field 'data[0].as' is 'chat', expected text or copy, which text can be read as")]
+    [InlineData("source: text", "source: text\n    near_duplicates: 0.2", "small.yaml line 6: field 'data[0].near_duplicates' is 0.2, expected a number from 0.5 to 1")]
+    [InlineData("source: text", "source: grammar\n    as: copy", "small.yaml line 5: field 'data[0].limit' is 0, expected at least 1")]
+    [InlineData("vocab: 512", "vocab: 512, reserve: [chess-from, chess-form]", "small.yaml line 2: field 'tokenizer.reserve[1]' is 'chess-form', expected speech-in, image, image-colour, protein, structure, phone, duration, pitch, connect-four, othello, chess-from, chess-to, chess-promotion, value, language, task or spare")]
+    [InlineData("vocab: 512", "vocab: 512, reserve: [value, value]", "small.yaml line 2: field 'tokenizer.reserve[1]' is 'value', expected each name once")]
     [InlineData("    path: words.txt\n", "", "small.yaml line 5: field 'data[0].path' is missing, expected a file or folder, because the source is text")]
     [InlineData("heads: 4", "heads: 3", "small.yaml line 3: field 'model.heads' is 3, expected a multiple of kv_heads 2")]
     [InlineData("hidden: 64, ", "", "small.yaml line 3: field 'model.hidden' is missing")]

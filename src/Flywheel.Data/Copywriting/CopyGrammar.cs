@@ -123,7 +123,7 @@ internal sealed class CopyGrammar
         GrammarFile file;
         try
         {
-            file = new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<GrammarFile>(File.ReadAllText(path))
+            file = new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<GrammarFile>(Utf8File.ReadText(path))
                 ?? throw new FlywheelException($"{path}: is empty, expected words, fields, sentences and taglines");
         }
         catch (YamlException e)

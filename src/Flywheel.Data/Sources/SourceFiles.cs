@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
@@ -61,23 +60,18 @@ public sealed class SourceFiles(FlywheelHome home)
 
     private static IEnumerable<string> Lines(string path)
     {
-        using Stream file = File.OpenRead(path);
-        using Stream plain = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionMode.Decompress) : file;
-        using var reader = new StreamReader(plain, new UTF8Encoding(false, throwOnInvalidBytes: true));
-        for (int number = 1; ; number++)
+        if (!path.EndsWith(".gz", StringComparison.Ordinal)) return Utf8File.ReadLines(path);
+        using var plain = new MemoryStream();
+        try
         {
-            string? line;
-            try
-            {
-                line = reader.ReadLine();
-            }
-            catch (Exception e) when (e is DecoderFallbackException or InvalidDataException)
-            {
-                // The reader decodes ahead: the fault is in this line or soon after it.
-                throw new FlywheelException($"{path}: from line {number} on: {(e is InvalidDataException ? "damaged gzip data" : "not UTF-8")}; expected JSON lines", e);
-            }
-            if (line is null) yield break;
-            yield return line;
+            using var zipped = new GZipStream(File.OpenRead(path), CompressionMode.Decompress);
+            zipped.CopyTo(plain);
         }
+        catch (InvalidDataException e)
+        {
+            throw new FlywheelException($"{path}: is damaged: {e.Message}; expected gzipped JSON lines", e);
+        }
+        plain.Position = 0;
+        return Utf8File.ReadText(plain, path).Split('\n');
     }
 }

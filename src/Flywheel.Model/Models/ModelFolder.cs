@@ -42,6 +42,9 @@ public sealed record ModelManifest
     /// <summary>What the model is for, as its makers say it.</summary>
     public string? IntendedUse { get; init; }
 
+    /// <summary>Ids that are set aside for what is not text, by <see cref="ReservedTokens.Groups"/>' names; null where there are none.</summary>
+    public IReadOnlyDictionary<string, TokenRange>? Ranges { get; init; }
+
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
 
@@ -182,6 +185,7 @@ public sealed class ModelFolder
     public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null)
     {
         CheckVocabulary("tokenizer", tokenizer, config);
+        if (ReservedTokens.Ranges(tokenizer) is { Count: > 0 } ranges) manifest = manifest with { Ranges = ranges };
         return Assemble(parent, config, dtype, tokenizer.Save, folder =>
         {
             if (origin is not null) ModelCompanions.Copy(origin.Path, folder);

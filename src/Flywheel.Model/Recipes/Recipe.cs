@@ -187,6 +187,9 @@ public sealed record SourceRecipe
     /// <summary>Keep at most so many items; 0 keeps all.</summary>
     public int Limit { get; init; }
 
+    /// <summary>Texts that share this share of their five-word stretches with an earlier one are dropped; null keeps all that are not equal.</summary>
+    public double? NearDuplicates { get; init; }
+
     /// <summary>What each source can be read as.</summary>
     private static readonly Dictionary<string, string[]> Forms = new()
     {
@@ -203,6 +206,7 @@ public sealed record SourceRecipe
         if (Source is "jsonl" or "text" or "dataset" or "grammar") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
+        check.That(NearDuplicates is null or (>= 0.5 and <= 1), $"{field}.near_duplicates", NearDuplicates ?? 0, "a number from 0.5 to 1");
     }
 }
 

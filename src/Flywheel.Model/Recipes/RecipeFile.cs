@@ -155,6 +155,7 @@ public static class RecipeFile
         public object Read(YamlNode node, Type type, string field)
         {
             _lines[field] = node.Start.Line;
+            type = Nullable.GetUnderlyingType(type) ?? type;
             if (Element(type) is { } element) return ReadList(node, element, field);
             if (IsRecord(type)) return ReadRecord(node, type, field);
             if (node is not YamlScalarNode { Value: { } text } scalar) throw Wrong(node, field, Expected(type));
