@@ -27,7 +27,7 @@ internal static class UpCommand
 
     private static async Task RunAsync(StudioOptions options, CancellationToken cancellation)
     {
-        await StudioServer.RunAsync(options, server => Console.WriteLine($"""
+        ServerEnd end = await StudioServer.RunAsync(options, server => Console.WriteLine($"""
             Flywheel is ready at {server.Url}
               Write    {(server.ChatFault is null ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : $"not with this model, which only continues texts (POST /v1/completions): {server.ChatFault}")}
               API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"
@@ -35,7 +35,7 @@ internal static class UpCommand
               Record   {options.Home.Path}
             Next: use it for a while, then run ./flywheel turn in another terminal: it learns from what you did. Ctrl-C stops the server.
             """), cancellation);
-        Console.WriteLine("Stopped. Running answers were allowed to end; everything is recorded.");
+        Console.WriteLine($"Stopped. {end}");
     }
 
     private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");

@@ -25,7 +25,11 @@ public sealed record GenerationRequest
     public Priority Priority { get; init; } = Priority.Normal;
 }
 
-public enum FinishReason { Stop, Length, Cancelled }
+/// <summary>Why a generation ended: by itself, at its limit, because nobody wanted it any more, or by a fault of the engine.</summary>
+public enum FinishReason { Stop, Length, Cancelled, Failed }
+
+/// <summary>The engine broke an invariant and has stopped; only a new one answers again.</summary>
+public sealed class EngineFailedException(Exception defect) : Exception("the engine broke an invariant and has stopped", defect);
 
 public readonly record struct TokenLogprob(int Id, float Logprob);
 

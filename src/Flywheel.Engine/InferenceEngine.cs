@@ -46,6 +46,18 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Requests that wait or run.</summary>
     public int NumLive => Loop.NumLive;
 
+    /// <summary>Requests in the batch; a moment's view.</summary>
+    public int NumRunning => Loop.NumRunning;
+
+    /// <summary>Requests in the queue; a moment's view.</summary>
+    public int NumWaiting => Math.Max(0, NumLive - NumRunning);
+
+    /// <summary>Pages that the cache may have.</summary>
+    public long NumCachePages => Loop.MaxPages;
+
+    /// <summary>The broken invariant that ended the engine: it answers nothing any more. Null of a sound one.</summary>
+    public Exception? Defect => Loop.Defect;
+
     /// <summary>Pages of the cache that running requests hold; exact while nothing runs.</summary>
     public long NumPagesInUse => Loop.NumPagesInUse;
 

@@ -10,14 +10,14 @@ internal static class FirstModel
 {
     /// <summary>
     /// The one asked for, else the home's champion, else the starter; and why, for the record: the server releases what
-    /// it starts with, so that it and the next turn agree on the champion.
+    /// it starts with, so that it and the next turn agree on the champion. Null of the champion, which is released already.
     /// </summary>
     /// <exception cref="FlywheelException">There is none, or its folder is not a whole model.</exception>
-    public static async Task<(ModelFolder Folder, string Reason)> FindAsync(FlywheelStore store, StudioOptions options, DateTimeOffset now, CancellationToken cancellation)
+    public static async Task<(ModelFolder Folder, string? Reason)> FindAsync(FlywheelStore store, StudioOptions options, DateTimeOffset now, CancellationToken cancellation)
     {
         var catalog = new ModelCatalog(store.Home);
         if (options.Model is not null) return (catalog.Keep(catalog.FindModel(options.Model), now), "named at the start of the server");
-        if (await store.ChampionAsync(cancellation) is { } champion) return (ModelFolder.Open(store.FolderOf(champion)), "the champion");
+        if (await store.ChampionAsync(cancellation) is { } champion) return (ModelFolder.Open(store.FolderOf(champion)), null);
         if (options.StarterModel is not null) return (catalog.Keep(ModelFolder.Open(options.StarterModel), now), "the starter model of a new home");
         throw new FlywheelException($"{store.Home.Path} has no model yet and there is no starter model; train one with `flywheel train`, or import one with `flywheel import`, and name it with --model");
     }

@@ -23,6 +23,9 @@ public sealed record StudioOptions
 
     public EngineOptions Engine { get; init; } = new();
 
+    /// <summary>Running answers have so long to end after a stop; then they are cut, told so, and recorded as cancelled.</summary>
+    internal TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>
     /// Who takes less of what is ready for them is taken for gone: their generation ends. The connection's buffers fill first, and
     /// what they took counts as taken: a megabyte in the kernel's gives four minutes at this pace.

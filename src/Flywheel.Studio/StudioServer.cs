@@ -19,22 +19,24 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using MudBlazor.Services;
+using OpenTelemetry.Metrics;
 
 namespace Flywheel.Studio;
 
 /// <summary>The server of a home: the API, the record and the pages on one model.</summary>
 public sealed class StudioServer : IAsyncDisposable
 {
-    /// <summary>Running answers have so long to end after a stop; then they are cut, and recorded as cancelled.</summary>
-    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(20);
+    /// <summary>Streams that were cut have so long to send their last event.</summary>
+    private static readonly TimeSpan CutTime = TimeSpan.FromSeconds(3);
 
     private readonly RunningServer.Claim _claim;
     private readonly FlywheelStore _store;
     private readonly ModelHost _host;
     private readonly WebApplication _app;
+    private readonly TimeSpan _drainTime;
 
-    private StudioServer(RunningServer.Claim claim, FlywheelStore store, ModelHost host, WebApplication app) =>
-        (_claim, _store, _host, _app) = (claim, store, host, app);
+    private StudioServer(RunningServer.Claim claim, FlywheelStore store, ModelHost host, WebApplication app, TimeSpan drainTime) =>
+        (_claim, _store, _host, _app, _drainTime) = (claim, store, host, app, drainTime);
 
     /// <summary>The address that it listens on, with the port that it was given.</summary>
     public string Url => _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
@@ -53,12 +55,20 @@ public sealed class StudioServer : IAsyncDisposable
     /// <param name="ready">Called once requests are answered.</param>
     /// <param name="cancellation">Stops the server.</param>
     /// <exception cref="FlywheelException">The home is taken, the port is in use, or there is no model to serve.</exception>
-    public static async Task RunAsync(StudioOptions options, Action<StudioServer> ready, CancellationToken cancellation)
+    /// <returns>What became of the answers that still ran.</returns>
+    public static async Task<ServerEnd> RunAsync(StudioOptions options, Action<StudioServer> ready, CancellationToken cancellation)
     {
-        await using StudioServer server = await StartAsync(options, cancellation);
-        ready(server);
-        await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, TaskScheduler.Default);
+        StudioServer server = await StartAsync(options, cancellation);
+        await using (server)
+        {
+            ready(server);
+            await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+        return server.End!;
     }
+
+    /// <summary>What became of the answers that ran when it was told to stop; known once it is disposed.</summary>
+    public ServerEnd? End { get; private set; }
 
     /// <inheritdoc cref="RunAsync"/>
     public static async Task<StudioServer> StartAsync(StudioOptions options, CancellationToken cancellation = default)
@@ -70,16 +80,18 @@ public sealed class StudioServer : IAsyncDisposable
         try
         {
             store = await FlywheelStore.OpenAsync(options.Home, TimeProvider.System, cancellation);
-            (ModelFolder folder, string reason) = await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
+            string? champion = (await store.ChampionAsync(cancellation))?.Hash;
+            (ModelFolder folder, string? reason) = await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
             ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
             app = Build(options, store, model);
             var host = app.Services.GetRequiredService<ModelHost>();
             foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
             await store.RegisterModelAsync(folder, cancellation: cancellation);
-            await store.ReleaseAsync(folder.Hash, reason, cancellation: cancellation);
+            if (reason is not null) await ReleaseAsync(store, folder, reason, champion, options, cancellation);
             await ListenAsync(app, options.Url, cancellation);
-            var server = new StudioServer(claim, store, host, app);
+            var server = new StudioServer(claim, store, host, app, options.DrainTime);
             claim.Publish(server.Url);
+            await FollowAsync(store, host, cancellation);
             return server;
         }
         catch
@@ -93,20 +105,42 @@ public sealed class StudioServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using (var limit = new CancellationTokenSource(DrainTime))
+        if (End is not null) return;
+        var ending = _app.Services.GetRequiredService<ServerEnding>();
+        ending.Begin();
+        if (ending.NumRunning > 0) _app.Logger.LogInformation("Stopping: {Count} running answers have {Seconds} seconds to end", ending.NumRunning, _drainTime.TotalSeconds);
+        using (var limit = new CancellationTokenSource(_drainTime + CutTime))
         {
+            Task stop = _app.StopAsync(limit.Token);
+            if (await Task.WhenAny(stop, Task.Delay(_drainTime)) != stop) ending.CutAll();
             try
             {
-                await _app.StopAsync(limit.Token);
+                await stop;
             }
             catch (OperationCanceledException)
             {
-                // The time is over and the connections are cut: what ran on them is being recorded as cancelled.
+                // Whoever does not even take the last event is disconnected.
             }
         }
         await _app.DisposeAsync(); // with it the model host, which waits for what still runs on the model
         await _store.DisposeAsync(); // after everything that is recorded
         _claim.Dispose();
+        End = new ServerEnd(ending.NumEnded, ending.NumCut, _drainTime);
+    }
+
+    /// <summary>Makes the model the champion, unless another has become it since the start began: that is for a person to decide.</summary>
+    private static async Task ReleaseAsync(FlywheelStore store, ModelFolder folder, string reason, string? champion, StudioOptions options, CancellationToken cancellation)
+    {
+        if (await store.ReleaseOverAsync(champion, folder.Hash, reason, cancellation) || options.Model is null) return;
+        ModelRow other = (await store.ChampionAsync(cancellation))!;
+        throw new FlywheelException($"{other.Name} ({other.ShortHash}) was promoted while the server started with --model {options.Model}; start it again, without --model to serve that one");
+    }
+
+    /// <summary>A turn that ended before this server could be found has promoted in the record alone.</summary>
+    private static async Task FollowAsync(FlywheelStore store, ModelHost host, CancellationToken cancellation)
+    {
+        while (await store.ChampionAsync(cancellation) is { } champion && champion.Hash != host.Current.Hash)
+            await host.PromoteAsync(ModelFolder.Open(store.FolderOf(champion)), () => Task.CompletedTask);
     }
 
     private static WebApplication Build(StudioOptions options, FlywheelStore store, ServedModel model)
@@ -135,12 +169,16 @@ public sealed class StudioServer : IAsyncDisposable
 
         IServiceCollection services = builder.Services;
         services.AddSingleton<IHostLifetime, NoLifetime>(); // Ctrl-C is the command line's
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.DrainTime + CutTime);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(store); // given, so ours to dispose, after the host
         services.AddSingleton(provider => new ModelHost(model, options.Engine, provider.GetRequiredService<ILogger<ModelHost>>()));
-        services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), store, TimeProvider.System,
+        services.AddSingleton<ServerEnding>();
+        services.AddSingleton<ServingMetrics>();
+        services.AddSingleton<ServingContext>();
+        services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter());
         services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(options.Home.Path, "keys"))).SetApplicationName("flywheel");
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
@@ -169,7 +207,10 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapPost("/admin/adapters", AdminEndpoints.LoadAdapterAsync);
         app.MapDelete("/admin/adapters/{name}", AdminEndpoints.UnloadAdapterAsync);
         app.MapGet("/admin/status", AdminEndpoints.StatusAsync);
-        app.MapGet("/health", AdminEndpoints.HealthAsync);
+        app.MapGet("/health", HealthEndpoints.BothAsync);
+        app.MapGet("/health/live", HealthEndpoints.LiveAsync);
+        app.MapGet("/health/ready", HealthEndpoints.ReadyAsync);
+        app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;
     }

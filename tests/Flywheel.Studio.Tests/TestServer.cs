@@ -23,7 +23,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null, Tokenizer? tokenizer = null)
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null, Tokenizer? tokenizer = null, TimeSpan? drainTime = null)
     {
         var folder = new TempFolder();
         ModelFolder model = TinyModel.Create(folder["models"], context: context, tokenizer: tokenizer);
@@ -39,6 +39,7 @@ internal sealed class TestServer : IAsyncDisposable
             StarterModel = model.Path,
             Engine = engine ?? new EngineOptions { Threads = 1 },
             SlowestReader = slowestReader ?? new(4096, TimeSpan.FromSeconds(5)),
+            DrainTime = drainTime ?? TimeSpan.FromSeconds(20),
         });
         return new TestServer(folder) { Server = server, Http = new HttpClient { BaseAddress = new Uri(server.Url) } };
     }

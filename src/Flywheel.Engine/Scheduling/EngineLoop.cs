@@ -83,6 +83,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         }
     }
 
+    /// <summary>Sequences in the batch; a moment's view from another thread.</summary>
+    public int NumRunning => _scheduler.Running.Count;
+
+    /// <summary>The broken invariant that ended the engine before it was told to end.</summary>
+    public Exception? Defect { get; private set; }
+
     /// <summary>Kernel threads that are not parked, the engine's own excluded.</summary>
     public int NumAwake => _team.NumAwake;
 
@@ -118,10 +124,12 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     public long StepAllocatedBytes { get; private set; }
 
     /// <exception cref="QueueFullException">Too many are alive.</exception>
+    /// <exception cref="EngineFailedException">A broken invariant has ended the engine.</exception>
     public void Add(Sequence sequence)
     {
         lock (_lock)
         {
+            if (Defect is not null) throw new EngineFailedException(Defect);
             ObjectDisposedException.ThrowIf(_stopping, typeof(InferenceEngine));
             _limit.Enter(sequence.User, Stopwatch.GetTimestamp());
             _arriving.Enqueue(sequence);
@@ -167,7 +175,7 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         {
             lock (_lock)
             {
-                _stopping = true;
+                (_stopping, Defect) = (true, defect);
                 foreach (Sequence sequence in _scheduler.Running.Concat(_scheduler.Waiting).Concat(_arriving))
                 {
                     sequence.Release();

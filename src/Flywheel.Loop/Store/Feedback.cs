@@ -73,6 +73,9 @@ public sealed record FeedbackInput
 {
     private const int MaxTextLength = 100_000, MaxNameLength = 200;
 
+    /// <summary>Of tags, as OpenAI bounds metadata.</summary>
+    private const int MaxTags = 16, MaxTagName = 64, MaxTagText = 512;
+
     /// <exception cref="FlywheelException">A field is missing or its value is not what the metric needs.</exception>
     public FeedbackInput(Guid generationId, string metric, JsonNode? value, string? user = null, JsonObject? tags = null, string? idempotencyKey = null)
     {
@@ -80,8 +83,13 @@ public sealed record FeedbackInput
         FeedbackKind kind = FeedbackKind.Named(metric);
         if (user?.Length > MaxNameLength) throw new FlywheelException($"field 'user' has {user.Length} characters, expected at most {MaxNameLength}");
         if (idempotencyKey?.Length > MaxNameLength) throw new FlywheelException($"field 'idempotency_key' has {idempotencyKey.Length} characters, expected at most {MaxNameLength}");
+        if (tags?.Count > MaxTags) throw new FlywheelException($"field 'tags' has {tags.Count} entries, expected at most {MaxTags}");
         foreach ((string name, JsonNode? tag) in tags ?? [])
+        {
+            if (name.Length > MaxTagName) throw new FlywheelException($"field 'tags' has a name of {name.Length} characters ('{name[..MaxTagName]}...'), expected at most {MaxTagName}");
             if (tag is not JsonValue text || !text.TryGetValue(out string? _)) throw new FlywheelException($"field 'tags.{name}' is {Show(tag)}, expected a text");
+            if (text.GetValue<string>().Length > MaxTagText) throw new FlywheelException($"field 'tags.{name}' has {text.GetValue<string>().Length} characters, expected at most {MaxTagText}");
+        }
         (GenerationId, Metric, User, IdempotencyKey) = (generationId, metric, user ?? "", string.IsNullOrEmpty(idempotencyKey) ? null : idempotencyKey);
         Value = Check(kind, value).ToJsonString(JsonText.Compact);
         Tags = (tags ?? []).ToJsonString(JsonText.Compact);

@@ -204,6 +204,24 @@ public sealed class FlywheelStore : IAsyncDisposable
         await transaction.CommitAsync(cancellation);
     }
 
+    /// <summary>Makes a registered model the champion in place of the one that the caller knows. False, and nothing is done, when there is another by now.</summary>
+    /// <param name="champion">Hash of the champion as the caller saw it; null when there was none.</param>
+    /// <param name="modelHash">The next one.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<bool> ReleaseOverAsync(string? champion, string modelHash, string reason, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        string? now = await db.Releases.OrderByDescending(row => row.Id).Select(row => row.ModelHash).FirstOrDefaultAsync(cancellation);
+        if (now != champion) return false;
+        if (now == modelHash) return true;
+        db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, Reason = reason });
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
     /// <summary>Every release, newest first.</summary>
     public async Task<IReadOnlyList<ReleaseRow>> ReleasesAsync(CancellationToken cancellation = default)
     {

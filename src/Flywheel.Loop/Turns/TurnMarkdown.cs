@@ -9,7 +9,7 @@ internal static class TurnMarkdown
     {
         TurnRow turn = report.Turn;
         var text = new StringBuilder();
-        text.Append($"# Turn {turn.Number}: {report.Verdict.ToLowerInvariant()}\n\n{turn.Reason}\n\n");
+        text.Append($"# Turn {turn.Number}: {report.Verdict.ToLowerInvariant()}\n\n{Html(turn.Reason ?? "")}\n\n");
         text.Append($"Champion {TurnReport.Short(turn.Champion)}, candidate {TurnReport.Short(turn.Candidate!)}. Began {turn.Started:yyyy-MM-dd HH:mm} UTC, took {report.Took:h\\:mm\\:ss}.\n");
 
         text.Append("\n## Gate\n\n| measure | rests on | champion | candidate | improvement (95% interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
@@ -19,12 +19,12 @@ internal static class TurnMarkdown
         if (report.Limits is { } limits) text.Append($"\n{limits}\n");
         if (turn.State == TurnState.Waiting) text.Append($"\n`./flywheel turn --accept {turn.Number}` promotes the candidate, `--refuse {turn.Number}` does not.\n");
 
-        text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {report.Dataset.Summary}\n");
-        foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Harmless(warning)}.\n");
+        text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {Html(report.Dataset.Summary)}\n");
+        foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Line(warning)}.\n");
         if (report.Dataset.Drops.Count > 0)
         {
             text.Append("\n| dropped because | rows |\n|---|---:|\n");
-            foreach ((string reason, int count) in report.Dataset.Drops) text.Append($"| {reason} | {count} |\n");
+            foreach ((string reason, int count) in report.Dataset.Drops) text.Append($"| {Html(reason)} | {count} |\n");
         }
 
         text.Append("\n## Training\n\n| run | steps | loss | model |\n|---|---:|---:|---|\n");
@@ -49,11 +49,26 @@ internal static class TurnMarkdown
 
     private static string Verdict(RuleResult rule) => rule.Passed switch { true => "pass", false => "FAIL", null => "told only" };
 
-    private static string Quote(string text) => "> " + text.Replace("\n", "\n> ", StringComparison.Ordinal);
-
-    /// <summary>A person's name may hold anything; here it may not become markup.</summary>
-    private static string Harmless(string text) => string.Concat(text.Select(c => char.IsLetterOrDigit(c) || " .,:%@-".Contains(c) ? c : '_'));
+    private static string Quote(string text) => "> " + Plain(text).Replace("\n", "\n> ", StringComparison.Ordinal);
 
     private static string Cell(Answer answer) =>
-        answer.Text.Replace("|", "\\|", StringComparison.Ordinal).Replace("\n", "<br>", StringComparison.Ordinal) + (answer.Fault is null ? "" : $" *({answer.Fault})*");
+        Line(answer.Text) + (answer.Fault is null ? "" : $" *({Line(answer.Fault)})*");
+
+    /// <summary>In a table's cell or after a bullet, where a line break would end it.</summary>
+    internal static string Line(string text) => Plain(text).Replace("\n", "<br>", StringComparison.Ordinal);
+
+    /// <summary>People's texts are shown as they are: nothing in them is markup, neither HTML nor Markdown (CommonMark 0.31, 2.4: any punctuation may be escaped).</summary>
+    private static string Plain(string text)
+    {
+        var plain = new StringBuilder(text.Length);
+        foreach (char c in Html(text.ReplaceLineEndings("\n")))
+        {
+            if (c is '\\' or '`' or '*' or '_' or '[' or ']' or '|' or '#' or '!' or '~' or '$') plain.Append('\\');
+            plain.Append(char.IsControl(c) && c != '\n' ? ' ' : c);
+        }
+        return plain.ToString();
+    }
+
+    private static string Html(string text) =>
+        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
 }

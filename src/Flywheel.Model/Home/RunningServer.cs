@@ -34,7 +34,7 @@ public sealed record RunningServer(int Pid, string Url)
             Directory.CreateDirectory(home.Path);
             File.WriteAllText(Path.Combine(home.Path, "server.lock"), "");
         }
-        catch (IOException) when (File.Exists(Path.Combine(home.Path, "server.lock")))
+        catch (IOException e) when (IsHeld(e))
         {
             // Held: who has it is said below.
         }
@@ -79,9 +79,12 @@ public sealed record RunningServer(int Pid, string Url)
         {
             return new FileStream(Path.Combine(home.Path, "server.lock"), FileMode.OpenOrCreate, access, share);
         }
-        catch (IOException)
+        catch (IOException e) when (IsHeld(e))
         {
             return null; // held
         }
     }
+
+    /// <summary>Another process has the file, which is something else than a disk that is read-only or full: EWOULDBLOCK, ERROR_SHARING_VIOLATION.</summary>
+    private static bool IsHeld(IOException e) => (e.HResult & 0xFFFF) is 11 or 32;
 }

@@ -96,8 +96,6 @@ internal static class AdminEndpoints
         });
     }
 
-    public static Task HealthAsync(HttpContext http, ModelHost host) => Answers.Json(http, new JsonObject { ["status"] = "ok", ["model_hash"] = host.Current.Hash });
-
     /// <summary>A proxy on this machine also comes from loopback; what it passes on says so.</summary>
     internal static void RequireLocal(HttpContext http)
     {

@@ -1,5 +1,6 @@
 using Flywheel.Loop;
 using Flywheel.Studio.OpenAI;
+using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
 
 namespace Flywheel.Studio;
@@ -7,7 +8,7 @@ namespace Flywheel.Studio;
 /// <summary><c>POST /feedback</c>: what a person did about a generation. Answered when it is on disk.</summary>
 internal static class FeedbackEndpoint
 {
-    public static async Task HandleAsync(HttpContext http, FlywheelStore store)
+    public static async Task HandleAsync(HttpContext http, FlywheelStore store, ServingMetrics metrics)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         FeedbackInput input = FeedbackInput.FromJson(body.Json);
@@ -19,6 +20,7 @@ internal static class FeedbackEndpoint
         }
         // A client that hangs up in the middle may still have been heard: the write is not cancelled.
         FeedbackReceipt receipt = await store.AddFeedbackAsync(input, CancellationToken.None);
+        metrics.Feedback(input.Metric);
         await Answers.Json(http, new() { ["feedback_id"] = receipt.Id.ToString(), ["orphan"] = receipt.Orphan });
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Flywheel.Engine;
 using Flywheel.Loop;
@@ -14,15 +15,15 @@ internal sealed class GenerationGroup : IAsyncDisposable
     private readonly Channel<ChoiceEvent> _events = Channel.CreateUnbounded<ChoiceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _pump;
 
-    private GenerationGroup(ServedModel model, GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, FlywheelStore store, TimeProvider time, CancellationTokenSource cancellation)
+    private GenerationGroup(ServedModel model, GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, CancellationTokenSource cancellation)
     {
         Model = model;
-        Arrived = time.GetUtcNow();
+        Arrived = serving.Time.GetUtcNow();
         Prompts = order.Prompts;
         (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
         Choices = [.. running.Select(one => one.Choice)];
         _cancellation = cancellation;
-        _pump = PumpAllAsync(order, running, store, time, time.GetTimestamp());
+        _pump = PumpAllAsync(order, running, serving, serving.Time.GetTimestamp());
     }
 
     /// <summary>UUID v7 of the request; its choices share it.</summary>
@@ -43,14 +44,26 @@ internal sealed class GenerationGroup : IAsyncDisposable
 
     public IReadOnlyList<Choice> Choices { get; }
 
+    /// <summary>Tokens that went in, once a prompt.</summary>
+    public int NumPromptTokens => Prompts.Sum(tokens => tokens.Length);
+
+    /// <summary>
+    /// Those of them that were found in the cache. Of the answers to one prompt, one reads it and the others find it: what that one
+    /// found was there before the request.
+    /// </summary>
+    public int NumCachedPromptTokens => Choices.Chunk(Choices.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
+
+    /// <summary>Every token that was sampled, end tokens included.</summary>
+    public int NumTokens => Choices.Sum(choice => choice.Tokens.Count);
+
     /// <summary>Tokens and ends of all choices as they come. Read once. Throws when an answer could not be recorded.</summary>
     public IAsyncEnumerable<ChoiceEvent> Events => _events.Reader.ReadAllAsync();
 
     /// <summary>Hands every choice to the engine. The model must be acquired; from here on it is the group's to release.</summary>
     /// <exception cref="QueueFullException">Too many wait; nothing was started.</exception>
-    public static GenerationGroup Start(ServedModel model, GenerationOrder order, FlywheelStore store, TimeProvider time, CancellationToken cancellation)
+    public static GenerationGroup Start(ServedModel model, GenerationOrder order, ServingContext serving, CancellationToken cancellation)
     {
-        var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation, serving.Ending.Cut);
         var running = new List<(Choice, GenerationStream)>();
         try
         {
@@ -80,7 +93,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
             model.Release();
             throw;
         }
-        return new GenerationGroup(model, order, running, store, time, cancel);
+        return new GenerationGroup(model, order, running, serving, cancel);
     }
 
     /// <summary>Nobody waits for the answer any more: what runs ends now and is recorded as cancelled.</summary>
@@ -103,31 +116,56 @@ internal sealed class GenerationGroup : IAsyncDisposable
     // The first choice has the request's own seed, so that n = 1 and n = 3 begin alike; the step is the golden ratio's.
     private static ulong SeedOf(ulong seed, int index) => unchecked(seed + (ulong)index * 0x9E37_79B9_7F4A_7C15);
 
-    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, FlywheelStore store, TimeProvider time, long start)
+    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, long start)
     {
+        string operation = order.Conversation is null ? "text_completion" : "chat", model = Adapter ?? Model.Name;
+        string? error = null;
+        serving.Ending.Enter();
         try
         {
             await Task.WhenAll(running.Select(one => PumpAsync(one.Choice, one.Stream)));
+            if (Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled)) error = "cancelled";
             _events.Writer.Complete();
         }
         catch (Exception e)
         {
+            error = e.GetType().Name;
             _events.Writer.Complete(e); // the reader of the events gets it
         }
         finally
         {
+            serving.Metrics.Request(operation, model, order.App, SinceStart(), error);
+            serving.Metrics.Tokens(operation, model, NumPromptTokens, NumCachedPromptTokens, NumTokens);
             Model.Release();
+            serving.Ending.Leave();
         }
+
+        TimeSpan SinceStart() => serving.Time.GetElapsedTime(start);
 
         async Task PumpAsync(Choice choice, GenerationStream stream)
         {
-            await foreach (SampledToken token in stream.Tokens)
+            ExceptionDispatchInfo? fault = null;
+            try
             {
-                choice.Add(token, time.GetElapsedTime(start));
-                _events.Writer.TryWrite(new ChoiceEvent(choice, token));
+                await foreach (SampledToken token in stream.Tokens)
+                {
+                    if (choice.Tokens.Count == 0 && choice.Index == 0) serving.Metrics.FirstToken(operation, model, SinceStart());
+                    choice.Add(token, SinceStart());
+                    _events.Writer.TryWrite(new ChoiceEvent(choice, token));
+                }
             }
-            await store.RecordAsync(choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, stream.FinishReason, time.GetElapsedTime(start)));
-            choice.End(stream.FinishReason, stream.NumCachedPromptTokens);
+            catch (Exception e)
+            {
+                fault = ExceptionDispatchInfo.Capture(e); // somebody may have seen what came before it: that is recorded all the same
+            }
+            FinishReason reason = fault is null ? stream.FinishReason : FinishReason.Failed;
+            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, SinceStart());
+            serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs), record.NumTokens - 1);
+            long ended = serving.Time.GetTimestamp();
+            await serving.Store.RecordAsync(record);
+            serving.Metrics.Recorded(serving.Time.GetElapsedTime(ended));
+            choice.End(reason, stream.NumCachedPromptTokens);
+            fault?.Throw();
             _events.Writer.TryWrite(new ChoiceEvent(choice, null));
         }
     }

@@ -1,13 +1,10 @@
-using Flywheel.Loop;
-
 namespace Flywheel.Studio.Serving;
 
 /// <summary>Starts generations for the API and the pages alike: one way in, and everything on it is recorded.</summary>
 /// <param name="host">Gives the model.</param>
-/// <param name="store">Takes the record.</param>
-/// <param name="time">Stamps it.</param>
+/// <param name="serving">Takes the record and counts.</param>
 /// <param name="drawSeed">Gives a seed to a request that brings none; it is recorded like any other.</param>
-internal sealed class Generator(ModelHost host, FlywheelStore store, TimeProvider time, Func<ulong> drawSeed)
+internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulong> drawSeed)
 {
     public ModelHost Host => host;
 
@@ -17,6 +14,7 @@ internal sealed class Generator(ModelHost host, FlywheelStore store, TimeProvide
     /// <exception cref="Engine.QueueFullException">Too many wait.</exception>
     public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
     {
+        serving.Ending.RefuseWhenStopping();
         ServedModel model = host.Acquire();
         GenerationOrder order;
         try
@@ -28,6 +26,6 @@ internal sealed class Generator(ModelHost host, FlywheelStore store, TimeProvide
             model.Release();
             throw;
         }
-        return GenerationGroup.Start(model, order, store, time, cancellation);
+        return GenerationGroup.Start(model, order, serving, cancellation);
     }
 }

@@ -11,6 +11,7 @@ namespace Flywheel.Studio.Serving;
 internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogger<ModelHost> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _promotions = new(1, 1);
+    private readonly List<Task> _retired = [];
     private ServedModel _current = first;
 
     /// <summary>The model that a new request would get. To generate, <see cref="Acquire"/> it.</summary>
@@ -40,7 +41,7 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         await _promotions.WaitAsync();
         try
         {
-            if (Current.Hash == folder.Hash)
+            if (Current.Hash == folder.Hash && Current.Engine.Defect is null) // a broken engine is replaced by another of the same model
             {
                 await record();
                 return;
@@ -56,6 +57,8 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
                 throw;
             }
             ServedModel previous = Interlocked.Exchange(ref _current, next);
+            _retired.RemoveAll(unloading => unloading.IsCompletedSuccessfully);
+            _retired.Add(previous.Unloaded);
             previous.Release();
             log.LogInformation("Promoted {Name} ({Hash}) in place of {Previous}", next.Name, folder.ShortHash, previous.Folder.ShortHash);
             Promoted?.Invoke();
@@ -70,6 +73,6 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
     {
         await _promotions.WaitAsync(); // a promotion under way ends first
         Current.Release();
-        await Current.Unloaded;
+        await Task.WhenAll([.. _retired, Current.Unloaded]); // what still runs on a replaced model is recorded, too
     }
 }

@@ -101,21 +101,13 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
         return envelope;
     }
 
-    /// <summary>Tokens that went in, once a prompt, and every token that was sampled, end tokens included.</summary>
-    public JsonObject Usage()
+    public JsonObject Usage() => new()
     {
-        int prompt = group.Prompts.Sum(tokens => tokens.Length);
-        int completion = group.Choices.Sum(choice => choice.Tokens.Count);
-        // Of the answers to one prompt, one reads it and the others find it: what that one found was there before the request.
-        int cached = group.Choices.Chunk(group.Choices.Count / group.Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
-        return new()
-        {
-            ["prompt_tokens"] = prompt,
-            ["completion_tokens"] = completion,
-            ["total_tokens"] = prompt + completion,
-            ["prompt_tokens_details"] = new JsonObject { ["cached_tokens"] = cached },
-        };
-    }
+        ["prompt_tokens"] = group.NumPromptTokens,
+        ["completion_tokens"] = group.NumTokens,
+        ["total_tokens"] = group.NumPromptTokens + group.NumTokens,
+        ["prompt_tokens_details"] = new JsonObject { ["cached_tokens"] = group.NumCachedPromptTokens },
+    };
 
     /// <summary>JSON has no minus infinity; OpenAI writes -9999.</summary>
     protected static JsonNode Number(float logprob) => JsonValue.Create(float.IsNegativeInfinity(logprob) ? -9999f : logprob);

@@ -63,5 +63,5 @@ internal static class Answers
         return http.Response.WriteAsync(answer.ToJsonString(JsonText.Compact), http.RequestAborted);
     }
 
-    private static ApiException Stopping() => new(503, "the server is stopping; the answer ended early", code: "server_stopping", type: "server_error");
+    public static ApiException Stopping() => new(503, "the server is stopping; the answer was cut before its end", code: "server_stopping", type: "server_error");
 }

@@ -16,7 +16,7 @@ internal sealed class ApiException(int status, string message, string? param = n
     public string? Code => code;
 
     /// <summary>When to come back.</summary>
-    public TimeSpan? RetryAfter { get; private init; }
+    public TimeSpan? RetryAfter { get; init; }
 
     public static ApiException BadField(string param, string message, string code = "invalid_value") => new(400, message, param, code);
 

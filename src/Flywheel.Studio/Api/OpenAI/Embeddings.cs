@@ -12,7 +12,7 @@ internal static class Embeddings
 {
     private const int MaxTexts = 2048, TextsAtOnce = 16;
 
-    public static async Task HandleAsync(HttpContext http, ModelHost host)
+    public static async Task HandleAsync(HttpContext http, ModelHost host, ServingMetrics metrics, TimeProvider time)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "model", "input", "encoding_format", "dimensions", "user", "pooling");
@@ -25,6 +25,7 @@ internal static class Embeddings
             _ => throw RequestBody.Wrong("pooling", body["pooling"], "mean or last"),
         };
         string? user = body.Text("user", maxLength: 200);
+        long start = time.GetTimestamp();
         ServedModel model = host.Acquire();
         try
         {
@@ -42,6 +43,8 @@ internal static class Embeddings
                 vectors[i] = vector;
             });
             int count = texts.Sum(text => text.Length);
+            metrics.Request("embeddings", adapter ?? model.Name, "api", time.GetElapsedTime(start), error: null);
+            metrics.Tokens("embeddings", adapter ?? model.Name, count, cached: 0, output: 0);
             await Answers.Json(http, new()
             {
                 ["object"] = "list",

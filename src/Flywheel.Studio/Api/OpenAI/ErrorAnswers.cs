@@ -16,6 +16,11 @@ internal static partial class ErrorAnswers
     /// <summary>SQLITE_FULL (sqlite.org/rescode.html) and ENOSPC (errno.h).</summary>
     private const int SqliteFull = 13, NoSpace = 28;
 
+    /// <summary>SQLITE_BUSY and SQLITE_LOCKED; SQLITE_READONLY, SQLITE_IOERR and SQLITE_CANTOPEN.</summary>
+    private static readonly int[] SqliteLocked = [5, 6], SqliteUnusable = [8, 10, 14];
+
+    private const int MaxQuoted = 2000;
+
     private static readonly PathString[] ApiPaths = ["/v1", "/feedback", "/admin", "/health"];
 
     public static async Task Middleware(HttpContext http, RequestDelegate next, ILogger log)
@@ -52,6 +57,9 @@ internal static partial class ErrorAnswers
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
+        EngineFailedException => new ApiException(503, "the model's engine has failed and answers nothing more; promote a model or restart the server", type: "server_error", code: "engine_failed"),
+        _ when SqliteCode(e) is { } code && SqliteLocked.Contains(code) => new ApiException(503, "another program holds the lock of the record's database, so nothing can be recorded; try again later", type: "server_error", code: "record_locked") { RetryAfter = TimeSpan.FromSeconds(5) },
+        _ when SqliteCode(e) is { } code && SqliteUnusable.Contains(code) => new ApiException(503, "the record's database cannot be written (the server's log says why), so no answer can be given", type: "server_error", code: "record_unavailable"),
         _ when IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
         _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
     };
@@ -60,12 +68,15 @@ internal static partial class ErrorAnswers
     {
         ["error"] = new JsonObject
         {
-            ["message"] = error.Message,
+            ["message"] = Short(error.Message),
             ["type"] = error.Type,
-            ["param"] = error.Param,
+            ["param"] = error.Param is null ? null : Short(error.Param),
             ["code"] = error.Code,
         },
     };
+
+    // What is wrong is quoted, whose length is the client's choice: the beginning tells it, and so does the end.
+    private static string Short(string text) => text.Length <= MaxQuoted ? text : $"{text[..(MaxQuoted / 2)]}...{text[^(MaxQuoted / 2)..]}";
 
     private static bool IsStorageFull(Exception? e) => e switch
     {
@@ -73,6 +84,13 @@ internal static partial class ErrorAnswers
         SqliteException { SqliteErrorCode: SqliteFull } => true,
         IOException io when (io.HResult & 0xFFFF) == NoSpace => true,
         _ => IsStorageFull(e.InnerException),
+    };
+
+    private static int? SqliteCode(Exception? e) => e switch
+    {
+        null => null,
+        SqliteException sqlite => sqlite.SqliteErrorCode,
+        _ => SqliteCode(e.InnerException),
     };
 
     // House style: a message about a field begins with it.

@@ -14,6 +14,8 @@ internal static class GenerationFields
     /// <summary>Answers of one request.</summary>
     private const int MaxChoices = 128;
 
+    private const int MaxStopLength = 1000, MaxBiases = 1024;
+
     private static readonly string[] Known =
     [
         "model", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
@@ -69,6 +71,7 @@ internal static class GenerationFields
             throw ApiException.BadField("n", $"field 'n' is {choices} with {prompts.Count} prompts, expected at most {MaxChoices} answers in all");
         string[] stop = [.. body.Texts("stop", maxCount: 16)];
         if (stop.Contains("")) throw ApiException.BadField("stop", "field 'stop' holds an empty text, expected texts of at least one character");
+        if (stop.FirstOrDefault(text => text.Length > MaxStopLength) is { } endless) throw ApiException.BadField("stop", $"field 'stop' holds a text of {endless.Length} characters, expected at most {MaxStopLength}");
         SamplerOptions defaults = model.Defaults;
         return new GenerationOrder
         {
@@ -120,6 +123,7 @@ internal static class GenerationFields
     private static Dictionary<int, float>? Bias(RequestBody body, int vocabSize)
     {
         if (body.Object("logit_bias") is not { Count: > 0 } given) return null;
+        if (given.Count > MaxBiases) throw ApiException.BadField("logit_bias", $"field 'logit_bias' has {given.Count} entries, expected at most {MaxBiases}");
         var bias = new Dictionary<int, float>();
         foreach ((string key, JsonNode? value) in given)
         {

@@ -37,6 +37,10 @@ internal sealed class RequestBody
         {
             throw new ApiException(400, $"the body is not valid JSON: {e.Message}", code: "invalid_json");
         }
+        catch (IOException e) when (e is not BadHttpRequestException && !http.RequestAborted.IsCancellationRequested)
+        {
+            throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body"); // a chunk whose size is no number, or none that fits
+        }
         return new RequestBody(root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json"));
     }
 

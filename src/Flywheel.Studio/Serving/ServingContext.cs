@@ -1,0 +1,10 @@
+using Flywheel.Loop;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>What a running generation needs of the server.</summary>
+/// <param name="Store">Takes the record.</param>
+/// <param name="Time">Stamps it.</param>
+/// <param name="Metrics">Counts it.</param>
+/// <param name="Ending">Cuts it when the server's time to end is over.</param>
+internal sealed record ServingContext(FlywheelStore Store, TimeProvider Time, ServingMetrics Metrics, ServerEnding Ending);
