@@ -197,6 +197,10 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/v1/models/{id}", ModelList.OneAsync);
         app.MapPost("/v1/chat/completions", Completions.ChatAsync);
         app.MapPost("/v1/completions", Completions.TextAsync);
+        app.MapPost("/v1/responses", ResponsesEndpoint.CreateAsync);
+        app.MapGet("/v1/responses/{id}", ResponsesEndpoint.GetAsync);
+        app.MapDelete("/v1/responses/{id}", ResponsesEndpoint.DeleteAsync);
+        app.MapGet("/v1/responses/{id}/input_items", ResponsesEndpoint.InputItemsAsync);
         app.MapPost("/v1/embeddings", Embeddings.HandleAsync);
         app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
         app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);

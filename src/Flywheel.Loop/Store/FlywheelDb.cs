@@ -38,6 +38,8 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
 
     public DbSet<TurnRow> Turns => Set<TurnRow>();
 
+    public DbSet<StoredAnswer> Answers => Set<StoredAnswer>();
+
     public DbSet<JobRow> Jobs => Set<JobRow>();
 
     public DbSet<WorkspaceRow> Workspaces => Set<WorkspaceRow>();
@@ -92,6 +94,12 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             payload.Property(row => row.Sampler).HasConversion(Json<SamplerOptions>());
             payload.Property(row => row.Stop).HasConversion(Json<IReadOnlyList<string>>(), new ValueComparer<IReadOnlyList<string>>(
                 (a, b) => ReferenceEquals(a, b), value => value.Count));
+        });
+        modelBuilder.Entity<StoredAnswer>(answer =>
+        {
+            answer.ToTable("stored_answer").HasKey(row => row.Sequence);
+            answer.HasIndex(row => row.Id).IsUnique();
+            answer.HasIndex(row => row.User);
         });
         modelBuilder.Entity<Feedback>(feedback =>
         {

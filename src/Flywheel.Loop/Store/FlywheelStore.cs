@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
@@ -120,6 +121,42 @@ public sealed class FlywheelStore : IAsyncDisposable
     {
         await using FlywheelDb db = Tables();
         return await db.Generations.AsNoTracking().Include(row => row.Payload).OrderByDescending(row => row.Time).ThenByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
+    }
+
+    /// <summary>Keeps an answer for its client; completes when it is on disk. Its generations are recorded already.</summary>
+    public async Task KeepAnswerAsync(StoredAnswer answer, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        db.Answers.Add(answer);
+        await db.SaveChangesAsync(cancellation);
+    }
+
+    /// <summary>An answer that was kept, or null.</summary>
+    public async Task<StoredAnswer?> FindAnswerAsync(Guid id, string kind, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Answers.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id && row.Kind == kind, cancellation);
+    }
+
+    /// <summary>Answers of a kind that were kept, oldest first.</summary>
+    /// <param name="kind">One of <see cref="StoredAnswer"/>'s.</param>
+    /// <param name="model">Of that model alone; null of all.</param>
+    public async IAsyncEnumerable<StoredAnswer> AnswersAsync(string kind, string? model, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await foreach (StoredAnswer answer in db.Answers.AsNoTracking().Where(row => row.Kind == kind && (model == null || row.Model == model)).OrderBy(row => row.Sequence).AsAsyncEnumerable().WithCancellation(cancellation))
+            yield return answer;
+    }
+
+    /// <summary>Forgets an answer: what was asked and said is gone, also from the record of its generations, of which counts stay.</summary>
+    public async Task ForgetAnswerAsync(Guid id, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        await db.Set<GenerationPayload>().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && generation.Group == id)).ExecuteDeleteAsync(cancellation);
+        await db.Generations.Where(row => row.Group == id).ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
+        await db.Answers.Where(row => row.Id == id).ExecuteDeleteAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
     }
 
     /// <summary>All feedback about a generation, in the order in which it came.</summary>

@@ -70,6 +70,9 @@ public sealed class Generation
     /// <summary>From arrival to the last token, milliseconds.</summary>
     public double LatencyMs { get; init; }
 
+    /// <summary>Of a generation that failed: the fault of the server that ended it.</summary>
+    public string? Fault { get; init; }
+
     /// <summary>Null when a query left it out, and of a generation of which only counts are kept.</summary>
     public GenerationPayload? Payload { get; init; }
 

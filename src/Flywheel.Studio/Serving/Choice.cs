@@ -41,7 +41,7 @@ internal sealed class Choice
 
     public void End(FinishReason reason, int numCachedPromptTokens) => (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
 
-    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order, FinishReason reason, TimeSpan latency) => new()
+    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order, FinishReason reason, TimeSpan latency, Exception? fault = null) => new()
     {
         Id = Id,
         Group = group,
@@ -52,6 +52,7 @@ internal sealed class Choice
         ModelHash = modelHash,
         AdapterHash = adapterHash,
         FinishReason = reason,
+        Fault = fault is null ? null : $"{fault.GetType().Name}: {fault.Message}",
         NumPromptTokens = Request.PromptTokens.Length,
         NumTokens = _tokens.Count,
         FirstTokenMs = FirstTokenMs,

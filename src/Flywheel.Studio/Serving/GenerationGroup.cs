@@ -159,7 +159,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                 fault = ExceptionDispatchInfo.Capture(e); // somebody may have seen what came before it: that is recorded all the same
             }
             FinishReason reason = fault is null ? stream.FinishReason : FinishReason.Failed;
-            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, SinceStart());
+            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, SinceStart(), fault?.SourceException);
             serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs), record.NumTokens - 1);
             long ended = serving.Time.GetTimestamp();
             await serving.Store.RecordAsync(record);

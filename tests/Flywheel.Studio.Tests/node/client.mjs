@@ -48,6 +48,34 @@ assert.equal(answered.choices[0].message.tool_calls, undefined);
 const parsed = await client.chat.completions.parse({ ...ask, max_tokens: 400, response_format: { type: "json_schema", json_schema: { name: "copy", strict: true, schema: { type: "object", properties: { tone: { enum: ["plain", "warm"] } }, required: ["tone"], additionalProperties: false } } } });
 assert.ok(["plain", "warm"].includes(parsed.choices[0].message.parsed.tone));
 
+// The Responses API: a text, a turn that goes on from it, a stream through the client's accumulator, a call, a schema, and what is stored.
+const turn = { model: "flywheel", input: "Write a tagline.", max_output_tokens: 24, seed: 3, temperature: 1.2 };
+const response = await client.responses.create(turn);
+assert.equal(response.object, "response");
+assert.equal(response.output_text, response.output[0].content[0].text);
+assert.equal(response.usage.total_tokens, response.usage.input_tokens + response.usage.output_tokens);
+const next = await client.responses.create({ ...turn, input: "Shorter.", previous_response_id: response.id });
+assert.ok(next.usage.input_tokens > response.usage.input_tokens);
+const growing = client.responses.stream(turn);
+let grown = "";
+growing.on("response.output_text.delta", (event) => { grown += event.delta; });
+const whole = await growing.finalResponse();
+assert.equal(grown, response.output_text);
+assert.equal(whole.output_text, response.output_text);
+const wanting = await client.responses.create({ ...turn, max_output_tokens: 400, tools: [{ type: "function", ...weather.function }], tool_choice: "required", parallel_tool_calls: false });
+const item = wanting.output.find((one) => one.type === "function_call");
+assert.ok(JSON.parse(item.arguments).days >= 1);
+const told = await client.responses.create({ ...turn, input: [{ type: "function_call_output", call_id: item.call_id, output: "sunny" }], previous_response_id: wanting.id });
+assert.ok(told.usage.output_tokens > 0);
+const shaped = await client.responses.parse({ ...turn, max_output_tokens: 400, text: { format: { type: "json_schema", name: "copy", strict: true, schema: { type: "object", properties: { tone: { enum: ["plain", "warm"] } }, required: ["tone"], additionalProperties: false } } } });
+assert.ok(["plain", "warm"].includes(shaped.output_parsed.tone));
+assert.deepEqual((await client.responses.retrieve(next.id)).output, next.output);
+const items = [];
+for await (const one of client.responses.inputItems.list(next.id)) items.push(one.content[0].text);
+assert.deepEqual(items, ["Shorter."]);
+await client.responses.delete(next.id);
+await assert.rejects(client.responses.retrieve(next.id), (e) => e instanceof OpenAI.NotFoundError);
+
 const vectors = await client.embeddings.create({ model: "flywheel", input: ["The wheel", "turns"] });
 assert.equal(vectors.data.length, 2);
 assert.ok(Math.abs(vectors.data[0].embedding.reduce((sum, value) => sum + value * value, 0) - 1) < 1e-4);

@@ -20,22 +20,29 @@ internal static class Completions
         foreach (string name in new[] { "audio", "web_search_options", "verbosity", "prediction" })
             GenerationFields.Refuse(body, name, "leave it out");
         GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities", "chat_template_kwargs", "reasoning_effort");
-        JsonObject? templateArguments = TemplateArguments(body);
 
         bool withLogprobs = body.Flag("logprobs") ?? false;
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
-        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
-        {
-            ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
-            Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
-                ? RequestBody.Wrong("messages", wrong, "an array of messages")
-                : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")), templateArguments: templateArguments) with { Tools = tools.Offered };
-            int[] prompt = model.Template.Prompt(conversation, TimeProvider.System.GetLocalNow());
-            GenerationOrder order = GenerationFields.Order(body, model, "messages", [prompt], topLogprobs ?? 0, generator.DrawSeed());
-            return order with { Conversation = conversation, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
-        });
+        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model => ChatOrder(body, model, generator, topLogprobs ?? 0, "messages"));
+    }
+
+    /// <summary>What a chat asks for.</summary>
+    /// <param name="body">The fields of the chat API.</param>
+    /// <param name="model">Who answers.</param>
+    /// <param name="generator">Draws the seed.</param>
+    /// <param name="topLogprobs">Alternatives a token.</param>
+    /// <param name="promptField">Where the client wrote the messages, for errors.</param>
+    public static GenerationOrder ChatOrder(RequestBody body, ServedModel model, Generator generator, int topLogprobs, string promptField)
+    {
+        ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
+        Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
+            ? RequestBody.Wrong("messages", wrong, "an array of messages")
+            : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")), templateArguments: TemplateArguments(body)) with { Tools = tools.Offered };
+        int[] prompt = model.Template.Prompt(conversation, TimeProvider.System.GetLocalNow());
+        GenerationOrder order = GenerationFields.Order(body, model, promptField, [prompt], topLogprobs, generator.DrawSeed());
+        return order with { Conversation = conversation, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
     }
 
     public static async Task TextAsync(HttpContext http, Generator generator, ILogger<Generator> log)

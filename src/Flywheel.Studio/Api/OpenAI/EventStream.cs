@@ -20,11 +20,16 @@ internal sealed class EventStream
 
     public Task SendAsync(JsonObject json) => SendAsync(json.ToJsonString(JsonText.Compact));
 
+    /// <summary>An event that is named by its type, as the Responses API has them.</summary>
+    public Task SendNamedAsync(JsonObject json) => WriteAsync($"event: {(string?)json["type"]}\ndata: {json.ToJsonString(JsonText.Compact)}\n\n");
+
     public Task EndAsync() => SendAsync("[DONE]");
 
-    private async Task SendAsync(string data)
+    private Task SendAsync(string data) => WriteAsync($"data: {data}\n\n");
+
+    private async Task WriteAsync(string text)
     {
-        await _http.Response.WriteAsync($"data: {data}\n\n", Encoding.UTF8, _http.RequestAborted);
+        await _http.Response.WriteAsync(text, Encoding.UTF8, _http.RequestAborted);
         await _http.Response.Body.FlushAsync(_http.RequestAborted);
     }
 }

@@ -519,6 +519,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("consent");
 
+                    b.Property<string>("Fault")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("fault");
+
                     b.Property<string>("FinishReason")
                         .IsRequired()
                         .HasColumnType("TEXT")
@@ -997,6 +1001,66 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.HasKey("Name");
 
                     b.ToTable("secret", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.StoredAnswer", b =>
+                {
+                    b.Property<long>("Sequence")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
+
+                    b.Property<string>("Answer")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("answer");
+
+                    b.Property<string>("Id")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Input")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("input");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Model")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("model");
+
+                    b.Property<string>("Previous")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("previous");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("time");
+
+                    b.Property<string>("User")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("user");
+
+                    b.Property<string>("Workspace")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("workspace");
+
+                    b.HasKey("Sequence");
+
+                    b.HasIndex("Id")
+                        .IsUnique();
+
+                    b.HasIndex("User");
+
+                    b.ToTable("stored_answer", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.TurnRow", b =>
