@@ -13,6 +13,7 @@ internal static class Verbs
         ModelsCommand.Create(),
         DemoCommand.Create(),
         DataCommand.Create(),
+        DraftsCommand.Create(),
         TrainCommand.Create(),
         RankCommand.Create(),
         RunsCommand.Create(),

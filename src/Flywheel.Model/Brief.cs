@@ -54,6 +54,19 @@ public sealed record Brief(
         return new Conversation([Message.User(text.ToString())]);
     }
 
+    /// <summary>The brief that a conversation's last request states, in the form that <see cref="ToConversation"/> writes, its fields in any order; null when it states none.</summary>
+    public static Brief? Find(Conversation conversation)
+    {
+        string? request = conversation.Messages.LastOrDefault(message => message.Role == Role.User && message.Text.StartsWith("Write a", StringComparison.Ordinal))?.Text;
+        if (request is null) return null;
+        string[] lines = request.Split('\n');
+        string? kind = Kinds.FirstOrDefault(kind => new Brief("", kind, [], []).Order == lines[0]);
+        string[] facts = [.. lines.SkipWhile(line => line != "Facts:").Skip(1).TakeWhile(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..])];
+        string Field(string label) => lines.FirstOrDefault(line => line.StartsWith(label + ": ", StringComparison.Ordinal))?[(label.Length + 2)..] ?? "";
+        if (kind is null || Field("Name").Length == 0) return null;
+        return new Brief(Field("Name"), kind, facts, Field("Categories") is { Length: > 0 } categories ? categories.Split(", ") : [], Field("Audience"), Field("Tone"), Field("Length"), Field("Language"));
+    }
+
     /// <summary>The lines under the order, a field each; that of the facts has several lines.</summary>
     public IEnumerable<string> Fields()
     {

@@ -1,0 +1,106 @@
+using Flywheel.Data;
+using Flywheel.Model;
+
+namespace Flywheel.Loop.Ranking;
+
+/// <summary>One of several texts that were sampled for the same brief.</summary>
+/// <param name="Text">As it was sampled.</param>
+/// <param name="Ended">The model ended it itself; false where it was cut.</param>
+/// <param name="MeanLogProb">Nats a token under the model, at most 0.</param>
+public sealed record Draft(string Text, bool Ended, double MeanLogProb);
+
+/// <summary>Where a draft came and why.</summary>
+/// <param name="Index">Among the drafts that were given.</param>
+/// <param name="Score">The sum of its parts.</param>
+/// <param name="Parts">What each part added, by name.</param>
+public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<string, double> Parts);
+
+/// <summary>
+/// Puts drafts in the order in which they deserve to be shown. A pure function: same brief and drafts, same order. The score is a sum of
+/// stated parts:
+/// <list type="bullet">
+/// <item>name: 2 for the exact name (1 for a tagline or feature list, which may do without)</item>
+/// <item>facts: up to 3, the mean share of each fact's content words (of the best fact for a tagline)</item>
+/// <item>foreign: -1.5 for each name or number that the brief does not have, at most -4.5</item>
+/// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
+/// <item>complete: -3 for a text that was cut or ends in mid-air</item>
+/// <item>repetition: up to -3, the share of three-word stretches and -1 for each sentence that occurred before</item>
+/// <item>likelihood: nats a token, at least -2</item>
+/// <item>diversity: up to -2, the largest resemblance to a draft that is placed before it</item>
+/// </list>
+/// </summary>
+public static class DraftRanker
+{
+    /// <param name="brief">What was asked for; null when the request was no brief: then only form, repetition, likelihood and diversity count.</param>
+    /// <param name="drafts">In the order in which they were sampled.</param>
+    /// <returns>All of them, the best first; an empty or equal text never stands before another.</returns>
+    public static IReadOnlyList<RankedDraft> Rank(Brief? brief, IReadOnlyList<Draft> drafts)
+    {
+        List<(int Index, SortedDictionary<string, double> Parts)> left = [.. drafts.Select((draft, index) => (index, Parts(brief, draft)))];
+        HashSet<string>[] stretches = [.. drafts.Select(draft => Stretches(draft.Text))];
+        List<RankedDraft> ranked = [];
+        while (left.Count > 0)
+        {
+            foreach ((int index, SortedDictionary<string, double> parts) in left)
+                parts["diversity"] = -2 * ranked.Select(before => Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0).Max();
+            (int Index, SortedDictionary<string, double> Parts) best = left.MaxBy(entry => entry.Parts.Values.Sum());
+            left.Remove(best);
+            ranked.Add(new RankedDraft(best.Index, best.Parts.Values.Sum(), best.Parts));
+        }
+        return ranked;
+    }
+
+    private static SortedDictionary<string, double> Parts(Brief? brief, Draft draft)
+    {
+        var parts = new SortedDictionary<string, double>(StringComparer.Ordinal)
+        {
+            ["complete"] = IsComplete(brief?.Kind, draft) ? 0 : -3,
+            ["repetition"] = -Repetition(draft.Text),
+            ["likelihood"] = double.IsFinite(draft.MeanLogProb) ? Math.Clamp(draft.MeanLogProb, -2, 0) : -2,
+        };
+        if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
+        if (brief is null) return parts;
+        CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text);
+        bool brevity = brief.Kind is Brief.Tagline or Brief.Features;
+        parts["name"] = metrics.NameExact ? brevity ? 1 : 2 : 0;
+        parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : 3 * (brief.Kind == Brief.Tagline ? metrics.FactsRestated.Max() : metrics.FactsRestated.Average());
+        parts["foreign"] = -1.5 * Math.Min(3, metrics.Foreign.Count);
+        parts["unsupported"] = -2 * metrics.Unsupported;
+        return parts;
+    }
+
+    private static bool IsComplete(string? kind, Draft draft)
+    {
+        string text = draft.Text.TrimEnd();
+        if (!draft.Ended || text.Length == 0) return false;
+        string last = text[(text.LastIndexOfAny([' ', '\n']) + 1)..];
+        if (Dangling.Contains(last.ToLowerInvariant())) return false;
+        return kind is not Brief.Description || text[^1] is '.' or '!' or '?' or '"' or ')';
+    }
+
+    /// <summary>Share of three-word stretches that occurred before, and 1 for each sentence that did; at most 3.</summary>
+    private static double Repetition(string text)
+    {
+        string[] words = TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[] triples = [.. Enumerable.Range(0, Math.Max(0, words.Length - 2)).Select(i => string.Join(' ', words, i, 3))];
+        string[] sentences = [.. text.Split('\n').SelectMany(TextCleaner.Sentences).Select(TextCleaner.Normalise).Where(sentence => sentence.Contains(' ', StringComparison.Ordinal))];
+        double share = triples.Length == 0 ? 0 : 1 - triples.Distinct().Count() / (double)triples.Length;
+        return Math.Min(3, 2 * share + sentences.Length - sentences.Distinct().Count() + (words.Zip(words.Skip(1)).Any(pair => pair.First == pair.Second) ? 0.5 : 0));
+    }
+
+    private static HashSet<string> Stretches(string text)
+    {
+        string[] words = TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return [.. Enumerable.Range(0, Math.Max(0, words.Length - 1)).Select(i => $"{words[i]} {words[i + 1]}")];
+    }
+
+    /// <summary>The Jaccard index of two texts' pairs of words; 1 of equal texts.</summary>
+    private static double Resemblance(string leftText, HashSet<string> left, string rightText, HashSet<string> right)
+    {
+        if (leftText == rightText) return 1;
+        int shared = left.Count(right.Contains), all = left.Count + right.Count - shared;
+        return all == 0 ? 0 : shared / (double)all;
+    }
+
+    private static readonly HashSet<string> Dangling = [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
+}

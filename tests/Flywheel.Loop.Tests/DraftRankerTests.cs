@@ -1,0 +1,86 @@
+using CsCheck;
+using Flywheel.Loop.Ranking;
+using Flywheel.Model;
+
+namespace Flywheel.Loop.Tests;
+
+public class DraftRankerTests
+{
+    private static readonly Brief Kiln = new("Old Kiln 2", Brief.Description, ["opens at six", "sourdough bread from Leeds"], ["Bakery"], "early risers");
+
+    private const string Good = "Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.";
+
+    [Theory]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", true, 1.0, "")]
+    [InlineData("Old kiln 2 is a bakery that opens at six.", false, 0.5, "")]
+    [InlineData("Old Kiln 22 opens at six.", false, 0.5, "22")]
+    [InlineData("At Old Kiln 2, the bakery opens at seven in Bergen.", true, 0.0, "seven Bergen")]
+    [InlineData("Six! Old Kiln 2 opens then.", true, 0.5, "")]
+    public void Metrics_KnownText_CountWhatWasCopied(string text, bool name, double recall, string foreign)
+    {
+        CopyMetrics metrics = CopyMetrics.Of(Kiln, text);
+        Assert.Equal((name, recall, foreign), (metrics.NameExact, metrics.FactRecall, string.Join(' ', metrics.Foreign)));
+    }
+
+    [Theory]
+    [InlineData("Young Kiln is a bakery with sourdough bread from Leeds. It opens at six.", "name")]
+    [InlineData("Old Kiln 2 is a bakery. It opens at six.", "facts")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds and Bergen. It opens at six.", "foreign")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six with", "complete")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six. It opens at six.", "repetition")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens gently at six beside marble fountains.", "unsupported")]
+    [InlineData("", "empty")]
+    public void Rank_OneFault_StandsBehindAndSaysWhy(string faulty, string part)
+    {
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, [new Draft(faulty, true, -0.5), new Draft(Good, true, -0.5)]);
+        Assert.Equal([1, 0], ranked.Select(draft => draft.Index));
+        double Part(RankedDraft draft) => draft.Parts.GetValueOrDefault(part);
+        Assert.True(Part(ranked[1]) < Part(ranked[0]), $"{part}: {Part(ranked[1])} and {Part(ranked[0])}");
+    }
+
+    [Fact]
+    public void Rank_CutOrUnlikelyText_StandsBehind()
+    {
+        Assert.Equal(1, DraftRanker.Rank(Kiln, [new Draft(Good, false, -0.1), new Draft(Good, true, -0.1)])[0].Index);
+        Assert.Equal(1, DraftRanker.Rank(Kiln, [new Draft(Good, true, -1.5), new Draft(Good, true, -0.1)])[0].Index);
+        Assert.Equal(1, DraftRanker.Rank(null, [new Draft("Yes yes yes yes", true, -0.1), new Draft("It is late.", true, -0.1)])[0].Index);
+    }
+
+    [Fact]
+    public void Rank_EqualTexts_ComeBehindAnother()
+    {
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, [new Draft(Good, true, -0.1), new Draft(Good, true, -0.1), new Draft("Early risers like Old Kiln 2. It opens at six with sourdough bread from Leeds.", true, -0.2)]);
+        Assert.Equal(2, ranked[1].Index);
+    }
+
+    /// <summary>Whatever texts come: each once, scores are sums of their parts, the same again for the same drafts, and the best stays so in another order.</summary>
+    [Fact]
+    public void Rank_AnyDrafts_IsAPermutationThatNeedsNoOrder()
+    {
+        Gen<Draft> draft = Gen.Select(Gen.OneOf(Gen.String, Gen.Int[0, 5].Array[0, 12].Select(numbers => string.Join(' ', numbers.Select(number => new[] { "Old", "Kiln", "opens", "at", "six.", "Leeds" }[number])))), Gen.Bool, Gen.Double[-9, 0], (text, ended, likely) => new Draft(text, ended, likely));
+        draft.Array[0, 9].Sample(drafts =>
+        {
+            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, drafts);
+            Assert.Equal(Enumerable.Range(0, drafts.Length), ranked.Select(entry => entry.Index).Order());
+            Assert.All(ranked, entry => Assert.Equal(entry.Score, entry.Parts.Values.Sum(), 9));
+            Assert.Equal(ranked.Select(entry => entry.Index), DraftRanker.Rank(Kiln, drafts).Select(entry => entry.Index));
+            if (drafts.Length == 0) return;
+            IReadOnlyList<RankedDraft> reversed = DraftRanker.Rank(Kiln, [.. drafts.Reverse()]);
+            Assert.Equal(ranked[0].Score, reversed[0].Score, 9);
+        }, iter: 300);
+    }
+
+    [Fact]
+    public void Find_AnyBrief_IsWhatItsConversationStates()
+    {
+        Gen<string> word = Gen.Char["abc é7&"].Array[1, 8].Select(characters => new string(characters).Trim()).Where(text => text.Length > 0);
+        Gen.Select(word, Gen.Int[0, Brief.Kinds.Count - 1].Select(i => Brief.Kinds[i]), word.Array[0, 3], word.Array[0, 2], word, (name, kind, facts, categories, audience) => new Brief(name, kind, facts, categories, audience, "warm")).Sample(brief =>
+        {
+            Brief? found = Brief.Find(brief.ToConversation());
+            Assert.NotNull(found);
+            Assert.Equal(brief.ToConversation().Messages[0].Text, found.ToConversation().Messages[0].Text);
+        }, iter: 200);
+        Assert.Null(Brief.Find(new Conversation([Message.User("Write a poem.\nName: X")])));
+        Assert.Null(Brief.Find(new Conversation([Message.User("Hello")])));
+    }
+}
