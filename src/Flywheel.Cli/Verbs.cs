@@ -11,6 +11,8 @@ internal static class Verbs
         TurnCommand.Create(),
         LineageCommand.Create(),
         ModelsCommand.Create(),
+        BackupCommand.Create(),
+        RestoreCommand.Create(),
         DemoCommand.Create(),
         DataCommand.Create(),
         DraftsCommand.Create(),

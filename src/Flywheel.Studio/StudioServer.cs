@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Pages;
@@ -179,6 +180,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter());
+        services.AddSingleton(new JobQueue(store, TimeProvider.System));
+        services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(options.Home.Path, "keys"))).SetApplicationName("flywheel");
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);

@@ -14,6 +14,9 @@ internal static class Program
             case nameof(KillTests):
                 await KillTests.RecordForEver(args[0]);
                 return 0;
+            case nameof(JobTests):
+                await JobTests.WorkForEver(args[0], args[1]);
+                return 0;
             case nameof(TurnTests):
                 await TurnTests.TurnAloud(args[0]);
                 return 0;
