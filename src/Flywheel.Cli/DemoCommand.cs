@@ -31,11 +31,12 @@ internal static class DemoCommand
         RunningServer? running = RunningServer.Find(new FlywheelHome(homePath));
         await using StudioServer? own = running is null ? await StartServerAsync(homePath, cancellation) : null;
         string url = running?.Url ?? own!.Url;
+        FlywheelHome served = running?.Home ?? own!.Home;
         display.Say(running is null
             ? $"No server was running, so one was started at {url}"
             : $"Using the running server at {url}: simulated feedback goes into its record");
 
-        using var client = new StudioClient(url);
+        using var client = new StudioClient(url, AdminSecret.Read(served));
         DemoResult result = await new DemoRun(client, taste, protocol, seed, display).RunAsync((home, stop) => ChildVerb.RunAsync(home, ["turn"], stop), cancellation);
         display.Show(result);
         string file = result.Write();

@@ -10,10 +10,14 @@ internal static class UpCommand
     public static Command Create()
     {
         var port = new Option<int>("--port") { Description = "Port on this machine; 0 takes a free one", DefaultValueFactory = _ => 5005 };
-        var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005 (put a proxy with your sign-in before it)" };
+        var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005; everyone then needs a key (docs/deploy.md)" };
+        var host = new Option<string[]>("--host") { Description = "Names that this server goes by, such as studio.example.com; others are refused, loopback's and the address of --url are known. Everyone then needs a key", DefaultValueFactory = _ => [] };
+        var proxy = new Option<string[]>("--proxy") { Description = "Addresses of the reverse proxies before this server, such as 127.0.0.1 or 10.0.0.0/8; their X-Forwarded headers are believed. Everyone then needs a key", DefaultValueFactory = _ => [] };
+        var cors = new Option<string[]>("--cors") { Description = "Origins of pages elsewhere that may call the API, such as https://app.example.com", DefaultValueFactory = _ => [] };
+        var noAuth = new Option<bool>("--no-auth") { Description = "Ask nobody for a key, except for administration: a proxy with your own sign-in stands before this server" };
         var model = new Option<string?>("--model") { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
         var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name", DefaultValueFactory = _ => [] };
-        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, adapter };
+        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, adapter, host, proxy, cors, noAuth };
         command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
         {
             Home = new FlywheelHome(),
@@ -21,6 +25,10 @@ internal static class UpCommand
             Model = parse.GetValue(model),
             Adapters = parse.GetValue(adapter)!,
             StarterModel = ModelCatalog.Starter,
+            Hosts = parse.GetValue(host)!,
+            Proxies = parse.GetValue(proxy)!,
+            CorsOrigins = parse.GetValue(cors)!,
+            NoAuth = parse.GetValue(noAuth),
         }, cancellation));
         return command;
     }
@@ -30,12 +38,24 @@ internal static class UpCommand
         ServerEnd end = await StudioServer.RunAsync(options, server => Console.WriteLine($"""
             Flywheel is ready at {server.Url}
               Write    {(server.ChatFault is null ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : $"not with this model, which only continues texts (POST /v1/completions): {server.ChatFault}")}
-              API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"
+              API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"{Doors(server)}
               Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters{string.Concat(server.Adapters.Select(name => $"\n  Adapter  {name}, for the API a model of this name"))}
               Record   {options.Home.Path}
             Next: use it for a while, then run ./flywheel turn in another terminal: it learns from what you did. Ctrl-C stops the server.
             """), cancellation);
         Console.WriteLine($"Stopped. {end}");
+    }
+
+    /// <summary>From where else it is reached, and with what.</summary>
+    private static string Doors(StudioServer server)
+    {
+        string others = server.UrlsForOthers is { Count: > 0 } urls ? $"\n  Others   {string.Join(", ", urls)}{(server.NeedsKey ? "" : "; NOBODY is asked for a key, as --no-auth says")}" : "";
+        return others + server switch
+        {
+            { FirstKey: { } key } => $"\n  Key      {key}\n           everyone needs one; this is the first, shown this once. More: ./flywheel keys create NAME",
+            { NeedsKey: true } => "\n  Key      everyone needs one: ./flywheel keys list shows them, ./flywheel keys create NAME makes one",
+            _ => "",
+        };
     }
 
     private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");

@@ -11,6 +11,7 @@ internal static class Verbs
         TurnCommand.Create(),
         LineageCommand.Create(),
         ModelsCommand.Create(),
+        KeysCommand.Create(),
         BackupCommand.Create(),
         RestoreCommand.Create(),
         DemoCommand.Create(),

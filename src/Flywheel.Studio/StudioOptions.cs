@@ -9,8 +9,20 @@ public sealed record StudioOptions
 {
     public required FlywheelHome Home { get; init; }
 
-    /// <summary>Loopback by default: whoever opens the server to others puts a proxy with their own sign-in before it.</summary>
+    /// <summary>Loopback by default. Elsewhere everyone needs a key, unless <see cref="NoAuth"/> is said.</summary>
     public string Url { get; init; } = "http://127.0.0.1:5005";
+
+    /// <summary>Names that the server goes by besides loopback's and its address, such as studio.example.com. With any, everyone needs a key.</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>IP addresses or networks of reverse proxies, whose X-Forwarded headers are believed. With any, everyone needs a key.</summary>
+    public IReadOnlyList<string> Proxies { get; init; } = [];
+
+    /// <summary>Origins whose pages may call the API from a browser, such as https://app.example.com.</summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>Nobody needs a key, except for administration: a proxy with its own sign-in stands before the server.</summary>
+    public bool NoAuth { get; init; }
 
     /// <summary>A model to release and serve, as <see cref="ModelCatalog"/> names it; null: the home's champion, else <see cref="StarterModel"/>.</summary>
     public string? Model { get; init; }

@@ -1,9 +1,9 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Pages;
 using Flywheel.Studio.Serving;
@@ -39,8 +39,22 @@ public sealed class StudioServer : IAsyncDisposable
     private StudioServer(RunningServer.Claim claim, FlywheelStore store, ModelHost host, WebApplication app, TimeSpan drainTime) =>
         (_claim, _store, _host, _app, _drainTime) = (claim, store, host, app, drainTime);
 
-    /// <summary>The address that it listens on, with the port that it was given.</summary>
-    public string Url => _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+    /// <summary>An address at which this machine reaches it, with the port that it was given.</summary>
+    public string Url => Listen.LocalUrl;
+
+    /// <summary>Addresses at which other machines reach it; none when it listens to this one alone.</summary>
+    public IReadOnlyList<string> UrlsForOthers => Listen.UrlsForOthers();
+
+    /// <summary>Everyone must show a key.</summary>
+    public bool NeedsKey => _app.Services.GetRequiredService<AccessRules>().NeedsKey;
+
+    /// <summary>The key that this start made because the home had none and needs one; it is nowhere else.</summary>
+    public string? FirstKey { get; private init; }
+
+    /// <summary>Where it is recorded what the server does.</summary>
+    public FlywheelHome Home => _store.Home;
+
+    private ListenAddress Listen => ListenAddress.Parse(_app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
 
     /// <summary>Name, hash and size of the model that answers now.</summary>
     public ModelFolder Model => _host.Current.Folder;
@@ -74,7 +88,7 @@ public sealed class StudioServer : IAsyncDisposable
     /// <inheritdoc cref="RunAsync"/>
     public static async Task<StudioServer> StartAsync(StudioOptions options, CancellationToken cancellation = default)
     {
-        CheckUrl(options.Url);
+        var rules = new AccessRules(options);
         RunningServer.Claim claim = RunningServer.ClaimHome(options.Home);
         FlywheelStore? store = null;
         WebApplication? app = null;
@@ -84,13 +98,17 @@ public sealed class StudioServer : IAsyncDisposable
             string? champion = (await store.ChampionAsync(cancellation))?.Hash;
             (ModelFolder folder, string? reason) = await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
             ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
-            app = Build(options, store, model);
+            var keys = new ApiKeys(store, TimeProvider.System);
+            app = Build(options, rules, keys, claim.Secret, store, model);
             var host = app.Services.GetRequiredService<ModelHost>();
             foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
             await store.RegisterModelAsync(folder, cancellation: cancellation);
             if (reason is not null) await ReleaseAsync(store, folder, reason, champion, options, cancellation);
             await ListenAsync(app, options.Url, cancellation);
-            var server = new StudioServer(claim, store, host, app, options.DrainTime);
+            // Only once it can be said: a key that nobody was told would be one that nobody revokes.
+            bool first = rules.NeedsKey && (await keys.ListAsync(cancellation)).Count == 0;
+            string? key = first ? (await keys.CreateAsync("first", [Scopes.Inference, Scopes.Feedback], cancellation: cancellation)).Key : null;
+            var server = new StudioServer(claim, store, host, app, options.DrainTime) { FirstKey = key };
             claim.Publish(server.Url);
             await FollowAsync(store, host, cancellation);
             return server;
@@ -144,7 +162,7 @@ public sealed class StudioServer : IAsyncDisposable
             await host.PromoteAsync(ModelFolder.Open(store.FolderOf(champion)), () => Task.CompletedTask);
     }
 
-    private static WebApplication Build(StudioOptions options, FlywheelStore store, ServedModel model)
+    private static WebApplication Build(StudioOptions options, AccessRules rules, ApiKeys keys, string adminSecret, FlywheelStore store, ServedModel model)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
         {
@@ -164,8 +182,9 @@ public sealed class StudioServer : IAsyncDisposable
             .SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Flywheel", LogLevel.Information)
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None) // a failing start is thrown, and said once
+            .AddFilter("Microsoft.AspNetCore.HttpOverrides", LogLevel.Error) // anybody can send forwarding headers; those of strangers are passed over
             .AddFilter("Microsoft.AspNetCore.StaticFiles", LogLevel.Error) // the pages' files come from the build's list, not from wwwroot
-            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error); // keys lie readable in the home, as all of it does
+            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error); // that keys are not encrypted: they are the owner's alone
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         IServiceCollection services = builder.Services;
@@ -182,7 +201,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter());
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
         services.AddHostedService<JobService>();
-        services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(options.Home.Path, "keys"))).SetApplicationName("flywheel");
+        services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
+        services.AddAccess(rules, keys, adminSecret);
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
@@ -190,11 +210,13 @@ public sealed class StudioServer : IAsyncDisposable
         WebApplication app = builder.Build();
         ILogger log = app.Logger;
         app.Use(next => http => ErrorAnswers.Middleware(http, next, log));
+        app.UseGate(rules);
         // A page that loses its connection dials again at once; taken in a stopping server, that call would hold up the end.
         app.Use(next => http => app.Lifetime.ApplicationStopping.IsCancellationRequested && http.Request.Path.StartsWithSegments("/_blazor")
             ? Task.FromResult(http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable) : next(http));
         app.UseRouting();
         app.UseStaticFiles();
+        app.UseKeys();
         app.UseAntiforgery();
         app.MapGet("/v1/models", ModelList.AllAsync);
         app.MapGet("/v1/models/{id}", ModelList.OneAsync);
@@ -222,12 +244,12 @@ public sealed class StudioServer : IAsyncDisposable
         return app;
     }
 
-    // Kestrel takes a host that it cannot read for "every address"; nobody means that by a slip of the pen.
-    private static void CheckUrl(string url)
+    /// <summary>Whoever can read what cookies are sealed with can make some.</summary>
+    private static DirectoryInfo CookieKeys(FlywheelHome home)
     {
-        bool valid = Uri.TryCreate(url, UriKind.Absolute, out Uri? parsed) && parsed is { Scheme: "http", AbsolutePath: "/" }
-            && (parsed.Host == "localhost" || IPAddress.TryParse(parsed.Host.Trim('[', ']'), out _));
-        if (!valid) throw new FlywheelException($"--url is '{url}', expected http://, an IP address or localhost, and a port, such as http://0.0.0.0:5005");
+        DirectoryInfo folder = Directory.CreateDirectory(Path.Combine(home.Path, "keys"));
+        if (!OperatingSystem.IsWindows()) folder.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        return folder;
     }
 
     private static async Task ListenAsync(WebApplication app, string url, CancellationToken cancellation)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
+using Flywheel.Model;
 using Flywheel.Testing;
 
 namespace Flywheel.EndToEnd.Tests;
@@ -35,7 +36,8 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// <param name="arguments">Of <c>up</c>, such as --model.</param>
     public static async Task<ServerProcess> StartAsync(string home, params string[] arguments)
     {
-        Process process = Launch(home, ["up", "--port", "0", .. arguments]);
+        bool placed = arguments.Contains("--port") || arguments.Contains("--url");
+        Process process = Launch(home, ["up", .. placed ? [] : (string[])["--port", "0"], .. arguments]);
         var output = new StringBuilder();
         var ready = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         void Read(string? line)
@@ -51,7 +53,7 @@ internal sealed class ServerProcess : IAsyncDisposable
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         string url = await ready.Task.WaitAsync(TimeSpan.FromMinutes(2));
-        return new ServerProcess(process, output) { Url = url, Http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) } };
+        return new ServerProcess(process, output) { Url = url, Http = new HttpClient(new AdminSecretHandler(new FlywheelHome(home))) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) } };
     }
 
     /// <summary>Runs the program to its end.</summary>

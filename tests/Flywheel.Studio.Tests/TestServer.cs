@@ -23,7 +23,8 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null, Tokenizer? tokenizer = null, TimeSpan? drainTime = null)
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null,
+        Tokenizer? tokenizer = null, TimeSpan? drainTime = null, Func<StudioOptions, StudioOptions>? options = null)
     {
         var folder = new TempFolder();
         ModelFolder model = TinyModel.Create(folder["models"], context: context, tokenizer: tokenizer);
@@ -32,7 +33,7 @@ internal sealed class TestServer : IAsyncDisposable
             edit(model.Path);
             File.Delete(Path.Combine(model.Path, "flywheel.json")); // a model from elsewhere
         }
-        StudioServer server = await StudioServer.StartAsync(new StudioOptions
+        var given = new StudioOptions
         {
             Home = new FlywheelHome(folder["home"]),
             Url = "http://127.0.0.1:0",
@@ -40,8 +41,9 @@ internal sealed class TestServer : IAsyncDisposable
             Engine = engine ?? new EngineOptions { Threads = 1 },
             SlowestReader = slowestReader ?? new(4096, TimeSpan.FromSeconds(5)),
             DrainTime = drainTime ?? TimeSpan.FromSeconds(20),
-        });
-        return new TestServer(folder) { Server = server, Http = new HttpClient { BaseAddress = new Uri(server.Url) } };
+        };
+        StudioServer server = await StudioServer.StartAsync(options?.Invoke(given) ?? given);
+        return new TestServer(folder) { Server = server, Http = new HttpClient(new AdminSecretHandler(given.Home)) { BaseAddress = new Uri(server.Url) } };
     }
 
     public ModelFolder AnotherModel(int seed) => TinyModel.Create(_folder["models"], seed);

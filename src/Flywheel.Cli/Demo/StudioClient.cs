@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
@@ -8,7 +9,9 @@ namespace Flywheel.Cli.Demo;
 internal sealed record Variant(string GenerationId, string Text);
 
 /// <summary>The public HTTP API of a running server, as any other client meets it.</summary>
-internal sealed class StudioClient(string url) : IDisposable
+/// <param name="url">Its address.</param>
+/// <param name="secret">Its home's <see cref="AdminSecret"/>: the demo asks for the status, and may meet a server that wants a key.</param>
+internal sealed class StudioClient(string url, string secret) : IDisposable
 {
     /// <summary>Requests in flight: enough for the engine to batch.</summary>
     private const int MaxParallel = 8;
@@ -19,7 +22,12 @@ internal sealed class StudioClient(string url) : IDisposable
     /// <summary>As the page Write samples.</summary>
     private const double Temperature = 0.8, TopP = 0.95;
 
-    private readonly HttpClient http = new() { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) };
+    private readonly HttpClient http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false })
+    {
+        BaseAddress = new Uri(url),
+        Timeout = TimeSpan.FromMinutes(2),
+        DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", secret) },
+    };
 
     /// <summary>What <c>GET /admin/status</c> says.</summary>
     public async Task<ServerStatus> StatusAsync(CancellationToken cancellation)

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -13,7 +14,8 @@ internal static class ServerPromotion
     public static async Task PromoteAsync(this RunningServer server, string modelHash, string reason, CancellationToken cancellation)
     {
         // Loading and warming up a large model takes its time.
-        using var client = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
+        using var client = new HttpClient(Direct()) { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminSecret.Read(server.Home));
         try
         {
             var body = new JsonObject { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] };
@@ -27,6 +29,9 @@ internal static class ServerPromotion
             throw new FlywheelException($"the server at {server.Url} cannot be reached ({e.Message}); run the turn again to go on with the promotion", e);
         }
     }
+
+    // The server is on this machine: no proxy of the environment may hear the secret, nor any address that an answer points to.
+    private static SocketsHttpHandler Direct() => new() { UseProxy = false, AllowAutoRedirect = false };
 
     /// <summary>The text of OpenAI's error object.</summary>
     private static string Message(string body)

@@ -7,8 +7,11 @@ namespace Flywheel.Model;
 public static class AtomicFile
 {
     /// <summary>Writes to a temporary neighbour, syncs it to disk and renames it over <paramref name="path"/>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="write">Fills it.</param>
+    /// <param name="mode">Who may read it, from its first byte on; null: as the process makes files. Windows has no such modes.</param>
     /// <exception cref="FlywheelException">The disk is full; <paramref name="path"/> is as it was.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write, UnixFileMode? mode = null)
     {
         path = Path.GetFullPath(path);
         string temporary = TemporaryName(path);
@@ -16,7 +19,9 @@ public static class AtomicFile
         {
             try
             {
-                using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16))
+                var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16 };
+                if (mode is not null && !OperatingSystem.IsWindows()) options.UnixCreateMode = mode;
+                using (var stream = new FileStream(temporary, options))
                 {
                     write(stream);
                     stream.Flush(flushToDisk: true);
@@ -38,7 +43,8 @@ public static class AtomicFile
         from.CopyTo(to);
     }
 
-    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+    public static void WriteText(string path, string text, UnixFileMode? mode = null) =>
+        Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)), mode);
 
     /// <summary>
     /// Fills a temporary folder beside <paramref name="path"/> and renames it into place. If the folder is already

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Model;
@@ -8,13 +7,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace Flywheel.Studio;
 
-/// <summary>What the loop and the person at the machine ask of the server; from this machine only.</summary>
+/// <summary>What the loop and the administrator ask of the server: with the home's secret, or a key with the scope admin.</summary>
 internal static class AdminEndpoints
 {
     /// <summary><c>POST /admin/promote {"model": hash, name or folder, "reason"?}</c>: answered when new requests go to that model.</summary>
     public static async Task PromoteAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
-        RequireLocal(http);
         RequestBody body = await RequestBody.ReadAsync(http);
         string wanted = body.RequiredText("model");
         string reason = body.Text("reason", 1000) ?? "promoted by hand";
@@ -40,7 +38,6 @@ internal static class AdminEndpoints
     /// <summary><c>POST /admin/adapters {"folder": hash, name or folder, "name"?}</c>: requests may then give the name as their <c>model</c>.</summary>
     public static async Task LoadAdapterAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
-        RequireLocal(http);
         RequestBody body = await RequestBody.ReadAsync(http);
         string path = body.RequiredText("folder");
         ServedModel model = host.Acquire();
@@ -62,21 +59,16 @@ internal static class AdminEndpoints
     /// <summary><c>DELETE /admin/adapters/NAME</c>: what runs with it ends with it.</summary>
     public static async Task UnloadAdapterAsync(HttpContext http, string name, ModelHost host)
     {
-        RequireLocal(http);
         if (!host.Current.Engine.UnloadAdapter(name)) throw ApiException.ModelNotFound(name, host.Current.Engine.Adapters.Keys);
         await AdaptersAsync(http, host);
     }
 
     /// <summary><c>GET /admin/adapters</c></summary>
-    public static Task AdaptersAsync(HttpContext http, ModelHost host)
-    {
-        RequireLocal(http);
-        return Answers.Json(http, new() { ["adapters"] = new JsonArray([.. host.Current.Engine.Adapters.Select(adapter => new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
-    }
+    public static Task AdaptersAsync(HttpContext http, ModelHost host) =>
+        Answers.Json(http, new() { ["adapters"] = new JsonArray([.. host.Current.Engine.Adapters.Select(adapter => new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
 
     public static async Task StatusAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
-        RequireLocal(http);
         StoreCounts counts = await store.CountAsync(http.RequestAborted);
         ServedModel model = host.Current;
         await Answers.Json(http, new()
@@ -96,13 +88,4 @@ internal static class AdminEndpoints
         });
     }
 
-    /// <summary>A proxy on this machine also comes from loopback; what it passes on says so.</summary>
-    internal static void RequireLocal(HttpContext http)
-    {
-        bool local = http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address);
-        bool forwarded = http.Request.Headers.ContainsKey("X-Forwarded-For") || http.Request.Headers.ContainsKey("Forwarded");
-        // A web page elsewhere can point its own name at 127.0.0.1, but then the host is that name.
-        bool namedLocal = http.Request.Host.Host is "localhost" or "127.0.0.1" or "[::1]";
-        if (!local || forwarded || !namedLocal) throw new ApiException(403, $"{http.Request.Path} is only for this machine", code: "forbidden", type: "permission_error");
-    }
 }

@@ -11,7 +11,7 @@ internal static class FeedbackEndpoint
     public static async Task HandleAsync(HttpContext http, FlywheelStore store, ServingMetrics metrics)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
-        FeedbackInput input = FeedbackInput.FromJson(body.Json);
+        FeedbackInput input = FeedbackInput.FromJson(body.Json) with { Owner = body.Owner };
         if (body.Flag("dryrun") == true)
         {
             await store.CheckStoredAsync(input, http.RequestAborted);

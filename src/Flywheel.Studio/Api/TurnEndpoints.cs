@@ -14,7 +14,6 @@ internal static class TurnEndpoints
     /// <summary><c>GET /admin/turns</c>: newest first.</summary>
     public static async Task ListAsync(HttpContext http, FlywheelStore store)
     {
-        AdminEndpoints.RequireLocal(http);
         await using FlywheelDb db = store.Tables();
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).Take(100).ToListAsync(http.RequestAborted);
         await Answers.Json(http, new() { ["turns"] = new JsonArray([.. turns.Select(ToJson)]) });
@@ -23,7 +22,6 @@ internal static class TurnEndpoints
     /// <summary><c>GET /admin/turns/NUMBER</c>: with what champion and candidate wrote to each held-out prompt.</summary>
     public static async Task ShowAsync(HttpContext http, int number, FlywheelStore store)
     {
-        AdminEndpoints.RequireLocal(http);
         (TurnRow turn, IReadOnlyList<(Answer Champion, Answer Candidate)> drafts) = await new TurnRunner(store).SideBySideAsync(number, http.RequestAborted);
         JsonObject body = ToJson(turn);
         body["drafts"] = new JsonArray([.. drafts.Select(draft => new JsonObject
@@ -36,7 +34,6 @@ internal static class TurnEndpoints
     /// <summary><c>POST /admin/turns/NUMBER {"accept": true or false, "user"?}</c>: answered when the candidate serves, or is refused.</summary>
     public static async Task AnswerAsync(HttpContext http, int number, ModelHost host, FlywheelStore store)
     {
-        AdminEndpoints.RequireLocal(http);
         RequestBody body = await RequestBody.ReadAsync(http);
         bool accept = body.Flag("accept") ?? throw ApiException.BadField("accept", "field 'accept' is missing, expected true or false");
         TurnRow turn = await new TurnRunner(store).AnswerAsync($"{number}", accept, body.Text("user", 200) ?? "", SwapAsync);

@@ -1,3 +1,4 @@
+using Flywheel.Studio.Access;
 using Microsoft.AspNetCore.Http;
 
 namespace Flywheel.Studio.Pages;
@@ -7,11 +8,15 @@ internal static class Visitor
 {
     private const string PersonCookie = "flywheel_person", DarkCookie = "flywheel_dark";
 
-    /// <summary>The name that this browser was given; a new browser is given one.</summary>
+    /// <summary>Such names are random; what a browser claims to be called otherwise could be another's name.</summary>
+    private const string Anonymous = "person-";
+
+    /// <summary>The user whose key was used to sign in; else the name that this browser was given; a new browser is given one.</summary>
     public static string Identify(HttpContext http)
     {
-        if (http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')) return known;
-        string person = $"person-{Guid.NewGuid():N}"[..19];
+        if (Caller.UserOf(http.User) is { } user) return user;
+        if (http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known && known.StartsWith(Anonymous, StringComparison.Ordinal) && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')) return known;
+        string person = $"{Anonymous}{Guid.NewGuid():N}"[..19];
         http.Response.Cookies.Append(PersonCookie, person, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Lax, MaxAge = TimeSpan.FromDays(365), IsEssential = true });
         return person;
     }

@@ -49,6 +49,7 @@ internal sealed class Choice
         Time = arrived,
         App = order.App,
         User = order.User,
+        Owner = order.Owner,
         ModelHash = modelHash,
         AdapterHash = adapterHash,
         FinishReason = reason,

@@ -27,6 +27,9 @@ internal sealed record GenerationOrder
 
     public string User { get; init; } = "";
 
+    /// <summary>The user to whom the request's key belongs; empty without one.</summary>
+    public string Owner { get; init; } = "";
+
     /// <summary>A loaded adapter; null answers with the model as it is.</summary>
     public string? Adapter { get; init; }
 

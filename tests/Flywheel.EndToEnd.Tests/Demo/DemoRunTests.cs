@@ -24,8 +24,8 @@ public class DemoRunTests
         Protocol protocol = whole with { Measurement = [.. whole.Measurement.Take(9)] };
         var text = new StringWriter();
         var display = new DemoDisplay(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text) }));
-        using var client = new StudioClient(server.Url);
-        using var admin = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var client = new StudioClient(server.Url, AdminSecret.Read(server.Home));
+        using var admin = new HttpClient(new AdminSecretHandler(home)) { BaseAddress = new Uri(server.Url) };
 
         DemoResult result = await new DemoRun(client, Taste.Named("short-verb"), protocol, 3, display).RunAsync(async (turnHome, stop) =>
         {
@@ -65,7 +65,7 @@ public class DemoRunTests
         ModelFolder model = TinyModel.Create(folder["models"], context: 512);
         await using StudioServer server = await StudioServer.StartAsync(new StudioOptions { Home = new FlywheelHome(folder["home"]), Url = "http://127.0.0.1:0", StarterModel = model.Path, Engine = new EngineOptions { Threads = 1 } });
         Protocol protocol = Protocol.Draw(Product.Load(Path.Combine(TestFiles.Root, "recipes", "demo", "briefs.jsonl")), 1, 1, 3);
-        using var client = new StudioClient(server.Url);
+        using var client = new StudioClient(server.Url, AdminSecret.Read(server.Home));
         Task<Measurement> Take() => Measurement.TakeAsync(client, [.. protocol.Measurement.Take(6)], Taste.Named("plain"), 3, _ => { }, CancellationToken.None);
         static IEnumerable<string> Texts(Measurement measurement) => measurement.Prompts.SelectMany(prompt => prompt.Texts);
         Assert.Equal(Texts(await Take()), Texts(await Take()));

@@ -25,9 +25,9 @@ internal static partial class ErrorAnswers
 
     public static async Task Middleware(HttpContext http, RequestDelegate next, ILogger log)
     {
-        if (!ApiPaths.Any(path => http.Request.Path.StartsWithSegments(path)))
+        if (!IsApi(http.Request.Path))
         {
-            await next(http);
+            await PageAsync(http, next);
             return;
         }
         try
@@ -47,6 +47,9 @@ internal static partial class ErrorAnswers
             await Write(http, answer);
         }
     }
+
+    /// <summary>A path of programs, not of people's pages.</summary>
+    public static bool IsApi(PathString path) => ApiPaths.Any(root => path.StartsWithSegments(root));
 
     /// <summary>How an exception is answered. What is not known here is a defect of ours: 500, with nothing of its inside told.</summary>
     public static ApiException From(Exception e) => e switch
@@ -98,6 +101,21 @@ internal static partial class ErrorAnswers
 
     [GeneratedRegex("^field '([^']+)'")]
     private static partial Regex FieldName();
+
+    /// <summary>What a page is refused, a person reads.</summary>
+    private static async Task PageAsync(HttpContext http, RequestDelegate next)
+    {
+        try
+        {
+            await next(http);
+        }
+        catch (ApiException e) when (!http.Response.HasStarted)
+        {
+            http.Response.StatusCode = e.Status;
+            http.Response.ContentType = "text/plain; charset=utf-8";
+            await http.Response.WriteAsync(e.Message + "\n", http.RequestAborted);
+        }
+    }
 
     private static async Task Write(HttpContext http, ApiException error)
     {

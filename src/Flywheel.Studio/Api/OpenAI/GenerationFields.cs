@@ -81,6 +81,7 @@ internal static class GenerationFields
             Stop = stop,
             TopLogprobs = topLogprobs,
             User = body.Text("user", maxLength: 200) ?? "",
+            Owner = body.Owner,
             App = "api",
             Store = body.Flag("store") ?? true,
             Adapter = Adapter(body, model),

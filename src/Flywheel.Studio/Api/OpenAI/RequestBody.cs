@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Microsoft.AspNetCore.Http;
 
 namespace Flywheel.Studio.OpenAI;
@@ -22,6 +23,9 @@ internal sealed class RequestBody
 
     public JsonObject Json => _fields;
 
+    /// <summary>The user to whom the request's key belongs, and then its <c>user</c> is the same; empty without one.</summary>
+    public string Owner { get; private init; } = "";
+
     public static async Task<RequestBody> ReadAsync(HttpContext http)
     {
         // A page elsewhere can make a browser post text to loopback without asking; JSON it cannot.
@@ -41,11 +45,22 @@ internal sealed class RequestBody
         {
             throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body"); // a chunk whose size is no number, or none that fits
         }
-        return new RequestBody(root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json"));
+        JsonObject fields = root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json");
+        BindUser(fields, http);
+        return new RequestBody(fields) { Owner = Caller.UserOf(http.User) ?? "" };
     }
 
-    /// <summary>A request in the words of another API of ours, as if it had come in them: a number that was made in code is read as one kind only.</summary>
-    public static RequestBody Of(JsonObject fields) => new(JsonNode.Parse(fields.ToJsonString(JsonText.Compact))!.AsObject());
+    /// <summary>What is done with the key of a user is that user's, whatever the request leaves out; it may not say another.</summary>
+    private static void BindUser(JsonObject fields, HttpContext http)
+    {
+        if (Caller.UserOf(http.User) is not { } user) return;
+        if (fields["user"] is { } stated && !(stated is JsonValue value && value.TryGetValue(out string? text) && text == user))
+            throw new ApiException(403, $"field 'user' is {Shown(stated)}, but the key is that of '{user}'; leave the field out", "user", "user_mismatch", "permission_error");
+        fields["user"] = user;
+    }
+
+    /// <summary>The request in the words of another API of ours, as if it had come in them: a number that was made in code is read as one kind only.</summary>
+    public RequestBody As(JsonObject fields) => new(JsonNode.Parse(fields.ToJsonString(JsonText.Compact))!.AsObject()) { Owner = Owner };
 
     public JsonNode? this[string name] => _fields[name];
 

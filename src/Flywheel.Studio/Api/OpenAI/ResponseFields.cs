@@ -87,7 +87,7 @@ internal sealed partial class ResponseFields
         if (_tools is { Count: > 0 }) chat["tools"] = new JsonArray([.. _tools.Select(tool => ChatTool(tool!.AsObject()))]);
         if (_toolChoice is not null) chat["tool_choice"] = _toolChoice is JsonObject function ? new JsonObject { ["type"] = "function", ["function"] = new JsonObject { ["name"] = function["name"]?.DeepClone() } } : _toolChoice.DeepClone();
         if (_format is not null) chat["response_format"] = ChatFormatOf(_format);
-        return RequestBody.Of(chat);
+        return _body.As(chat);
     }
 
     /// <summary>Runs what reads <see cref="ToChat"/>; its errors come out in this API's names.</summary>

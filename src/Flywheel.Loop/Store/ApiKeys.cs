@@ -1,0 +1,140 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using Flywheel.Model;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop;
+
+/// <summary>What a key may do.</summary>
+public static class Scopes
+{
+    /// <summary>Asks the model: everything under /v1.</summary>
+    public const string Inference = "inference";
+
+    /// <summary>Says what was done with an answer.</summary>
+    public const string Feedback = "feedback";
+
+    /// <summary>Swaps models and adapters, sees the server's state.</summary>
+    public const string Admin = "admin";
+
+    public static IReadOnlyList<string> All { get; } = [Inference, Feedback, Admin];
+}
+
+/// <summary>
+/// The keys of a home's server: 256 random bits each, of which only the SHA-256 is kept. (A hash made to be slow protects what people
+/// think up; nobody tries out random numbers.) Several processes may make, use and revoke them at once.
+/// </summary>
+public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
+{
+    /// <summary>Every key begins so: people and scanners of leaked secrets see what it is.</summary>
+    public const string Prefix = "fw_";
+
+    private const int NumBytes = 32, MaxNameLength = 100, MaxUserLength = 200;
+
+    /// <summary>How exactly <see cref="KeyRow.LastUsed"/> is kept: a write for every request would only cost.</summary>
+    private static readonly TimeSpan s_lastUsedStep = TimeSpan.FromMinutes(1);
+
+    /// <summary>Makes a key.</summary>
+    /// <param name="name">What people call it; no two that are not revoked have the same.</param>
+    /// <param name="scopes">Of <see cref="Scopes.All"/>, at least one.</param>
+    /// <param name="user">The person whose it is; empty: an application's, which names its users itself.</param>
+    /// <param name="expires">From when on it opens nothing.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <returns>The row, and the key itself, which is nowhere else.</returns>
+    /// <exception cref="FlywheelException">Something is not as expected; the message names it.</exception>
+    public async Task<(KeyRow Row, string Key)> CreateAsync(string name, IReadOnlyCollection<string> scopes, string user = "", DateTimeOffset? expires = null, CancellationToken cancellation = default)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        Check("name", name, MaxNameLength);
+        if (name.Length == 0) throw new FlywheelException("the key's name is empty, expected what it is for, such as laptop");
+        Check("user", user, MaxUserLength);
+        if (scopes.Count == 0 || scopes.FirstOrDefault(scope => !Scopes.All.Contains(scope)) is not null)
+            throw new FlywheelException($"the key's scopes are '{string.Join(' ', scopes)}', expected one or more of {string.Join(", ", Scopes.All)}");
+        if (expires <= now) throw new FlywheelException($"the key would expire at {expires:yyyy-MM-dd HH:mm}, which is over; expected a time to come");
+        string key = Prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(NumBytes));
+        var row = new KeyRow
+        {
+            Id = Guid.CreateVersion7(now),
+            Name = name,
+            Hash = HashOf(key),
+            User = user,
+            Scopes = string.Join(' ', Scopes.All.Where(scopes.Contains)),
+            Created = now,
+            Expires = expires,
+        };
+        await using FlywheelDb db = store.Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (await db.Keys.AnyAsync(other => other.Name == name && other.Revoked == null, cancellation))
+            throw new FlywheelException($"a key is called '{name}' already; revoke it first, or choose another name");
+        db.Keys.Add(row);
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return (row, key);
+    }
+
+    /// <summary>The row of a key, whatever its state; null: no key of this home.</summary>
+    public async Task<KeyRow?> FindAsync(string key, CancellationToken cancellation = default)
+    {
+        if (!key.StartsWith(Prefix, StringComparison.Ordinal)) return null;
+        string hash = HashOf(key);
+        await using FlywheelDb db = store.Tables();
+        KeyRow? row = await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Hash == hash, cancellation);
+        // The database compares as fast as it can, but hashes: how much of one is right tells nothing of the key.
+        return row is not null && CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(row.Hash), Encoding.ASCII.GetBytes(hash)) ? row : null;
+    }
+
+    /// <summary>The row of an id; null: there is none.</summary>
+    public async Task<KeyRow?> FindAsync(Guid id, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation);
+    }
+
+    /// <summary>Why a key opens nothing any more; null: it does.</summary>
+    public string? WhyDead(KeyRow row) =>
+        row.Revoked is { } revoked ? $"the key '{row.Name}' was revoked at {revoked:yyyy-MM-dd HH:mm} UTC"
+        : row.Expires is { } expires && expires <= time.GetUtcNow() ? $"the key '{row.Name}' expired at {expires:yyyy-MM-dd HH:mm} UTC"
+        : null;
+
+    /// <summary>Every key that was ever made, newest first.</summary>
+    public async Task<IReadOnlyList<KeyRow>> ListAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Keys.AsNoTracking().OrderByDescending(row => row.Created).ThenByDescending(row => row.Id).ToListAsync(cancellation);
+    }
+
+    /// <summary>Makes a key open nothing from now on.</summary>
+    /// <param name="which">Its name or id.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <exception cref="FlywheelException">There is no such key, or it is revoked already.</exception>
+    public async Task<KeyRow> RevokeAsync(string which, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        List<KeyRow> live = await db.Keys.Where(row => row.Revoked == null).ToListAsync(cancellation);
+        KeyRow? row = live.Find(row => row.Name == which) ?? (Guid.TryParse(which, out Guid id) ? live.Find(row => row.Id == id) : null);
+        if (row is null) throw new FlywheelException($"no key that could be revoked is called '{which}'; there {(live.Count == 0 ? "is none" : $"are {string.Join(", ", live.Select(key => $"'{key.Name}'"))}")}");
+        row.Revoked = time.GetUtcNow();
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return row;
+    }
+
+    /// <summary>Notes that a key was used now, to the minute.</summary>
+    public async Task NoteUseAsync(KeyRow row, CancellationToken cancellation = default)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        if (now - row.LastUsed < s_lastUsedStep) return;
+        await using FlywheelDb db = store.Tables();
+        await db.Keys.Where(key => key.Id == row.Id).ExecuteUpdateAsync(set => set.SetProperty(key => key.LastUsed, now), cancellation);
+    }
+
+    private static string HashOf(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
+
+    private static void Check(string what, string text, int maxLength)
+    {
+        if (text.Length > maxLength || text.Any(char.IsControl) || text != text.Trim())
+            throw new FlywheelException($"the key's {what} is '{(text.Length <= 80 ? text : text[..77] + "...")}', expected at most {maxLength} characters, none of them invisible, no blanks around");
+    }
+}

@@ -1,0 +1,56 @@
+using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
+using Flywheel.Loop;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Access;
+
+/// <summary>What a shown key is worth. A request whose key opens nothing carries it as a feature.</summary>
+/// <param name="Caller">Whose it is; null: it opens nothing.</param>
+/// <param name="Problem">Why it opens nothing.</param>
+/// <param name="IsOurs">It has the form of our keys, so it was meant for this server.</param>
+/// <param name="WasValid">It opened something once.</param>
+internal sealed record KeyVerdict(ClaimsPrincipal? Caller, string? Problem = null, bool IsOurs = true, bool WasValid = false);
+
+/// <summary>Judges keys. Nothing is remembered between requests, so a revoked key is one at once, whichever process revoked it.</summary>
+internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing> log)
+{
+    private readonly byte[] _adminHash = Hash(adminSecret);
+
+    /// <summary>Of a key as the caller shows it.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="scheme">How it was shown.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public async Task<KeyVerdict> JudgeAsync(string key, string scheme, CancellationToken cancellation)
+    {
+        // Of hashes, so that the lengths are equal; in constant time, so that nobody learns how much of one was right.
+        if (CryptographicOperations.FixedTimeEquals(Hash(key), _adminHash)) return new(Caller.Principal(scheme, "admin.secret", Scopes.All));
+        return await JudgeAsync(await keys.FindAsync(key, cancellation), scheme, key.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal), cancellation);
+    }
+
+    /// <summary>Of a key that was shown before, by its id.</summary>
+    /// <param name="id">The key's.</param>
+    /// <param name="scheme">How the caller is remembered.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public async Task<KeyVerdict> JudgeAsync(Guid id, string scheme, CancellationToken cancellation) => await JudgeAsync(await keys.FindAsync(id, cancellation), scheme, true, cancellation);
+
+    private async Task<KeyVerdict> JudgeAsync(KeyRow? row, string scheme, bool isOurs, CancellationToken cancellation)
+    {
+        if (row is null) return new(null, "the key is not known here", isOurs);
+        if (keys.WhyDead(row) is { } problem) return new(null, problem, WasValid: true);
+        try
+        {
+            await keys.NoteUseAsync(row, cancellation);
+        }
+        catch (SqliteException e)
+        {
+            // For want of a time stamp nobody is sent away; if the disk is full, what is to be recorded will tell.
+            log.LogWarning("The use of key {Name} could not be noted: {Message}", row.Name, e.Message);
+        }
+        return new(Caller.Principal(scheme, row.Name, row.Scopes.Split(' '), row.User, row.Id));
+    }
+
+    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+}

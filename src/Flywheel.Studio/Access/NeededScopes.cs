@@ -1,0 +1,28 @@
+using Flywheel.Loop;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Flywheel.Studio.Access;
+
+/// <summary>Which scopes an endpoint asks for.</summary>
+internal static class NeededScopes
+{
+    /// <summary>
+    /// By its route. A page does what both interfaces do; so does whatever nobody named here: a new route is closed until it is
+    /// opened. None: anybody may.
+    /// </summary>
+    public static IReadOnlyList<string> Of(Endpoint? endpoint) => Root(endpoint) switch
+    {
+        "health" or "sign-in" or "sign-out" => [],
+        "v1" => [Scopes.Inference],
+        "feedback" => [Scopes.Feedback],
+        "admin" => [Scopes.Admin],
+        _ => ForPages,
+    };
+
+    /// <summary>Who uses the pages asks the model and says what they did with its answers.</summary>
+    public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
+
+    // The route and not the path: what was matched decides, however the path spells it.
+    private static string? Root(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText?.TrimStart('/').Split('/')[0];
+}

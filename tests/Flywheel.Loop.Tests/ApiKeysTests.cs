@@ -1,0 +1,117 @@
+using System.Text;
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Loop.Tests;
+
+/// <summary>Keys in the store: what is kept of them, when they open nothing any more.</summary>
+public sealed class ApiKeysTests : IAsyncLifetime
+{
+    private readonly TempFolder _folder = new();
+    private FlywheelStore _store = null!;
+
+    public async ValueTask InitializeAsync() => _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Create_Key_IsKeptAsItsHashAlone()
+    {
+        var keys = new ApiKeys(_store, TimeProvider.System);
+        (KeyRow row, string key) = await keys.CreateAsync("laptop", [Scopes.Feedback, Scopes.Inference], "ann");
+
+        Assert.Matches("^fw_[A-Za-z0-9_-]{43}$", key); // 256 bits
+        Assert.Equal(("inference feedback", "ann", WorkspaceRow.Default), (row.Scopes, row.User, row.Workspace));
+        Assert.Equal(row.Id, (await keys.FindAsync(key))!.Id);
+        Assert.Null(keys.WhyDead(row));
+        if (Tool.Exists("sha256sum"))
+        {
+            await File.WriteAllTextAsync(_folder["key"], key);
+            Assert.StartsWith(row.Hash, (await Tool.RunAsync("sha256sum", [_folder["key"]], ".")).Output, StringComparison.Ordinal);
+        }
+        await _store.DisposeAsync();
+        foreach (string file in Directory.EnumerateFiles(_folder["home"], "flywheel.db*"))
+            Assert.DoesNotContain(key, Encoding.Latin1.GetString(await ReadSharedAsync(file)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_Keys_AreAllDifferent()
+    {
+        var keys = new ApiKeys(_store, TimeProvider.System);
+        HashSet<string> made = [];
+        for (int i = 0; i < 20; i++) Assert.True(made.Add((await keys.CreateAsync($"key {i}", [Scopes.Inference])).Key));
+        Assert.Equal(20, (await keys.ListAsync()).Count);
+    }
+
+    [Fact]
+    public async Task Find_WhatIsNoKey_FindsNothing()
+    {
+        var keys = new ApiKeys(_store, TimeProvider.System);
+        (KeyRow row, string key) = await keys.CreateAsync("laptop", [Scopes.Inference]);
+        string[] wrong = ["", "fw_", key[..^1], key + "A", key.ToUpperInvariant(), key[3..], row.Hash, "fw_" + row.Hash, $" {key}", $"{key}\0", $"{row.Id}"];
+        foreach (string text in wrong) Assert.Null(await keys.FindAsync(text));
+    }
+
+    [Fact]
+    public async Task Key_RevokedOrExpired_OpensNothingAndTheNameIsFreeAgain()
+    {
+        var clock = new Given.Clock(Given.Monday);
+        var keys = new ApiKeys(_store, clock);
+        (KeyRow first, string key) = await keys.CreateAsync("laptop", [Scopes.Inference], expires: Given.Monday.AddDays(1));
+        Assert.Contains("already", (await Assert.ThrowsAsync<FlywheelException>(() => keys.CreateAsync("laptop", [Scopes.Inference]))).Message, StringComparison.Ordinal);
+        Assert.Null(keys.WhyDead(first));
+        Assert.Contains("expired", new ApiKeys(_store, new Given.Clock(Given.Monday.AddDays(1))).WhyDead(first)!, StringComparison.Ordinal);
+
+        await keys.RevokeAsync("laptop");
+        Assert.Contains("revoked", keys.WhyDead((await keys.FindAsync(key))!)!, StringComparison.Ordinal);
+        Assert.Contains("'laptop'", (await Assert.ThrowsAsync<FlywheelException>(() => keys.RevokeAsync("laptop"))).Message, StringComparison.Ordinal);
+        (KeyRow second, _) = await keys.CreateAsync("laptop", [Scopes.Inference]);
+        await keys.RevokeAsync($"{second.Id}");
+        Assert.All(await keys.ListAsync(), row => Assert.NotNull(row.Revoked));
+    }
+
+    [Theory]
+    [InlineData("", "inference", "", "name")]
+    [InlineData(" laptop", "inference", "", "name")]
+    [InlineData("lap\ntop", "inference", "", "name")]
+    [InlineData("laptop", "", "", "scopes")]
+    [InlineData("laptop", "inference everything", "", "scopes")]
+    [InlineData("laptop", "Inference", "", "scopes")]
+    [InlineData("laptop", "inference", "a\u0000b", "user")]
+    public async Task Create_WrongField_IsNamed(string name, string scopes, string user, string says)
+    {
+        var keys = new ApiKeys(_store, TimeProvider.System);
+        var wrong = await Assert.ThrowsAsync<FlywheelException>(() => keys.CreateAsync(name, scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries), user));
+        Assert.Contains(says, wrong.Message, StringComparison.Ordinal);
+        Assert.Empty(await keys.ListAsync());
+    }
+
+    [Fact]
+    public async Task Create_ExpiryThatIsOver_IsRefused() =>
+        await Assert.ThrowsAsync<FlywheelException>(() => new ApiKeys(_store, TimeProvider.System).CreateAsync("old", [Scopes.Inference], expires: DateTimeOffset.UtcNow.AddSeconds(-1)));
+
+    [Fact]
+    public async Task NoteUse_OfAKey_IsKeptToTheMinute()
+    {
+        var clock = new Given.Clock(Given.Monday);
+        (KeyRow row, _) = await new ApiKeys(_store, clock).CreateAsync("laptop", [Scopes.Inference]);
+        foreach ((double seconds, double noted) in new[] { (5.0, 5.0), (40, 5), (64, 5), (66, 66) })
+        {
+            var later = new ApiKeys(_store, new Given.Clock(Given.Monday.AddSeconds(seconds)));
+            await later.NoteUseAsync((await later.FindAsync(row.Id))!);
+            Assert.Equal(Given.Monday.AddSeconds(noted), (await later.FindAsync(row.Id))!.LastUsed);
+        }
+    }
+
+    private static async Task<byte[]> ReadSharedAsync(string file)
+    {
+        await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var bytes = new MemoryStream();
+        await stream.CopyToAsync(bytes);
+        return bytes.ToArray();
+    }
+}

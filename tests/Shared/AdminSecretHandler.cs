@@ -1,0 +1,14 @@
+using System.Net.Http.Headers;
+using Flywheel.Model;
+
+namespace Flywheel.Testing;
+
+/// <summary>Shows the home's secret to what is for the administrator, and to nothing else: all other calls go out as anybody's.</summary>
+internal sealed class AdminSecretHandler(FlywheelHome home) : DelegatingHandler(new SocketsHttpHandler { UseProxy = false })
+{
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri!.AbsolutePath.StartsWith("/admin/", StringComparison.Ordinal)) request.Headers.Authorization ??= new AuthenticationHeaderValue("Bearer", AdminSecret.Read(home));
+        return base.SendAsync(request, cancellationToken);
+    }
+}
