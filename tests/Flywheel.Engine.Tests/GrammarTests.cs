@@ -24,6 +24,44 @@ public class GrammarTests
         foreach (string text in samples.Split(' ').Append("")) Assert.Equal(Regex.IsMatch(text, pattern), GrammarReader.Accepts(Grammar.Parse(gbnf), text));
     }
 
+    // llama.cpp's grammars/README.md: spaces inside braces, tokens by number or spelling.
+    [Theory]
+    [InlineData("root ::= \"a\"{2, 3} \"b\"{ 4 }", "aabbbb aaabbbb", "aabbb abbbb aaaabbbb")]
+    [InlineData("root ::= \"a\"{ 1 , } \"b\"{0,\t1}", "a aab", "b abb")]
+    public void Parse_RepetitionWithSpaces_IsRead(string gbnf, string good, string bad)
+    {
+        foreach (string text in good.Split(' ')) Assert.True(GrammarReader.Accepts(Grammar.Parse(gbnf), text), text);
+        foreach (string text in bad.Split(' ')) Assert.False(GrammarReader.Accepts(Grammar.Parse(gbnf), text), text);
+    }
+
+    [Fact]
+    public void Masks_TokensByNumberAndName_AllowThoseAlone()
+    {
+        int end = Tokens.SpecialTokens[Tokenizer.EndOfText], start = Tokens.SpecialTokens[Tokenizer.MessageStart], stop = Tokens.SpecialTokens[Tokenizer.MessageEnd], a = Tokens.Encode("a")[0], b = Tokens.Encode("b")[0];
+        int[] all = [.. Enumerable.Range(0, Tokens.VocabSize)];
+        GrammarMasks Masks(string gbnf) => new(Grammar.Parse(gbnf), new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
+        GrammarState Next(GrammarMasks masks, GrammarState state, int id) => masks.Advance(state, id, Tokens.Bytes(id));
+        int[] Allowed(GrammarMasks masks, GrammarState state) => [.. all.Where(masks.Mask(state).Allows)];
+
+        GrammarMasks numbers = Masks($"root ::= <[{start}]> !<[{a}]> \"a\"");
+        Assert.Equal([start], Allowed(numbers, numbers.Start));
+        GrammarState second = Next(numbers, numbers.Start, start);
+        Assert.Equal(all.Except([a, end]), Allowed(numbers, second)); // what ends an answer is none of the others
+        Assert.Equal([a], Allowed(numbers, Next(numbers, second, b)));
+        Assert.Equal([a], Allowed(numbers, Next(numbers, second, stop)));
+        Assert.Equal([end], Allowed(numbers, Next(numbers, Next(numbers, second, b), a)));
+        Assert.True(Next(numbers, second, a).IsDead);
+
+        GrammarMasks named = Masks("root ::= (<|im_start|> | \"b\") x\nx ::= !<|im_end|>* <|im_end|>".Replace("(<|im_start|>", "( <|im_start|>", StringComparison.Ordinal));
+        Assert.Equal([start, b], Allowed(named, named.Start).Where(id => id == start || id == b || id == a).Order());
+        GrammarState inside = Next(named, Next(named, named.Start, start), a);
+        Assert.Contains(stop, Allowed(named, inside));
+        Assert.Equal([end], Allowed(named, Next(named, inside, stop)));
+
+        Assert.Contains("no token <nothing like it>", Assert.Throws<FlywheelException>(() => Masks("root ::= <nothing like it>")).Message);
+        Assert.Contains("no token <[99999]>", Assert.Throws<FlywheelException>(() => Masks("root ::= <[99999]>")).Message);
+    }
+
     [Theory]
     [InlineData("root ::= \"a", "line 1: '\"' is missing")]
     [InlineData("root ::= x", "'x' is not defined")]
@@ -34,6 +72,9 @@ public class GrammarTests
     [InlineData("root ::= \"a\" root", "'root' never ends")]
     [InlineData("root ::= x\nx ::= y x | x2\ny ::= \"\"\nx2 ::= \"b\"", "'x' can begin with itself")]
     [InlineData("root ::= +", "repeats nothing")]
+    [InlineData("root ::= <[x]>", "'<[x]>' is no token")]
+    [InlineData("root ::= !\"a\"", "'!' stands before no token")]
+    [InlineData("root ::= <a", "'>' is missing")]
     [InlineData("x ::= \"a\"", "'root' is not defined")]
     [InlineData("root ::= [z-a]", "ends before it begins")]
     [InlineData("root ::= \"\\q\"", "no escape")]
@@ -43,7 +84,7 @@ public class GrammarTests
     [Fact]
     public void Parse_AnyText_ThrowsNothingElse()
     {
-        Gen.Int[0, 15].Select(i => new[] { "root", " ::= ", "\"a\"", "[a-z]", "(", ")", "*", "{2,3}", "|", "\n", "x", ".", "[^", "]", "\\", "\"" }[i]).Array[0, 20].Sample(parts =>
+        Gen.Int[0, 15].Select(i => new[] { "root", " ::= ", "\"a\"", "[a-z]", "(", ")", "*", "{2,3}", "|", "\n", "x", ".", "[^", "]", "\\", "<[1]>" }[i]).Array[0, 20].Sample(parts =>
         {
             try
             {

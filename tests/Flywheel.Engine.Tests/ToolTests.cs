@@ -100,6 +100,66 @@ public class ToolTests
         Assert.Equal(content, string.Concat(pieces.Select(piece => piece.Content)));
     }
 
+    /// <summary>An answer that was cut inside the opening of a call shows nothing of it.</summary>
+    [Theory]
+    [InlineData(ToolTemplates.Tagged, "<tool_cal", "")]
+    [InlineData(ToolTemplates.Tagged, "<", "")]
+    [InlineData(ToolTemplates.Tagged, "I look. \n<tool_", "I look. \n")]
+    [InlineData(ToolTemplates.Tagged, "3 <", "3 <")]
+    [InlineData(ToolTemplates.Tagged, "<tool_call>\n{\"name\": \"get_time\", \"arguments\": {}}\n</tool_call>\n<", "")]
+    [InlineData(ToolTemplates.Tagged, "<tool_call>\n{\"name\": \"get_ti", "")]
+    [InlineData(ToolTemplates.Bare, "{\"na", "")]
+    [InlineData(ToolTemplates.Bare, " { \"name\": \"get_w", "")]
+    [InlineData(ToolTemplates.Bare, "{\"city\": \"B", "{\"city\": \"B")]
+    [InlineData(ToolTemplates.CallsOnly, "<cal", "")]
+    public void Reader_AnswerThatWasCut_ShowsNoOpening(string jinja, string answer, string content)
+    {
+        var reader = new ToolCallReader(FormOf(jinja));
+        List<ToolPiece> pieces = [.. answer.SelectMany(c => reader.Append($"{c}"))];
+        pieces.AddRange(reader.Flush(cut: true));
+        Assert.Equal(content.TrimEnd('\n'), string.Concat(pieces.Select(piece => piece.Content)).TrimEnd('\n'));
+    }
+
+    /// <summary>What a template writes of a call fits the grammar of the form that was found in it, and is read back.</summary>
+    [Theory]
+    [InlineData(ToolTemplates.Tagged)]
+    [InlineData(ToolTemplates.Bare)]
+    [InlineData(ToolTemplates.Listed)]
+    [InlineData(ToolTemplates.Sections)]
+    [InlineData(ToolTemplates.Named)]
+    [InlineData(ToolTemplates.CallId)]
+    [InlineData(ToolTemplates.IdFirst)]
+    [InlineData(ToolTemplates.NameAsKey)]
+    [InlineData(ToolTemplates.BareNameAsKey)]
+    [InlineData(ToolTemplates.CallsOnly)]
+    [InlineData(ToolTemplates.BlankLine)]
+    public void Form_SpellingOfTheTemplate_FitsItsGrammar(string jinja)
+    {
+        var template = new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd });
+        Conversation asked = new([Message.User("q")]) { Tools = [Weather, Time] };
+        Message answer = Message.Assistant("") with { ToolCalls = [new("call00001", "get_weather", """{"city": "Bern"}""")] };
+        string prompt = template.Render(asked, addGenerationPrompt: true), whole = template.Render(asked with { Messages = [.. asked.Messages, answer] }, addGenerationPrompt: false);
+        string written = whole[whole.AsSpan().CommonPrefixLength(prompt)..].Trim();
+        if (written.EndsWith(Tokenizer.MessageEnd, StringComparison.Ordinal)) written = written[..^Tokenizer.MessageEnd.Length];
+        Assert.True(GrammarReader.Accepts(Grammar.OfTools(template.ToolCalls, [Weather, Time], ToolUse.Required, parallel: false), written), $"{written} does not fit {template.ToolCalls}");
+        var reader = new ToolCallReader(template.ToolCalls);
+        ToolPiece[] pieces = [.. reader.Append(written), .. reader.Flush()];
+        Assert.Equal(("", 1), (string.Concat(pieces.Select(piece => piece.Content)), reader.NumCalls));
+    }
+
+    /// <summary>A template that shows calls and no tools is told of them in the system message, in its own form.</summary>
+    [Fact]
+    public void Template_OfCallsOnly_DeclaresToolsAndKeepsItsCalls()
+    {
+        var template = new ChatTemplate(Tokens, ToolTemplates.CallsOnly, []);
+        Message call = Message.Assistant("") with { ToolCalls = [new("1", "f", """{"a": 1}""")] };
+        Assert.Contains("<call>f|{\"a\": 1}</call>", template.Render(new Conversation([Message.User("q"), call]), addGenerationPrompt: false), StringComparison.Ordinal);
+        string declared = template.Render(new Conversation([Message.System("s"), Message.User("q")]) { Tools = [Time] }, addGenerationPrompt: true);
+        Assert.Contains("[system] s\n\n", declared, StringComparison.Ordinal);
+        Assert.Contains("\"name\":\"get_time\"", declared, StringComparison.Ordinal);
+        Assert.Contains("<call>NAME|{...}</call>", declared, StringComparison.Ordinal);
+    }
+
     /// <summary>Answers in the forms of other families: what the grammar lets pass, and what is read of it.</summary>
     [Theory]
     [InlineData(ToolTemplates.Bare, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Bern\"}}", "", "get_weather:{\"city\": \"Bern\"}", true)]
@@ -116,6 +176,19 @@ public class ToolTests
     [InlineData(ToolTemplates.Sections, "<calls><call>function<sep>get_time\n```json\n{}\n```</call>", null, null, false)]
     [InlineData(ToolTemplates.Named, "<function=get_time>{}</function><function=get_weather>{\"city\": \"</function>\"}</function>", "", "get_time:{}|get_weather:{\"city\": \"</function>\"}", true)]
     [InlineData(ToolTemplates.Named, "<function=get_timer>{}</function>", null, null, false)]
+    [InlineData(ToolTemplates.CallId, "[TOOL_CALLS]get_time[CALL_ID]abcDEF123[ARGS]{}", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.CallId, "So: [TOOL_CALLS]get_time[CALL_ID]abcDEF123[ARGS]{}[TOOL_CALLS]get_weather[CALL_ID]abcDEF124[ARGS]{\"city\": \"[ARGS]\"}", "So:", "get_time:{}|get_weather:{\"city\": \"[ARGS]\"}", true)]
+    [InlineData(ToolTemplates.CallId, "[TOOL_CALLS]get_time[ARGS]{}", null, null, false)]
+    [InlineData(ToolTemplates.IdFirst, "<call>{\"id\": \"abcDEF123\", \"name\": \"get_time\", \"arguments\": {}}</call><call>{\"id\": \"abcDEF124\", \"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}</call>", "", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.IdFirst, "<call>{\"name\": \"get_time\", \"arguments\": {}}</call>", null, null, false)]
+    [InlineData(ToolTemplates.NameAsKey, "<call>{\"get_weather\": {\"city\": \"Bern\"}}</call><call>{\"get_time\": {}}</call>", "", "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.NameAsKey, "<call>{\"get_fish\": {}}</call>", null, null, false)]
+    [InlineData(ToolTemplates.BareNameAsKey, "[{\"get_weather\": {\"city\": \"Bern\"}}, {\"get_time\": {}}]", "", "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.BareNameAsKey, "[{\"get_time\": []}]", null, null, false)]
+    [InlineData(ToolTemplates.CallsOnly, "<call>get_time|{}</call><call>get_weather|{\"city\": \"Bern\"}</call>", "", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.CallsOnly, "<tool_call>", "<tool_call>", "", true)]
+    [InlineData(ToolTemplates.BlankLine, "<call>\n\n{\"name\": \"get_time\",\t \n \"arguments\": {}}</call>", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.BlankLine, "<call>{\"name\": \"get_time\", \"arguments\": {}}</call>", "", "get_time:{}", true)]
     public void Form_OfATemplate_BindsAndIsRead(string jinja, string answer, string? content, string? calls, bool fits)
     {
         ToolCallForm form = FormOf(jinja);
@@ -143,6 +216,12 @@ public class ToolTests
     [InlineData(ToolTemplates.Listed)]
     [InlineData(ToolTemplates.Sections)]
     [InlineData(ToolTemplates.Named)]
+    [InlineData(ToolTemplates.CallId)]
+    [InlineData(ToolTemplates.IdFirst)]
+    [InlineData(ToolTemplates.NameAsKey)]
+    [InlineData(ToolTemplates.BareNameAsKey)]
+    [InlineData(ToolTemplates.CallsOnly)]
+    [InlineData(ToolTemplates.BlankLine)]
     public void Form_AnyAnswerOfItsGrammar_IsRead(string jinja)
     {
         ToolCallForm form = FormOf(jinja);

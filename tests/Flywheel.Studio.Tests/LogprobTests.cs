@@ -1,30 +1,14 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Flywheel.Engine;
 using Flywheel.Model;
+using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests;
 
 /// <summary>Log-probabilities tell the same text as the answer, whatever the tokenizer and wherever characters are cut.</summary>
 public sealed class LogprobTests
 {
-    /// <summary>SentencePiece's kind: spaces stand before words, and every byte is a token beside the letters.</summary>
-    private static Tokenizer SentencePiece
-    {
-        get
-        {
-            string[] words = ["\u2581", "a", "b", "t", "h", "e", "\u2581t", "\u2581a", "he", "\u2581the", "\u2581\u2581", "ä", "😀", "."];
-            string[] tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), .. words];
-            var json = JsonNode.Parse("""
-                {"added_tokens":[{"id":0,"content":"<unk>","special":true},{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}],
-                 "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
-                 "decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
-                 "model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>","fuse_unk":true,"vocab":{},"merges":["▁ t","▁ a","h e","▁t he","▁ ▁"]}}
-                """)!;
-            for (int id = 0; id < tokens.Length; id++) json["model"]!["vocab"]![tokens[id]] = id;
-            return Tokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString()), "test");
-        }
-    }
+    private static Tokenizer SentencePiece => Tokenizer.Parse(Encoding.UTF8.GetBytes(TestTokenizers.SentencePieceJson), "test");
 
     public static TheoryData<bool, double> Kinds => new() { { true, 1 }, { true, 2 }, { false, 1 }, { false, 2 } };
 

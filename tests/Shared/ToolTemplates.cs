@@ -33,6 +33,57 @@ internal static class ToolTemplates
         {%- if add_generation_prompt %}{{ '<assistant>' }}{% endif %}
         """;
 
+    /// <summary>Name, id and arguments behind special tokens of their own (Mistral Small 3.2).</summary>
+    public const string CallId = Tools + """
+        {% for m in messages %}{% if m.role == 'user' %}{{ '[INST]' + m.content + '[/INST]' }}{% elif m.tool_calls %}{% for call in m.tool_calls %}
+        {%- if call.id | length != 9 %}{{ raise_exception('ids have 9 characters') }}{% endif %}{{ '[TOOL_CALLS]' + call.function.name + '[CALL_ID]' + call.id + '[ARGS]' + (call.function.arguments | tojson) }}{% endfor %}{{ '<|im_end|>' }}
+        {%- else %}{{ m.content + '<|im_end|>' }}{% endif %}{% endfor %}
+        """;
+
+    /// <summary>The call's id before its name.</summary>
+    public const string IdFirst = Tools + """
+        {% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.content %}{{ m.content }}{% endif %}
+        {%- for call in m.tool_calls or [] %}{{ '<call>{"id": "' + call.id + '", "name": "' + call.function.name + '", "arguments": ' + (call.function.arguments | tojson) + '}</call>' }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}
+        {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+        """;
+
+    /// <summary>The name as the key of the arguments.</summary>
+    public const string NameAsKey = Tools + """
+        {% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.content %}{{ m.content }}{% endif %}
+        {%- for call in m.tool_calls or [] %}{{ '<call>{"' + call.function.name + '": ' + (call.function.arguments | tojson) + '}</call>' }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}
+        {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+        """;
+
+    /// <summary>The name as the key of the arguments, in a list without any tag.</summary>
+    public const string BareNameAsKey = Tools + """
+        {% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.tool_calls %}{{ '[' }}{% for call in m.tool_calls %}{{ '{"' + call.function.name + '": ' + (call.function.arguments | tojson) + '}' }}{% if not loop.last %}{{ ', ' }}{% endif %}{% endfor %}{{ ']' }}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}
+        {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+        """;
+
+    /// <summary>Calls in history, and nothing of the tools that are declared (DeepSeek's R1 distils).</summary>
+    public const string CallsOnly = """
+        {%- for m in messages -%}
+        {%- if m.tool_calls -%}
+        {%- for c in m.tool_calls %}<call>{{ c.function.name }}|{{ c.function.arguments | tojson }}</call>{% endfor -%}
+        {%- else -%}
+        [{{ m.role }}] {{ m.content }}
+        {% endif -%}
+        {%- endfor -%}
+        {%- if add_generation_prompt %}[assistant] {% endif -%}
+        """;
+
+    /// <summary>Blank lines inside the form.</summary>
+    public const string BlankLine = Tools + """
+        {%- for m in messages -%}
+        {%- if m.tool_calls -%}
+        {%- for c in m.tool_calls %}<call>{{ '\n\n{"name": "' + c.function.name + '",\t \n "arguments": ' }}{{ c.function.arguments | tojson }}{{ '}' }}</call>{% endfor -%}
+        {%- else -%}
+        [{{ m.role }}] {{ m.content }}
+        {% endif -%}
+        {%- endfor -%}
+        {%- if add_generation_prompt %}[assistant] {% endif -%}
+        """;
+
     /// <summary>A tag that holds the name (Functionary).</summary>
     public const string Named = Tools + """
         {% for m in messages %}{{ '<|im_start|>' + m.role }}{% if m.tool_calls %}{% for call in m.tool_calls %}{{ '<function=' + call.function.name + '>' + (call.function.arguments | tojson) + '</function>' }}{% endfor %}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>' }}{% endfor %}

@@ -43,7 +43,7 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
             if (text.Length > 0) yield return Update(new TextContent(text));
         }
         if (stream.FinishReason == FinishReason.Cancelled) throw new OperationCanceledException(cancellationToken);
-        if (reader is not null && Content(reader.Flush()) is { Length: > 0 } rest) yield return Update(new TextContent(rest));
+        if (reader is not null && Content(reader.Flush(cut: stream.FinishReason == FinishReason.Length)) is { Length: > 0 } rest) yield return Update(new TextContent(rest));
 
         List<AIContent> last = [.. calls.Select((call, i) => FunctionCallContent.CreateFromParsedArguments(call.Arguments.ToString(), $"call_{id[9..]}_{i}", call.Name, Arguments))];
         last.Add(new UsageContent(new UsageDetails { InputTokenCount = request.PromptTokens.Length, OutputTokenCount = count, TotalTokenCount = request.PromptTokens.Length + count }));

@@ -6,7 +6,7 @@ namespace Flywheel.Engine.Grammars;
 
 /// <summary>
 /// Reads GBNF (llama.cpp, grammars/README.md) into byte-level rules: literals, classes, groups, repetitions, alternatives,
-/// comments. Repetitions stay counts, so that <c>x{0,2000}</c> is no larger than <c>x?</c>.
+/// tokens, comments. Repetitions stay counts, so that <c>x{0,2000}</c> is no larger than <c>x?</c>.
 /// </summary>
 internal sealed class GbnfParser(string text)
 {
@@ -15,7 +15,11 @@ internal sealed class GbnfParser(string text)
 
     private readonly Dictionary<string, int> _names = new(StringComparer.Ordinal) { ["root"] = 0 };
     private readonly List<List<GrammarElement[]>?> _rules = [null];
+    private readonly List<GrammarToken> _tokens = [];
     private int _at, _depth, _size;
+
+    /// <summary>Tokens that are named; an element of their kind has a place among them in place of a rule.</summary>
+    public IReadOnlyList<GrammarToken> Tokens => _tokens;
 
     public List<GrammarElement[]>[] Parse()
     {
@@ -86,11 +90,29 @@ internal sealed class GbnfParser(string text)
                 List<GrammarElement[]> group = Alternatives();
                 if (!Accept(')')) throw Fault("')' is missing");
                 return [Reference(group)];
+            case '<' or '!':
+                return [Token()];
             case '*' or '+' or '?' or '{':
                 throw Fault($"'{text[_at]}' repeats nothing");
             default:
                 return [new GrammarElement(ElementKind.Rule, RuleOf(Name()))];
         }
+    }
+
+    /// <summary>A token of the vocabulary, by its number or its spelling, or any but that one.</summary>
+    private GrammarElement Token()
+    {
+        bool negated = Accept('!');
+        if (!Accept('<')) throw Fault("'!' stands before no token, expected !<...>");
+        int end = text.IndexOf('>', _at), line = text.AsSpan(_at).IndexOfAny('\n', '\r');
+        if (end < 0 || line >= 0 && _at + line < end) throw Fault("'>' is missing");
+        string name = text[(_at - 1)..(end + 1)];
+        int id = -1;
+        if (name.StartsWith("<[", StringComparison.Ordinal) && (!name.EndsWith("]>", StringComparison.Ordinal) || !int.TryParse(name.AsSpan(2, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out id)))
+            throw Fault($"'{name}' is no token, expected its number in brackets or its spelling: <[5]>, <|end|>");
+        _at = end + 1;
+        _tokens.Add(new GrammarToken(id, name, negated));
+        return new GrammarElement(ElementKind.Token, _tokens.Count - 1);
     }
 
     private GrammarElement[] Class()
@@ -139,7 +161,11 @@ internal sealed class GbnfParser(string text)
                 case '{':
                     _at++;
                     least = most = Number();
-                    if (Accept(',')) most = _at < text.Length && text[_at] != '}' ? Number() : GrammarElement.Unbounded;
+                    if (Accept(','))
+                    {
+                        SkipBlank(newLines: false);
+                        most = _at < text.Length && text[_at] != '}' ? Number() : GrammarElement.Unbounded;
+                    }
                     if (_at == text.Length || text[_at] != '}' || most < least) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
                     break;
                 default: return item;
@@ -189,9 +215,12 @@ internal sealed class GbnfParser(string text)
 
     private int Number()
     {
+        SkipBlank(newLines: false);
         int start = _at;
         while (_at < text.Length && char.IsAsciiDigit(text[_at])) _at++;
-        return int.TryParse(text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= MaxRepetitions ? value : throw Fault($"a repetition's number is missing or above {MaxRepetitions}");
+        if (!int.TryParse(text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) || value > MaxRepetitions) throw Fault($"a repetition's number is missing or above {MaxRepetitions}");
+        SkipBlank(newLines: false);
+        return value;
     }
 
     private string Name()

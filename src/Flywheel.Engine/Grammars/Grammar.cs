@@ -9,9 +9,9 @@ namespace Flywheel.Engine.Grammars;
 /// </summary>
 public sealed class Grammar
 {
-    private Grammar(string source, GrammarElement[] elements, int[][] rules)
+    private Grammar(string source, GrammarElement[] elements, int[][] rules, GrammarToken[] tokens)
     {
-        (Source, Elements, Rules) = (source, elements, rules);
+        (Source, Elements, Rules, Tokens) = (source, elements, rules, tokens);
     }
 
     /// <summary>Any JSON value.</summary>
@@ -25,6 +25,9 @@ public sealed class Grammar
 
     /// <summary>Where each rule's alternatives begin; rule 0 is the root.</summary>
     internal int[][] Rules { get; }
+
+    /// <summary>Tokens that elements speak of.</summary>
+    internal GrammarToken[] Tokens { get; }
 
     /// <summary>Reads GBNF (llama.cpp, grammars/README.md); the rule <c>root</c> is the answer.</summary>
     /// <exception cref="FlywheelException">A fault of the text, whose line is named, or a rule that never ends.</exception>
@@ -46,7 +49,7 @@ public sealed class Grammar
                 elements.Add(new GrammarElement(ElementKind.End));
             }
         }
-        return new Grammar(gbnf, [.. elements], starts);
+        return new Grammar(gbnf, [.. elements], starts, [.. parser.Tokens]);
     }
 
     /// <summary>Text, tool calls as a model writes them, or what a schema wants instead of text.</summary>
@@ -75,11 +78,14 @@ public sealed class Grammar
     }
 }
 
-internal enum ElementKind { End, Bytes, Rule, Repeat }
+internal enum ElementKind { End, Bytes, Rule, Repeat, Token }
 
-/// <summary>A step of an alternative: one byte of a range, another rule, or another rule several times.</summary>
+/// <summary>A token by its number, or by its spelling where that is negative; or every token but it.</summary>
+internal readonly record struct GrammarToken(int Id, string Name, bool Negated);
+
+/// <summary>A step of an alternative: one byte of a range, another rule, another rule several times, or a whole token.</summary>
 /// <param name="Kind">What it is.</param>
-/// <param name="Rule">The rule's number.</param>
+/// <param name="Rule">The number of the rule or of the token.</param>
 /// <param name="Low">Lowest byte.</param>
 /// <param name="High">Highest byte.</param>
 /// <param name="Least">Fewest times.</param>
@@ -87,4 +93,7 @@ internal enum ElementKind { End, Bytes, Rule, Repeat }
 internal readonly record struct GrammarElement(ElementKind Kind, int Rule = 0, byte Low = 0, byte High = 0, int Least = 0, int Most = 0)
 {
     public const int Unbounded = int.MaxValue;
+
+    /// <summary>Something is written for it; it leads to no other rule.</summary>
+    public bool IsWritten => Kind is ElementKind.Bytes or ElementKind.Token;
 }

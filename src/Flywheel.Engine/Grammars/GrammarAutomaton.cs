@@ -107,10 +107,31 @@ internal sealed class GrammarAutomaton
         {
             if (stack is null or { IsHole: true }) continue;
             GrammarElement element = _elements[stack.Element];
-            if (b >= element.Low && b <= element.High) Expand(stack.Element + 1, 0, stack.Below);
+            if (element.Kind == ElementKind.Bytes && b >= element.Low && b <= element.High) Expand(stack.Element + 1, 0, stack.Below);
         }
         return known = _next.Count == 0 ? _dead : Intern();
     }
+
+    /// <summary>
+    /// The state after a whole token: where its bytes lead, and behind the elements that name it.
+    /// </summary>
+    /// <param name="state">Before it.</param>
+    /// <param name="bytes">The token's; none for one that is no text.</param>
+    /// <param name="isNamed">Whether an element that speaks of tokens means this one.</param>
+    public GrammarState Advance(GrammarState state, ReadOnlySpan<byte> bytes, Func<int, bool> isNamed)
+    {
+        GrammarState spelt = bytes.IsEmpty ? _dead : Advance(state, bytes);
+        foreach (GrammarStack? stack in spelt.Stacks) _next.Add(stack);
+        foreach (GrammarStack stack in TokensOf(state))
+            if (isNamed(_elements[stack.Element].Rule)) Expand(stack.Element + 1, 0, stack.Below);
+        return _next.Count == 0 ? _dead : Intern();
+    }
+
+    /// <summary>Numbers of the tokens that a state stands before.</summary>
+    public IEnumerable<int> NamedIn(GrammarState state) => TokensOf(state).Select(stack => _elements[stack.Element].Rule);
+
+    private IEnumerable<GrammarStack> TokensOf(GrammarState state) =>
+        state.Stacks.OfType<GrammarStack>().Where(stack => !stack.IsHole && _elements[stack.Element].Kind == ElementKind.Token);
 
     /// <summary>The state that goes on at places of which only these are known.</summary>
     public GrammarState Resume(IEnumerable<GrammarStack> places)
@@ -171,7 +192,7 @@ internal sealed class GrammarAutomaton
                 case ElementKind.End:
                     _open.Push((below.Element, below.Count, below.Below));
                     break;
-                case ElementKind.Bytes:
+                case ElementKind.Bytes or ElementKind.Token:
                     Add(Stack(at, 0, below));
                     break;
                 case ElementKind.Rule:

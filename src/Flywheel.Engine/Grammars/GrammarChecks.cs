@@ -15,11 +15,11 @@ internal static class GrammarChecks
     /// <exception cref="FlywheelException">The root never ends, or a rule can begin with itself.</exception>
     public static List<GrammarElement[]>[] Checked(List<GrammarElement[]>[] rules, Func<int, string?> nameOf, string whenNothingEnds)
     {
-        bool[] ends = Closure(rules, element => element.Kind == ElementKind.Bytes);
+        bool[] ends = Closure(rules, element => element.IsWritten);
         if (!ends[0]) throw new FlywheelException(whenNothingEnds);
         foreach (List<GrammarElement[]> rule in rules)
         {
-            rule.RemoveAll(alternative => alternative.Any(element => element.Kind != ElementKind.Bytes && !Optional(element) && !ends[element.Rule]));
+            rule.RemoveAll(alternative => alternative.Any(element => !element.IsWritten && !Optional(element) && !ends[element.Rule]));
             for (int i = 0; i < rule.Count; i++)
                 if (rule[i].Any(element => Optional(element) && !ends[element.Rule])) rule[i] = [.. rule[i].Where(element => !Optional(element) || ends[element.Rule])];
         }
@@ -106,7 +106,7 @@ internal static class GrammarChecks
             foreach (GrammarElement[] alternative in rules[rule])
                 foreach (GrammarElement element in alternative)
                 {
-                    if (element.Kind == ElementKind.Bytes) break;
+                    if (element.IsWritten) break;
                     yield return element.Rule;
                     if (!Optional(element) && !empty[element.Rule]) break;
                 }

@@ -33,6 +33,7 @@ internal sealed class GrammarMasks
     private readonly GrammarAutomaton _automaton;
     private readonly TokenTrie _trie;
     private readonly IReadOnlyList<int> _endTokens;
+    private readonly (int Id, bool Negated)[] _tokens;
     private readonly Dictionary<GrammarState, Near> _near = new(ReferenceEqualityComparer.Instance);
     private readonly List<GrammarState> _masked = [];
     private readonly GrammarState[] _path;
@@ -46,6 +47,7 @@ internal sealed class GrammarMasks
         (_automaton, _trie, _endTokens) = (new GrammarAutomaton(grammar), trie, endTokens);
         _path = new GrammarState[trie.MaxTokenBytes + 1];
         _bits = new ulong[(trie.VocabSize + 63) / 64];
+        _tokens = [.. grammar.Tokens.Select(token => (Resolve(token), token.Negated))];
         MakeAhead();
     }
 
@@ -69,6 +71,21 @@ internal sealed class GrammarMasks
     public GrammarState Advance(GrammarState state, ReadOnlySpan<byte> bytes)
     {
         lock (_lock) return _automaton.Advance(state, bytes);
+    }
+
+    /// <summary>The state after a token.</summary>
+    public GrammarState Advance(GrammarState state, int id, ReadOnlySpan<byte> bytes)
+    {
+        lock (_lock) return _tokens.Length == 0 ? _automaton.Advance(state, bytes) : _automaton.Advance(state, bytes, token => Means(_tokens[token], id));
+    }
+
+    /// <summary>"Any token but" does not mean those that end an answer: it may end where the grammar does.</summary>
+    private bool Means((int Id, bool Negated) token, int id) => token.Negated ? id != token.Id && _trie.Has(id) && !_endTokens.Contains(id) : id == token.Id;
+
+    private int Resolve(GrammarToken token)
+    {
+        int id = token.Id >= 0 ? token.Id : _trie.Find(token.Name);
+        return _trie.Has(id) ? id : throw new FlywheelException($"grammar: the model has no token {token.Name}");
     }
 
     /// <summary>The states nearest to the start, so that the first request of a form seldom makes a mask while others wait.</summary>
@@ -113,6 +130,11 @@ internal sealed class GrammarMasks
         Array.Clear(_bits);
         var exits = new List<(int, int[])>();
         Walk(0, _trie.NumNodes, shallow, exits);
+        foreach (int token in _automaton.NamedIn(shallow))
+            if (!_tokens[token].Negated) _bits[_tokens[token].Id / 64] |= 1UL << _tokens[token].Id % 64;
+            else
+                for (int id = 0; id < _trie.VocabSize; id++)
+                    if (Means(_tokens[token], id)) _bits[id / 64] |= 1UL << id % 64;
         if (shallow.Accepts)
             foreach (int id in _endTokens) _bits[id / 64] |= 1UL << id % 64;
         var near = new Near(TokenMask.Of(_bits), exits);
@@ -164,5 +186,5 @@ internal sealed unsafe class GrammarCursor(GrammarMasks masks, TokenSpelling spe
     /// <summary>Forbids what cannot follow; [V] logits.</summary>
     public void Apply(float* logits, int vocabSize) => masks.Mask(_state).Apply(logits, vocabSize);
 
-    public void Accept(int id) => _state = masks.Advance(_state, spelling.Bytes(id));
+    public void Accept(int id) => _state = masks.Advance(_state, id, spelling.Bytes(id));
 }

@@ -142,7 +142,7 @@ internal sealed partial class JsonSchemaGrammar
 
     private static string Choice(IEnumerable<string> options) => options.ToArray() switch { [] => "nothing", [var only] => only, var several => string.Join(" | ", several) };
 
-    public static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r") + "\"";
+    public static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r").Replace("\t", "\\t") + "\"";
 
     public static string Compact(JsonNode? value) => value?.ToJsonString(JsonText.Compact) ?? "null";
 

@@ -8,12 +8,13 @@ namespace Flywheel.Engine.Grammars;
 /// </summary>
 internal sealed class TokenTrie
 {
+    private readonly TokenSpelling _spelling;
     private readonly byte[] _bytes, _depths;
     private readonly int[] _ends, _firstTokens, _tokens;
 
     public TokenTrie(TokenSpelling tokens, int vocabSize)
     {
-        VocabSize = vocabSize;
+        (VocabSize, _spelling) = (vocabSize, tokens);
         int[] ids = [.. Enumerable.Range(0, vocabSize).Where(id => !tokens.Bytes(id).IsEmpty)]; // special tokens are no text
         Array.Sort(ids, (a, b) => tokens.Bytes(a).SequenceCompareTo(tokens.Bytes(b)));
         var bytes = new List<byte>(3 * ids.Length);
@@ -57,6 +58,11 @@ internal sealed class TokenTrie
 
     /// <summary>Bytes of the longest token.</summary>
     public int MaxTokenBytes { get; }
+
+    public bool Has(int id) => id < VocabSize && _spelling.Has(id);
+
+    /// <summary>The token with a spelling, special ones first; -1 without one.</summary>
+    public int Find(string name) => _spelling.Find(name) is var id && id < VocabSize ? id : -1;
 
     public int NumNodes => _bytes.Length;
 

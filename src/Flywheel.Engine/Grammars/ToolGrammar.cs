@@ -47,7 +47,7 @@ internal static class ToolGrammar
     }
 
     /// <summary>The first character of a bare call, inside a class.</summary>
-    private static string Opening(ToolCallForm form) => Class(form.Before.TrimStart()[0]);
+    private static string Opening(ToolCallForm form) => Class(form.AfterTag.TrimStart()[0]);
 
     private static string Class(char letter) => letter is '[' or ']' or '\\' or '^' or '-' ? $"\\x{(int)letter:X2}" : $"{letter}";
 

@@ -30,6 +30,9 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
 
     public int Position => _code.Count;
 
+    /// <summary>What was written so far.</summary>
+    public ReadOnlySpan<byte> Code => CollectionsMarshal.AsSpan(_code);
+
     private bool IsWide => vectorBytes == 64;
 
     public void LoadInts(int zmm, Address source) => Vector(Map0F, PF3, 0x6F, zmm, 0, source, vectorBytes);

@@ -31,5 +31,15 @@ internal sealed class TokenSpelling
         }
     }
 
+    public bool Has(int id) => _tokenizer.Has(id);
+
+    /// <summary>The token with a spelling, special ones first; -1 without one.</summary>
+    public int Find(string name)
+    {
+        if (_tokenizer.SpecialTokens.TryGetValue(name, out int special)) return special;
+        byte[] bytes = Encoding.UTF8.GetBytes(name);
+        return Enumerable.Range(0, _tokenizer.VocabSize).Where(id => _tokenizer.Bytes(id).SequenceEqual(bytes)).FirstOrDefault(-1);
+    }
+
     public ReadOnlySpan<byte> Bytes(int id) => _shown.TryGetValue(id, out byte[]? name) ? name : _tokenizer.Bytes(id);
 }

@@ -26,7 +26,7 @@ public sealed class ToolCallReader
     private readonly StringBuilder _held = new();
     private Part _part;
     private int _depth;
-    private bool _inString, _escaped, _isText;
+    private bool _inString, _escaped, _isText, _hasContent;
 
     /// <param name="form">How the model writes calls: its chat template's.</param>
     public ToolCallReader(ToolCallForm form)
@@ -51,13 +51,33 @@ public sealed class ToolCallReader
     }
 
     /// <summary>What was held back, at the end of the answer.</summary>
-    public IReadOnlyList<ToolPiece> Flush()
+    /// <param name="cut">
+    /// The answer did not end by itself: then what looks like the opening of a call is one that was cut, and no text for a person.
+    /// </param>
+    public IReadOnlyList<ToolPiece> Flush(bool cut = false)
     {
         // An unfinished call's head has no name to show it under, and a bare one may be text; after calls there is no text.
         bool isText = _part == Part.Content || _part == Part.Head && _form.Tag.Length == 0;
+        if (cut && isText) DropOpening();
         string rest = isText && (NumCalls == 0 || _held.ToString().Trim().Length > 0) ? _held.ToString() : "";
         _held.Clear();
         return rest.Length == 0 ? [] : [new ToolPiece(rest)];
+    }
+
+    /// <summary>A single character may well be text, unless nothing else was said.</summary>
+    private void DropOpening()
+    {
+        string held = _held.ToString();
+        if (_form.Tag.Length == 0)
+        {
+            string begun = Dense(held), opening = Dense(_form.AfterTag);
+            if (_part == Part.Head && (begun.StartsWith(opening, StringComparison.Ordinal) || opening.StartsWith(begun, StringComparison.Ordinal))) _held.Clear();
+            return;
+        }
+        int length = Beginning(held);
+        if (length > 1 || !_hasContent) _held.Remove(held.Length - length, length);
+
+        static string Dense(string text) => string.Concat(text.Where(c => !char.IsWhiteSpace(c)));
     }
 
     private bool ReadContent(List<ToolPiece> pieces)
@@ -68,6 +88,7 @@ public sealed class ToolCallReader
         int ready = tag >= 0 ? tag : held.Length - Beginning(held);
         while (ready > 0 && char.IsWhiteSpace(held[ready - 1])) ready--; // a call may follow, and then it is no text
         if (ready > 0) pieces.Add(new ToolPiece(held[..ready]));
+        _hasContent |= ready > 0;
         _held.Remove(0, tag >= 0 ? tag + _form.Tag.Length : ready);
         if (tag >= 0) _part = Part.Head;
         return tag >= 0;
@@ -78,7 +99,7 @@ public sealed class ToolCallReader
     {
         string begun = held.TrimStart();
         if (begun.Length == 0) return false;
-        if (_isText |= NumCalls == 0 && begun[0] != _form.Before.TrimStart()[0])
+        if (_isText |= NumCalls == 0 && begun[0] != _form.AfterTag.TrimStart()[0])
         {
             pieces.Add(new ToolPiece(held));
             _held.Clear();

@@ -32,7 +32,7 @@ public sealed class ChatTemplate
     private readonly JinjaTemplate _template;
     private readonly JsonObject _names;
     private readonly string[] _specials;
-    private readonly Lazy<bool> _showsTools;
+    private readonly Lazy<(bool Tools, bool Calls)> _shows;
     private readonly Lazy<ToolCallForm> _toolCalls;
 
     /// <summary>ChatML.</summary>
@@ -60,8 +60,9 @@ public sealed class ChatTemplate
         }
         _names = names;
         _specials = [.. tokenizer.SpecialTokens.Keys];
-        _showsTools = new(() => jinja.Contains("tools", StringComparison.Ordinal) && ToolCallForm.ShowsTools(conversation => new Rendering(this, conversation, null, lower: false).Text(all: true, open: true)));
-        _toolCalls = new(() => (_showsTools.Value ? ToolCallForm.Detect(conversation => Render(conversation, addGenerationPrompt: false), _specials, (string?)_names["eos_token"] ?? "") : null) ?? ToolCallForm.Hermes);
+        _shows = new(() => ToolCallForm.Shows(conversation => RenderAsIs(conversation, open: true)) is { } shows ? shows
+            : jinja.Contains("tool", StringComparison.Ordinal) ? (true, true) : (false, false)); // it refuses the probe: its words are all there is
+        _toolCalls = new(() => (_shows.Value.Calls ? ToolCallForm.Detect(conversation => RenderAsIs(conversation, open: false), _specials, (string?)_names["eos_token"] ?? "") : null) ?? ToolCallForm.Hermes);
     }
 
     public Tokenizer Tokenizer { get; }
@@ -132,6 +133,22 @@ public sealed class ChatTemplate
         return rendering.Text(all: true, open: addGenerationPrompt).Replace(rendering.Guard.ToString(), "", StringComparison.Ordinal);
     }
 
+    /// <summary>Without anything written in for the template.</summary>
+    private string RenderAsIs(Conversation conversation, bool open)
+    {
+        var rendering = new Rendering(this, conversation, null, lower: false);
+        return rendering.Text(all: true, open).Replace(rendering.Guard.ToString(), "", StringComparison.Ordinal);
+    }
+
+    /// <summary>What the template does not show of tools and calls becomes text.</summary>
+    private Conversation Lower(Conversation conversation) => _shows.Value switch
+    {
+        (true, true) => conversation,
+        (false, true) => ToolText.Declare(conversation, ToolCalls),
+        (true, false) => ToolText.SpellCalls(conversation),
+        _ => ToolText.Lower(conversation),
+    };
+
     /// <summary>A training document: ids, and 1 for each token that the assistant wrote (what ends its turn included).</summary>
     /// <remarks>
     /// An answer begins where the prompt before it ends and ends where the conversation up to it ends; both are rendered and must
@@ -141,7 +158,7 @@ public sealed class ChatTemplate
     /// <exception cref="FlywheelException">The template refuses the conversation, or shows no answer that could be learnt.</exception>
     public (int[] Tokens, byte[] Targets) Document(Conversation conversation)
     {
-        if (!_showsTools.Value) conversation = ToolText.Lower(conversation);
+        conversation = Lower(conversation);
         var rendering = new Rendering(this, conversation, null);
         string whole = rendering.Text(all: true, open: false);
         var tokens = new List<int>();
@@ -208,7 +225,7 @@ public sealed class ChatTemplate
         {
             _template = template;
             _now = now ?? s_someDay;
-            JsonObject json = (lower && !template._showsTools.Value ? ToolText.Lower(conversation) : conversation).ToJson();
+            JsonObject json = (lower ? template.Lower(conversation) : conversation).ToJson();
             _messages = (List<object?>)JinjaJson.Read(json["messages"])!;
             _tools = JinjaJson.Read(json["tools"]);
             _arguments = (JinjaDict)JinjaJson.Read(json["chat_template_kwargs"] ?? new JsonObject())!;

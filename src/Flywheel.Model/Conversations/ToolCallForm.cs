@@ -53,23 +53,36 @@ public sealed partial record ToolCallForm
     /// <summary>What stands between the tag and the first name.</summary>
     public string AfterTag => (Start + Before)[Tag.Length..];
 
+    /// <summary>A call, with words in capitals for what it is of.</summary>
+    public string Example => $"{Start}{Before}NAME{Between}{{...}}{After}{End}".Replace($"{Id}", "ID", StringComparison.Ordinal);
+
     /// <summary>Each call opens with the tag.</summary>
     public bool IsTagged => Tag.Length > 0 && Start.Length == 0;
 
     /// <summary>Special tokens that the form is spelt with: in an answer they are text.</summary>
     public IReadOnlyList<string> Specials { get; init; } = [];
 
-    /// <summary>Whether a template tells the model of its tools, or at least of calls; some only have the word.</summary>
+    /// <summary>Whether a template makes something of declared tools, and whether it shows calls: found by what it writes, not by its words.</summary>
     /// <param name="render">Renders a conversation; throws when the template refuses it.</param>
-    internal static bool ShowsTools(Func<Conversation, string> render)
+    /// <returns>Null when it refuses already a question with tools.</returns>
+    internal static (bool Tools, bool Calls)? Shows(Func<Conversation, string> render)
     {
+        bool tools;
         try
         {
-            return render(Probe()).Contains(Name, StringComparison.Ordinal) || render(Probe(Calls(new ToolCall(FirstId, Name, Arguments)))).Contains(Key, StringComparison.Ordinal);
+            tools = render(Probe()) != render(Probe() with { Tools = [] });
         }
         catch (FlywheelException)
         {
-            return true; // it reads them, and wants something else
+            return null;
+        }
+        try
+        {
+            return (tools, render(Probe(Calls(new ToolCall(FirstId, Name, Arguments)))).Contains(Key, StringComparison.Ordinal));
+        }
+        catch (FlywheelException)
+        {
+            return (tools, tools); // who knows tools reads calls, and wants something else of them
         }
     }
 

@@ -20,16 +20,8 @@ public static class ToolText
     {
         if (conversation.Tools.Count == 0 && !conversation.Messages.Any(message => message.Role == Role.Tool || message.ToolCalls.Count > 0)) return conversation;
         var messages = new List<Message>();
-        IEnumerable<Message> rest = conversation.Messages;
-        if (conversation.Tools.Count > 0)
-        {
-            string system = conversation.Messages is [{ Role: Role.System } first, ..] ? first.Text : "";
-            rest = rest.Skip(system.Length > 0 || conversation.Messages[0].Role == Role.System ? 1 : 0);
-            Message declaration = Message.System(system + (system.Length > 0 ? "\n\n" : "") + Declaration(conversation.Tools));
-            messages.Add(conversation.Messages[0].Role == Role.System ? declaration with { Fields = conversation.Messages[0].Fields } : declaration);
-        }
         bool answering = false; // results of one turn share a message
-        foreach (Message message in rest)
+        foreach (Message message in Declare(conversation, ToolCallForm.Hermes).Messages)
         {
             string text = message.Role == Role.Tool ? $"{ResultStart}\n{message.Text}\n{ResultEnd}" : message.Text + Calls(message);
             if (message.Role == Role.Tool && answering) messages[^1] = Message.User($"{messages[^1].Text}\n{text}");
@@ -39,11 +31,26 @@ public static class ToolText
         return conversation with { Messages = messages, Tools = [] };
     }
 
-    private static string Declaration(IReadOnlyList<ToolDefinition> tools)
+    /// <summary>The same conversation with its tools in the system message, for templates that show calls but no tools.</summary>
+    /// <param name="conversation">What is said.</param>
+    /// <param name="form">How the model writes calls.</param>
+    public static Conversation Declare(Conversation conversation, ToolCallForm form)
+    {
+        if (conversation.Tools.Count == 0) return conversation;
+        Message? system = conversation.Messages is [{ Role: Role.System } first, ..] ? first : null;
+        Message declaration = Message.System((system is { Text.Length: > 0 } ? system.Text + "\n\n" : "") + Declaration(conversation.Tools, form)) with { Fields = system?.Fields ?? JsonFields.None };
+        return conversation with { Messages = [declaration, .. conversation.Messages.Skip(system is null ? 0 : 1)], Tools = [] };
+    }
+
+    /// <summary>The same conversation with its calls in the assistant's text, for templates that show tools but no calls.</summary>
+    public static Conversation SpellCalls(Conversation conversation) => conversation.Messages.All(message => message.ToolCalls.Count == 0) ? conversation
+        : conversation with { Messages = [.. conversation.Messages.Select(message => message.ToolCalls.Count == 0 ? message : message with { Parts = [new TextPart(message.Text + Calls(message))], ToolCalls = [] })] };
+
+    private static string Declaration(IReadOnlyList<ToolDefinition> tools, ToolCallForm form)
     {
         var text = new StringBuilder("These functions can be called, one JSON object a line:\n<tools>\n");
         foreach (ToolDefinition tool in tools) text.Append(tool.ToJson().ToJsonString(JsonText.Compact)).Append('\n');
-        return text.Append("</tools>\nTo call one, write:\n").Append(CallStart).Append("\n{\"name\": NAME, \"arguments\": {...}}\n").Append(CallEnd).ToString();
+        return text.Append("</tools>\nTo call one, write:\n").Append(form.Example).ToString();
     }
 
     private static string Calls(Message message)

@@ -23,7 +23,7 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
         Reader(choice) is { } reader ? [.. reader.Append(text).Select(piece => ToDelta(choice, piece))] : base.Deltas(choice, text);
 
     protected override IReadOnlyList<JsonObject> LastDeltas(Choice choice) =>
-        Reader(choice) is { } reader ? [.. reader.Flush().Select(piece => ToDelta(choice, piece))] : [];
+        Reader(choice) is { } reader ? [.. reader.Flush(choice.FinishReason != FinishReason.Stop).Select(piece => ToDelta(choice, piece))] : [];
 
     protected override string? Finish(Choice choice) => choice.FinishReason == FinishReason.Stop && Reader(choice) is { NumCalls: > 0 } ? "tool_calls" : base.Finish(choice);
 
@@ -32,7 +32,7 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
         var message = new JsonObject { ["role"] = "assistant", ["content"] = choice.Text, ["refusal"] = null };
         if (Reader(choice) is { } reader)
         {
-            ToolPiece[] pieces = [.. reader.Append(choice.Text), .. reader.Flush()];
+            ToolPiece[] pieces = [.. reader.Append(choice.Text), .. reader.Flush(choice.FinishReason != FinishReason.Stop)];
             string content = string.Concat(pieces.Select(piece => piece.Content));
             message["content"] = content.Length == 0 && reader.NumCalls > 0 ? null : content;
             if (reader.NumCalls > 0)
