@@ -42,9 +42,9 @@ public static class DatasetBuilder
             {
                 TokenizerHash = tokenizer.Hash,
                 VocabSize = tokenizer.VocabSize,
-                Pairs = encoder.Pairs,
-                Labels = encoder.Labels,
-                LogProbs = encoder.LogProbs,
+                Pairs = encoder.Form.InPairs,
+                Labels = encoder.Form.Labels,
+                LogProbs = encoder.Form.LogProbs,
                 Facts = new SortedDictionary<string, string>(StringComparer.Ordinal)
                 {
                     ["recipe"] = recipe.Name,
@@ -56,7 +56,7 @@ public static class DatasetBuilder
             List<int> lengths = [];
             long targets = 0, characters = 0;
             IEnumerable<EncodedDocument> documents = Encoded(encoder, split, count => characters += count);
-            if (recipe.Train.Objective == TrainRecipe.Kto) documents = encoder.WithOthers([.. documents]);
+            if (encoder.Form.WithOthers) documents = encoder.WithOthers([.. documents]);
             foreach (EncodedDocument document in documents)
             {
                 writer.Add(document.Tokens, document.Targets, document.Label, document.LogProbs);

@@ -17,7 +17,8 @@ internal sealed class DocumentEncoder
 {
     private readonly Tokenizer _tokenizer;
     private readonly Lazy<ChatTemplate> _template;
-    private readonly string _objective;
+    private readonly Objective _objective;
+    private readonly DocumentForm _form;
     private readonly int _context, _endOfText;
 
     /// <param name="tokenizer">Of the model that will learn.</param>
@@ -29,16 +30,13 @@ internal sealed class DocumentEncoder
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 2);
         _tokenizer = tokenizer;
         _template = new Lazy<ChatTemplate>(() => parent?.ChatTemplate ?? new ChatTemplate(tokenizer));
-        _objective = objective;
+        _objective = Objective.Named(objective);
+        _form = _objective.Form;
         _context = context;
         _endOfText = tokenizer.SpecialTokens.TryGetValue(Tokenizer.EndOfText, out int end) ? end : parent?.Config.EosTokenIds is [int own, ..] ? own : throw new FlywheelException($"the tokenizer has no {Tokenizer.EndOfText} and the model no end token; expected one to end a document with");
     }
 
-    public bool Pairs => _objective is TrainRecipe.Preference or TrainRecipe.Kto;
-
-    public bool Labels => _objective is TrainRecipe.Kto or TrainRecipe.Policy;
-
-    public bool LogProbs => _objective == TrainRecipe.Policy;
+    public DocumentForm Form => _form;
 
     /// <summary>
     /// One document; several when a long text is split; two (preferred, rejected) for a pair; none when the example
@@ -47,19 +45,19 @@ internal sealed class DocumentEncoder
     /// <exception cref="FlywheelException">The example does not suit the objective; names the item.</exception>
     public IReadOnlyList<EncodedDocument> Encode(string id, Example example)
     {
-        switch (_objective, example)
+        switch (example)
         {
-            case (TrainRecipe.NextToken, TextExample text):
+            case TextExample text when _form == DocumentForm.Text:
                 return Continue([.. _tokenizer.EncodeWhole(text.Text), _endOfText]);
-            case (TrainRecipe.NextToken, ConversationExample conversation):
+            case ConversationExample conversation when _form == DocumentForm.Text:
                 return Continue(_template.Value.Document(conversation.Conversation).Tokens);
-            case (TrainRecipe.Supervised, ConversationExample conversation):
+            case ConversationExample conversation when _form == DocumentForm.Answers:
                 return Fitting(Document(conversation.Conversation));
-            case (TrainRecipe.Preference, PairExample pair):
+            case PairExample pair when _form == DocumentForm.Pairs:
                 return Fitting(Document(pair.Preferred), Document(pair.Rejected));
-            case (TrainRecipe.Kto, JudgedExample judged):
+            case JudgedExample judged when _form == DocumentForm.Judged:
                 return Fitting(Judged(judged));
-            case (TrainRecipe.Policy, SampledExample sampled):
+            case SampledExample sampled when _form == DocumentForm.Sampled:
                 return Fitting(Sampled(id, sampled));
             default:
                 string found = example switch
@@ -70,15 +68,7 @@ internal sealed class DocumentEncoder
                     SampledExample => "a sampled answer",
                     _ => "a preference pair",
                 };
-                string expected = _objective switch
-                {
-                    TrainRecipe.NextToken => "text or conversations",
-                    TrainRecipe.Supervised => "conversations (a jsonl source, or 'as: copy')",
-                    TrainRecipe.Kto => "judged answers (a jsonl source with messages and label)",
-                    TrainRecipe.Policy => "sampled answers (a jsonl source with messages, tokens, logprobs and reward)",
-                    _ => "preference pairs (a jsonl source with preferred_output and non_preferred_output)",
-                };
-                throw new FlywheelException($"{id} is {found}; objective '{_objective}' expects {expected}");
+                throw new FlywheelException($"{id} is {found}; objective '{_objective.Name}' expects {_form.Expects}");
         }
     }
 

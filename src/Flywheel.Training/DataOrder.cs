@@ -24,7 +24,7 @@ internal sealed class DataOrder
     public DataOrder(TokenDataset data, TrainRecipe recipe, int seed, int context)
     {
         (_seed, _batchTokens, _microTokens) = (seed, recipe.BatchTokens, recipe.MicroTokens);
-        _units = [.. Units(data, split: recipe.Objective == "next-token", context)];
+        _units = [.. Units(data, split: Objective.Named(recipe.Objective).Form.EveryToken, context)];
         _starts = Plan(recipe);
     }
 

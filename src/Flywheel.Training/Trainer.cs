@@ -10,8 +10,8 @@ internal sealed class Trainer : IDisposable
 {
     private readonly TokenDataset _train;
     private readonly TokenDataset? _validation;
-    private readonly Objective _objective;
-    private readonly Objective? _judge;
+    private readonly StepLearner _learner;
+    private readonly StepLearner? _judge;
 
     /// <param name="job">What to train.</param>
     /// <param name="train">Its data, open.</param>
@@ -24,13 +24,13 @@ internal sealed class Trainer : IDisposable
         int context = (job.Base?.Config ?? job.Config!).MaxPositions;
         Order = new DataOrder(train, Recipe, job.Recipe.Seed, context);
         Model = job.Base is { } folder ? DecoderModel.Load(folder, Recipe, job.Recipe.Seed) : DecoderModel.CreateRandom(job.Config!, job.Recipe.Seed, Recipe);
-        _objective = Learn(train);
+        _learner = Learn(train);
         _judge = validation is null ? null : Learn(validation);
         Gradients = new GradientExchange(Model.Parameters, world);
         Optimizer = new Optimizer(Gradients.Owned, Recipe);
         ProcessMemory.Release(); // the arrays that weights came through
 
-        Objective Learn(TokenDataset data) => new(Recipe, Objective.NeedsReference(Recipe) ? reference(Model, data) : null, world);
+        StepLearner Learn(TokenDataset data) => new(Recipe, Objective.Named(Recipe.Objective).NeedsReference ? reference(Model, data) : null, world);
     }
 
     public TrainRecipe Recipe { get; }
@@ -57,7 +57,7 @@ internal sealed class Trainer : IDisposable
     {
         double factor = Schedule.Factor(Recipe, step, Order.NumSteps);
         Gradients.Begin(micros.Count);
-        Score score = _objective.Accumulate(Model, _train, micros, Gradients.Add);
+        Score score = _learner.Accumulate(Model, _train, micros, Gradients.Add);
         if (!double.IsFinite(score.Loss)) diverged("loss", score.Loss, micros.Where((_, i) => !double.IsFinite(score.MicroLosses![i])));
         double norm = Gradients.Sum();
         if (!double.IsFinite(norm)) diverged("gradient's norm", norm, micros);
@@ -71,7 +71,7 @@ internal sealed class Trainer : IDisposable
         _judge!.Evaluate(Model, _validation!, DataOrder.Sample(_validation!, _judge.EveryToken, Model.Config.MaxPositions, Recipe.MicroTokens, maxTokens));
 
     /// <summary>A pass over training data without gradients.</summary>
-    public void Read(List<List<Segment>> micros) => _objective.Evaluate(Model, _train, micros);
+    public void Read(List<List<Segment>> micros) => _learner.Evaluate(Model, _train, micros);
 
     public static long NumInputs(IEnumerable<IEnumerable<Segment>> micros) => micros.Sum(micro => micro.Sum(segment => (long)segment.NumInputs));
 

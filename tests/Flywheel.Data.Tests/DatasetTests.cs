@@ -93,7 +93,7 @@ public sealed class DatasetTests : IDisposable
         File.WriteAllLines(_folder["judged.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i % 15}}"},{"role":"assistant","content":"first"},{"role":"user","content":"again"},{"role":"assistant","content":"answer {{i}}"}],"label":{{(i % 3 == 0 ? "true" : "false")}}}"""));
         BuiltData built = DatasetBuilder.Build(Recipe("kto", Jsonl("judged.jsonl")), _folder.Path, _home, _tokenizer, 128);
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
-        Assert.True(train.Manifest.Suits("kto"));
+        Assert.True(train.Manifest.IsOf(DocumentForm.Judged));
         for (long i = 0; i < train.NumDocuments; i += 2)
         {
             string[] own = _tokenizer.Decode(Document(train, i).Tokens).Split("answer "), other = _tokenizer.Decode(Document(train, i + 1).Tokens).Split("answer ");
@@ -113,7 +113,7 @@ public sealed class DatasetTests : IDisposable
         File.WriteAllLines(_folder["sampled.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i}}"}],"tokens":[{{i + 1}},104,104],"logprobs":[-0.5,-{{i}}.25,-1],"reward":{{i % 2}}.5}"""));
         BuiltData built = DatasetBuilder.Build(Recipe("policy", Jsonl("sampled.jsonl")), _folder.Path, _home, _tokenizer, 128);
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
-        Assert.True(train.Manifest.Suits("policy"));
+        Assert.True(train.Manifest.IsOf(DocumentForm.Sampled));
         for (long i = 0; i < train.NumDocuments; i++)
         {
             (int[] tokens, byte[] marks) = Document(train, i);

@@ -124,7 +124,7 @@ public sealed class DecoderTests : IDisposable
         using TokenDataset data = Data(5, 7);
         using var gradients = new GradientExchange(model.Parameters, new SingleRank());
         using var optimizer = new Optimizer(gradients.Owned, recipe);
-        var objective = new Objective(recipe, null);
+        var objective = new StepLearner(recipe, null);
         Segment[] all = [new(0, 0, 5), new(1, 0, 7)];
         long early = 0;
         for (int step = 1; step <= 1000; step++)

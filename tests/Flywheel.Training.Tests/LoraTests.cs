@@ -98,7 +98,7 @@ public sealed class LoraTests : IDisposable
         using (var optimizer = new Optimizer(gradients.Owned, new TrainRecipe { Objective = "next-token", LearningRate = 0.01 }))
         {
             Assert.Equal(3 * adapted.Parameters.Count, optimizer.State.Count() + adapted.Parameters.Count); // two moments each, none of the base
-            var objective = new Objective(new TrainRecipe { Objective = "next-token" }, null);
+            var objective = new StepLearner(new TrainRecipe { Objective = "next-token" }, null);
             Segment[] all = [new(0, 0, 16), new(1, 0, 30)];
             double first = objective.Evaluate(adapted, data, [all]).Loss;
             for (int step = 1; step <= 10; step++)

@@ -31,7 +31,7 @@ public sealed class ObjectiveTests : IDisposable
             won += margin > 0 ? 1 : 0;
         }
         expected -= supervised * logProbs[0].Concat(logProbs[2]).Average();
-        Score score = new Objective(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
+        Score score = new StepLearner(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
         Assert.Equal(expected, score.Loss, 1e-4 * Math.Max(1, expected));
         Assert.Equal(won / 2.0, score.Accuracy!.Value);
     }
@@ -55,9 +55,9 @@ public sealed class ObjectiveTests : IDisposable
         (TrainRecipe recipe, TokenDataset data) = TestModels.Of(name, _folder.Path, model.Config.VocabSize, 9, 12, 20, 7);
         recipe = recipe with { DpoBeta = 0.01, ImportanceCap = 1e-6 };
         using TokenDataset owned = data;
-        double[] reference = Objective.Reference(model, data, 64, CancellationToken.None);
+        double[] reference = StepLearner.Reference(model, data, 64, CancellationToken.None);
         for (int i = 1; i < 4; i += 2) reference[i] += name == "kto" ? 10 : 0;
-        var objective = new Objective(recipe, reference);
+        var objective = new StepLearner(recipe, reference);
         List<Segment>[] micros = [Units(data, 0, 1), Units(data, 2, 3)];
         objective.Accumulate(model, data, micros);
         using var noGrad = torch.no_grad();
@@ -89,8 +89,8 @@ public sealed class ObjectiveTests : IDisposable
         Assert.True(drift > 1);
         double liked = 1.2 * (1 - 1 / (1 + Math.Exp(-0.2 * (gains[0] - drift)))), not = 0.7 * (1 - 1 / (1 + Math.Exp(-0.2 * (drift - gains[2]))));
         double right = ((gains[0] > drift ? 1 : 0) + (gains[2] < drift ? 1 : 0)) / 2.0;
-        Score together = new Objective(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
-        Score cut = new Objective(recipe, reference).Evaluate(model, data, [Units(data, 2, 3), Units(data, 0, 1)]);
+        Score together = new StepLearner(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
+        Score cut = new StepLearner(recipe, reference).Evaluate(model, data, [Units(data, 2, 3), Units(data, 0, 1)]);
         Assert.Equal((liked + not) / 2, together.Loss, 1e-5);
         Assert.Equal(together.Loss, cut.Loss, 1e-6); // the drift is the whole step's
         Assert.Equal(right, together.Accuracy!.Value);
@@ -122,7 +122,7 @@ public sealed class ObjectiveTests : IDisposable
         }
         Assert.Contains(ratios, ratio => ratio > 1.5);
         Assert.Contains(ratios, ratio => ratio < 1.5);
-        Assert.Equal(expected / count, new Objective(recipe, null).Evaluate(model, data, [Units(data, 0, 1), Units(data, 2, 3)]).Loss, 1e-4);
+        Assert.Equal(expected / count, new StepLearner(recipe, null).Evaluate(model, data, [Units(data, 0, 1), Units(data, 2, 3)]).Loss, 1e-4);
     }
 
     /// <summary>Packed into one micro-batch or one document at a time: the same loss to 1e-6 and the same gradient.</summary>
@@ -140,9 +140,9 @@ public sealed class ObjectiveTests : IDisposable
         using DecoderModel model = lora ? TestModels.RandomLora(_folder["base"], 7) : TestModels.Random(TestModels.Tiny, 7);
         (TrainRecipe recipe, TokenDataset data) = TestModels.Of(name, _folder.Path, model.Config.VocabSize, 9, 33, 3, 60, 12, 21);
         using TokenDataset owned = data;
-        double[] reference = Objective.Reference(model, data, 64, CancellationToken.None);
+        double[] reference = StepLearner.Reference(model, data, 64, CancellationToken.None);
         for (int i = 0; i < reference.Length; i++) reference[i] += i % 3 - 1;
-        var objective = new Objective(recipe with { ZLoss = 0.01 }, reference);
+        var objective = new StepLearner(recipe with { ZLoss = 0.01 }, reference);
         int unit = name is "preference" or "kto" ? 2 : 1;
         long[] all = [0, 1, 2, 3, 4, 5];
         (double together, float[][] packed) = LossAndGradient(objective, model, data, [Units(data, all)]);
@@ -152,7 +152,7 @@ public sealed class ObjectiveTests : IDisposable
             for (int j = 0; j < packed[i].Length; j++) Assert.Equal(unpacked[i][j], packed[i][j], 1e-5f * Math.Max(1, Math.Abs(unpacked[i][j])));
     }
 
-    private static (double, float[][]) LossAndGradient(Objective objective, DecoderModel model, TokenDataset data, List<Segment>[] micros)
+    private static (double, float[][]) LossAndGradient(StepLearner objective, DecoderModel model, TokenDataset data, List<Segment>[] micros)
     {
         foreach ((_, Tensor parameter) in model.Parameters) parameter.grad = null;
         double loss = objective.Accumulate(model, data, micros).Loss;
@@ -165,7 +165,7 @@ public sealed class ObjectiveTests : IDisposable
     {
         using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
         using TokenDataset data = Pairs(9, 12, 20, 7, 30, 31);
-        var objective = new Objective(new TrainRecipe { Objective = "preference" }, Objective.Reference(model, data, 40, CancellationToken.None));
+        var objective = new StepLearner(new TrainRecipe { Objective = "preference" }, StepLearner.Reference(model, data, 40, CancellationToken.None));
         Assert.Equal(Math.Log(2), objective.Evaluate(model, data, [Units(data, 0, 1, 2, 3, 4, 5)]).Loss, 1e-5);
     }
 
@@ -174,7 +174,7 @@ public sealed class ObjectiveTests : IDisposable
     {
         using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
         using TokenDataset data = Pairs(9, 12, 20, 7);
-        var objective = new Objective(new TrainRecipe { Objective = "supervised" }, null);
+        var objective = new StepLearner(new TrainRecipe { Objective = "supervised" }, null);
         float[][] Gradient(params List<Segment>[] micros)
         {
             foreach ((_, Tensor parameter) in model.Parameters) parameter.grad = null;

@@ -95,7 +95,7 @@ public sealed class TrainingMemoryTests
         using DecoderModel model = start is null ? DecoderModel.CreateRandom(config, 1, recipe) : DecoderModel.Load(start, recipe);
         using var gradients = new GradientExchange(model.Parameters, new SingleRank());
         using var optimizer = new Optimizer(gradients.Owned, recipe);
-        var trainer = new Objective(recipe, new double[data.NumDocuments]);
+        var trainer = new StepLearner(recipe, new double[data.NumDocuments]);
         var order = new DataOrder(data, recipe, 1, config.MaxPositions);
         for (int step = 0; step < 2; step++)
         {

@@ -258,7 +258,7 @@ public sealed class TrainingRunTests : IDisposable
         ModelFolder merged = adapter.Merge(parent, _folder["merged"], TensorType.F32);
         using DecoderModel model = DecoderModel.Load(merged);
         using TokenDataset validation = TokenDataset.Open(Adapt("whole").ValidationData!);
-        double loss = new Objective(Adapt("whole").Recipe.Train, null).Evaluate(model, validation, DataOrder.Sample(validation, false, 64, 64)).Loss;
+        double loss = new StepLearner(Adapt("whole").Recipe.Train, null).Evaluate(model, validation, DataOrder.Sample(validation, false, 64, 64)).Loss;
         Assert.Equal(adapter.Manifest.Evaluation["validation_loss"], loss, 1e-4);
         Assert.True(loss < TrainingLog.Read(_folder["whole"]).First(line => line.Loss is not null).Loss);
     }

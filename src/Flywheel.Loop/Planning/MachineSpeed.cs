@@ -25,7 +25,7 @@ public static class MachineSpeed
             }
             TrainingForecast forecast = TrainingPilot.Run(new TrainingJob
             {
-                Recipe = new Recipe { Name = "speed", Train = new TrainRecipe { Objective = TrainRecipe.NextToken, Steps = 1000, BatchTokens = 4 * Context, MicroTokens = 4 * Context } },
+                Recipe = new Recipe { Name = "speed", Train = new TrainRecipe { Objective = NextToken.Id, Steps = 1000, BatchTokens = 4 * Context, MicroTokens = 4 * Context } },
                 RunFolder = folder, Config = config, Tokenizer = tokenizer, TrainData = data, ModelsFolder = folder,
             }, cancellation);
             return forecast.TokensPerSecond * ModelShape.TrainingFlops(config, Context);

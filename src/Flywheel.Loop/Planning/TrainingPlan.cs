@@ -150,7 +150,7 @@ public sealed record TrainingPlan
         double tokens = request.Law?.TokensFor(size) ?? request.TokensPerParameter * size;
         double failures = request.HoursBetweenFailures * 3600 / request.Count;
         double write = request.CheckpointSeconds ?? size * 12 / 1e9;
-        var oneSequenceEach = new TrainRecipe { Objective = TrainRecipe.NextToken, BatchTokens = request.Context * request.Count, MicroTokens = request.Context };
+        var oneSequenceEach = new TrainRecipe { Objective = NextToken.Id, BatchTokens = request.Context * request.Count, MicroTokens = request.Context };
         CheckpointPlan checkpoints = Checkpoints();
         if (seconds is { } limit)
         {

@@ -81,7 +81,7 @@ public sealed class ScalingStudy
     public ScalingStudy(string path)
     {
         (_path, _recipe) = (path, RecipeFile.Load(path));
-        if (_recipe.Model is not { } shape || _recipe.Train.Objective != TrainRecipe.NextToken) throw new FlywheelException($"{path}: a scaling law is of models from random weights, expected a recipe with 'model' and objective {TrainRecipe.NextToken}");
+        if (_recipe.Model is not { } shape || _recipe.Train.Objective != NextToken.Id) throw new FlywheelException($"{path}: a scaling law is of models from random weights, expected a recipe with 'model' and objective {NextToken.Id}");
         double full = shape.ToConfig(_recipe.Tokenizer!.Vocab).NumParameters;
         _shapes = [.. Sizes.Select(part => ModelShape.For(full * part, shape.Context, _recipe.Tokenizer.Vocab)).DistinctBy(config => config.NumParameters)];
         if (_shapes.Length < 3) throw new FlywheelException($"{path}: a model of {full:N0} parameters is too small to be made of three sizes");

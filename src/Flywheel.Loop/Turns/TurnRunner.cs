@@ -236,13 +236,14 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     }
 
     /// <summary>Which examples an objective learns from.</summary>
-    private static ExampleKind KindOf(StageRecipe stage) => stage.Train.Objective switch
+    private static ExampleKind KindOf(StageRecipe stage)
     {
-        TrainRecipe.Preference => ExampleKind.Preference,
-        TrainRecipe.Kto => ExampleKind.Judged,
-        TrainRecipe.Policy => ExampleKind.Sampled,
-        _ => ExampleKind.Supervised,
-    };
+        DocumentForm form = Objective.Named(stage.Train.Objective).Form;
+        return form == DocumentForm.Pairs ? ExampleKind.Preference
+            : form == DocumentForm.Judged ? ExampleKind.Judged
+            : form == DocumentForm.Sampled ? ExampleKind.Sampled
+            : ExampleKind.Supervised;
+    }
 
     /// <summary>The result of an examination, from the turn's folder when it was taken before.</summary>
     private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe, CancellationToken cancellation)

@@ -35,22 +35,10 @@ public sealed record DatasetManifest
 
     /// <summary>In words.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
-    public string Content => (Pairs, Labels, LogProbs) switch
-    {
-        (true, false, _) => "holds preference pairs",
-        (true, true, _) => "holds single answers that were judged",
-        (false, true, true) => "holds sampled answers with rewards",
-        _ => "holds plain documents",
-    };
+    public string Content => $"holds {(DocumentForm.All.FirstOrDefault(IsOf) ?? DocumentForm.Text).Holds}";
 
-    /// <summary>Whether an objective (<see cref="TrainRecipe.Objective"/>) learns from this.</summary>
-    public bool Suits(string objective) => (Pairs, Labels, LogProbs) == objective switch
-    {
-        TrainRecipe.Preference => (true, false, false),
-        TrainRecipe.Kto => (true, true, false),
-        TrainRecipe.Policy => (false, true, true),
-        _ => (false, false, false),
-    };
+    /// <summary>Whether an objective learns from documents of this form.</summary>
+    public bool IsOf(DocumentForm form) => (Pairs, Labels, LogProbs) == (form.InPairs, form.Labels, form.LogProbs);
 
     public long NumDocuments { get; init; }
 

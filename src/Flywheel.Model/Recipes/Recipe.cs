@@ -49,7 +49,7 @@ public sealed record Recipe
         {
             check.State(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
             check.State(Model is not null, "model", "missing", "one, because there is no base");
-            check.State(Train.Objective is not (TrainRecipe.Preference or TrainRecipe.Kto or TrainRecipe.Policy), "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
+            check.State(!Objective.All.Any(objective => objective.Name == Train.Objective && objective.NeedsBase), "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
             check.State(Train.Lora is null, "base", "missing", "one, because train.lora adapts a model");
         }
         else
@@ -213,8 +213,6 @@ public sealed record SourceRecipe
 /// <summary>How to train.</summary>
 public sealed record TrainRecipe
 {
-    public const string NextToken = "next-token", Supervised = "supervised", Preference = "preference", Kto = "kto", Policy = "policy";
-
     public const string AdamW = "adamw", Muon = "muon", Trapezoid = "trapezoid", Cosine = "cosine";
 
     /// <summary>
@@ -321,7 +319,7 @@ public sealed record TrainRecipe
 
     internal void Validate(RecipeCheck check)
     {
-        check.OneOf("train.objective", Objective, [NextToken, Supervised, Preference, Kto, Policy]);
+        check.OneOf("train.objective", Objective, [.. Flywheel.Model.Objective.Names]);
         check.NotNegative("train.epochs", Epochs);
         check.AtLeast(0, "train.steps", Steps);
         check.That(Epochs > 0 || Steps > 0, "train.epochs", Epochs, "epochs or steps above 0");

@@ -28,7 +28,7 @@ public sealed record TurnRecipe
             string stage = $"stages[{i}].";
             for (int j = 0; j < Stages[i].Data.Count; j++) Stages[i].Data[j].Validate(check, $"{stage}data[{j}]");
             Stages[i].Train.Validate(new RecipeCheck(field => where(stage + field)));
-            check.OneOf($"{stage}train.objective", Stages[i].Train.Objective, [TrainRecipe.Supervised, TrainRecipe.Preference, TrainRecipe.Kto, TrainRecipe.Policy]);
+            check.OneOf($"{stage}train.objective", Stages[i].Train.Objective, [.. Objective.All.Where(objective => objective.Form != DocumentForm.Text).Select(objective => objective.Name)]);
         }
         Gate.Validate(check);
     }

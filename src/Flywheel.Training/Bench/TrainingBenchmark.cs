@@ -76,7 +76,7 @@ public static class TrainingBenchmark
     {
         var recipe = new TrainRecipe
         {
-            Objective = TrainRecipe.NextToken, LearningRate = LearningRate, Optimizer = contender == OursMuon ? TrainRecipe.Muon : TrainRecipe.AdamW,
+            Objective = NextToken.Id, LearningRate = LearningRate, Optimizer = contender == OursMuon ? TrainRecipe.Muon : TrainRecipe.AdamW,
             Precision = contender == OursBfloat16 ? "bfloat16" : "float32", GradientCheckpointing = contender == OursCheckpointing,
         };
         string folder = Directory.CreateTempSubdirectory("flywheel-bench-").FullName;
@@ -93,7 +93,7 @@ public static class TrainingBenchmark
             using DecoderModel model = DecoderModel.CreateRandom(Shape, 1, recipe);
             using var gradients = new GradientExchange(model.Parameters, new SingleRank());
             using var optimizer = new Optimizer(gradients.Owned, recipe);
-            var objective = new Objective(recipe, null);
+            var objective = new StepLearner(recipe, null);
             int step = 0;
             return Time(steps, () =>
             {

@@ -56,7 +56,7 @@ public readonly record struct TrainingWork(int Steps, long Tokens, long ForwardT
         double each = Enumerable.Range(0, numLooked).Average(i => (double)Trainer.NumInputs(order.Step((int)((long)i * order.NumSteps / numLooked))));
         long forward = 0, held = validation?.Manifest.NumTokens ?? 0;
         if (validation is not null) forward += held + (order.NumSteps - 1) / recipe.EvaluateEvery * Math.Min(held, TrainingRun.EvaluationTokens);
-        if (Objective.NeedsReference(recipe)) forward += train.Manifest.NumTokens + held;
+        if (Objective.Named(recipe.Objective).NeedsReference) forward += train.Manifest.NumTokens + held;
         return new TrainingWork(order.NumSteps, (long)(each * order.NumSteps), forward);
     }
 }

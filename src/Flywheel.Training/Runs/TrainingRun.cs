@@ -106,7 +106,7 @@ public sealed class TrainingRun
         TokenDataset data = TokenDataset.Open(path);
         DatasetManifest manifest = data.Manifest;
         string? wrong = manifest.TokenizerHash != tokenizer ? $"made with tokenizer {manifest.TokenizerHash}, the model's is {tokenizer}"
-            : !manifest.Suits(objective) ? $"{manifest.Content}, which does not suit the recipe's objective '{objective}'"
+            : !manifest.IsOf(Objective.Named(objective).Form) ? $"{manifest.Content}, which does not suit the recipe's objective '{objective}'"
             : null;
         if (wrong is null) return data;
         data.Dispose();
@@ -296,7 +296,7 @@ public sealed class TrainingRun
         if (_world.FromFirst(File.Exists(path))) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
         // One rank that leaves would let the others wait.
         long told = Stopwatch.GetTimestamp();
-        double[] values = Objective.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world, (done, all) =>
+        double[] values = StepLearner.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world, (done, all) =>
         {
             if (_world.Rank > 0 || Stopwatch.GetElapsedTime(told).TotalSeconds < NoteSeconds) return;
             told = Stopwatch.GetTimestamp();

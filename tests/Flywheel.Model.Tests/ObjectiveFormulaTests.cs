@@ -1,9 +1,7 @@
-using Flywheel.Model;
-
-namespace Flywheel.Training.Tests;
+namespace Flywheel.Model.Tests;
 
 /// <summary>The formulas on numbers that a pocket calculator gives.</summary>
-public sealed class LossesTests
+public sealed class ObjectiveFormulaTests
 {
     [Theory]
     [InlineData(0, 0.1, 0.693147181, 0.05)] // ln 2; beta / 2
@@ -11,7 +9,7 @@ public sealed class LossesTests
     [InlineData(-3, 1, 3.048587352, 0.952574127)] // ln(1 + e^3) ; 1 / (1 + e^-3)
     public void Dpo_OfAMargin_EqualsTheHandComputedValue(double margin, double beta, double loss, double pull)
     {
-        (double actualLoss, double actualPull) = Losses.Dpo(margin, beta);
+        (double actualLoss, double actualPull) = Preference.Dpo(margin, beta);
         Assert.Equal(loss, actualLoss, 1e-8);
         Assert.Equal(pull, actualPull, 1e-8);
     }
@@ -22,7 +20,7 @@ public sealed class LossesTests
     [InlineData(1, 1, true, 0.5, 0.125)]
     public void Kto_OfAGain_EqualsTheHandComputedValue(double gain, double drift, bool liked, double loss, double pull)
     {
-        (double actualLoss, double actualPull) = Losses.Kto(gain, drift, liked, new TrainRecipe { Objective = "kto", DpoBeta = 0.5, KtoUndesirable = 2 });
+        (double actualLoss, double actualPull) = Kto.Value(gain, drift, liked, new TrainRecipe { Objective = "kto", DpoBeta = 0.5, KtoUndesirable = 2 });
         Assert.Equal(loss, actualLoss, 1e-8);
         Assert.Equal(pull, actualPull, 1e-8);
     }
@@ -33,5 +31,5 @@ public sealed class LossesTests
     [InlineData(-2, -1, -0.5, 2, -0.183939721)]
     [InlineData(-1.5, -1.5, 3, 2, 3)]
     public void Policy_OfAToken_EqualsTheHandComputedValue(double logProb, double sampled, double reward, double cap, double weight) =>
-        Assert.Equal(weight, Losses.Policy(logProb, sampled, reward, cap), 1e-8);
+        Assert.Equal(weight, Policy.Weight(logProb, sampled, reward, cap), 1e-8);
 }
