@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flywheel.Cli.Bench;
 
 namespace Flywheel.Cli;
 

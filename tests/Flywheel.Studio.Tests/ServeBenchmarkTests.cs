@@ -1,5 +1,5 @@
+using Flywheel.Cli.Bench;
 using Flywheel.Engine;
-using Flywheel.Engine.Bench;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Tests;

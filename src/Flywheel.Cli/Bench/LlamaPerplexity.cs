@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>llama.cpp's own measurement of quality: perplexity of the second half of every piece, and divergence from fp32.</summary>
 internal sealed partial class LlamaPerplexity

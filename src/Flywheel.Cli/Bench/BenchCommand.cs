@@ -1,11 +1,10 @@
 using System.CommandLine;
 using Flywheel.Engine;
-using Flywheel.Engine.Bench;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Spectre.Console;
 
-namespace Flywheel.Cli;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>
 /// <c>flywheel bench engine</c>: tokens a second, and how much of the memory's bandwidth they use. <c>flywheel bench

@@ -1,6 +1,7 @@
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>
 /// Shapes of well-known models filled with random weights, as GGUF files that llama.cpp runs too: speed does not depend on

@@ -3,9 +3,10 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>What a request came to: tokens of an answer in full, or why there is none.</summary>
 internal readonly record struct Answer(int NumTokens, string? Failure = null);

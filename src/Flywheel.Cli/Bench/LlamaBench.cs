@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>llama.cpp's own benchmark, as a yardstick of the same minute.</summary>
 internal sealed class LlamaBench

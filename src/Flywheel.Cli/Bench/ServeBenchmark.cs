@@ -1,7 +1,8 @@
 using System.Diagnostics;
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>Many clients against any server that speaks OpenAI's completions, or several servers in turn.</summary>
 public static class ServeBenchmark

@@ -1,6 +1,7 @@
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>What the clients of a benchmark ask for. Prompts are token ids, so that every server reads the same.</summary>
 public sealed record ServeLoad

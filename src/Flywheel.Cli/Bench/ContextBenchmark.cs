@@ -1,8 +1,9 @@
 using System.Diagnostics;
+using Flywheel.Engine;
 using Flywheel.Engine.Weights;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>What a long text costs.</summary>
 /// <param name="Kv">How keys and values are held.</param>

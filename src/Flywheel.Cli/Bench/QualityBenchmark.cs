@@ -1,7 +1,8 @@
 using System.Numerics.Tensors;
+using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Engine.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>How well a text is predicted.</summary>
 /// <param name="Perplexity">exp of the mean negative log-probability of the text's tokens.</param>

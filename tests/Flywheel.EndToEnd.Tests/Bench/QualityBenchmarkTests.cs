@@ -1,8 +1,9 @@
-using Flywheel.Engine.Bench;
+using Flywheel.Cli.Bench;
+using Flywheel.Engine;
 using Flywheel.Model;
 using Flywheel.Testing;
 
-namespace Flywheel.Engine.Tests;
+namespace Flywheel.EndToEnd.Tests;
 
 public class QualityBenchmarkTests
 {

@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using Flywheel.Model;
+using Flywheel.Training;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
-namespace Flywheel.Training.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>What one process measured.</summary>
 /// <param name="Seconds">Of each optimiser step after the first; for products, of each pass.</param>

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using Flywheel.Engine;
+using Flywheel.Loop;
 using Flywheel.Model;
 
-namespace Flywheel.Loop;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>What recording costs with so many callers at once, each waiting for its record to be on disk.</summary>
 /// <param name="PerSecond">Generations recorded a second, all callers together.</param>

@@ -4,10 +4,9 @@ using System.Text.Json;
 using Flywheel.Loop;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
-using Flywheel.Training.Bench;
 using Spectre.Console;
 
-namespace Flywheel.Cli;
+namespace Flywheel.Cli.Bench;
 
 /// <summary><c>flywheel bench train</c>: our training step against a plain TorchSharp program. <c>flywheel bench optimizers</c>: Muon against AdamW.</summary>
 internal static class TrainBenchCommand

@@ -1,10 +1,12 @@
 // B sequences, T tokens each, C channels, H heads, D head dim, F feed-forward width, V vocabulary.
 using Flywheel.Model;
+using Flywheel.Training;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
-namespace Flywheel.Training.Bench;
+namespace Flywheel.Cli.Bench;
 
 /// <summary>
 /// The same decoder as one writes it with TorchSharp alone: norm, rotary positions and SwiGLU from small operators, logits of
