@@ -29,7 +29,7 @@ internal static class ScalingCommand
         ShapeRecipe shape = recipe.Model!;
         string folder = Path.Combine(home.Runs, $"scaling-{recipe.Name}-{budget.ToString("0.###", CultureInfo.InvariantCulture)}-minutes");
         (double rate, bool isKept) = Pace.Of(folder, () => new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot }.Forecast(path, SweepCommand.LongRun, cancellation)[^1].Forecast.TokensPerSecond);
-        if (isKept) Console.WriteLine($"going on with the study in {folder}");
+        if (isKept) Console.WriteLine($"resuming the study in {folder}");
         double flopsPerSecond = rate * ModelShape.TrainingFlops(shape.ToConfig(recipe.Tokenizer!.Vocab), shape.Context);
         List<FinishedRun> runs = [];
         var quiet = new RecipeRunner(home);

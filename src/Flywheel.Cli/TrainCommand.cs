@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel train RECIPE</c>: from a recipe to a model; started again, it goes on where it stopped.</summary>
+/// <summary><c>flywheel train RECIPE</c>: from a recipe to a model; started again, it resumes where it stopped.</summary>
 internal static class TrainCommand
 {
     /// <summary>Seconds between lines when nobody watches a terminal.</summary>
@@ -20,7 +20,7 @@ internal static class TrainCommand
         var ranks = new Option<int>("--ranks") { Description = "Train with so many processes over MPI, watched: when one is lost, all start again from the newest checkpoint" };
         var launcher = new Option<string?>("--launcher") { Description = "What starts the ranks, such as 'mpirun --hostfile hosts'; default: srun inside a Slurm job, else mpirun" };
         var threads = new Option<int?>("--threads") { Description = "Threads of a new run, in each rank; the weights' bits may depend on them in a LoRA and in bfloat16. Default: the machine's cores, shared by the ranks" };
-        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command goes on from it.\nExample: ./flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
+        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command resumes from it.\nExample: ./flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads), cancellation), CancellationToken.None));
         return command;
     }

@@ -46,7 +46,7 @@ internal sealed class Trainer : IDisposable
     /// <summary>What a checkpoint of this rank holds.</summary>
     public IEnumerable<Parameter> Owned => [.. Gradients.Owned, .. Optimizer.State];
 
-    /// <summary>What going on from a checkpoint needs: all weights, and the optimiser's state that this rank owns.</summary>
+    /// <summary>What resuming from a checkpoint needs: all weights, and the optimiser's state that this rank owns.</summary>
     public IEnumerable<Parameter> Wanted => [.. Model.Parameters, .. Optimizer.State];
 
     /// <summary>One optimiser step; every rank calls it with the same micro-batches.</summary>

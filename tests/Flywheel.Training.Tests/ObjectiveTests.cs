@@ -37,6 +37,24 @@ public sealed class ObjectiveTests : IDisposable
     }
 
     /// <summary>
+    /// Another objective is another file and its registration: no other source says one by name. (The loop names folders of examples
+    /// "supervised" and "preference", after kinds of examples.)
+    /// </summary>
+    [Fact]
+    public void Names_OfObjectives_AreSaidInTheirOwnFilesOnly()
+    {
+        string source = Path.Combine(TestFiles.Root, "src"), own = Path.Combine(source, "Flywheel.Model", "Objectives");
+        var said = from file in Directory.EnumerateFiles(source, "*.cs", SearchOption.AllDirectories)
+                   where !file.StartsWith(own, StringComparison.Ordinal)
+                   from line in File.ReadLines(file)
+                   where !line.TrimStart().StartsWith("//", StringComparison.Ordinal)
+                   from name in Objective.Names
+                   where line.Contains($"\"{name}\"", StringComparison.Ordinal) && !(file.Contains("Flywheel.Loop", StringComparison.Ordinal) && name is Supervised.Id or Preference.Id)
+                   select $"{Path.GetRelativePath(source, file)}: {line.Trim()}";
+        Assert.Empty(said);
+    }
+
+    /// <summary>
     /// Nudging weights along the gradient must change the loss by its square: a finite difference through all tensors at once.
     /// What counts as a constant is made one: KTO's drift is 0 where others became less likely, policy weights are at their cap.
     /// </summary>

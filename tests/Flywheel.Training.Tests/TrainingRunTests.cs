@@ -41,7 +41,7 @@ public sealed class TrainingRunTests : IDisposable
             }
         }
         Assert.Equal(expected, finished);
-        Assert.Contains("going on after step 3", notes);
+        Assert.Contains("resumed after step 3", notes);
         Assert.Equal(Losses("whole"), Losses("stopped"));
         Assert.Equal(expected, TrainingRun.Run(Job("stopped", objective)).Hash); // a finished run is not run again
     }
@@ -125,7 +125,7 @@ public sealed class TrainingRunTests : IDisposable
         string actual = TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash;
         Assert.Equal(expected, actual);
         Assert.Contains(notes, note => note.Contains(newest, StringComparison.Ordinal) && note.Contains("damaged", StringComparison.Ordinal));
-        Assert.Contains("going on after step 5", notes);
+        Assert.Contains("resumed after step 5", notes);
     }
 
     [Fact]
@@ -200,7 +200,7 @@ public sealed class TrainingRunTests : IDisposable
         File.Delete(ballast);
         List<string> notes = [];
         Assert.Equal(expected, TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
-        Assert.Matches("going on after step [1-6]", Assert.Single(notes));
+        Assert.Matches("resumed after step [1-6]", Assert.Single(notes));
         Assert.Equal(Losses("whole"), Losses("run"));
     }
 

@@ -22,7 +22,7 @@ public sealed record FinishedRun(TrainedModel Result, ModelFolder? Base, string 
 /// <summary>
 /// From a recipe to a model: resolves the base (running its recipe first if need be), builds the data, learns the tokenizer
 /// when there is no base, trains. A run is named by its recipe and the hash of what decides its bits, so the same recipe
-/// on the same data goes on where it stopped, and a finished one is used again.
+/// on the same data resumes where it stopped, and a finished one is used again.
 /// </summary>
 public sealed class RecipeRunner(FlywheelHome home)
 {
@@ -48,7 +48,7 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     /// <param name="path">A YAML file; its relative paths start at its folder.</param>
     /// <param name="overrides">Such as <c>train.steps=100</c>; a base's recipe does not see them.</param>
-    /// <param name="cancellation">Ends the run after a checkpoint; the same call goes on from it.</param>
+    /// <param name="cancellation">Ends the run after a checkpoint; the same call resumes from it.</param>
     /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
     public FinishedRun Run(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default) =>
         Run(RecipeFile.Load(path, overrides), Path.GetDirectoryName(Path.GetFullPath(path))!, cancellation);

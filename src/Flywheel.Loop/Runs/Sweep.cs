@@ -53,7 +53,7 @@ public sealed record SweepResult
 /// short run, the best third a run three times as long, and so on; every rung takes an equal part of the budget. Each run has
 /// its whole schedule, warm-down included, so that a rung compares finished models; all runs of a rung see equally many
 /// tokens. Their number follows from the pace measured at the start, which is kept (<see cref="Pace"/>): started again, a sweep finds
-/// the runs that it has finished and goes on with the one that it was at.
+/// the runs that it has finished and resumes the one that it was at.
 /// </summary>
 public sealed class Sweep
 {

@@ -31,7 +31,7 @@ public sealed class Supervisor
     public Action<string>? Note { get; init; }
 
     /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again without progress.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call goes on from it.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call resumes from it.</exception>
     public TrainedModel Run(TrainingJob job, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
         if (Result(job) is { } done) return done;

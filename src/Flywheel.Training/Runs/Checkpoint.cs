@@ -31,7 +31,7 @@ public sealed record CheckpointManifest
 /// The whole state of a run: weights and the optimiser's state, in safetensors; data order and schedule follow from the step.
 /// Each rank writes the part that it owns, <c>step-0000120.1-of-4.safetensors</c>, from a copy in memory while training goes
 /// on. A checkpoint is whole when all its parts are; the last few whole ones are kept, so that a damaged newest one
-/// costs minutes and not the run. Any number of ranks can go on from it.
+/// costs minutes and not the run. Any number of ranks can resume from it.
 /// </summary>
 internal sealed partial class Checkpoint : IDisposable
 {
@@ -94,7 +94,7 @@ internal sealed partial class Checkpoint : IDisposable
 
     private void Write(CheckpointManifest state, Action syncLog)
     {
-        // Weights that are no numbers would only replace a state that can be gone on from.
+        // Weights that are no numbers would only replace a state that can be resumed from.
         foreach ((string name, _, float[] copy) in _own)
             if (!float.IsFinite(TensorPrimitives.SumOfMagnitudes<float>(copy))) throw new FlywheelException($"'{name}' is not finite");
         Directory.CreateDirectory(_folder);

@@ -3,7 +3,7 @@ using Flywheel.Model;
 
 namespace Flywheel.Training;
 
-/// <summary>Everything that one run needs; the same job in the same folder goes on where it stopped.</summary>
+/// <summary>Everything that one run needs; the same job in the same folder resumes where it stopped.</summary>
 public sealed record TrainingJob
 {
     public required Recipe Recipe { get; init; }
@@ -27,7 +27,7 @@ public sealed record TrainingJob
     /// <summary>The finished model appears here.</summary>
     public required string ModelsFolder { get; init; }
 
-    /// <summary>Threads of a new run; a run that goes on keeps its own, since results depend on them.</summary>
+    /// <summary>Threads of a new run; a resumed run keeps its own, since results depend on them.</summary>
     public int NumThreads { get; init; } = Math.Max(1, Environment.ProcessorCount);
 
     public TimeProvider Time { get; init; } = TimeProvider.System;

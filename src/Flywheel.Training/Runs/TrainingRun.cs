@@ -38,7 +38,7 @@ public sealed class TrainingRun
     }
 
     /// <exception cref="FlywheelException">The data does not fit the model, the folder holds another run, the loss is no longer finite, or the disk is full.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; a checkpoint was written, and the same call goes on from it.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; a checkpoint was written, and the same call resumes from it.</exception>
     public static TrainedModel Run(TrainingJob job, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
         using var alone = new SingleRank();
@@ -148,7 +148,7 @@ public sealed class TrainingRun
         using var checkpoint = new Checkpoint(_job.RunFolder, _recipe.KeepCheckpoints, _world, trainer.Owned, Note);
         bool began = TrainingLog.Read(_job.RunFolder).Count > 0;
         CheckpointManifest? restored = checkpoint.Restore(trainer.Wanted);
-        if (began && _world.Rank == 0) Note(restored is null ? "starting again from the first step" : $"going on after step {restored.Step}");
+        if (began && _world.Rank == 0) Note(restored is null ? "starting again from the first step" : $"resumed after step {restored.Step}");
         using TrainingLogWriter? log = _world.Rank == 0 ? new TrainingLogWriter(_job.RunFolder, restored?.LogBytes ?? 0, Note) : null;
         LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
         int step = restored?.Step ?? 0;

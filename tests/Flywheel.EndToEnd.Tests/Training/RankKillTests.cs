@@ -149,7 +149,7 @@ public sealed class RankKillTests
             await alone.WaitForExitAsync(TestContext.Current.CancellationToken);
             Assert.True(alone.ExitCode == 0, output.ToString());
         }
-        Assert.Contains($"going on after step {reached}", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains($"resumed after step {reached}", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(expected, training.Result("stopped").Model);
         Assert.Equal(training.Curve("undisturbed"), training.Curve("stopped"));
     }

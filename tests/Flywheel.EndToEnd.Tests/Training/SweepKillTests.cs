@@ -31,7 +31,7 @@ public sealed class SweepKillTests
         using Process whole = training.Launch("sweep", last, ["sweep", training.Recipe, .. s_over]);
         await whole.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.True(whole.ExitCode == 0, last.ToString());
-        Assert.Contains("going on with the sweep", last.ToString(), StringComparison.Ordinal);
+        Assert.Contains("resuming the sweep", last.ToString(), StringComparison.Ordinal);
         Assert.All(finished, result => Assert.Equal(result.Value, File.GetLastWriteTimeUtc(result.Key))); // used again, not run again
         SweepResult sweep = JsonSerializer.Deserialize<SweepResult>(await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(runs, "sweep.json", SearchOption.AllDirectories)), TestContext.Current.CancellationToken), JsonText.Compact)!;
         Assert.Equal(sweep.Tries.Select(attempt => attempt.Run).Order(), Directory.GetDirectories(runs).Select(Path.GetFileName).Where(name => name!.StartsWith("tiny-", StringComparison.Ordinal)).Order());
