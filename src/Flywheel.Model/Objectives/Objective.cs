@@ -75,6 +75,8 @@ public sealed class ScoredBatch
     /// <summary>Of each target when it was sampled, where the form has them, [M].</summary>
     public required float[] SampledLogProbs { get; init; }
 
-    /// <summary>How much likelier each document's targets have become than under the base, in nats, [D]; empty without a reference.</summary>
+    /// <summary>
+    /// How much likelier each document's targets have become than under the base, in nats, [D]; empty without a reference.
+    /// </summary>
     public required double[] Gains { get; init; }
 }

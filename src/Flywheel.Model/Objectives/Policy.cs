@@ -1,6 +1,8 @@
 namespace Flywheel.Model;
 
-/// <summary>Policy gradient on answers that were served, with their rewards, corrected by the log-probabilities that were recorded.</summary>
+/// <summary>
+/// Policy gradient on answers that were served, with their rewards, corrected by the log-probabilities that were recorded.
+/// </summary>
 public sealed class Policy : Objective
 {
     public const string Id = "policy";
@@ -14,7 +16,10 @@ public sealed class Policy : Objective
     public override Weighed Weigh(ScoredBatch batch, TrainRecipe recipe)
     {
         float[] weights = [.. batch.LogProbs.Select((logProb, row) =>
-            (float)(Weight(logProb, batch.SampledLogProbs[row], batch.Labels[batch.RowDocuments[row]], recipe.ImportanceCap) / batch.Step.NumTargets))];
+        {
+            float reward = batch.Labels[batch.RowDocuments[row]];
+            return (float)(Weight(logProb, batch.SampledLogProbs[row], reward, recipe.ImportanceCap) / batch.Step.NumTargets);
+        })];
         return new Weighed(weights, batch.LogProbs.Select((logProb, row) => -(double)logProb * weights[row]).Sum());
     }
 
