@@ -178,14 +178,16 @@ internal static class TurnCommand
         AnsiConsole.Write(table);
     }
 
-    /// <summary>recipes/turn.yaml of the project that this program was built in.</summary>
-    private static string FindRecipe()
+    private static string FindRecipe() => TryFindRecipe() ?? throw new FlywheelException("recipes/turn.yaml was not found above this program; give the recipe with --recipe FILE");
+
+    /// <summary>recipes/turn.yaml of the project that this program was built in, or null.</summary>
+    internal static string? TryFindRecipe()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             string recipe = Path.Combine(folder.FullName, "recipes", "turn.yaml");
             if (File.Exists(recipe)) return recipe;
         }
-        throw new FlywheelException("recipes/turn.yaml was not found above this program; give the recipe with --recipe FILE");
+        return null;
     }
 }

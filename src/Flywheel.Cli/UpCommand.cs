@@ -29,6 +29,7 @@ internal static class UpCommand
             Proxies = parse.GetValue(proxy)!,
             CorsOrigins = parse.GetValue(cors)!,
             NoAuth = parse.GetValue(noAuth),
+            TurnRecipe = TurnCommand.TryFindRecipe(),
         }, cancellation));
         return command;
     }

@@ -33,6 +33,9 @@ public sealed record StudioOptions
     /// <summary>Folder of the model that a new home starts with.</summary>
     public string? StarterModel { get; init; }
 
+    /// <summary>Recipe of the turns that the page Loop runs; null: it runs none.</summary>
+    public string? TurnRecipe { get; init; }
+
     public EngineOptions Engine { get; init; } = new();
 
     /// <summary>Running answers have so long to end after a stop; then they are cut, told so, and recorded as cancelled.</summary>

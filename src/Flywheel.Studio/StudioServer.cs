@@ -4,9 +4,13 @@ using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
+using Flywheel.Studio.Apps;
+using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Apps.Turns;
+using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.OpenAI;
-using Flywheel.Studio.Pages;
 using Flywheel.Studio.Serving;
+using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.DataProtection;
@@ -203,6 +207,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);
+        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
+        services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
@@ -214,6 +220,7 @@ public sealed class StudioServer : IAsyncDisposable
         // A page that loses its connection dials again at once; taken in a stopping server, that call would hold up the end.
         app.Use(next => http => app.Lifetime.ApplicationStopping.IsCancellationRequested && http.Request.Path.StartsWithSegments("/_blazor")
             ? Task.FromResult(http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable) : next(http));
+        app.Use(next => http => MissingPage.Middleware(http, next));
         app.UseRouting();
         app.UseStaticFiles();
         app.UseKeys();
@@ -240,6 +247,9 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/health/live", HealthEndpoints.LiveAsync);
         app.MapGet("/health/ready", HealthEndpoints.ReadyAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapGet("/", () => Results.Redirect("/write"));
+        WriteEndpoints.Map(app);
+        TurnEndpoint.Map(app);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;
     }

@@ -1,6 +1,6 @@
 using System.Security.Claims;
 using Flywheel.Studio.OpenAI;
-using Flywheel.Studio.Pages;
+using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;

@@ -58,6 +58,7 @@ internal sealed class Choice
         NumTokens = _tokens.Count,
         FirstTokenMs = FirstTokenMs,
         LatencyMs = latency.TotalMilliseconds,
+        PromptExamples = [.. order.PromptExamples.Select((feedback, place) => new PromptExample { GenerationId = Id, Place = place, FeedbackId = feedback })],
         Store = order.Store ? StoreLevel.Full : StoreLevel.Counts,
         Payload = !order.Store ? null : new GenerationPayload
         {

@@ -41,6 +41,9 @@ internal sealed record GenerationOrder
     /// <summary>False records counts only: no text, no token, no log-probability.</summary>
     public bool Store { get; init; } = true;
 
-    /// <summary>The application that asks: <c>api</c> or <c>write</c>.</summary>
+    /// <summary>Feedback whose texts the prompt shows as examples, in their order.</summary>
+    public IReadOnlyList<Guid> PromptExamples { get; init; } = [];
+
+    /// <summary>The application that asks: <c>api</c>, <c>write</c> or <c>chat</c>.</summary>
     public required string App { get; init; }
 }

@@ -1,29 +1,173 @@
 // The little that only the browser can do.
-window.flywheel = {
-  rememberDark(dark) {
-    document.cookie = `flywheel_dark=${dark}; path=/; max-age=31536000; samesite=lax`;
-  },
-  async copy(text) {
-    if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
-    // Plain http elsewhere than on loopback has no clipboard object.
-    const area = document.createElement("textarea");
-    area.value = text;
-    area.style.position = "fixed";
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  },
-  // Below the form, on a narrow screen, nobody would see the drafts come.
-  reveal(element) {
-    if (element.getBoundingClientRect().top > window.innerHeight * 0.6) element.scrollIntoView({ behavior: "smooth", block: "start" });
-  },
-  // Puts the cursor at the end of an editor and lets it grow with its text.
-  beginEdit(area) {
-    const fit = () => { area.style.height = "auto"; area.style.height = `${area.scrollHeight}px`; };
-    area.addEventListener("input", fit);
-    fit();
-    area.focus();
-    area.setSelectionRange(area.value.length, area.value.length);
-  },
-};
+(() => {
+  const year = 31536000, journal = "flywheel.unsaved.";
+  const remember = (name, value) => { document.cookie = `flywheel_${name}=${value}; path=/; max-age=${year}; samesite=lax`; };
+  const isText = element => element?.matches?.("input:not([type=checkbox]):not([type=radio]):not([type=button]), textarea, select, [contenteditable=true]");
+
+  // For the next drawing by the server, which cannot ask.
+  remember("system_dark", matchMedia("(prefers-color-scheme: dark)").matches);
+  remember("zone", -new Date().getTimezoneOffset());
+
+  // What is typed into a field with data-keep="DOCUMENT:FIELD" stays in this browser until the server says that it is on disk. So neither
+  // a slow start, a lost connection, a reload nor a restarted server loses a word. `base` is the text over which it was typed.
+  const read = key => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
+  const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full or forbidden: the server still has it */ } };
+  const based = new WeakMap();
+  document.addEventListener("focusin", event => { if (event.target.dataset?.keep) based.set(event.target, event.target.value); });
+  document.addEventListener("input", event => {
+    const field = event.target, name = field.dataset?.keep;
+    if (name === undefined) return;
+    const key = journal + name, known = read(key);
+    write(key, { value: field.value, base: known?.base ?? based.get(field) ?? "", time: Date.now() });
+    if (field.tagName === "TEXTAREA") fit(field);
+  }, true);
+
+  const fit = area => { if (!CSS.supports("field-sizing", "content")) { area.style.height = "auto"; area.style.height = `${area.scrollHeight}px`; } };
+
+  // Where the cursor stood when the server's drawing was replaced by the living page.
+  let cursor = null;
+  const isLive = () => document.querySelector(".studio")?.dataset.live === "yes";
+  document.addEventListener("focusin", event => { if (!isLive() && event.target.id) cursor = event.target; });
+
+  // Keys. An element with data-key="k" is clicked by that key: the nearest to the focus first, then any on the page.
+  let first = null;
+  const visible = element => element.getClientRects().length > 0 && !element.disabled;
+  const withKey = key => {
+    const all = selector => [...document.querySelectorAll(selector)].filter(visible);
+    const selector = `[data-key="${CSS.escape(key)}"]`;
+    const scope = document.activeElement?.closest("[data-keys]");
+    return (scope && [...scope.querySelectorAll(selector)].find(visible)) ?? all(selector).find(element => !element.closest("[data-keys]"));
+  };
+  document.addEventListener("keydown", event => {
+    const chord = (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + event.key;
+    if (event.altKey || event.isComposing) return;
+    if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.metaKey && event.target.dataset?.enter === "send") {
+      event.preventDefault();
+      // The server hears of the letters before it hears of the sending: both come by the same connection, in this order.
+      const form = event.target.closest("form");
+      if (form) form.requestSubmit(); else event.target.closest("[data-keys]")?.querySelector("[data-send]")?.click();
+      return;
+    }
+    if (isText(event.target)) {
+      if (event.key === "Escape") (document.activeElement.closest("[data-keys]")?.querySelector('[data-key="Escape"]') ?? null)?.click();
+      else if (chord.startsWith("Ctrl+")) press(chord, event);
+      return;
+    }
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "?") { event.preventDefault(); window.flywheel.showShortcuts(); return; }
+    const name = first ? `${first} ${event.key}` : chord;
+    first = null;
+    if (press(name, event)) return;
+    if (event.key === "g" && chord === "g") first = "g";
+  });
+  const press = (name, event) => {
+    const element = withKey(name);
+    if (!element) return false;
+    event.preventDefault();
+    // A field with a key is where the cursor goes; everything else is done.
+    if (isText(element)) { element.focus(); element.select?.(); } else element.click();
+    return true;
+  };
+
+  document.addEventListener("click", event => {
+    const button = event.target.closest?.(".copy-code");
+    if (button) window.flywheel.copy(button.parentElement.querySelector("pre").innerText);
+  });
+
+  // A server that was restarted does not know this page any more: it is asked for anew, and what was typed is still here.
+  const anew = async () => {
+    for (;;) {
+      try { if ((await fetch("health", { cache: "no-store" })).ok) return location.reload(); } catch { /* not yet */ }
+      await new Promise(resolve => setTimeout(resolve, 1000));
+    }
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    const modal = document.getElementById("components-reconnect-modal");
+    new MutationObserver(() => {
+      if (/-(rejected|failed)$/.test(modal.className) && !modal.dataset.anew) { modal.dataset.anew = "yes"; anew(); }
+    }).observe(modal, { attributes: true, attributeFilter: ["class"] });
+  });
+
+  window.flywheel = {
+    remember,
+    switchLanguage(tag) { remember("language", tag); location.reload(); },
+    skip(event) {
+      event.preventDefault();
+      const main = document.querySelector("main");
+      main.tabIndex = -1;
+      main.focus();
+    },
+    showShortcuts() {
+      const dialog = document.getElementById("shortcuts"), list = dialog.querySelector("dl"), seen = new Set();
+      list.replaceChildren();
+      const add = (key, meaning) => {
+        if (!meaning || seen.has(key)) return;
+        seen.add(key);
+        const row = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");
+        for (const part of key.split(/[ +]/)) { const kbd = document.createElement("kbd"); kbd.textContent = part; dt.append(kbd, " "); }
+        dd.textContent = meaning;
+        row.append(dt, dd);
+        list.append(row);
+      };
+      for (const element of document.querySelectorAll("[data-key]"))
+        add(element.dataset.key, (element.dataset.means ?? element.getAttribute("aria-label") ?? element.textContent ?? "").trim().replace(/\s+/g, " "));
+      for (const line of list.dataset.always.split("\n")) add(...line.split("\t"));
+      dialog.showModal();
+    },
+    // The page answers now: the cursor goes back to where a person was already typing.
+    live() {
+      const target = cursor && document.getElementById(cursor.id);
+      if (target && target !== document.activeElement && (document.activeElement === document.body || document.activeElement?.tagName === "H1")) {
+        target.focus();
+        target.setSelectionRange?.(cursor.selectionStart, cursor.selectionEnd);
+      }
+      cursor = null;
+    },
+    // What this browser holds of a document and the server has not confirmed.
+    unsaved(document_) {
+      const found = [];
+      for (let i = 0; i < localStorage.length; i++) {
+        const key = localStorage.key(i);
+        if (!key.startsWith(`${journal}${document_}:`)) continue;
+        const entry = read(key);
+        if (entry && typeof entry.value === "string") found.push({ field: key.slice(journal.length + document_.length + 1), value: entry.value, base: entry.base ?? "" });
+      }
+      return found;
+    },
+    // The server has it on disk; what was typed since stays.
+    saved(document_, field, value) {
+      const key = `${journal}${document_}:${field}`, entry = read(key);
+      if (entry?.value === value) localStorage.removeItem(key);
+      else if (entry) write(key, { ...entry, base: value });
+    },
+    forget(document_, field) { localStorage.removeItem(`${journal}${document_}:${field}`); },
+    // An element's own text, which the server may not have had time to hear of.
+    valueOf(element) { return element?.value ?? null; },
+    async copy(text) {
+      if (navigator.clipboard && window.isSecureContext) {
+        try { return await navigator.clipboard.writeText(text); } catch { /* not allowed: the old way */ }
+      }
+      const area = document.createElement("textarea");
+      area.value = text;
+      area.style.position = "fixed";
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    },
+    // Below the form, on a narrow screen, nobody would see the drafts come.
+    reveal(element) {
+      if (element && element.getBoundingClientRect().top > window.innerHeight * 0.6) element.scrollIntoView({ behavior: "smooth", block: "start" });
+    },
+    focus(id) { document.getElementById(id)?.focus(); },
+    // Puts the cursor at the end of an editor and lets it grow with its text.
+    beginEdit(area) {
+      if (!area) return;
+      based.set(area, area.value);
+      fit(area);
+      area.focus();
+      area.setSelectionRange(area.value.length, area.value.length);
+    },
+    toEnd(element) { if (element) element.scrollTop = element.scrollHeight; },
+  };
+})();

@@ -1,0 +1,143 @@
+using System.Collections.Concurrent;
+using Flywheel.Engine;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Apps.Chat;
+
+/// <summary>How answers are sampled, as a person set it.</summary>
+public sealed record ChatSettings
+{
+    /// <summary>Said to the model before everything else; empty says nothing.</summary>
+    public string System { get; init; } = "";
+
+    /// <summary>Null: the model's own default.</summary>
+    public double? Temperature { get; init; }
+
+    public double? TopP { get; init; }
+
+    public int MaxTokens { get; init; } = 512;
+}
+
+/// <summary>Answers in the making, by conversation. They belong to the server, not to the page: a reload finds them going on.</summary>
+internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider time, ILogger<ChatWriter> log) : IAsyncDisposable
+{
+    /// <summary>Less room than that for an answer is none: the oldest messages make way.</summary>
+    private const int MinRoom = 64;
+
+    private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
+
+    private readonly ConcurrentDictionary<Guid, LiveAnswer> _live = [];
+
+    /// <summary>An answer has grown or ended: the conversation's id.</summary>
+    public event Action<Guid>? Progressed;
+
+    public LiveAnswer? Find(Guid conversation) => _live.GetValueOrDefault(conversation);
+
+    /// <summary>Begins an answer to a message.</summary>
+    /// <returns>How many of the oldest messages the model is not shown, because they do not fit.</returns>
+    /// <exception cref="FlywheelException">The model cannot be talked to, or the last message alone is more than it can read.</exception>
+    /// <exception cref="QueueFullException">Too many wait.</exception>
+    public async Task<int> StartAsync(Guid conversation, string person, Guid parent, ChatSettings settings)
+    {
+        ChatTree tree = await chats.FindAsync(conversation, person) ?? throw new FlywheelException($"there is no conversation {conversation} of yours");
+        int left = 0;
+        GenerationGroup group = generator.Start(model => Order(model, tree.Upto(parent), settings, person, out left), CancellationToken.None);
+        var live = new LiveAnswer(parent, group);
+        if (!_live.TryAdd(conversation, live))
+        {
+            await group.DisposeAsync();
+            return 0;
+        }
+        live.Running = RunAsync(conversation, person, live);
+        Progressed?.Invoke(conversation);
+        return left;
+    }
+
+    private async Task RunAsync(Guid conversation, string person, LiveAnswer live)
+    {
+        await using GenerationGroup group = live.Group;
+        try
+        {
+            long drawn = time.GetTimestamp();
+            await foreach ((Choice choice, SampledToken? token) in group.Events)
+            {
+                live.Text = choice.Text;
+                if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
+                drawn = time.GetTimestamp();
+                Progressed?.Invoke(conversation);
+            }
+            Choice answer = group.Choices[0];
+            await chats.AddAsync(conversation, person, live.Parent, Role.Assistant, answer.Text.Trim(), answer.Id);
+        }
+        catch (Exception e)
+        {
+            // What could not be recorded is not shown as an answer.
+            log.LogError(e, "An answer failed");
+        }
+        finally
+        {
+            _live.TryRemove(conversation, out _);
+            Progressed?.Invoke(conversation);
+        }
+    }
+
+    /// <summary>The server ends: what is being written ends too, and is recorded as far as it came.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        var running = _live.Values.ToArray();
+        foreach (var one in running) one.Stop();
+        await Task.WhenAll(running.Select(one => one.Running));
+    }
+
+    private GenerationOrder Order(ServedModel model, Conversation conversation, ChatSettings settings, string person, out int left)
+    {
+        left = 0;
+        List<Message> messages = [.. conversation.Messages];
+        int first = messages[0].Role == Role.System ? 1 : 0;
+        int[] prompt = model.Template.Prompt(new Conversation(messages), time.GetLocalNow());
+        int room = model.Folder.Config.MaxPositions - prompt.Length;
+        // A question goes with its answer, so that what remains begins with a question.
+        while (room < MinRoom && messages.Count - first > 1)
+        {
+            do
+            {
+                messages.RemoveAt(first);
+                left++;
+            }
+            while (messages.Count - first > 1 && messages[first].Role != Role.User);
+            prompt = model.Template.Prompt(new Conversation(messages), time.GetLocalNow());
+            room = model.Folder.Config.MaxPositions - prompt.Length;
+        }
+        if (room < 1) throw new MessageTooLongException();
+        return new GenerationOrder
+        {
+            Conversation = new Conversation(messages),
+            Prompts = [prompt],
+            MaxTokens = Math.Min(settings.MaxTokens, room),
+            Sampler = model.Defaults with { Temperature = (float)(settings.Temperature ?? model.Defaults.Temperature), TopP = (float)(settings.TopP ?? model.Defaults.TopP), Seed = generator.DrawSeed() },
+            User = person,
+            App = Chats.App,
+        };
+    }
+}
+
+/// <summary>An answer while it is written.</summary>
+internal sealed class LiveAnswer(Guid parent, GenerationGroup group)
+{
+    /// <summary>The message that it answers.</summary>
+    public Guid Parent => parent;
+
+    internal GenerationGroup Group => group;
+
+    public string Text { get; set; } = "";
+
+    public Task Running { get; set; } = Task.CompletedTask;
+
+    /// <summary>What has come is the answer.</summary>
+    public void Stop() => group.Cancel();
+}
+
+/// <summary>The last message alone is more than the model can read.</summary>
+internal sealed class MessageTooLongException() : FlywheelException("the message is longer than the model's context");

@@ -1,0 +1,185 @@
+using System.Globalization;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Flywheel.Studio.Shell;
+using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Apps.Turns;
+
+/// <summary>Where the wheel stands: what came in, what it changed, who taught it, one button; and the way back.</summary>
+public sealed partial class LoopPage
+{
+    private IReadOnlyList<TurnRow> _turns = [];
+    private IReadOnlyList<ReleaseRow> _releases = [];
+    private IReadOnlyDictionary<string, ModelRow> _models = new Dictionary<string, ModelRow>();
+    private IReadOnlyList<EvaluationRow> _evaluations = [];
+    private IReadOnlyList<(string User, ExampleKind Kind, Split? Split, string? Drop, int Count)> _learnt = [];
+    private IReadOnlyList<(Answer Champion, Answer Candidate)> _drafts = [];
+    private ServedModel _model = null!;
+    private TeachProgress? _teacher;
+    private TurnRow? _waiting, _last;
+    private CurateRecipe? _needs;
+    private string? _missing, _problem;
+    private string _confirm = "";
+    private int _train, _test, _drawn;
+    private bool _ready, _interrupted, _busy, _all, _gone;
+
+    [Inject] private Generator Generator { get; set; } = null!;
+
+    [Inject] private Teacher Teacher { get; set; } = null!;
+
+    [Inject] private FlywheelStore Store { get; set; } = null!;
+
+    [Inject] private TimeProvider Time { get; set; } = null!;
+
+    [Inject] private ILogger<LoopPage> Log { get; set; } = null!;
+
+    [CascadingParameter] private Visit Visit { get; set; } = null!;
+
+    private Strings Words => Visit.Words;
+
+    private string Headline => _interrupted ? Words["loop.interrupted"]
+        : _needs is null ? _missing is null ? Words["loop.counting"] : Words["loop.not-yet"]
+        : _ready ? Words.Count("loop.ready", _train)
+        : Words.Format("loop.so-far", Math.Min(_train, _needs.MinTrain) + Math.Min(_test, _needs.MinHeldOut), _needs.MinTrain + _needs.MinHeldOut);
+
+    protected override async Task OnInitializedAsync()
+    {
+        _model = Generator.Host.Current;
+        Teacher.Changed += OnTaught;
+        Generator.Host.Promoted += OnPromoted;
+        await LoadAsync();
+    }
+
+    private async Task LoadAsync()
+    {
+        _model = Generator.Host.Current;
+        _teacher = Teacher.Progress;
+        _turns = await Teacher.TurnsAsync();
+        _releases = await Store.ReleasesAsync();
+        _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
+        _waiting = _turns.FirstOrDefault(turn => turn.State == TurnState.Waiting);
+        _interrupted = !Teacher.IsRunning && _turns is [{ State: TurnState.Training or TurnState.Evaluating or TurnState.Promoting }, ..];
+        _last = _waiting ?? _turns.FirstOrDefault(turn => turn.Ended is not null);
+        (_learnt, _evaluations, _drafts) = ([], [], []);
+        if (_last is { } last)
+        {
+            (_learnt, _evaluations) = (await Teacher.LearntAsync(last.Id), await Teacher.EvaluationsAsync(last.Id));
+            try
+            {
+                _drafts = (await new TurnRunner(Store, time: Time).SideBySideAsync(last.Number)).Drafts;
+            }
+            catch (Exception e) when (e is FlywheelException or IOException)
+            {
+                // Its folder was tidied away; the record still says what it learnt.
+            }
+        }
+        if (!Teacher.IsRunning && _waiting is null) await PreviewAsync();
+    }
+
+    private async Task PreviewAsync()
+    {
+        try
+        {
+            (TurnPreview preview, CurateRecipe needs) = await Teacher.PreviewAsync();
+            (_needs, _missing) = (needs, preview.Missing);
+            _train = preview.Dataset.Of(ExampleKind.Supervised, Split.Train).Count();
+            _test = preview.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
+            _ready = preview.Missing is null || _interrupted;
+        }
+        catch (FlywheelException e)
+        {
+            (_needs, _missing, _ready) = (null, e.Message, false);
+        }
+    }
+
+    private void Teach()
+    {
+        _problem = null;
+        if (!Visit.MayAdminister) return;
+        try
+        {
+            Teacher.Start();
+        }
+        catch (FlywheelException e)
+        {
+            _problem = e.Message;
+        }
+        _teacher = Teacher.Progress;
+    }
+
+    private Task AnswerAsync(TurnRow turn, bool accept) => DoAsync(() =>
+        new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, (hash, reason) => SwapAsync(hash, reason)));
+
+    /// <summary>An earlier champion answers again, from now on and after a restart.</summary>
+    private Task ServeAsync(ReleaseRow release) => DoAsync(() => SwapAsync(release.ModelHash, $"served again by {Visit.Person}"));
+
+    private async Task SwapAsync(string hash, string reason)
+    {
+        ModelRow row = await Store.FindModelAsync(hash) ?? throw new FlywheelException($"model {hash} is not known in {Store.Home.Path}");
+        ModelFolder folder = await Task.Run(() => ModelFolder.Open(Store.FolderOf(row)));
+        await Generator.Host.PromoteAsync(folder, () => Store.ReleaseAsync(folder.Hash, reason));
+    }
+
+    private async Task DoAsync(Func<Task> act)
+    {
+        if (_busy || !Visit.MayAdminister) return;
+        (_busy, _problem, _confirm) = (true, null, "");
+        try
+        {
+            await Task.Run(act);
+        }
+        catch (Exception e)
+        {
+            if (e is not FlywheelException) Log.LogError(e, "The loop could not do that");
+            _problem = e is FlywheelException ? e.Message : Words["loop.failed-log"];
+        }
+        _busy = false;
+        await LoadAsync();
+    }
+
+    private string NameOf(string hash) => _models.TryGetValue(hash, out ModelRow? model) && model.Name.Length > 0 ? model.Name : Words["loop.model"];
+
+    private string StepName(string name) => name switch
+    {
+        "champion" => Words["loop.step.champion"],
+        "candidate" => Words["loop.step.candidate"],
+        _ when name.EndsWith("supervised", StringComparison.Ordinal) => Words["loop.step.supervised"],
+        _ when name.EndsWith("preference", StringComparison.Ordinal) => Words["loop.step.preference"],
+        _ => name,
+    };
+
+    private static int Percent(double share) => (int)Math.Round(100 * share);
+
+    private static string Figure(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
+
+    // Steps come by the hundred; a browser is told of the last of each moment.
+    private void OnTaught()
+    {
+        if (Interlocked.Exchange(ref _drawn, 1) == 1) return;
+        _ = Task.Delay(250).ContinueWith(_ => InvokeAsync(async () =>
+        {
+            Interlocked.Exchange(ref _drawn, 0);
+            if (_gone) return;
+            _teacher = Teacher.Progress;
+            if (!Teacher.IsRunning) await LoadAsync();
+            StateHasChanged();
+        }), TaskScheduler.Default);
+    }
+
+    private void OnPromoted() => _ = InvokeAsync(async () =>
+    {
+        if (_gone) return;
+        await LoadAsync();
+        StateHasChanged();
+    });
+
+    public void Dispose()
+    {
+        _gone = true;
+        Teacher.Changed -= OnTaught;
+        Generator.Host.Promoted -= OnPromoted;
+    }
+}

@@ -1,0 +1,22 @@
+using Flywheel.Loop;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Flywheel.Studio.Apps.Turns;
+
+/// <summary>Reports of turns, as the loop wrote them.</summary>
+internal static class TurnEndpoint
+{
+    public static void Map(IEndpointRouteBuilder app) => app.MapGet("/loop/reports/{number:int}", Report);
+
+    /// <summary>A report holds what people and models wrote: it is shown where no script of it could run.</summary>
+    private static IResult Report(HttpContext http, int number, FlywheelStore store)
+    {
+        string file = Path.Combine(store.Home.Runs, $"turn-{number:0000}", "turn.html");
+        if (number < 1 || !File.Exists(file)) return Results.NotFound();
+        http.Response.Headers.ContentSecurityPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        return Results.File(file, "text/html; charset=utf-8");
+    }
+}

@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using Flywheel.Engine;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Apps.Write;
+
+/// <summary>Drafts in the making, by the brief that they are for. They belong to the server, not to the page: a reload finds them going on.</summary>
+internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvider time, ILogger<DraftWriter> log) : IAsyncDisposable
+{
+    public const int NumDrafts = 3;
+
+    // Drafts that differ from each other, without the unlikely tail that a small model gets lost in.
+    private const float Temperature = 0.8f, TopP = 0.95f;
+
+    /// <summary>A browser redraws this often while text streams in; each token by itself would only cost.</summary>
+    private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
+
+    private readonly ConcurrentDictionary<Guid, LiveSet> _live = [];
+
+    /// <summary>Texts of a brief have grown or ended: the brief's id.</summary>
+    public event Action<Guid>? Progressed;
+
+    /// <summary>What is being written for a brief, or null.</summary>
+    public LiveSet? Find(Guid brief) => _live.GetValueOrDefault(brief);
+
+    /// <summary>Begins three drafts for a brief.</summary>
+    /// <param name="brief">Id of the brief's document.</param>
+    /// <param name="person">Its owner.</param>
+    /// <param name="fields">The brief as it stands.</param>
+    /// <param name="ask">The conversation that the model answers.</param>
+    /// <param name="way">How it is asked for; empty for the brief alone.</param>
+    /// <param name="examples">Kept texts that the conversation shows.</param>
+    /// <exception cref="FlywheelException">The conversation is more than the model can read, or the model cannot be talked to.</exception>
+    /// <exception cref="QueueFullException">Too many wait.</exception>
+    public async Task StartAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples)
+    {
+        if (_live.ContainsKey(brief)) return;
+        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples), CancellationToken.None);
+        var set = new DraftSet
+        {
+            Id = group.Id,
+            Time = time.GetUtcNow(),
+            Kind = fields.Kind,
+            Model = group.Model.Hash,
+            Fields = fields,
+            Way = way,
+            Examples = [.. examples.Select(example => example.Generation)],
+            Drafts = [.. group.Choices.Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
+        };
+        var live = new LiveSet(set, group);
+        if (!_live.TryAdd(brief, live))
+        {
+            await group.DisposeAsync();
+            return;
+        }
+        try
+        {
+            await briefs.AddSetAsync(brief, person, set);
+        }
+        catch
+        {
+            _live.TryRemove(brief, out _);
+            await group.DisposeAsync();
+            throw;
+        }
+        live.Running = RunAsync(brief, person, live);
+        Progressed?.Invoke(brief);
+    }
+
+    private async Task RunAsync(Guid brief, string person, LiveSet live)
+    {
+        await using GenerationGroup group = live.Group;
+        try
+        {
+            long drawn = time.GetTimestamp();
+            await foreach ((Choice choice, SampledToken? token) in group.Events)
+            {
+                live.Texts[choice.Index] = token is null ? choice.Text.Trim() : choice.Text;
+                if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
+                drawn = time.GetTimestamp();
+                Progressed?.Invoke(brief);
+            }
+            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { State = DraftState.Ready, Written = group.Choices[index].Text, Text = group.Choices[index].Text.Trim() });
+        }
+        catch (Exception e)
+        {
+            // What could not be recorded must not be chosen from.
+            log.LogError(e, "Writing drafts failed");
+            live.Failed = true;
+            try
+            {
+                await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, _) => draft with { State = DraftState.Lost });
+            }
+            catch (Exception still)
+            {
+                log.LogError(still, "The brief could not be brought up to date; the next time it is opened, its drafts count as lost");
+            }
+        }
+        finally
+        {
+            _live.TryRemove(brief, out _);
+            Progressed?.Invoke(brief);
+        }
+    }
+
+    /// <summary>The server ends: what is being written ends too, and is recorded as far as it came.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        var running = _live.Values.ToArray();
+        foreach (var one in running) one.Stop();
+        await Task.WhenAll(running.Select(one => one.Running));
+    }
+
+    private GenerationOrder Order(ServedModel model, string kind, string person, Conversation ask, IReadOnlyList<KeptText> examples)
+    {
+        int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
+        int room = model.Folder.Config.MaxPositions - prompt.Length;
+        if (room < 16) throw new PromptTooLongException();
+        return new GenerationOrder
+        {
+            Conversation = ask,
+            Prompts = [prompt],
+            NumChoices = NumDrafts,
+            MaxTokens = kind == Brief.Tagline ? 48 : 256,
+            Sampler = model.Defaults with { Temperature = Temperature, TopP = TopP, Seed = generator.DrawSeed() },
+            User = person,
+            App = "write",
+            PromptExamples = [.. examples.Select(example => example.Feedback)],
+        };
+    }
+}
+
+/// <summary>Drafts while they are written.</summary>
+internal sealed class LiveSet(DraftSet set, GenerationGroup group)
+{
+    public DraftSet Set => set;
+
+    internal GenerationGroup Group => group;
+
+    /// <summary>What has come so far, a text for each draft.</summary>
+    public string[] Texts { get; } = [.. set.Drafts.Select(_ => "")];
+
+    public bool Failed { get; set; }
+
+    public Task Running { get; set; } = Task.CompletedTask;
+
+    /// <summary>What has come is what there is.</summary>
+    public void Stop() => group.Cancel();
+}
+
+/// <summary>Brief and examples are more than the model can read at once.</summary>
+internal sealed class PromptTooLongException() : FlywheelException("the prompt is longer than the model's context");

@@ -1,0 +1,23 @@
+using Flywheel.Studio.Shell;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Flywheel.Studio.Apps.Write;
+
+/// <summary>Downloads of the page Write.</summary>
+internal static class WriteEndpoints
+{
+    public static void Map(IEndpointRouteBuilder app) => app.MapGet("/write/export/{format}", ExportAsync);
+
+    /// <summary><c>GET /write/export/FORMAT?id=...&amp;id=...</c>: the person's own kept texts as a file; without ids, all of them.</summary>
+    private static async Task<IResult> ExportAsync(HttpContext http, string format, Guid[] id, Briefs briefs)
+    {
+        if (CopyExport.Formats.FirstOrDefault(one => one.Format == format) is not { Format: not null } chosen) return Results.NotFound();
+        Strings words = Strings.Of(Visitor.Language(http));
+        var texts = (await briefs.TextsAsync(Visitor.Identify(http))).Where(one => id.Length == 0 || id.Contains(one.Document.Id)).Select(one => one.Text);
+        byte[] file = CopyExport.Write(format, [.. texts], kind => words[$"write.kind.{kind}"]);
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        return Results.File(file, chosen.MediaType, $"flywheel-texts.{chosen.Extension}");
+    }
+}

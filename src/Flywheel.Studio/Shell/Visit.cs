@@ -1,0 +1,13 @@
+namespace Flywheel.Studio.Shell;
+
+/// <summary>Who looks at the pages, and how; cascaded to every one of them.</summary>
+/// <param name="Person">Groups one person's own documents and choices.</param>
+/// <param name="Words">In the person's language.</param>
+/// <param name="Dark">Null: not known yet, so the system decides.</param>
+/// <param name="Zone">Offset of the person's clock.</param>
+/// <param name="MayAdminister">May change which model serves.</param>
+public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false)
+{
+    /// <summary>A time as this person reads it.</summary>
+    public string When(DateTimeOffset time, TimeProvider clock) => Words.When(time, clock.GetUtcNow(), Zone);
+}

@@ -1,0 +1,38 @@
+using Flywheel.Loop;
+using Flywheel.Studio.Access;
+using Microsoft.AspNetCore.Http;
+
+namespace Flywheel.Studio.Shell;
+
+/// <summary>What a browser tells about who sits before it: an anonymous name that only groups their own choices, colours and language.</summary>
+internal static class Visitor
+{
+    private const string PersonCookie = "flywheel_person", DarkCookie = "flywheel_dark", SystemDarkCookie = "flywheel_system_dark",
+        LanguageCookie = "flywheel_language", ZoneCookie = "flywheel_zone";
+
+    /// <summary>Such names are random; what a browser claims to be called otherwise could be another's name.</summary>
+    private const string Anonymous = "person-";
+
+    /// <summary>The user whose key was used to sign in; else the name that this browser was given; a new browser is given one.</summary>
+    public static string Identify(HttpContext http)
+    {
+        if (Caller.UserOf(http.User) is { } user) return user;
+        if (http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known && known.StartsWith(Anonymous, StringComparison.Ordinal) && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')) return known;
+        string person = $"{Anonymous}{Guid.NewGuid():N}"[..19];
+        http.Response.Cookies.Append(PersonCookie, person, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Lax, MaxAge = TimeSpan.FromDays(365), IsEssential = true });
+        return person;
+    }
+
+    /// <summary>May change which model serves: the person at the machine, and whoever signed in with a key for administration.</summary>
+    public static bool MayAdminister(HttpContext http) => !Caller.IsKnown(http.User) || Caller.May(http.User, Scopes.Admin);
+
+    /// <summary>Chosen by the person, else the system's as the browser last told it; null at the very first visit.</summary>
+    public static bool? PrefersDark(HttpContext http) => Read(http, DarkCookie) ?? Read(http, SystemDarkCookie);
+
+    private static bool? Read(HttpContext http, string cookie) => http.Request.Cookies[cookie] switch { "true" => true, "false" => false, _ => null };
+
+    public static string Language(HttpContext http) => Strings.Choose(http.Request.Cookies[LanguageCookie], http.Request.Headers.AcceptLanguage).Language;
+
+    /// <summary>Minutes east of Greenwich, as the browser last told them.</summary>
+    public static int Zone(HttpContext http) => int.TryParse(http.Request.Cookies[ZoneCookie], out int minutes) ? Math.Clamp(minutes, -14 * 60, 14 * 60) : 0;
+}

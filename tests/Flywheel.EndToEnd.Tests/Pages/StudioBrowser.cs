@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using Deque.AxeCore.Commons;
+using Deque.AxeCore.Playwright;
+using Flywheel.Testing;
+using Microsoft.Playwright;
+
+namespace Flywheel.EndToEnd.Tests.Pages;
+
+/// <summary>The real server on a tiny model, and real Chromium that looks at it. What the browser complains about fails the test.</summary>
+internal sealed class StudioBrowser : IAsyncDisposable
+{
+    private const string Chromium = "/usr/bin/chromium";
+
+    private readonly TempFolder _folder = new();
+    private readonly ConcurrentBag<string> _complaints = [];
+    private IPlaywright _playwright = null!;
+    private IBrowser _browser = null!;
+
+    private StudioBrowser() { }
+
+    public ServerProcess Server { get; private set; } = null!;
+
+    public string Home => _folder["home"];
+
+    public string Models => _folder["models"];
+
+    /// <summary>Of what a browser complained about, what a test expects.</summary>
+    public Func<string, bool> Expected { get; set; } = _ => false;
+
+    public static async Task<StudioBrowser> StartAsync(params string[] arguments)
+    {
+        if (!File.Exists(Chromium)) Assert.Skip($"{Chromium} is not installed (Debian: apt-get install chromium)");
+        Assertions.SetDefaultExpectTimeout(60_000); // on a busy machine everything comes, only later
+        var studio = new StudioBrowser();
+        if (!arguments.Contains("--model")) arguments = ["--model", TinyModel.Create(studio.Models, context: 1024).Path, .. arguments];
+        studio.Server = await ServerProcess.StartAsync(studio.Home, arguments);
+        studio._playwright = await Playwright.CreateAsync();
+        studio._browser = await studio._playwright.Chromium.LaunchAsync(new()
+        {
+            ExecutablePath = Chromium,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
+        });
+        return studio;
+    }
+
+    /// <summary>A browser of another person: own cookies, own storage.</summary>
+    public Task<IBrowserContext> NewPersonAsync(int width = 1440, string language = "en", bool dark = false) => _browser.NewContextAsync(new()
+    {
+        ViewportSize = new() { Width = width, Height = 900 },
+        Locale = language,
+        ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light,
+        Permissions = ["clipboard-read", "clipboard-write"],
+        AcceptDownloads = true,
+    });
+
+    /// <summary>Opens a page and returns when it answers.</summary>
+    public async Task<IPage> OpenAsync(string address = "/write", int width = 1440, string language = "en", bool dark = false) =>
+        await OpenAsync(await NewPersonAsync(width, language, dark), address);
+
+    /// <summary>The same in another tab of a browser.</summary>
+    public async Task<IPage> OpenAsync(IBrowserContext person, string address = "/write")
+    {
+        IPage page = await person.NewPageAsync();
+        page.SetDefaultTimeout(60_000);
+        page.PageError += (_, error) => _complaints.Add($"the page's script failed: {error}");
+        page.Console += (_, message) =>
+        {
+            if (message.Type == "error") _complaints.Add($"console: {message.Text} ({message.Location})");
+        };
+        // Nothing may come from another host: the Studio works without the internet.
+        page.Request += (_, request) =>
+        {
+            if (!request.Url.StartsWith(Server.Url, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal) && !request.Url.StartsWith("blob:", StringComparison.Ordinal))
+                _complaints.Add($"the page asked for {request.Url}");
+        };
+        page.Dialog += async (_, dialog) =>
+        {
+            _complaints.Add($"a script ran: {dialog.Message}");
+            await dialog.DismissAsync();
+        };
+        await page.GotoAsync(Server.Url + address);
+        await LiveAsync(page);
+        return page;
+    }
+
+    /// <summary>Returns when the page's connection stands.</summary>
+    public static Task LiveAsync(IPage page) => Assertions.Expect(page.Locator(".studio[data-live=yes]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
+
+    /// <summary>axe-core finds nothing, and nothing runs out of the page at its sides.</summary>
+    public static async Task CheckAsync(IPage page, string what)
+    {
+        AxeResult axe = await page.RunAxe();
+        Assert.True(axe.Violations.Length == 0, $"{what}: " + string.Join('\n', axe.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
+        int[] widths = await page.EvaluateAsync<int[]>("[document.documentElement.scrollWidth, window.innerWidth]");
+        Assert.True(widths[0] <= widths[1], $"{what}: {widths[0]} px wide in a window of {widths[1]}");
+    }
+
+    /// <summary>Kills the server and starts it again on the same port and home, as after a crash of the machine.</summary>
+    public async Task CrashAndRestartAsync()
+    {
+        int port = new Uri(Server.Url).Port;
+        await Server.KillAsync();
+        await Server.DisposeAsync();
+        Server = await ServerProcess.StartAsync(Home, "--port", $"{port}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_browser is not null) await _browser.DisposeAsync();
+        _playwright?.Dispose();
+        if (Server is not null) await Server.DisposeAsync();
+        _folder.Dispose();
+        Assert.Equal([], _complaints.Where(complaint => !Expected(complaint)));
+    }
+}
