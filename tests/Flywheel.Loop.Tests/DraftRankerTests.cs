@@ -29,6 +29,8 @@ public class DraftRankerTests
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six with", "complete")]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six. It opens at six.", "repetition")]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens gently at six beside marble fountains.", "unsupported")]
+    [InlineData("Old Kiln 2 is a bakeries with sourdough bread from Leeds. It opens at six.", "agreement")]
+    [InlineData("Old Kiln 2 is an bakery with sourdough bread from Leeds. It opens at six.", "agreement")]
     [InlineData("", "empty")]
     public void Rank_OneFault_StandsBehindAndSaysWhy(string faulty, string part)
     {

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Flywheel.Data;
 using Flywheel.Model;
 
@@ -19,17 +20,18 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// Puts drafts in the order in which they deserve to be shown. A pure function: same brief and drafts, same order. The score is a sum of
 /// stated parts:
 /// <list type="bullet">
-/// <item>name: 2 for the exact name (1 for a tagline or feature list, which may do without)</item>
+/// <item>name: 2 for the exact name (1 for a tagline, which may do without; nothing for a feature list, which has no need of it)</item>
 /// <item>facts: up to 3, the mean share of each fact's content words (of the best fact for a tagline)</item>
 /// <item>foreign: -1.5 for each name or number that the brief does not have, at most -4.5</item>
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
+/// <item>agreement: -1 for each "a" or "an" that stands before a plural, or before the other's sound; at most -2</item>
 /// <item>complete: -3 for a text that was cut or ends in mid-air</item>
 /// <item>repetition: up to -3, the share of three-word stretches and -1 for each sentence that occurred before</item>
 /// <item>likelihood: nats a token, at least -2</item>
 /// <item>diversity: up to -2, the largest resemblance to a draft that is placed before it</item>
 /// </list>
 /// </summary>
-public static class DraftRanker
+public static partial class DraftRanker
 {
     /// <param name="brief">What was asked for; null when the request was no brief: then only form, repetition, likelihood and diversity count.</param>
     /// <param name="drafts">In the order in which they were sampled.</param>
@@ -56,13 +58,13 @@ public static class DraftRanker
         {
             ["complete"] = IsComplete(brief?.Kind, draft) ? 0 : -3,
             ["repetition"] = -Repetition(draft.Text),
+            ["agreement"] = -Math.Min(2, WrongArticle().Count(draft.Text)),
             ["likelihood"] = double.IsFinite(draft.MeanLogProb) ? Math.Clamp(draft.MeanLogProb, -2, 0) : -2,
         };
         if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
         if (brief is null) return parts;
         CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text);
-        bool brevity = brief.Kind is Brief.Tagline or Brief.Features;
-        parts["name"] = metrics.NameExact ? brevity ? 1 : 2 : 0;
+        parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, Brief.Tagline => 1, _ => 2 };
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : 3 * (brief.Kind == Brief.Tagline ? metrics.FactsRestated.Max() : metrics.FactsRestated.Average());
         parts["foreign"] = -1.5 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
@@ -101,6 +103,9 @@ public static class DraftRanker
         int shared = left.Count(right.Contains), all = left.Count + right.Count - shared;
         return all == 0 ? 0 : shared / (double)all;
     }
+
+    [GeneratedRegex(@"\b[Aa]n? [\w-]{2,}(?<![sui]s)s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
+    private static partial Regex WrongArticle();
 
     private static readonly HashSet<string> Dangling = [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Serving;
@@ -16,7 +17,16 @@ internal sealed class Choice
     /// <summary>UUID v7, known before the first token.</summary>
     public Guid Id { get; } = Guid.CreateVersion7();
 
-    public int Index { get; }
+    /// <summary>Among the answers; of a draft that is ranked, its place.</summary>
+    public int Index { get; private set; }
+
+    /// <summary>Of a draft that was ranked.</summary>
+    public RankedDraft? Rank { get; private set; }
+
+    private int? _numCandidates;
+
+    /// <summary>Of how many drafts it came at which place, from 0.</summary>
+    public void Place(RankedDraft rank, int place, int numCandidates) => (Rank, Index, _numCandidates) = (rank, place, numCandidates);
 
     public GenerationRequest Request { get; }
 
@@ -52,6 +62,9 @@ internal sealed class Choice
         Owner = order.Owner,
         ModelHash = modelHash,
         AdapterHash = adapterHash,
+        CandidateScore = Rank?.Score,
+        CandidateRank = Rank is null ? null : Index,
+        NumCandidates = _numCandidates,
         FinishReason = reason,
         Fault = fault is null ? null : $"{fault.GetType().Name}: {fault.Message}",
         NumPromptTokens = Request.PromptTokens.Length,

@@ -2,18 +2,22 @@ using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
+using Flywheel.Model;
 
 namespace Flywheel.Studio.Serving;
 
 /// <summary>
 /// The choices of one request while they run, on one model. Each is recorded the moment the engine is done with it,
-/// whether or not anybody still listens, and its end is told only when the record is on disk.
+/// whether or not anybody still listens, and its end is told only when the record is on disk. Drafts that are to be ranked are
+/// recorded, all of them with score and place, when the last has ended; then the best are told.
 /// </summary>
 internal sealed class GenerationGroup : IAsyncDisposable
 {
     private readonly CancellationTokenSource _cancellation;
     private readonly Channel<ChoiceEvent> _events = Channel.CreateUnbounded<ChoiceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _pump;
+    private readonly IReadOnlyList<Choice> _sampled;
 
     private GenerationGroup(ServedModel model, GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, CancellationTokenSource cancellation)
     {
@@ -21,7 +25,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
         Arrived = serving.Time.GetUtcNow();
         Prompts = order.Prompts;
         (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
-        Choices = [.. running.Select(one => one.Choice)];
+        Choices = _sampled = [.. running.Select(one => one.Choice)];
         _cancellation = cancellation;
         _pump = PumpAllAsync(order, running, serving, serving.Time.GetTimestamp());
     }
@@ -42,7 +46,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
 
     public bool ReadsToolCalls { get; }
 
-    public IReadOnlyList<Choice> Choices { get; }
+    /// <summary>The answers; of drafts that are ranked, the best, once all have ended.</summary>
+    public IReadOnlyList<Choice> Choices { get; private set; }
 
     /// <summary>Tokens that went in, once a prompt.</summary>
     public int NumPromptTokens => Prompts.Sum(tokens => tokens.Length);
@@ -51,10 +56,10 @@ internal sealed class GenerationGroup : IAsyncDisposable
     /// Those of them that were found in the cache. Of the answers to one prompt, one reads it and the others find it: what that one
     /// found was there before the request.
     /// </summary>
-    public int NumCachedPromptTokens => Choices.Chunk(Choices.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
+    public int NumCachedPromptTokens => _sampled.Chunk(_sampled.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
 
-    /// <summary>Every token that was sampled, end tokens included.</summary>
-    public int NumTokens => Choices.Sum(choice => choice.Tokens.Count);
+    /// <summary>Every token that was sampled, end tokens and drafts that are not shown included.</summary>
+    public int NumTokens => _sampled.Sum(choice => choice.Tokens.Count);
 
     /// <summary>Tokens and ends of all choices as they come. Read once. Throws when an answer could not be recorded.</summary>
     public IAsyncEnumerable<ChoiceEvent> Events => _events.Reader.ReadAllAsync();
@@ -67,9 +72,10 @@ internal sealed class GenerationGroup : IAsyncDisposable
         var running = new List<(Choice, GenerationStream)>();
         try
         {
-            for (int index = 0; index < order.Prompts.Count * order.NumChoices; index++)
+            int perPrompt = Math.Max(order.NumChoices, order.Candidates);
+            for (int index = 0; index < order.Prompts.Count * perPrompt; index++)
             {
-                int[] prompt = order.Prompts[index / order.NumChoices];
+                int[] prompt = order.Prompts[index / perPrompt];
                 int room = model.Folder.Config.MaxPositions - prompt.Length;
                 var choice = new Choice(index, new GenerationRequest
                 {
@@ -123,7 +129,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
         serving.Ending.Enter();
         try
         {
-            await Task.WhenAll(running.Select(one => PumpAsync(one.Choice, one.Stream)));
+            if (order.Candidates == 0) await Task.WhenAll(running.Select(one => PumpAsync(one.Choice, one.Stream)));
+            else await RankAsync();
             if (Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled)) error = "cancelled";
             _events.Writer.Complete();
         }
@@ -142,31 +149,49 @@ internal sealed class GenerationGroup : IAsyncDisposable
 
         TimeSpan SinceStart() => serving.Time.GetElapsedTime(start);
 
-        async Task PumpAsync(Choice choice, GenerationStream stream)
+        async Task PumpAsync(Choice choice, GenerationStream stream) => await RecordAsync(choice, stream, await SampleAsync(choice, stream, tell: true), SinceStart(), tell: true);
+
+        async Task RankAsync()
         {
-            ExceptionDispatchInfo? fault = null;
+            (ExceptionDispatchInfo? Fault, TimeSpan Latency)[] ends = await Task.WhenAll(running.Select(async one => (await SampleAsync(one.Choice, one.Stream, tell: false), SinceStart())));
+            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(order.Conversation is null ? null : Brief.Find(order.Conversation), [.. running.Select(one => Draft(one.Choice, one.Stream))]);
+            foreach ((int place, RankedDraft rank) in ranked.Index()) running[rank.Index].Choice.Place(rank, place, ranked.Count);
+            Choices = [.. ranked.Take(order.NumChoices).Select(rank => running[rank.Index].Choice)];
+            await Task.WhenAll(ranked.Select(rank => RecordAsync(running[rank.Index].Choice, running[rank.Index].Stream, ends[rank.Index].Fault, ends[rank.Index].Latency, tell: Choices.Contains(running[rank.Index].Choice))));
+        }
+
+        static Draft Draft(Choice choice, GenerationStream stream) =>
+            new(choice.Text, stream.FinishReason == FinishReason.Stop, choice.Tokens.Count == 0 ? double.NegativeInfinity : choice.Tokens.Average(token => token.Logprob));
+
+        async Task<ExceptionDispatchInfo?> SampleAsync(Choice choice, GenerationStream stream, bool tell)
+        {
             try
             {
                 await foreach (SampledToken token in stream.Tokens)
                 {
                     if (choice.Tokens.Count == 0 && choice.Index == 0) serving.Metrics.FirstToken(operation, model, SinceStart());
                     choice.Add(token, SinceStart());
-                    _events.Writer.TryWrite(new ChoiceEvent(choice, token));
+                    if (tell) _events.Writer.TryWrite(new ChoiceEvent(choice, token));
                 }
+                return null;
             }
             catch (Exception e)
             {
-                fault = ExceptionDispatchInfo.Capture(e); // somebody may have seen what came before it: that is recorded all the same
+                return ExceptionDispatchInfo.Capture(e); // somebody may have seen what came before it: that is recorded all the same
             }
+        }
+
+        async Task RecordAsync(Choice choice, GenerationStream stream, ExceptionDispatchInfo? fault, TimeSpan latency, bool tell)
+        {
             FinishReason reason = fault is null ? stream.FinishReason : FinishReason.Failed;
-            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, SinceStart(), fault?.SourceException);
+            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, latency, fault?.SourceException);
             serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs), record.NumTokens - 1);
             long ended = serving.Time.GetTimestamp();
             await serving.Store.RecordAsync(record);
             serving.Metrics.Recorded(serving.Time.GetElapsedTime(ended));
             choice.End(reason, stream.NumCachedPromptTokens);
             fault?.Throw();
-            _events.Writer.TryWrite(new ChoiceEvent(choice, null));
+            if (tell) _events.Writer.TryWrite(new ChoiceEvent(choice, null));
         }
     }
 }

@@ -15,6 +15,9 @@ internal sealed record GenerationOrder
     /// <summary>Answers a prompt.</summary>
     public int NumChoices { get; init; } = 1;
 
+    /// <summary>Drafts that are sampled and ranked, of which the best are the answers; 0 answers with what is sampled. Only for one prompt.</summary>
+    public int Candidates { get; init; }
+
     /// <summary>The seed is that of the first choice; the others' follow from it.</summary>
     public required SamplerOptions Sampler { get; init; }
 

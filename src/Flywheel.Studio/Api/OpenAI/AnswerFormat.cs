@@ -82,6 +82,7 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
         content["index"] = choice.Index;
         content["finish_reason"] = finish;
         content["generation_id"] = choice.Id.ToString();
+        if (choice.Rank is { } rank) content["candidate_score"] = rank.Score;
         return content;
     }
 

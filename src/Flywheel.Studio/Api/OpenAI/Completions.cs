@@ -19,7 +19,8 @@ internal static class Completions
         GenerationFields.Refuse(body, "modalities", "expected [\"text\"], or leave it out", value => value is JsonArray { Count: 1 } kinds && kinds[0] is { } only && Is("text")(only));
         foreach (string name in new[] { "audio", "web_search_options", "verbosity", "prediction" })
             GenerationFields.Refuse(body, name, "leave it out");
-        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities", "chat_template_kwargs", "reasoning_effort");
+        GenerationFields.RefuseUnknown(body, "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "modalities", "chat_template_kwargs", "reasoning_effort", "candidates");
+        if (body["candidates"] is not null && body.Flag("stream") == true) throw ApiException.BadField("candidates", "field 'candidates' is not allowed when 'stream' is true: drafts are ranked when all are written");
 
         bool withLogprobs = body.Flag("logprobs") ?? false;
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
@@ -42,7 +43,9 @@ internal static class Completions
             : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")), templateArguments: TemplateArguments(body)) with { Tools = tools.Offered };
         int[] prompt = model.Template.Prompt(conversation, TimeProvider.System.GetLocalNow());
         GenerationOrder order = GenerationFields.Order(body, model, promptField, [prompt], topLogprobs, generator.DrawSeed());
-        return order with { Conversation = conversation, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
+        // Ours: so many drafts are sampled and ranked, and the n best are the answers.
+        int candidates = body.Count("candidates", order.NumChoices, GenerationFields.MaxChoices) ?? 0;
+        return order with { Conversation = conversation, Candidates = candidates, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
     }
 
     public static async Task TextAsync(HttpContext http, Generator generator, ILogger<Generator> log)

@@ -12,7 +12,7 @@ internal static class GenerationFields
     public const string AnyModel = "flywheel";
 
     /// <summary>Answers of one request.</summary>
-    private const int MaxChoices = 128;
+    public const int MaxChoices = 128;
 
     private const int MaxStopLength = 1000, MaxBiases = 1024;
 
