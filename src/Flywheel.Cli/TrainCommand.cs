@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Flywheel.Loop;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Flywheel.Training;
@@ -83,6 +84,7 @@ internal static class TrainCommand
             AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
                 .Start(context => run = Start(new LiveReport(context)));
         }
+        RecordAsync(home, run!, cancellation).GetAwaiter().GetResult();
         TrainingResult result = TrainingResult.Read(run!.RunFolder)!;
         TrainingForecast? forecast = Experiment.Read(run.RunFolder)?.Forecast;
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
@@ -94,6 +96,12 @@ internal static class TrainCommand
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
             .AddRow("time", RunsCommand.AgainstForecast(Amounts.Duration(result.Seconds), forecast is null ? null : Amounts.Duration(forecast.Seconds)))
             .AddRow("most memory", RunsCommand.AgainstForecast(Amounts.Memory(result.PeakMemoryBytes), forecast is null ? null : Amounts.Memory(forecast.MemoryBytes))));
+
+        static async Task RecordAsync(FlywheelHome home, FinishedRun run, CancellationToken cancellation)
+        {
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: cancellation);
+            await store.RecordRunAsync(run, cancellation);
+        }
 
         FinishedRun Start(IReport report) =>
             new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, NumRanks = ranks, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);

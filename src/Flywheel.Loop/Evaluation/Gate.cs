@@ -52,7 +52,9 @@ public static class Gate
     /// The people are too few to conclude anything about the next: what they accept is told, not judged, unless it is certainly worse;
     /// a person compares the drafts and decides.
     /// </param>
-    public static GateDecision Decide(ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed, bool personDecides = false)
+    /// <param name="first">How the first release does on the frozen set; null when that is the champion, or is not there any more.</param>
+    public static GateDecision Decide(
+        ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed, bool personDecides = false, ExamResult? first = null)
     {
         List<RuleResult> results = [];
         bool byLiking = paper.CanCompareLiking && (paper.Judged.Count >= MinPairs || paper.Texts.Count == 0);
@@ -66,7 +68,7 @@ public static class Gate
             results.Add(Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins), sign: 1, required: false, seed + 2));
         }
         if (personDecides) results = [.. results.Select(Told)];
-        results.Add(NotWorse(champion.Regression, candidate.Regression, rules.RegressionMargin, seed + 3));
+        results.AddRange(FrozenSet.Rules(paper, champion, candidate, first, rules, seed + 3));
         results.Add(Sound(champion.Answers, candidate.Answers, rules.SanityFloor));
         return new(results);
     }
@@ -114,18 +116,6 @@ public static class Gate
     }
 
     private static double[] Apart(IReadOnlyList<double> margins) => [.. margins.Select(margin => margin > 0 ? 1.0 : 0.0)];
-
-    private static RuleResult NotWorse(IReadOnlyList<double> champion, IReadOnlyList<double> candidate, double margin, int seed)
-    {
-        Interval gain = PairedBootstrap.Mean([.. champion.Select((loss, i) => ($"{i}", loss - candidate[i]))], seed);
-        bool passed = gain.Low > -margin;
-        return new("frozen set", "nats a token", champion.Average(), candidate.Average(), gain, -margin, passed, $"{champion.Count} conversations")
-        {
-            Because = passed
-                ? $"frozen set: not worse ({gain}, margin {margin:0.###})"
-                : $"frozen set: change of {gain} nats a token, the interval must lie above -{margin:0.###}",
-        };
-    }
 
     private static RuleResult Sound(IReadOnlyList<Answer> champion, IReadOnlyList<Answer> candidate, double floor)
     {

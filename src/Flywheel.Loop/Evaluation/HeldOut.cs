@@ -28,6 +28,15 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     /// <summary>Answers that held-out people liked or did not, each by itself; none where the recipe learns from no such answers.</summary>
     public IReadOnlyList<HeldOutItem> Judged { get; init; } = [];
 
+    /// <summary>Kinds of the frozen set that this turn teaches, and those that promoted turns before it taught.</summary>
+    public IReadOnlySet<string> Taught { get; init; } = new HashSet<string>();
+
+    /// <inheritdoc cref="Taught"/>
+    public IReadOnlySet<string> TaughtBefore { get; init; } = new HashSet<string>();
+
+    /// <summary>The frozen set alone.</summary>
+    internal ExamPaper OfFrozenSet => new([], [], Regression);
+
     /// <summary>Liked answers, and disliked ones, without which one cannot tell a model that likes the liked from one that likes everything.</summary>
     public const int MinOfEachKind = 4;
 
@@ -49,6 +58,7 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
             frozen)
         {
             Judged = [.. Judgements(dataset)],
+            Taught = FrozenSet.TaughtBy(dataset),
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
@@ -98,13 +99,23 @@ public sealed class FlywheelStore : IAsyncDisposable
         return made.Value;
     }
 
-    /// <summary>A run that was no part of a turn, for <c>lineage</c>; the same run again is recorded once.</summary>
-    public async Task RecordRunAsync(RunRow run, CancellationToken cancellation = default)
+    /// <summary>A run that was no part of a turn, and what it made, for <c>lineage</c>. The same run again is recorded once.</summary>
+    public async Task RecordRunAsync(FinishedRun run, CancellationToken cancellation = default)
     {
+        if (run.Result.Model is { } model) await RegisterModelAsync(model, cancellation: cancellation);
+        else await RegisterAdapterAsync(run.Result.Adapter!, cancellation);
+        string name = Path.GetFileName(run.RunFolder);
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Runs.SingleOrDefaultAsync(row => row.Name == run.Name, cancellation) is { } known) known.Model = run.Model ?? known.Model;
-        else db.Runs.Add(run);
+        if (await db.Runs.AnyAsync(row => row.Name == name, cancellation)) return;
+        db.Runs.Add(new RunRow
+        {
+            Name = name,
+            Dataset = Path.GetFileName(run.Data.TrainPath),
+            Base = run.Base?.Hash,
+            Model = run.Result.Model?.Hash ?? run.Result.Adapter!.Hash,
+            Created = time.GetUtcNow(),
+        });
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }

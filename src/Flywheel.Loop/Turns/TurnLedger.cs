@@ -103,6 +103,22 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         Passed = rule.Passed,
     })));
 
+    /// <summary>Hash of the model that was released first; null in a new home.</summary>
+    public async Task<string?> FirstReleaseAsync(CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Releases.OrderBy(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
+    }
+
+    /// <summary>Kinds of the frozen set that promoted turns before this one taught.</summary>
+    public async Task<IReadOnlySet<string>> TaughtBeforeAsync(TurnRow turn, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        List<string> datasets = await db.Turns.Where(row => row.State == TurnState.Promoted && row.Number < turn.Number && row.Dataset != null)
+            .Select(row => row.Dataset!).ToListAsync(cancellation);
+        return datasets.SelectMany(hash => FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(hash)))).ToHashSet(StringComparer.Ordinal);
+    }
+
     /// <exception cref="FlywheelException">There is no such turn.</exception>
     public async Task<TurnRow> NumberAsync(int number, CancellationToken cancellation)
     {

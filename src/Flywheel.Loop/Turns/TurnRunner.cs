@@ -75,10 +75,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         }
 
         if (turn.State == TurnState.Training) await TrainAsync(turn, recipe, cancellation);
-        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression);
-        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
-        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
-        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople);
+        (ExamResult before, ExamResult after, GateDecision decision) = await ExamineAsync(turn, dataset, recipe, cancellation);
         if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, dataset.IsOfFewPeople, cancellation);
         if (turn.State == TurnState.Promoting) await PromoteAsync(turn, null, cancellation);
         string report = await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
@@ -128,10 +125,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         TurnRecipe recipe = RecipeFile.ParseTurn(turn.Recipe, $"recipe of turn {turn.Number}");
         CuratedDataset dataset = await CuratedDataset.LoadAsync(store, turn, cancellation);
-        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression);
-        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
-        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
-        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople);
+        (ExamResult before, ExamResult after, GateDecision decision) = await ExamineAsync(turn, dataset, recipe, cancellation);
         await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
     }
 
@@ -245,10 +239,28 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             : ExampleKind.Supervised;
     }
 
+    /// <summary>Champion and candidate on everything, the first release on the frozen set, and what the gate says.</summary>
+    private async Task<(ExamResult Champion, ExamResult Candidate, GateDecision Decision)> ExamineAsync(
+        TurnRow turn, CuratedDataset dataset, TurnRecipe recipe, CancellationToken cancellation)
+    {
+        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression) with { TaughtBefore = await ledger.TaughtBeforeAsync(turn, cancellation) };
+        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
+        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
+        ExamResult? first = null;
+        if (await ledger.FirstReleaseAsync(cancellation) is { } release && release != turn.Champion)
+        {
+            ModelRow? row = await store.FindModelAsync(release, cancellation);
+            if (row is not null && Directory.Exists(store.FolderOf(row)))
+                first = await ExamineAsync(turn, "first release", release, paper.OfFrozenSet, recipe, cancellation);
+            else progress.Say($"The first release, {release[..12]}, is not there any more: the candidate is compared with the champion only.");
+        }
+        return (before, after, Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople, first));
+    }
+
     /// <summary>The result of an examination, from the turn's folder when it was taken before.</summary>
     private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe, CancellationToken cancellation)
     {
-        string file = Path.Combine(FolderOf(turn), $"{who}.json");
+        string file = Path.Combine(FolderOf(turn), $"{who.Replace(' ', '-')}.json");
         if (File.Exists(file) && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count) return taken;
         progress.Say($"Examining the {who}.");
         ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, recipe.Seed, (done, of) => progress.Examined(who, done, of), cancellation);

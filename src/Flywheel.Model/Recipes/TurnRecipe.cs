@@ -84,6 +84,9 @@ public sealed record GateRecipe
     /// <summary>Largest loss in nats a token on them that is still no fall: the interval must lie above its negative.</summary>
     public required double RegressionMargin { get; init; }
 
+    /// <summary>The same of a kind of conversation that the turn teaches: there a change of style is what people asked for.</summary>
+    public double TaughtMargin { get; init; } = 0.5;
+
     /// <summary>Held-out prompts that both models answer.</summary>
     public int SanityPrompts { get; init; } = 32;
 
@@ -100,6 +103,7 @@ public sealed record GateRecipe
     {
         check.That(Regression.Length > 0, "gate.regression", Regression, "a JSON lines file of conversations");
         check.Positive("gate.regression_margin", RegressionMargin);
+        check.Positive("gate.taught_margin", TaughtMargin);
         check.AtLeast(1, "gate.sanity_prompts", SanityPrompts);
         check.Share("gate.sanity_floor", SanityFloor);
         check.AtLeast(1, "gate.max_tokens", MaxTokens);
