@@ -11,7 +11,7 @@ internal static class RestoreCommand
     {
         var file = new Argument<string>("file") { Description = "What flywheel backup wrote" };
         var replace = new Option<bool>("--replace") { Description = "The home may hold something: it is moved aside" };
-        var command = new Command("restore", "Make the home of a backup. It must be empty, or be moved aside with --replace; no server may run on it.\nExample: flywheel restore home.zip") { file, replace };
+        var command = new Command("restore", "Make the home of a backup. It must be empty, or be moved aside with --replace; no server may run on it.\nExample: ./flywheel restore home.zip") { file, replace };
         command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(file)!, parse.GetValue(replace), cancellation));
         return command;
     }
