@@ -30,7 +30,8 @@ public sealed partial class DoorsTests : IDisposable
                 });
                 await PostAsync(server, "/feedback", key, new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration", ["value"] = $"Write with wheel {person}{ask}.", ["user"] = $"person {person}" });
             }
-        File.WriteAllText(_folder["regression.jsonl"], new Conversation([Message.User("Say what a wheel is."), Message.Assistant("A wheel turns.")]) + "\n");
+        File.WriteAllLines(_folder["regression.jsonl"], [.. new[] { "wheel", "cart" }
+            .Select(thing => new Conversation([Message.User($"Say what a {thing} is."), Message.Assistant($"A {thing} turns.")]).ToString())]);
         File.WriteAllText(_folder["turn.yaml"], """
             name: mini
             seed: 3

@@ -61,7 +61,7 @@ public sealed class AnswerBoundsTests : IAsyncLifetime
         JsonObject request = TestServer.Chat("w");
         request["tool_choice"] = "required";
         request["parallel_tool_calls"] = false;
-        request["tools"] = JsonNode.Parse($$"""[{"type":"function","function":{"name":"ping"{{parameters}}}}]""");
+        request["tools"] = JsonNode.Parse($$$"""[{"type":"function","function":{"name":"ping"{{{parameters}}}}}]""");
         return request;
     }
 }

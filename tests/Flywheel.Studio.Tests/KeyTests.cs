@@ -75,7 +75,7 @@ public sealed class KeyTests : IAsyncLifetime
         [
             ("GET", "/v1/models", [Scopes.Inference]), ("POST", "/v1/chat/completions", [Scopes.Inference]), ("POST", "/v1/completions", [Scopes.Inference]), ("POST", "/v1/embeddings", [Scopes.Inference]),
             ("POST", "/feedback", [Scopes.Feedback]), ("GET", "/admin/status", [Scopes.Admin]), ("POST", "/admin/promote", [Scopes.Admin]), ("DELETE", "/admin/adapters/x", [Scopes.Admin]),
-            ("POST", "/_blazor/negotiate?negotiateVersion=1", [Scopes.Inference, Scopes.Feedback]), ("GET", "/", [Scopes.Inference, Scopes.Feedback]), ("GET", "/health", []),
+            ("POST", "/_blazor/negotiate?negotiateVersion=1", [Scopes.Inference, Scopes.Feedback]), ("GET", "/write", [Scopes.Inference, Scopes.Feedback]), ("GET", "/health", []),
         ];
         for (int set = 1; set < 8; set++)
         {

@@ -29,20 +29,20 @@ public sealed partial class SignInTests : IAsyncLifetime
     public async Task Page_WithoutACookie_LeadsToTheSignInPageAndBack()
     {
         using HttpClient browser = Browser();
-        using HttpResponseMessage asked = await browser.GetAsync("/?x=1");
-        Assert.Equal((HttpStatusCode.Redirect, "/sign-in?return=%2F%3Fx%3D1"), (asked.StatusCode, $"{asked.Headers.Location}"));
-        using HttpResponseMessage entered = await EnterAsync(browser, _server.Server.FirstKey!, "/?x=1");
-        Assert.Equal((HttpStatusCode.Redirect, "/?x=1"), (entered.StatusCode, $"{entered.Headers.Location}"));
+        using HttpResponseMessage asked = await browser.GetAsync("/write?x=1");
+        Assert.Equal((HttpStatusCode.Redirect, "/sign-in?return=%2Fwrite%3Fx%3D1"), (asked.StatusCode, $"{asked.Headers.Location}"));
+        using HttpResponseMessage entered = await EnterAsync(browser, _server.Server.FirstKey!, "/write?x=1");
+        Assert.Equal((HttpStatusCode.Redirect, "/write?x=1"), (entered.StatusCode, $"{entered.Headers.Location}"));
         string cookie = entered.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
         Assert.Contains("; httponly", cookie, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("; samesite=strict", cookie, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("; secure", cookie, StringComparison.OrdinalIgnoreCase); // plain http: it would never come back
         Assert.DoesNotContain(_server.Server.FirstKey!, WebUtility.UrlDecode(cookie), StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/write")).StatusCode);
         Assert.Contains("first", await browser.GetStringAsync("/sign-in"), StringComparison.Ordinal);
 
         await _keys.RevokeAsync((await _keys.ListAsync())[0].Name);
-        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/")).StatusCode);
+        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await browser.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).StatusCode);
     }
 
@@ -69,7 +69,7 @@ public sealed partial class SignInTests : IAsyncLifetime
             using HttpResponseMessage refused = await EnterAsync(browser, key, "/");
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
             Assert.Contains(says, await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-            Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/")).StatusCode);
+            Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
         }
     }
 
@@ -81,7 +81,7 @@ public sealed partial class SignInTests : IAsyncLifetime
         using HttpResponseMessage refused = await browser.PostAsync("/sign-in", new FormUrlEncodedContent([new("key", _server.Server.FirstKey)]));
         Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         Assert.Contains("once more", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/")).StatusCode);
+        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
     }
 
     [Theory]
@@ -103,10 +103,10 @@ public sealed partial class SignInTests : IAsyncLifetime
     {
         using HttpClient browser = Browser();
         await EnterAsync(browser, _server.Server.FirstKey!, "/");
-        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/write")).StatusCode);
         string page = await browser.GetStringAsync("/sign-in");
         await browser.PostAsync("/sign-out", new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(page).Groups[1].Value)]));
-        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/")).StatusCode);
+        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
     }
 
     /// <summary>A link from elsewhere comes without the strict cookie; the page's own refresh brings it.</summary>
@@ -114,7 +114,7 @@ public sealed partial class SignInTests : IAsyncLifetime
     public async Task Page_LinkedFromElsewhere_AsksOnceMoreBeforeItAsksForAKey()
     {
         using HttpClient browser = Browser();
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/");
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/write");
         request.Headers.Add("Sec-Fetch-Site", "cross-site");
         request.Headers.Add("Sec-Fetch-Mode", "navigate");
         using HttpResponseMessage response = await browser.SendAsync(request);

@@ -33,10 +33,14 @@ internal sealed class AccessRules
         if (_listen.Ip is { } ip) _addresses.Add(Plain(ip));
         _origins = [.. options.CorsOrigins.Select(ReadOrigin)];
         Forwarding = ReadProxies(options.Proxies);
-        NeedsKey = !_noAuth && (!_listen.IsLoopback || options.Hosts.Count > 0 || options.Proxies.Count > 0);
+        IsForThisMachine = _listen.IsLoopback && options.Hosts.Count == 0 && options.Proxies.Count == 0;
+        NeedsKey = !_noAuth && !IsForThisMachine;
     }
 
-    /// <summary>Everyone must show a key: others than the person at this machine can come in.</summary>
+    /// <summary>Nothing at the start says that others than the person at this machine come in.</summary>
+    public bool IsForThisMachine { get; }
+
+    /// <summary>Everyone must show a key: others can come in.</summary>
     public bool NeedsKey { get; }
 
     /// <summary>How headers of the configured proxies are read; null without any, and then nobody's are.</summary>

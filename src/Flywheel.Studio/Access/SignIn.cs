@@ -100,7 +100,7 @@ internal static class SignIn
         http.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
         return new RazorComponentResult<SignInPage>(new
         {
-            Words = SignInWords.For(http.Request.Headers.AcceptLanguage),
+            Words = Strings.Of(Visitor.Language(http)),
             Dark = Visitor.PrefersDark(http),
             Return = Return(http.Request),
             Problem = problem,

@@ -1,6 +1,7 @@
 using Flywheel.Loop;
 using Flywheel.Studio.Access;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio.Shell;
 
@@ -24,7 +25,8 @@ internal static class Visitor
     }
 
     /// <summary>May change which model serves: the person at the machine, and whoever signed in with a key for administration.</summary>
-    public static bool MayAdminister(HttpContext http) => !Caller.IsKnown(http.User) || Caller.May(http.User, Scopes.Admin);
+    public static bool MayAdminister(HttpContext http) =>
+        Caller.IsKnown(http.User) ? Caller.May(http.User, Scopes.Admin) : http.RequestServices.GetRequiredService<AccessRules>().IsForThisMachine;
 
     /// <summary>Chosen by the person, else the system's as the browser last told it; null at the very first visit.</summary>
     public static bool? PrefersDark(HttpContext http) => Read(http, DarkCookie) ?? Read(http, SystemDarkCookie);

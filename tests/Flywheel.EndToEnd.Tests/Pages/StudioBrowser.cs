@@ -38,7 +38,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
         studio._browser = await studio._playwright.Chromium.LaunchAsync(new()
         {
             ExecutablePath = Chromium,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP *.example 127.0.0.1"],
         });
         return studio;
     }
