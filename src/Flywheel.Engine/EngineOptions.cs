@@ -25,6 +25,9 @@ public sealed record EngineOptions
     /// </summary>
     public long CacheBytes { get; init; }
 
+    /// <summary>Memory that a model may take; null asks the system.</summary>
+    internal long? AvailableBytes { get; init; }
+
     /// <summary>
     /// A small model of the same vocabulary that guesses tokens, which the model checks several at once; null guesses by
     /// looking up repetitions. Only the pace changes.

@@ -98,9 +98,11 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (options.MaxQueue < 0) throw new FlywheelException($"max_queue is {options.MaxQueue}, expected at least 0");
         KernelTable table = KernelTable.Select(kernels ?? Environment.GetEnvironmentVariable(KernelTable.EnvironmentVariable));
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
-        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        // a second model is loaded beside the one that it replaces
+        long available = options.AvailableBytes ?? MachineMemory.AvailableBytes();
         long needed = MatrixLoader.NumBytes(config, file, options.Weights);
-        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {needed >> 20} MiB as {options.Weights}, this machine has {available >> 20} MiB");
+        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {Math.Max(1, needed >> 20)} MiB as {options.Weights}, and {available >> 20} MiB of memory are free here; "
+            + "free some, take a smaller model or coarser weights, or stop the server that runs and start it with this model");
         var arena = new NativeArena();
         try
         {

@@ -13,7 +13,8 @@ internal static class FirstModel
     /// it starts with, so that it and the next turn agree on the champion. Null of the champion, which is released already.
     /// </summary>
     /// <exception cref="FlywheelException">There is none, or its folder is not a whole model.</exception>
-    public static async Task<(ModelFolder Folder, string? Reason)> FindAsync(FlywheelStore store, StudioOptions options, DateTimeOffset now, CancellationToken cancellation)
+    public static async Task<(ModelFolder Folder, string? Reason)> FindAsync(FlywheelStore store, StudioOptions options,
+        DateTimeOffset now, CancellationToken cancellation)
     {
         var catalog = new ModelCatalog(store.Home);
         if (options.Model is not null) return (catalog.Keep(catalog.FindModel(options.Model), now), "named at the start of the server");

@@ -100,7 +100,8 @@ public sealed class StudioServer : IAsyncDisposable
         {
             store = await FlywheelStore.OpenAsync(options.Home, TimeProvider.System, cancellation);
             string? champion = (await store.ChampionAsync(cancellation))?.Hash;
-            (ModelFolder folder, string? reason) = await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
+            (ModelFolder folder, string? reason) =
+                await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
             ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
             var keys = new ApiKeys(store, TimeProvider.System);
             app = Build(options, rules, keys, claim.Secret, store, model);
@@ -131,7 +132,8 @@ public sealed class StudioServer : IAsyncDisposable
         if (End is not null) return;
         var ending = _app.Services.GetRequiredService<ServerEnding>();
         ending.Begin();
-        if (ending.NumRunning > 0) _app.Logger.LogInformation("Stopping: {Count} running answers have {Seconds} seconds to end", ending.NumRunning, _drainTime.TotalSeconds);
+        if (ending.NumRunning > 0) _app.Logger.LogInformation("Stopping: {Count} running answers have {Seconds} seconds to end",
+            ending.NumRunning, _drainTime.TotalSeconds);
         using (var limit = new CancellationTokenSource(_drainTime + CutTime))
         {
             Task stop = _app.StopAsync(limit.Token);
@@ -152,7 +154,8 @@ public sealed class StudioServer : IAsyncDisposable
     }
 
     /// <summary>Makes the model the champion, unless another has become it since the start began: that is for a person to decide.</summary>
-    private static async Task ReleaseAsync(FlywheelStore store, ModelFolder folder, string reason, string? champion, StudioOptions options, CancellationToken cancellation)
+    private static async Task ReleaseAsync(FlywheelStore store, ModelFolder folder, string reason, string? champion,
+        StudioOptions options, CancellationToken cancellation)
     {
         if (await store.ReleaseOverAsync(champion, folder.Hash, reason, cancellation) || options.Model is null) return;
         ModelRow other = (await store.ChampionAsync(cancellation))!;
@@ -200,9 +203,14 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<ServerEnding>();
         services.AddSingleton<ServingMetrics>();
         services.AddSingleton<ServingContext>();
-        services.AddSingleton(provider => new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
+        services.AddSingleton(provider =>
+            new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
-        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter());
+        services.AddOpenApi(ApiDescription.Describe);
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
+            // a scrape tells what is, not what was
+            .AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
@@ -228,6 +236,10 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/v1/models", ModelList.AllAsync);
         app.MapGet("/v1/models/{id}", ModelList.OneAsync);
         app.MapPost("/v1/chat/completions", Completions.ChatAsync);
+        app.MapGet("/v1/chat/completions", StoredChats.ListAsync);
+        app.MapGet("/v1/chat/completions/{id}", StoredChats.GetAsync);
+        app.MapDelete("/v1/chat/completions/{id}", StoredChats.DeleteAsync);
+        app.MapGet("/v1/chat/completions/{id}/messages", StoredChats.MessagesAsync);
         app.MapPost("/v1/completions", Completions.TextAsync);
         app.MapPost("/v1/responses", ResponsesEndpoint.CreateAsync);
         app.MapGet("/v1/responses/{id}", ResponsesEndpoint.GetAsync);
@@ -247,6 +259,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/health/live", HealthEndpoints.LiveAsync);
         app.MapGet("/health/ready", HealthEndpoints.ReadyAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapDescription();
         app.MapGet("/", () => Results.Redirect("/write"));
         WriteEndpoints.Map(app);
         TurnEndpoint.Map(app);

@@ -76,10 +76,13 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// <summary>A shell that runs the tests in the background lets them, and what they start, ignore SIGINT; a terminal does not.</summary>
     public static readonly string[] Interruptible = ["--default-signal=INT", "dotnet"];
 
-    /// <summary>SIGINT, as Ctrl-C sends it; the exit code.</summary>
-    public async Task<int> InterruptAsync()
+    /// <summary>As Ctrl-C does.</summary>
+    public Task<int> InterruptAsync() => SignalAsync("INT");
+
+    /// <summary>INT as Ctrl-C sends it, or TERM as a service manager does; the exit code.</summary>
+    public async Task<int> SignalAsync(string signal)
     {
-        await Tool.RunAsync("kill", ["-INT", $"{Pid}"], ".");
+        await Tool.RunAsync("kill", [$"-{signal}", $"{Pid}"], ".");
         await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(40));
         return _process.ExitCode;
     }

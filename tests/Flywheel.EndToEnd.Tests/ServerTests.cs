@@ -67,8 +67,10 @@ public sealed class ServerTests : IDisposable
         Assert.Contains("cannot write to the home", output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Interrupt_StreamRunning_LetsItEndThenLeaves()
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public async Task Signal_StreamRunning_LetsItEndThenLeavesAndSaysSo(string signal)
     {
         await using ServerProcess server = await StartAsync(context: 2048);
         JsonObject bias = [];
@@ -78,11 +80,12 @@ public sealed class ServerTests : IDisposable
         using HttpResponseMessage response = await server.Http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
         await lines.ReadLineAsync();
-        Task<int> ending = server.InterruptAsync();
+        Task<int> ending = server.SignalAsync(signal);
         string rest = await lines.ReadToEndAsync();
         Assert.EndsWith("data: [DONE]\n\n", rest, StringComparison.Ordinal);
         Assert.Contains("\"length\"", rest, StringComparison.Ordinal);
         Assert.Equal(0, await ending);
+        Assert.Contains("Stopped. 1 answer still ran and was finished", server.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_folder["home"], "server.json")));
     }
 

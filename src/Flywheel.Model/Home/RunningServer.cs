@@ -108,6 +108,7 @@ public sealed record RunningServer(FlywheelHome Home, int Pid, string Url)
         }
     }
 
-    /// <summary>Another process has the file, which is something else than a disk that is read-only or full: EWOULDBLOCK, ERROR_SHARING_VIOLATION.</summary>
+    /// <summary>Another process has the file, which is something else than a disk that is read-only or full: EWOULDBLOCK,
+    /// ERROR_SHARING_VIOLATION.</summary>
     private static bool IsHeld(IOException e) => (e.HResult & 0xFFFF) is 11 or 32;
 }

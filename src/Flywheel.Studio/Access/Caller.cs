@@ -30,6 +30,9 @@ internal static class Caller
     /// <summary>The user whose key it is: whatever is done with it counts as theirs. Null: the caller names users itself.</summary>
     public static string? UserOf(ClaimsPrincipal caller) => caller.FindFirstValue(UserClaim);
 
+    /// <summary>Whether the caller may see what is kept of a user: with a user's own key, only of that one.</summary>
+    public static bool MaySee(ClaimsPrincipal caller, string user) => UserOf(caller) is not { } own || own == user;
+
     /// <summary>The key that the caller showed, now or when they signed in; null: none, or the home's own secret.</summary>
     public static Guid? KeyOf(ClaimsPrincipal caller) => Guid.TryParse(caller.FindFirstValue(KeyClaim), out Guid id) ? id : null;
 }

@@ -13,13 +13,16 @@ internal static class HealthEndpoints
 {
     public static Task LiveAsync(HttpContext http, ModelHost host) => AnswerAsync(http, host, Fault(host));
 
-    public static Task ReadyAsync(HttpContext http, ModelHost host, ServerEnding ending) => AnswerAsync(http, host, Fault(host) ?? Busy(ending));
+    public static Task ReadyAsync(HttpContext http, ModelHost host, ServerEnding ending) =>
+        AnswerAsync(http, host, Fault(host) ?? Busy(ending));
 
     public static Task BothAsync(HttpContext http, ModelHost host, ServerEnding ending) =>
-        AnswerAsync(http, host, Fault(host) ?? Busy(ending), ("live", Fault(host) is null), ("ready", (Fault(host) ?? Busy(ending)) is null));
+        AnswerAsync(http, host, Fault(host)
+            ?? Busy(ending), ("live", Fault(host) is null), ("ready", (Fault(host) ?? Busy(ending)) is null));
 
     private static string? Fault(ModelHost host) =>
-        host.Current.Engine.Defect is { } defect ? $"the engine of the model broke an invariant ({defect.GetType().Name}: {defect.Message}): promote a model or restart the server" : null;
+        host.Current.Engine.Defect is { } defect
+            ? $"the engine of the model broke an invariant ({defect.GetType().Name}: {defect.Message}): promote a model or restart the server" : null;
 
     private static string? Busy(ServerEnding ending) => ending.Stopping ? "the server is stopping" : null;
 

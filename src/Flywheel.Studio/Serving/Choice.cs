@@ -51,7 +51,8 @@ internal sealed class Choice
 
     public void End(FinishReason reason, int numCachedPromptTokens) => (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
 
-    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order, FinishReason reason, TimeSpan latency, Exception? fault = null) => new()
+    public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order,
+        FinishReason reason, TimeSpan latency, Exception? fault = null) => new()
     {
         Id = Id,
         Group = group,

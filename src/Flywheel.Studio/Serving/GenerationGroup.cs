@@ -125,24 +125,24 @@ internal sealed class GenerationGroup : IAsyncDisposable
     private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, long start)
     {
         string operation = order.Conversation is null ? "text_completion" : "chat", model = Adapter ?? Model.Name;
-        string? error = null;
+        Exception? failure = null;
         serving.Ending.Enter();
         try
         {
             if (order.Candidates == 0) await Task.WhenAll(running.Select(one => PumpAsync(one.Choice, one.Stream)));
             else await RankAsync();
-            if (Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled)) error = "cancelled";
-            _events.Writer.Complete();
         }
         catch (Exception e)
         {
-            error = e.GetType().Name;
-            _events.Writer.Complete(e); // the reader of the events gets it
+            failure = e; // the reader of the events gets it
         }
         finally
         {
-            serving.Metrics.Request(operation, model, order.App, SinceStart(), error);
+            bool cancelled = Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled);
+            // Counted before anybody is told of the end, so that who was told finds it counted.
+            serving.Metrics.Request(operation, model, order.App, SinceStart(), failure?.GetType().Name ?? (cancelled ? "cancelled" : null));
             serving.Metrics.Tokens(operation, model, NumPromptTokens, NumCachedPromptTokens, NumTokens);
+            _events.Writer.Complete(failure);
             Model.Release();
             serving.Ending.Leave();
         }

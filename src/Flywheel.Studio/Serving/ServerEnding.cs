@@ -2,7 +2,8 @@ using Flywheel.Studio.OpenAI;
 
 namespace Flywheel.Studio.Serving;
 
-/// <summary>How a server stops: new requests are refused, running answers have a while to end, then they are cut and recorded as cancelled.</summary>
+/// <summary>How a server stops: new requests are refused, running answers have a while to end, then they are cut and recorded as
+/// cancelled.</summary>
 internal sealed class ServerEnding : IDisposable
 {
     private readonly CancellationTokenSource _cut = new();
@@ -24,7 +25,8 @@ internal sealed class ServerEnding : IDisposable
     /// <exception cref="ApiException">The server is stopping.</exception>
     public void RefuseWhenStopping()
     {
-        if (Stopping) throw new ApiException(503, "the server is stopping and takes no new requests; try again in a moment", code: "server_stopping", type: "server_error") { RetryAfter = TimeSpan.FromSeconds(5) };
+        if (Stopping) throw new ApiException(503, "the server is stopping and takes no new requests; try again in a moment",
+            code: "server_stopping", type: "server_error") { RetryAfter = TimeSpan.FromSeconds(5) };
     }
 
     public void Enter() => Interlocked.Increment(ref _running);

@@ -14,11 +14,13 @@ internal sealed class ServingMetrics
 
     private static readonly InstrumentAdvice<double>
         OfRequests = new() { HistogramBucketBoundaries = [.. Enumerable.Range(0, 14).Select(i => 0.01 * (1 << i))] },
-        OfFirstTokens = new() { HistogramBucketBoundaries = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] },
+        OfFirstTokens =
+            new() { HistogramBucketBoundaries = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] },
         OfTokens = new() { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] },
         OfRecords = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 15] };
 
-    private static readonly InstrumentAdvice<long> OfCounts = new() { HistogramBucketBoundaries = [.. Enumerable.Range(0, 14).Select(i => 1L << (2 * i))] };
+    private static readonly InstrumentAdvice<long> OfCounts =
+        new() { HistogramBucketBoundaries = [.. Enumerable.Range(0, 14).Select(i => 1L << (2 * i))] };
 
     private readonly Histogram<double> _request, _firstToken, _perToken, _record;
     private readonly Histogram<long> _usage;
@@ -27,18 +29,31 @@ internal sealed class ServingMetrics
     public ServingMetrics(IMeterFactory factory, ModelHost host)
     {
         Meter meter = factory.Create(MeterName);
-        _request = meter.CreateHistogram("gen_ai.server.request.duration", "s", "From a request's arrival to its last token.", advice: OfRequests);
-        _firstToken = meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "From a request's arrival to its first token.", advice: OfFirstTokens);
+        _request =
+            meter.CreateHistogram("gen_ai.server.request.duration", "s", "From a request's arrival to its last token.", advice: OfRequests);
+        _firstToken =
+            meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "From a request's arrival to its first token.",
+            advice: OfFirstTokens);
         _perToken = meter.CreateHistogram("gen_ai.server.time_per_output_token", "s", "Time of a token after the first.", advice: OfTokens);
         _usage = meter.CreateHistogram("gen_ai.client.token.usage", "{token}", "Tokens of a request, read and sampled.", advice: OfCounts);
-        _cached = meter.CreateCounter<long>("flywheel.prompt.cached", "{token}", "Tokens of prompts that were found in the cache instead of computed.");
-        _record = meter.CreateHistogram("flywheel.record.duration", "s", "From the end of a generation to its record on disk.", advice: OfRecords);
+        _cached =
+            meter.CreateCounter<long>("flywheel.prompt.cached", "{token}",
+            "Tokens of prompts that were found in the cache instead of computed.");
+        _record =
+            meter.CreateHistogram("flywheel.record.duration", "s", "From the end of a generation to its record on disk.",
+            advice: OfRecords);
         _feedback = meter.CreateCounter<long>("flywheel.feedback", "{feedback}", "Feedback that was stored.");
-        meter.CreateObservableGauge("flywheel.engine.running", () => host.Current.Engine.NumRunning, "{request}", "Requests in the engine's batch.");
-        meter.CreateObservableGauge("flywheel.engine.waiting", () => host.Current.Engine.NumWaiting, "{request}", "Requests in the engine's queue.");
-        meter.CreateObservableGauge("flywheel.engine.cache.pages.used", () => host.Current.Engine.NumPagesInUse, "{page}", "Pages of the cache that running requests hold.");
-        meter.CreateObservableGauge("flywheel.engine.cache.pages.limit", () => host.Current.Engine.NumCachePages, "{page}", "Pages that the cache may have.");
-        meter.CreateObservableGauge("flywheel.model", () => new Measurement<int>(1, new("name", host.Current.Name), new("hash", host.Current.Hash)), description: "The model that answers now.");
+        meter.CreateObservableGauge("flywheel.engine.running", () =>
+            host.Current.Engine.NumRunning, "{request}", "Requests in the engine's batch.");
+        meter.CreateObservableGauge("flywheel.engine.waiting", () =>
+            host.Current.Engine.NumWaiting, "{request}", "Requests in the engine's queue.");
+        meter.CreateObservableGauge("flywheel.engine.cache.pages.used", () =>
+            host.Current.Engine.NumPagesInUse, "{page}", "Pages of the cache that running requests hold.");
+        meter.CreateObservableGauge("flywheel.engine.cache.pages.limit", () =>
+            host.Current.Engine.NumCachePages, "{page}", "Pages that the cache may have.");
+        meter.CreateObservableGauge("flywheel.model", () =>
+            new Measurement<int>(1, new("name", host.Current.Name), new("hash", host.Current.Hash)),
+            description: "The model that answers now.");
     }
 
     /// <summary>A request that ran, whole or not.</summary>
@@ -60,7 +75,8 @@ internal sealed class ServingMetrics
         _cached.Add(cached, Tags(operation, model));
     }
 
-    public void FirstToken(string operation, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Tags(operation, model));
+    public void FirstToken(string operation, string model, TimeSpan sinceArrival) =>
+        _firstToken.Record(sinceArrival.TotalSeconds, Tags(operation, model));
 
     public void TokensAfterFirst(string operation, string model, TimeSpan took, int count)
     {

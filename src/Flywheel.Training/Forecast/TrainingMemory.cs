@@ -121,13 +121,6 @@ public sealed record TrainingMemory
 
     internal static string Text(long bytes) => bytes >= 1L << 30 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):F2} GiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):F0} MiB");
 
-    /// <summary>Bytes that a new process may take here: what the system calls available, within the container's limit; 0 where nobody says.</summary>
-    public static long Available()
-    {
-        const string file = "/proc/meminfo", field = "MemAvailable:";
-        long limit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if (!File.Exists(file) || File.ReadLines(file).FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal)) is not { } line) return limit;
-        long available = 1024 * long.Parse(line.AsSpan(field.Length).Trim().ToString().Split(' ')[0], CultureInfo.InvariantCulture);
-        return limit > 0 ? Math.Min(available, limit) : available;
-    }
+    /// <summary>Bytes that a new process may take here.</summary>
+    public static long Available() => MachineMemory.AvailableBytes();
 }

@@ -35,6 +35,10 @@ internal static class SqliteSchema
         {
             throw new FlywheelException($"{path} is not a readable SQLite database ({e.Message}); move it away or use another FLYWHEEL_HOME", e);
         }
+        catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6) // busy, locked
+        {
+            throw new FlywheelException($"{path} is locked by another program ({e.Message}); end what holds it and start again", e);
+        }
         catch (SqliteException e) when (e.SqliteErrorCode is 8 or 10 or 13 or 14) // read-only, disk error, disk full, cannot open
         {
             throw new FlywheelException($"{path} cannot be written ({e.Message}); free space, mend its permissions, or use another FLYWHEEL_HOME", e);

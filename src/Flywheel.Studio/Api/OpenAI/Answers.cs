@@ -10,17 +10,29 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary>Sends what a group of generations gives: in one piece, or as it comes.</summary>
 internal static class Answers
 {
-    public static async Task SendWholeAsync(HttpContext http, GenerationGroup group, AnswerFormat format)
+    /// <summary>An answer in one piece, which has ended.</summary>
+    public static JsonObject Whole(GenerationGroup group, AnswerFormat format)
+    {
+        JsonObject answer = format.Envelope(chunk: false, [.. group.Choices.Select(format.WholeChoice)]);
+        answer["usage"] = format.Usage();
+        return answer;
+    }
+
+    /// <param name="http">Who asked.</param>
+    /// <param name="group">What runs.</param>
+    /// <param name="format">How it is written.</param>
+    /// <param name="ended">Called when all is recorded, before the client is told of the end.</param>
+    public static async Task SendWholeAsync(HttpContext http, GenerationGroup group, AnswerFormat format, Func<GenerationGroup, Task> ended)
     {
         await foreach (ChoiceEvent _ in group.Events) { } // each choice ends recorded
         http.RequestAborted.ThrowIfCancellationRequested();
         if (group.Choices.Any(choice => choice.FinishReason == FinishReason.Cancelled)) throw Stopping();
-        JsonObject answer = format.Envelope(chunk: false, [.. group.Choices.Select(format.WholeChoice)]);
-        answer["usage"] = format.Usage();
-        await Json(http, answer);
+        await ended(group);
+        await Json(http, Whole(group, format));
     }
 
-    public static async Task SendStreamAsync(HttpContext http, GenerationGroup group, AnswerFormat format, bool withUsage, ILogger log)
+    public static async Task SendStreamAsync(HttpContext http, GenerationGroup group, AnswerFormat format, bool withUsage,
+        Func<GenerationGroup, Task> ended, ILogger log)
     {
         var stream = new EventStream(http);
         try
@@ -33,6 +45,7 @@ internal static class Answers
                 if (token is null && choice.FinishReason == FinishReason.Cancelled) throw Stopping();
                 foreach (JsonObject change in token is null ? format.EndEvents(choice) : format.Events(choice, token)) await stream.SendAsync(Chunk(change));
             }
+            await ended(group);
             if (withUsage)
             {
                 JsonObject last = format.Envelope(chunk: true);
@@ -63,5 +76,6 @@ internal static class Answers
         return http.Response.WriteAsync(answer.ToJsonString(JsonText.Compact), http.RequestAborted);
     }
 
-    public static ApiException Stopping() => new(503, "the server is stopping; the answer was cut before its end", code: "server_stopping", type: "server_error");
+    public static ApiException Stopping() =>
+        new(503, "the server is stopping; the answer was cut before its end", code: "server_stopping", type: "server_error");
 }

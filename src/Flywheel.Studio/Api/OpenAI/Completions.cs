@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +12,7 @@ internal static class Completions
 {
     private const int MaxPrompts = 64;
 
-    public static async Task ChatAsync(HttpContext http, Generator generator, ILogger<Generator> log)
+    public static async Task ChatAsync(HttpContext http, Generator generator, FlywheelStore store, ILogger<Generator> log)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.Refuse(body, "functions", "expected no functions; use 'tools'", value => value is JsonArray { Count: 0 });
@@ -26,7 +27,9 @@ internal static class Completions
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
-        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model => ChatOrder(body, model, generator, topLogprobs ?? 0, "messages"));
+        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
+            ChatOrder(body, model, generator, topLogprobs ?? 0, "messages"),
+            body.Flag("store") == true ? (group, answer) => StoredChats.KeepAsync(store, body, group, answer) : null);
     }
 
     /// <summary>What a chat asks for.</summary>
@@ -40,7 +43,8 @@ internal static class Completions
         ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
         Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
             ? RequestBody.Wrong("messages", wrong, "an array of messages")
-            : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")), templateArguments: TemplateArguments(body)) with { Tools = tools.Offered };
+            : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages",
+                "missing_required_parameter")), templateArguments: TemplateArguments(body)) with { Tools = tools.Offered };
         int[] prompt = model.Template.Prompt(conversation, TimeProvider.System.GetLocalNow());
         GenerationOrder order = GenerationFields.Order(body, model, promptField, [prompt], topLogprobs, generator.DrawSeed());
         // Ours: so many drafts are sampled and ranked, and the n best are the answers.
@@ -79,18 +83,21 @@ internal static class Completions
     }
 
     private static async Task AnswerAsync(HttpContext http, Generator generator, ILogger log, RequestBody body, bool withLogprobs,
-        Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<ServedModel, GenerationOrder> makeOrder)
+        Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<ServedModel, GenerationOrder> makeOrder,
+        Func<GenerationGroup, JsonObject, Task>? keep = null)
     {
         (bool stream, bool withUsage) = GenerationFields.Streaming(body);
         body.Labels("metadata");
+        Func<GenerationGroup, Task> ended = keep is null ? _ => Task.CompletedTask : group =>
+            keep(group, Answers.Whole(group, makeFormat(group, withLogprobs)));
         await using GenerationGroup group = generator.Start(model =>
         {
             GenerationFields.Adapter(body, model); // an unknown name is told before anything that depends on the model
             return makeOrder(model);
         }, http.RequestAborted);
         AnswerFormat format = makeFormat(group, withLogprobs);
-        if (stream) await Answers.SendStreamAsync(http, group, format, withUsage, log);
-        else await Answers.SendWholeAsync(http, group, format);
+        if (stream) await Answers.SendStreamAsync(http, group, format, withUsage, ended, log);
+        else await Answers.SendWholeAsync(http, group, format, ended);
     }
 
     private static Func<JsonNode, bool> Is(string expected) => value => value is JsonValue text && text.TryGetValue(out string? given) && given == expected;

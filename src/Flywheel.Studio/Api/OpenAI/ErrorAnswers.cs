@@ -60,9 +60,15 @@ internal static partial class ErrorAnswers
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
-        EngineFailedException => new ApiException(503, "the model's engine has failed and answers nothing more; promote a model or restart the server", type: "server_error", code: "engine_failed"),
-        _ when SqliteCode(e) is { } code && SqliteLocked.Contains(code) => new ApiException(503, "another program holds the lock of the record's database, so nothing can be recorded; try again later", type: "server_error", code: "record_locked") { RetryAfter = TimeSpan.FromSeconds(5) },
-        _ when SqliteCode(e) is { } code && SqliteUnusable.Contains(code) => new ApiException(503, "the record's database cannot be written (the server's log says why), so no answer can be given", type: "server_error", code: "record_unavailable"),
+        EngineFailedException =>
+            new ApiException(503, "the model's engine has failed and answers nothing more; promote a model or restart the server",
+            type: "server_error", code: "engine_failed"),
+        _ when SqliteCode(e) is { } code && SqliteLocked.Contains(code) =>
+            new ApiException(503, "another program holds the lock of the record's database, so nothing can be recorded; try again later",
+            type: "server_error", code: "record_locked") { RetryAfter = TimeSpan.FromSeconds(5) },
+        _ when SqliteCode(e) is { } code && SqliteUnusable.Contains(code) =>
+            new ApiException(503, "the record's database cannot be written (the server's log says why), so no answer can be given",
+            type: "server_error", code: "record_unavailable"),
         _ when IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
         _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
     };
@@ -127,7 +133,8 @@ internal static partial class ErrorAnswers
 
     private static ApiException FromStatus(HttpContext http, int status) => status switch
     {
-        404 => new ApiException(404, $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /feedback, /health, and /reference for all", code: "unknown_url"),
+        404 => new ApiException(404,
+            $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /feedback, /health, and /reference for all", code: "unknown_url"),
         405 => new ApiException(405, $"{http.Request.Path} does not take {http.Request.Method}, only {http.Response.Headers.Allow}", code: "method_not_allowed"),
         _ => new ApiException(status, $"the request was refused with status {status}"),
     };

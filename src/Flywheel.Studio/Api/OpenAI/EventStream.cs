@@ -21,7 +21,8 @@ internal sealed class EventStream
     public Task SendAsync(JsonObject json) => SendAsync(json.ToJsonString(JsonText.Compact));
 
     /// <summary>An event that is named by its type, as the Responses API has them.</summary>
-    public Task SendNamedAsync(JsonObject json) => WriteAsync($"event: {(string?)json["type"]}\ndata: {json.ToJsonString(JsonText.Compact)}\n\n");
+    public Task SendNamedAsync(JsonObject json) =>
+        WriteAsync($"event: {(string?)json["type"]}\ndata: {json.ToJsonString(JsonText.Compact)}\n\n");
 
     public Task EndAsync() => SendAsync("[DONE]");
 

@@ -71,7 +71,8 @@ internal static class GenerationFields
             throw ApiException.BadField("n", $"field 'n' is {choices} with {prompts.Count} prompts, expected at most {MaxChoices} answers in all");
         string[] stop = [.. body.Texts("stop", maxCount: 16)];
         if (stop.Contains("")) throw ApiException.BadField("stop", "field 'stop' holds an empty text, expected texts of at least one character");
-        if (stop.FirstOrDefault(text => text.Length > MaxStopLength) is { } endless) throw ApiException.BadField("stop", $"field 'stop' holds a text of {endless.Length} characters, expected at most {MaxStopLength}");
+        if (stop.FirstOrDefault(text => text.Length > MaxStopLength) is { } endless) throw ApiException.BadField("stop",
+            $"field 'stop' holds a text of {endless.Length} characters, expected at most {MaxStopLength}");
         SamplerOptions defaults = model.Defaults;
         return new GenerationOrder
         {
@@ -124,7 +125,8 @@ internal static class GenerationFields
     private static Dictionary<int, float>? Bias(RequestBody body, int vocabSize)
     {
         if (body.Object("logit_bias") is not { Count: > 0 } given) return null;
-        if (given.Count > MaxBiases) throw ApiException.BadField("logit_bias", $"field 'logit_bias' has {given.Count} entries, expected at most {MaxBiases}");
+        if (given.Count > MaxBiases) throw ApiException.BadField("logit_bias",
+            $"field 'logit_bias' has {given.Count} entries, expected at most {MaxBiases}");
         var bias = new Dictionary<int, float>();
         foreach ((string key, JsonNode? value) in given)
         {

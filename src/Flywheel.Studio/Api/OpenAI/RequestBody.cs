@@ -43,7 +43,8 @@ internal sealed class RequestBody
         }
         catch (IOException e) when (e is not BadHttpRequestException && !http.RequestAborted.IsCancellationRequested)
         {
-            throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body"); // a chunk whose size is no number, or none that fits
+            // a chunk whose size is no number, or none that fits
+            throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body");
         }
         JsonObject fields = root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json");
         BindUser(fields, http);
@@ -59,7 +60,8 @@ internal sealed class RequestBody
         fields["user"] = user;
     }
 
-    /// <summary>The request in the words of another API of ours, as if it had come in them: a number that was made in code is read as one kind only.</summary>
+    /// <summary>The request in the words of another API of ours, as if it had come in them: a number that was made in code is read as
+    /// one kind only.</summary>
     public RequestBody As(JsonObject fields) => new(JsonNode.Parse(fields.ToJsonString(JsonText.Compact))!.AsObject()) { Owner = Owner };
 
     public JsonNode? this[string name] => _fields[name];

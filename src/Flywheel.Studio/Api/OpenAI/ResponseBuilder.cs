@@ -92,14 +92,17 @@ internal sealed class ResponseBuilder
 
     private IEnumerable<JsonObject> OpenMessage()
     {
-        JsonObject item = new() { ["id"] = $"msg_{_choice.Id:N}{_output.Count}", ["type"] = "message", ["status"] = "in_progress", ["role"] = "assistant", ["content"] = new JsonArray() };
+        JsonObject item =
+            new() { ["id"] = $"msg_{_choice.Id:N}{_output.Count}", ["type"] = "message", ["status"] = "in_progress",
+            ["role"] = "assistant", ["content"] = new JsonArray() };
         yield return Open(item);
         yield return OfPart("response.content_part.added", ("part", Part("", [])));
     }
 
     private IEnumerable<JsonObject> OpenCall(string id, string name)
     {
-        yield return Open(new() { ["id"] = $"fc_{_choice.Id:N}{_output.Count}", ["type"] = "function_call", ["status"] = "in_progress", ["call_id"] = id, ["name"] = name, ["arguments"] = "" });
+        yield return Open(new() { ["id"] = $"fc_{_choice.Id:N}{_output.Count}", ["type"] = "function_call", ["status"] = "in_progress",
+            ["call_id"] = id, ["name"] = name, ["arguments"] = "" });
     }
 
     private JsonObject Open(JsonObject item)
@@ -138,7 +141,8 @@ internal sealed class ResponseBuilder
 
     private JsonObject OfResponse(string type) => Event(type, ("response", _response.DeepClone()));
 
-    private JsonObject OfItem(string type, params (string, JsonNode?)[] fields) => Event(type, [("item_id", (string)_open!["id"]!), ("output_index", _output.Count), .. fields]);
+    private JsonObject OfItem(string type, params (string, JsonNode?)[] fields) =>
+        Event(type, [("item_id", (string)_open!["id"]!), ("output_index", _output.Count), .. fields]);
 
     private JsonObject OfPart(string type, params (string, JsonNode?)[] fields) => OfItem(type, [("content_index", 0), .. fields]);
 

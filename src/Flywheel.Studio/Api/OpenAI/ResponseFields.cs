@@ -5,14 +5,17 @@ using Flywheel.Studio.Serving;
 
 namespace Flywheel.Studio.OpenAI;
 
-/// <summary>The fields of <c>POST /v1/responses</c> beside its input: read, put into the chat API's words, and told again in the answer.</summary>
+/// <summary>The fields of <c>POST /v1/responses</c> beside its input: read, put into the chat API's words, and told again in the
+/// answer.</summary>
 internal sealed partial class ResponseFields
 {
     // The same in both APIs.
     private static readonly string[] Shared =
     [
-        "model", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "seed", "stop",
-        "parallel_tool_calls", "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "chat_template_kwargs",
+        "model", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
+        "seed", "stop",
+        "parallel_tool_calls", "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key",
+        "prompt_cache_retention", "chat_template_kwargs",
     ];
 
     private readonly RequestBody _body;
@@ -24,9 +27,13 @@ internal sealed partial class ResponseFields
     private ResponseFields(RequestBody body)
     {
         _body = body;
-        foreach (string name in new[] { "prompt", "conversation", "max_tool_calls", "context_management" }) GenerationFields.Refuse(body, name, "leave it out");
-        GenerationFields.Refuse(body, "background", "expected false, or leave it out", value => value is JsonValue flag && flag.TryGetValue(out bool on) && !on);
-        GenerationFields.RefuseUnknownBut(body, [.. Shared, "input", "instructions", "previous_response_id", "stream", "stream_options", "max_output_tokens", "tools", "tool_choice", "text", "truncation",
+        foreach (string name in new[] { "prompt", "conversation", "max_tool_calls", "context_management" }) GenerationFields.Refuse(body,
+            name, "leave it out");
+        GenerationFields.Refuse(body, "background", "expected false, or leave it out", value =>
+            value is JsonValue flag && flag.TryGetValue(out bool on) && !on);
+        GenerationFields.RefuseUnknownBut(body,
+            [.. Shared, "input", "instructions", "previous_response_id", "stream", "stream_options", "max_output_tokens", "tools",
+            "tool_choice", "text", "truncation",
             "include", "top_logprobs", "reasoning", "prompt", "conversation", "max_tool_calls", "context_management", "background"]);
         Instructions = body.Text("instructions");
         Stream = body.Flag("stream") ?? false;
@@ -35,7 +42,9 @@ internal sealed partial class ResponseFields
         Metadata = body.Labels("metadata");
         MaxOutputTokens = body.Count("max_output_tokens", 1, int.MaxValue);
         if (body.Text("previous_response_id") is { } previous)
-            Previous = ResponsesEndpoint.TryParseId(previous, out Guid id) ? id : throw new ApiException(404, $"previous response with id '{previous}' not found", "previous_response_id", "previous_response_not_found");
+            Previous = ResponsesEndpoint.TryParseId(previous, out Guid id) ? id
+                : throw new ApiException(404, $"previous response with id '{previous}' not found", "previous_response_id",
+                "previous_response_not_found");
         Truncates = body.Text("truncation") switch
         {
             null or "disabled" => false,
@@ -85,7 +94,9 @@ internal sealed partial class ResponseFields
         if (MaxOutputTokens is { } most) chat["max_completion_tokens"] = most;
         if (_effort is not null) chat["reasoning_effort"] = _effort;
         if (_tools is { Count: > 0 }) chat["tools"] = new JsonArray([.. _tools.Select(tool => ChatTool(tool!.AsObject()))]);
-        if (_toolChoice is not null) chat["tool_choice"] = _toolChoice is JsonObject function ? new JsonObject { ["type"] = "function", ["function"] = new JsonObject { ["name"] = function["name"]?.DeepClone() } } : _toolChoice.DeepClone();
+        if (_toolChoice is not null) chat["tool_choice"] = _toolChoice is JsonObject function
+            ? new JsonObject { ["type"] = "function", ["function"] = new JsonObject { ["name"] = function["name"]?.DeepClone() } }
+            : _toolChoice.DeepClone();
         if (_format is not null) chat["response_format"] = ChatFormatOf(_format);
         return _body.As(chat);
     }
@@ -107,8 +118,10 @@ internal sealed partial class ResponseFields
         }
 
         static string Renamed(string text) => ToolField().Replace(text, "$1.")
-            .Replace("response_format.json_schema", "text.format", StringComparison.Ordinal).Replace("response_format", "text.format", StringComparison.Ordinal)
-            .Replace("max_completion_tokens", "max_output_tokens", StringComparison.Ordinal).Replace("reasoning_effort", "reasoning.effort", StringComparison.Ordinal);
+            .Replace("response_format.json_schema", "text.format", StringComparison.Ordinal)
+                .Replace("response_format", "text.format", StringComparison.Ordinal)
+            .Replace("max_completion_tokens", "max_output_tokens", StringComparison.Ordinal)
+                .Replace("reasoning_effort", "reasoning.effort", StringComparison.Ordinal);
     }
 
     /// <summary>The response before its output: what was asked, with the defaults that were filled in.</summary>
@@ -148,12 +161,13 @@ internal sealed partial class ResponseFields
     private static string? Effort(RequestBody body)
     {
         if (body.Object("reasoning") is not { } reasoning) return null;
-        if (reasoning.FirstOrDefault(field => field.Key != "effort" && field.Value is not null).Key is { } name) throw ApiException.Unsupported($"reasoning.{name}", "expected effort alone");
+        string? other = reasoning.FirstOrDefault(field => field.Key != "effort" && field.Value is not null).Key;
+        if (other is not null) throw ApiException.Unsupported($"reasoning.{other}", "expected effort alone");
         return reasoning["effort"] switch
         {
             null => null,
             JsonValue value when value.TryGetValue(out string? effort) => effort,
-            var other => throw RequestBody.Wrong("reasoning.effort", other, "a text"),
+            var wrong => throw RequestBody.Wrong("reasoning.effort", wrong, "a text"),
         };
     }
 
@@ -164,7 +178,8 @@ internal sealed partial class ResponseFields
         return [.. tools.Select((node, i) =>
         {
             if (node is not JsonObject tool) throw RequestBody.Wrong($"tools[{i}]", node, "an object");
-            if (Text(tool["type"]) != "function") throw RequestBody.Wrong($"tools[{i}].type", tool["type"], "function: this server runs no tools of its own");
+            if (Text(tool["type"]) != "function") throw RequestBody.Wrong($"tools[{i}].type", tool["type"],
+                "function: this server runs no tools of its own");
             var read = (JsonObject)tool.DeepClone();
             read.TryAdd("strict", false);
             return read;
@@ -189,8 +204,10 @@ internal sealed partial class ResponseFields
     private static JsonObject? Format(RequestBody body)
     {
         if (body.Object("text") is not { } text) return null;
-        if (text["verbosity"] is { } verbosity && Text(verbosity) != "medium") throw ApiException.Unsupported("text.verbosity", "expected medium, or leave it out");
-        if (text.FirstOrDefault(field => field.Key is not ("format" or "verbosity")).Key is { } name) throw ApiException.BadField($"text.{name}", $"field 'text.{name}' is not known here; known are format, verbosity", "unknown_parameter");
+        if (text["verbosity"] is { } verbosity && Text(verbosity) != "medium")
+            throw ApiException.Unsupported("text.verbosity", "expected medium, or leave it out");
+        if (text.FirstOrDefault(field => field.Key is not ("format" or "verbosity")).Key is { } name)
+            throw ApiException.BadField($"text.{name}", $"field 'text.{name}' is not known here; known are format, verbosity", "unknown_parameter");
         return text["format"] switch
         {
             null => null,

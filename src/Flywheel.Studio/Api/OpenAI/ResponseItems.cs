@@ -13,7 +13,8 @@ internal static class ResponseItems
         switch (body["input"])
         {
             case null:
-                throw ApiException.BadField("input", "field 'input' is missing, expected a text or an array of items", "missing_required_parameter");
+                throw ApiException.BadField("input", "field 'input' is missing, expected a text or an array of items",
+                    "missing_required_parameter");
             case JsonValue value when value.TryGetValue(out string? text):
                 return [Message(request, 0, "user", new JsonArray(new JsonObject { ["type"] = "input_text", ["text"] = text }))];
             case JsonArray { Count: > 0 } items:
@@ -53,7 +54,8 @@ internal static class ResponseItems
                 case "function_call_output":
                     string id = (string)item["call_id"]!;
                     if (!calls.Contains(id))
-                        throw ApiException.BadField($"input[{i - firstOfInput}].call_id", $"field 'input[{i - firstOfInput}].call_id' is '{id}', expected the call_id of a function_call before it");
+                        throw ApiException.BadField($"input[{i - firstOfInput}].call_id",
+                            $"field 'input[{i - firstOfInput}].call_id' is '{id}', expected the call_id of a function_call before it");
                     messages.Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = id, ["content"] = Content(item["output"]!) });
                     break;
                 default:
@@ -70,9 +72,11 @@ internal static class ResponseItems
         switch (Text(item["type"]) ?? (item["type"] is null && item["role"] is not null ? "message" : null))
         {
             case "message":
-                if (Text(item["role"]) is not ("user" or "assistant" or "system" or "developer")) throw RequestBody.Wrong($"{where}.role", item["role"], "user, assistant, system or developer");
+                if (Text(item["role"]) is not ("user" or "assistant" or "system" or "developer")) throw RequestBody.Wrong($"{where}.role",
+                    item["role"], "user, assistant, system or developer");
                 string role = Text(item["role"])!;
-                return Message(request, index, role, Parts(item["content"], $"{where}.content", role == "assistant" ? "output_text" : "input_text"), Text(item["id"]));
+                return Message(request, index, role,
+                    Parts(item["content"], $"{where}.content", role == "assistant" ? "output_text" : "input_text"), Text(item["id"]));
             case "function_call":
                 return new()
                 {
@@ -90,7 +94,8 @@ internal static class ResponseItems
                     ["type"] = "function_call_output",
                     ["status"] = "completed",
                     ["call_id"] = Required(item, "call_id", where),
-                    ["output"] = item["output"] is JsonValue plain && plain.TryGetValue(out string? output) ? output : Parts(item["output"], $"{where}.output", "input_text"),
+                    ["output"] = item["output"] is JsonValue plain
+                        && plain.TryGetValue(out string? output) ? output : Parts(item["output"], $"{where}.output", "input_text"),
                 };
             default:
                 throw RequestBody.Wrong($"{where}.type", item["type"], "message, function_call or function_call_output");
@@ -104,9 +109,11 @@ internal static class ResponseItems
             case JsonValue value when value.TryGetValue(out string? text):
                 return [Part(text)];
             case JsonArray { Count: > 0 } parts:
-                return [.. parts.Select((node, i) => node is JsonObject part && Text(part["type"]) is "input_text" or "output_text" or "text"
+                return [.. parts.Select((node, i) =>
+                    node is JsonObject part && Text(part["type"]) is "input_text" or "output_text" or "text"
                     ? Part(Text(node!["text"]) ?? throw RequestBody.Wrong($"{where}[{i}].text", node["text"], "a text"))
-                    : throw RequestBody.Wrong($"{where}[{i}].type", (node as JsonObject)?["type"], "input_text or output_text: this model reads text alone"))];
+                    : throw RequestBody.Wrong($"{where}[{i}].type", (node as JsonObject)?["type"],
+                        "input_text or output_text: this model reads text alone"))];
             default:
                 throw RequestBody.Wrong(where, content, "a text or an array of parts");
         }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -19,12 +20,13 @@ internal static class ResponsesEndpoint
         RequestBody body = await RequestBody.ReadAsync(http);
         var fields = ResponseFields.Read(body);
         JsonArray input = ResponseItems.Read(body, Guid.CreateVersion7());
-        List<JsonObject> earlier = await EarlierItemsAsync(store, fields.Previous, http.RequestAborted);
+        List<JsonObject> earlier = await EarlierItemsAsync(http, store, fields.Previous);
         JsonArray messages = ResponseItems.ToMessages([.. earlier, .. input.Select(item => item!.AsObject())], firstOfInput: earlier.Count);
         if (fields.Instructions is { } instructions) messages.Insert(0, new JsonObject { ["role"] = "system", ["content"] = instructions });
         RequestBody chat = fields.ToChat(messages);
 
-        await using GenerationGroup group = generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted);
+        await using GenerationGroup group =
+            generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted);
         var format = new ChatFormat(group, fields.WithLogprobs);
         Choice choice = group.Choices[0];
         var builder = new ResponseBuilder(fields.Envelope(group, choice), choice);
@@ -80,13 +82,13 @@ internal static class ResponsesEndpoint
     public static async Task GetAsync(HttpContext http, string id, FlywheelStore store)
     {
         if (http.Request.Query["stream"] == "true") throw ApiException.Unsupported("stream", "a stored response is given whole");
-        await Answers.Json(http, JsonNode.Parse((await FindAsync(store, id, http.RequestAborted)).Answer)!.AsObject());
+        await Answers.Json(http, JsonNode.Parse((await FindAsync(http, store, id)).Answer)!.AsObject());
     }
 
     /// <summary><c>DELETE /v1/responses/{id}</c>: its text is gone; of the generation, counts stay.</summary>
     public static async Task DeleteAsync(HttpContext http, string id, FlywheelStore store)
     {
-        StoredAnswer answer = await FindAsync(store, id, http.RequestAborted);
+        StoredAnswer answer = await FindAsync(http, store, id);
         await store.ForgetAnswerAsync(answer.Id);
         await Answers.Json(http, new() { ["id"] = IdOf(answer.Id), ["object"] = "response", ["deleted"] = true });
     }
@@ -94,7 +96,7 @@ internal static class ResponsesEndpoint
     /// <summary><c>GET /v1/responses/{id}/input_items</c></summary>
     public static async Task InputItemsAsync(HttpContext http, string id, FlywheelStore store)
     {
-        StoredAnswer answer = await FindAsync(store, id, http.RequestAborted);
+        StoredAnswer answer = await FindAsync(http, store, id);
         JsonObject[] items = [.. JsonNode.Parse(answer.Input)!.AsArray().Select(item => item!.AsObject())];
         await Answers.Json(http, Listing.Of(http.Request.Query, items));
     }
@@ -109,17 +111,20 @@ internal static class ResponsesEndpoint
             {
                 return Completions.ChatOrder(chat, model, generator, fields.TopLogprobs, "input");
             }
-            catch (ApiException e) when (e.Code == "context_length_exceeded" && fields.Truncates && DropOldestTurn((JsonArray)chat["messages"]!))
+            catch (ApiException e) when (e.Code == "context_length_exceeded" && fields.Truncates
+                && DropOldestTurn((JsonArray)chat["messages"]!))
             {
                 // Again with what is left.
             }
     }
 
-    /// <summary>Takes the oldest turn out: what stands between system messages and the second message of the user. False when it is the only one.</summary>
+    /// <summary>Takes the oldest turn out: what stands between system messages and the second message of the user. False when it is the
+    /// only one.</summary>
     private static bool DropOldestTurn(JsonArray messages)
     {
         int first = Enumerable.Range(0, messages.Count).FirstOrDefault(i => Role(i) is not ("system" or "developer"), messages.Count);
-        int next = Enumerable.Range(first + 1, Math.Max(0, messages.Count - first - 1)).FirstOrDefault(i => Role(i) == "user", messages.Count);
+        int next = Enumerable.Range(first + 1, Math.Max(0, messages.Count - first - 1))
+            .FirstOrDefault(i => Role(i) == "user", messages.Count);
         if (next >= messages.Count) return false;
         while (next-- > first) messages.RemoveAt(first);
         return true;
@@ -128,22 +133,33 @@ internal static class ResponsesEndpoint
     }
 
     /// <summary>Items of the turns before, oldest first: input, then output.</summary>
-    private static async Task<List<JsonObject>> EarlierItemsAsync(FlywheelStore store, Guid? previous, CancellationToken cancellation)
+    private static async Task<List<JsonObject>> EarlierItemsAsync(HttpContext http, FlywheelStore store, Guid? previous)
     {
         var turns = new List<StoredAnswer>();
         for (Guid? id = previous; id is { } wanted; id = turns[^1].Previous)
         {
-            if (turns.Count == MaxTurns) throw ApiException.BadField("previous_response_id", $"field 'previous_response_id' looks back on more than {MaxTurns} turns");
-            turns.Add(await store.FindAnswerAsync(wanted, StoredAnswer.Response, cancellation)
-                ?? throw new ApiException(404, $"previous response with id '{IdOf(wanted)}' not found: it was not stored, or it was deleted", "previous_response_id", "previous_response_not_found"));
+            if (turns.Count == MaxTurns) throw ApiException.BadField("previous_response_id",
+                $"field 'previous_response_id' looks back on more than {MaxTurns} turns");
+            turns.Add(await FindAsync(http, store, wanted)
+                ?? throw new ApiException(404,
+                    $"previous response with id '{IdOf(wanted)}' not found: it was not stored, or it was deleted", "previous_response_id",
+                    "previous_response_not_found"));
         }
         turns.Reverse();
-        return [.. turns.SelectMany(turn => JsonNode.Parse(turn.Input)!.AsArray().Concat(JsonNode.Parse(turn.Answer)!["output"]!.AsArray())).Select(item => item!.AsObject())];
+        return [.. turns.SelectMany(turn =>
+            JsonNode.Parse(turn.Input)!.AsArray().Concat(JsonNode.Parse(turn.Answer)!["output"]!.AsArray()))
+            .Select(item => item!.AsObject())];
     }
 
-    private static async Task<StoredAnswer> FindAsync(FlywheelStore store, string id, CancellationToken cancellation) =>
-        (TryParseId(id, out Guid answer) ? await store.FindAnswerAsync(answer, StoredAnswer.Response, cancellation) : null)
-        ?? throw new ApiException(404, $"response with id '{id}' not found: it was not stored, or it was deleted", "response_id", "response_not_found");
+    private static async Task<StoredAnswer> FindAsync(HttpContext http, FlywheelStore store, string id) =>
+        (TryParseId(id, out Guid answer) ? await FindAsync(http, store, answer) : null)
+        ?? throw new ApiException(404, $"response with id '{id}' not found: it was not stored, or it was deleted", "response_id",
+            "response_not_found");
+
+    /// <summary>Null also of an answer that the caller may not see.</summary>
+    private static async Task<StoredAnswer?> FindAsync(HttpContext http, FlywheelStore store, Guid id) =>
+        await store.FindAnswerAsync(id, StoredAnswer.Response, http.RequestAborted) is { } answer && Caller.MaySee(http.User, answer.User)
+            ? answer : null;
 
     public static bool TryParseId(string id, out Guid parsed)
     {
