@@ -10,12 +10,13 @@ internal static class ImportCommand
     public static Command Create()
     {
         var from = new Argument<string>("from") { Description = "A Hugging Face model folder, a GGUF file, or hf:owner/name with @revision or :file.gguf" };
-        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: ./flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from };
-        command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(from)!, cancellation));
+        var name = new Option<string?>("--name") { Description = "What to call it; the API knows the model by this name. As it calls itself when not given" };
+        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: ./flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from, name };
+        command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(from)!, parse.GetValue(name), cancellation));
         return command;
     }
 
-    private static async Task RunAsync(string from, CancellationToken cancellation)
+    private static async Task RunAsync(string from, string? name, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
         string? source = null, fetched = null;
@@ -24,7 +25,7 @@ internal static class ImportCommand
             (from, source) = await FetchAsync(HubReference.Parse(from), Path.Combine(home.Cache, "hub"), cancellation);
             fetched = Path.GetDirectoryName(File.Exists(from) ? Path.GetDirectoryName(from) : from);
         }
-        ModelFolder model = ModelImport.Import(from, home.Models, TimeProvider.System.GetUtcNow(), source);
+        ModelFolder model = ModelImport.Import(from, home.Models, TimeProvider.System.GetUtcNow(), source, name);
         if (fetched is not null) Directory.Delete(fetched, recursive: true); // the model has it all
         Report(model);
     }
@@ -48,8 +49,29 @@ internal static class ImportCommand
             .AddRow("shape", Markup.Escape($"{model.Config.ModelType}, {model.Config.NumParameters / 1e6:N1} million parameters, {model.Config.NumLayers} layers, width {model.Config.HiddenSize}"))
             .AddRow("weights", Markup.Escape(types))
             .AddRow("vocabulary, context", $"{model.Config.VocabSize:N0}, {model.Config.MaxPositions:N0} tokens")
-            .AddRow("licence", Markup.Escape(model.Manifest.Licence ?? "none stated")));
-        AnsiConsole.WriteLine($"Next: ./flywheel up --model {model.Path}");
+            .AddRow("licence", Markup.Escape(Licence(model))));
+        if (model.FindChatFault() is { } fault) Console.WriteLine($"Not for chat: {fault}. It is served for POST /v1/completions.");
+        else if (EndFault(model) is { } end) Console.WriteLine($"Not to be trained in chat form: {end}.");
+        Console.WriteLine($"Next: ./flywheel up --model {model.Path}");
+        Console.WriteLine("It then is the champion; ./flywheel models rollback goes back to the model before, ./flywheel up --starter to the starter.");
+    }
+
+    private static string Licence(ModelFolder model)
+    {
+        string? file = LicenceFile.Find(model.Path);
+        return (model.Manifest.Licence ?? (file is null ? "none stated" : "see")) + (file is null ? "" : $" ({file})");
+    }
+
+    private static string? EndFault(ModelFolder model)
+    {
+        try
+        {
+            return model.FindEndFault();
+        }
+        catch (FlywheelException e)
+        {
+            return e.Message;
+        }
     }
 
     /// <summary>A line for each file, for a pipe or a log.</summary>

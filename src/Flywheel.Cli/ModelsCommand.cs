@@ -12,7 +12,23 @@ internal static class ModelsCommand
     {
         var command = new Command("models", "List models and adapters: imported, trained and merged ones, what each came from, and the champion. Name or hash go wherever a model is asked for: up --model, export, a recipe's base.\nExample: ./flywheel models");
         command.SetAction((_, cancellation) => ListAsync(cancellation));
+        command.Add(CreateRollback());
         return command;
+    }
+
+    private static Command CreateRollback()
+    {
+        var to = new Argument<string?>("to") { Description = "Hash of a released model, or its beginning; the one before the champion when not given", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("rollback", "Release an earlier model again, in the running server too.\nExample: ./flywheel models rollback") { to };
+        command.SetAction((parse, cancellation) => RollBackAsync(parse.GetValue(to), cancellation));
+        return command;
+    }
+
+    private static async Task RollBackAsync(string? wanted, CancellationToken cancellation)
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        (ModelRow from, ModelRow to) = await Rollback.RunAsync(store, wanted, cancellation);
+        Console.WriteLine($"{to.Name} {to.Hash[..12]} is the champion again, in the place of {from.Name} {from.Hash[..12]}. ./flywheel models rollback {from.Hash[..12]} takes it back.");
     }
 
     private static async Task ListAsync(CancellationToken cancellation)

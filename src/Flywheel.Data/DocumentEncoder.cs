@@ -29,7 +29,10 @@ internal sealed class DocumentEncoder
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 2);
         _tokenizer = tokenizer;
-        _template = new Lazy<ChatTemplate>(() => parent?.ChatTemplate ?? new ChatTemplate(tokenizer));
+        _template = new Lazy<ChatTemplate>(() => parent is null ? new ChatTemplate(tokenizer)
+            // Sampled answers bring their own end.
+            : _form != DocumentForm.Sampled && parent.FindEndFault() is { } fault ? throw new FlywheelException($"{parent.Path}: {fault}")
+            : parent.ChatTemplate);
         _objective = Objective.Named(objective);
         _form = _objective.Form;
         _context = context;

@@ -153,6 +153,33 @@ public class ChatTemplateTests
     public void Document_TemplateThatPrintsToday_IsTheSameOnAnyDay() =>
         Assert.Contains("1 January 2025", Spell(new ChatTemplate(s_tokenizer, "{{ strftime_now('%-d %B %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")])).Tokens));
 
+    [Theory]
+    [InlineData("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}", null)]
+    [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}", "<|im_end|>")]
+    [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}", "<|im_end|>")]
+    [InlineData("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{{ eos_token }}{% else %}{{ m.content }}.{% endif %}{% endfor %}", null)]
+    public void FindTurnEnd_AnyTemplate_IsTheTokenThatEndsAnAnswer(string jinja, string? end) =>
+        Assert.Equal(end is null ? null : s_tokenizer.SpecialTokens[end], new ChatTemplate(s_tokenizer, jinja, new() { ["eos_token"] = "<|im_end|>" }).FindTurnEnd());
+
+    [Fact]
+    public void Open_SeveralTemplatesWithoutADefault_NamesThem()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["tokenizer_config.json"], """{"chat_template": [{"name": "tool_use", "template": "a"}, {"name": "rag", "template": "b"}]}""");
+        Assert.Contains("only tool_use, rag", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Open_TemplateThatIsNotUtf8_IsRefusedWithFileAndLine()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["chat_template.jinja"], [.. "a\nb"u8, 0xE9, .. "\n"u8]);
+        Assert.Contains("chat_template.jinja:2: is not UTF-8", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+        File.Delete(folder["chat_template.jinja"]);
+        File.WriteAllBytes(folder["tokenizer_config.json"], [.. "{\"chat_template\":\n\"b"u8, 0xE9, .. "\"}"u8]);
+        Assert.Contains("tokenizer_config.json:2: is not UTF-8", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Open_FolderOfAnotherModel_TakesItsTemplateAndTokens()
     {

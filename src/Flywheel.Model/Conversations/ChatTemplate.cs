@@ -125,6 +125,15 @@ public sealed class ChatTemplate
         throw first!;
     }
 
+    /// <summary>The special token that an answer ends with; null when the template ends it with text, or not at all.</summary>
+    /// <exception cref="FlywheelException">The template renders no plain answer.</exception>
+    public int? FindTurnEnd()
+    {
+        (int[] tokens, byte[] targets) = Document(new Conversation([Message.User("Hello"), Message.Assistant("Hi")]));
+        int last = Array.FindLastIndex(targets, target => target == 1);
+        return Tokenizer.IsSpecial(tokens[last]) ? tokens[last] : null;
+    }
+
     /// <summary>The text that the prompt, or the whole conversation, is rendered to.</summary>
     /// <exception cref="FlywheelException">The template refuses the conversation.</exception>
     public string Render(Conversation conversation, bool addGenerationPrompt, DateTimeOffset? now = null)

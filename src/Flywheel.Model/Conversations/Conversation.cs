@@ -257,6 +257,7 @@ public static class JsonText
     /// <exception cref="FlywheelException">It is something else.</exception>
     internal static JsonObject ParseObject(ReadOnlySpan<byte> text, string path)
     {
+        Utf8File.Check(text, path);
         try
         {
             JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });

@@ -42,6 +42,19 @@ public static class Utf8File
         return nul < 0 ? text : throw Nul(name, 1 + CountLineEnds(text.AsSpan(0, nul), '\0'));
     }
 
+    /// <summary>The text that bytes are.</summary>
+    /// <param name="bytes">All of the file.</param>
+    /// <param name="name">Of the file, for the message.</param>
+    /// <exception cref="FlywheelException">Something else than UTF-8 text; the message names file and line.</exception>
+    public static string Decode(byte[] bytes, string name) => ReadText(new MemoryStream(bytes), name);
+
+    /// <summary>Refuses bytes that are no UTF-8, for readers that take bytes: what they make of them would differ.</summary>
+    /// <exception cref="FlywheelException">The message names file and line.</exception>
+    public static void Check(ReadOnlySpan<byte> bytes, string name)
+    {
+        if (!Utf8.IsValid(bytes)) Decode(bytes.ToArray(), name);
+    }
+
     /// <summary>Lines without their ends; the first is line 1.</summary>
     /// <exception cref="FlywheelException">A line is something else than UTF-8 text; the message names file and line.</exception>
     public static IEnumerable<string> ReadLines(string path)

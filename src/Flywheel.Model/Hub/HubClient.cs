@@ -79,7 +79,7 @@ public sealed class HubClient : IDisposable
         Directory.CreateDirectory(folder);
         foreach (RemoteFile file in files) await FetchAsync(reference, commit, file, folder, progress, cancellation);
         string source = $"{HubReference.Scheme}{reference.Id}@{commit}{(reference.File is null ? "" : ":" + reference.File)}";
-        return (files is [var only] && only.Name.EndsWith(".gguf", StringComparison.Ordinal) ? Path.Combine(folder, only.Name) : folder, source);
+        return (files[0].Name.EndsWith(".gguf", StringComparison.Ordinal) ? Path.Combine(folder, files[0].Name) : folder, source);
     }
 
     /// <summary>Everything that makes a Hugging Face folder; in a repository without safetensors, one GGUF file.</summary>
@@ -88,15 +88,17 @@ public sealed class HubClient : IDisposable
         if (reference.File is null && all.Any(file => file.Name == "config.json") && all.Any(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))
         {
             bool sharded = all.Any(file => file.Name == "model.safetensors.index.json");
-            return [.. all.Where(file => Wanted.Contains(file.Name) || file.Name.StartsWith("LICENSE", StringComparison.Ordinal)
+            return [.. all.Where(file => Wanted.Contains(file.Name) || LicenceFile.IsOne(file.Name)
                 || (sharded && file.Name.StartsWith("model-", StringComparison.Ordinal) && file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))];
         }
-        RemoteFile[] gguf = [.. all.Where(file => file.Name.EndsWith(".gguf", StringComparison.Ordinal) && (reference.File is null || file.Name == reference.File))];
+        // A model may be a set of files; any of them names it.
+        IGrouping<string, RemoteFile>[] gguf = [.. all.Where(file => file.Name.EndsWith(".gguf", StringComparison.Ordinal)).GroupBy(file => GgufSet.NameOf(file.Name))
+            .Where(set => reference.File is null || set.Any(file => file.Name == reference.File))];
         return gguf switch
         {
-            [var one] => [one],
+            [var one] => [.. one, .. all.Where(file => LicenceFile.IsOne(file.Name))],
             [] => throw new FlywheelException($"hf:{reference.Id}: has {(reference.File is null ? "neither config.json with safetensors nor a GGUF file" : $"no file '{reference.File}'")}; it holds {NearestName.List([.. all.Select(file => file.Name).Take(20)])}"),
-            _ => throw new FlywheelException($"hf:{reference.Id}: has {gguf.Length} GGUF files; name one, such as hf:{reference.Id}:{gguf[0].Name}. They are {NearestName.List([.. gguf.Select(file => file.Name)])}"),
+            _ => throw new FlywheelException($"hf:{reference.Id}: has {gguf.Length} GGUF files; name one, such as hf:{reference.Id}:{gguf[0].First().Name}. They are {NearestName.List([.. gguf.Select(set => set.First().Name)])}"),
         };
     }
 

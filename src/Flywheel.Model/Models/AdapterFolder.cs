@@ -43,7 +43,7 @@ public sealed class AdapterFolder
         path = System.IO.Path.GetFullPath(path);
         string configFile = System.IO.Path.Combine(path, ConfigFile), weightsFile = System.IO.Path.Combine(path, WeightsFile);
         if (!File.Exists(configFile)) throw new FlywheelException($"{configFile}: no such file; expected an adapter folder with {ConfigFile} and {WeightsFile}");
-        AdapterConfig config = AdapterConfig.Parse(File.ReadAllText(configFile), configFile);
+        AdapterConfig config = AdapterConfig.Parse(Utf8File.ReadText(configFile), configFile);
         string[] modules;
         using (SafetensorsFile weights = SafetensorsFile.Open(weightsFile)) modules = CheckTensors(weights, config);
         string hash = ContentHash(path);

@@ -15,7 +15,8 @@ public static partial class ModelCard
     /// <param name="manifest">Origin, terms and figures.</param>
     /// <param name="config">The model's shape.</param>
     /// <param name="chats">It has a chat template.</param>
-    public static string Render(ModelManifest manifest, ModelConfig config, bool chats) => Render(manifest, "transformers", [],
+    /// <param name="licenceFile">Name of the file beside it with the terms, or null.</param>
+    public static string Render(ModelManifest manifest, ModelConfig config, bool chats, string? licenceFile = null) => Render(manifest, "transformers", [], licenceFile,
         string.Create(CultureInfo.InvariantCulture, $"A {config.ModelType} decoder of {config.NumParameters:N0} parameters: {config.NumLayers} layers, width {config.HiddenSize}, ")
         + string.Create(CultureInfo.InvariantCulture, $"{config.NumHeads} heads ({config.NumKvHeads} for keys and values), vocabulary {config.VocabSize:N0}, texts of up to {config.MaxPositions:N0} tokens. ")
         + (chats ? "It answers conversations, in the form of its chat template." : "It continues texts; it has no chat template."));
@@ -23,10 +24,10 @@ public static partial class ModelCard
     /// <summary>The card of an adapter.</summary>
     /// <param name="manifest">Origin, terms and figures.</param>
     /// <param name="config">Its rank, its targets, its base.</param>
-    public static string Render(ModelManifest manifest, AdapterConfig config) => Render(manifest, "peft", ["lora"],
+    public static string Render(ModelManifest manifest, AdapterConfig config) => Render(manifest, "peft", ["lora"], null,
         string.Create(CultureInfo.InvariantCulture, $"A low-rank adapter (LoRA) of {manifest.NumParameters:N0} parameters for the model `{config.Base}`: rank {config.Rank}, alpha {config.Alpha}, on {NearestName.List([.. config.TargetModules])}. It is nothing without that model."));
 
-    private static string Render(ModelManifest manifest, string library, IReadOnlyList<string> tags, string description)
+    private static string Render(ModelManifest manifest, string library, IReadOnlyList<string> tags, string? licenceFile, string description)
     {
         var card = new StringBuilder();
         void Add(string text) => card.Append(text);
@@ -35,6 +36,8 @@ public static partial class ModelCard
         // Hubs know their own short names; "other" is: read what is written below.
         Add(licences is [var only] && LicenceId().IsMatch(only) ? $"license: {only}\n" : "license: other\n");
         if (licences.Length > 1 || licences is [var named] && !LicenceId().IsMatch(named)) Add($"license_name: {Quote(string.Join(" and ", licences))}\n");
+        bool isNamed = licences is [var one] && LicenceId().IsMatch(one);
+        if (licenceFile is not null && !isNamed) Add($"license_link: {Quote(licenceFile)}\n");
         Add($"library_name: {library}\npipeline_tag: text-generation\ntags:\n- flywheel\n{string.Concat(tags.Select(tag => $"- {tag}\n"))}");
         if (HubName(manifest.Source ?? manifest.Origin) is { } hub) Add($"base_model: {Quote(hub)}\n");
         Add($"---\n\n# {(manifest.Name.Length > 0 ? manifest.Name : manifest.Hash[..12])}\n\n{description} Content hash `{manifest.Hash}`.\n\n");
@@ -82,8 +85,10 @@ public static partial class ModelCard
             { Licence: { } own, BaseLicence: { } terms } when own != terms => $"`{own}` for what was trained here; the model that it was made from is under `{terms}`, which goes on to hold.\n",
             { Licence: { } terms, BaseLicence: not null } => $"`{terms}`, the licence of the model that it was made from, which goes on to hold. Check its terms before you pass the weights on.\n",
             { Licence: { } terms } => $"`{terms}`, as {(manifest.Source is null ? "its recipe" : "its source")} states. Check the terms before you pass the weights on.\n",
+            _ when licenceFile is not null => "",
             _ => "None is recorded. Who passes the weights on must know the terms of the data and of the models that they come from.\n",
         });
+        if (licenceFile is not null) Add($"The terms lie beside the weights: [{licenceFile}]({licenceFile}).\n");
         return card.ToString();
     }
 

@@ -23,9 +23,18 @@ internal static class ModelCompanions
         foreach (string path in Directory.EnumerateFiles(from))
         {
             string name = Path.GetFileName(path);
-            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard) && !name.StartsWith("LICENSE", StringComparison.Ordinal)) continue;
+            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard) && !LicenceFile.IsOne(name)) continue;
             AtomicFile.Copy(path, Path.Combine(to, name));
         }
+    }
+
+    /// <summary>Reads those that there are.</summary>
+    /// <exception cref="FlywheelException">One is malformed.</exception>
+    public static void Check(string folder)
+    {
+        ReadTemplate(folder);
+        ReadTokenNames(folder);
+        ReadEnds(folder);
     }
 
     /// <summary>Writes what other software wants and is not there yet.</summary>
@@ -73,7 +82,7 @@ internal static class ModelCompanions
     public static string? ReadTemplate(string folder)
     {
         string file = Path.Combine(folder, TemplateFile);
-        if (File.Exists(file)) return File.ReadAllText(file);
+        if (File.Exists(file)) return Utf8File.ReadText(file);
         return ReadObject(Path.Combine(folder, SettingsFile))["chat_template"] switch
         {
             null => null,

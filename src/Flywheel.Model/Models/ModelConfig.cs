@@ -105,7 +105,7 @@ public sealed record ModelConfig
 
     /// <exception cref="FlywheelException">A field is missing, of the wrong type, or not supported; it is named.</exception>
     public static ModelConfig Load(string path) =>
-        File.Exists(path) ? Parse(File.ReadAllText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
+        File.Exists(path) ? Parse(Utf8File.ReadText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
 
     /// <param name="text">Content of config.json.</param>
     /// <param name="path">Names the file in errors.</param>

@@ -53,7 +53,7 @@ public sealed record ModelManifest
     {
         try
         {
-            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(File.ReadAllBytes(path), JsonText.Compact) ?? throw new FlywheelException($"{path}: is null, expected an object");
+            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(Utf8File.ReadText(path), JsonText.Compact) ?? throw new FlywheelException($"{path}: is null, expected an object");
             return manifest.Hash is { Length: 64 } && manifest.Name is not null && manifest.Evaluation is not null ? manifest
                 : throw new FlywheelException($"{path}: hash is '{manifest.Hash}', expected 64 digits, beside it a name and an evaluation");
         }
@@ -126,6 +126,21 @@ public sealed class ModelFolder
         }
     }
 
+    /// <summary>
+    /// Why answers must not be learnt in the form of the chat template: they do not end with a token that ends generation, so a model
+    /// would learn to go on for ever. Null when they do.
+    /// </summary>
+    /// <exception cref="FlywheelException">There is no template, or it renders no answer.</exception>
+    public string? FindEndFault()
+    {
+        int? end = ChatTemplate.FindTurnEnd();
+        if (end is { } id && Config.EosTokenIds.Contains(id)) return null;
+        Dictionary<int, string> names = Tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
+        string ends = string.Join(", ", Config.EosTokenIds.Select(known => names.GetValueOrDefault(known, $"{known}")));
+        return $"the chat template ends an answer with {(end is { } other ? names[other] : "no special token")}, expected one that ends generation ({ends}): what is trained in this form would never stop. "
+            + "Put {{ eos_token }} behind an assistant's content in chat_template.jinja of the folder that the model came from, and import it again";
+    }
+
     public ModelManifest Manifest { get; }
 
     /// <exception cref="FlywheelException">
@@ -137,7 +152,7 @@ public sealed class ModelFolder
         path = System.IO.Path.GetFullPath(path);
         if (!Directory.Exists(path)) throw new FlywheelException($"{path}: no such folder; expected a model folder");
         byte[] configBytes = ReadFile(ConfigFile), tokenizer = ReadFile(TokenizerFile);
-        ModelConfig config = ModelConfig.Parse(Encoding.UTF8.GetString(configBytes), System.IO.Path.Combine(path, ConfigFile));
+        ModelConfig config = ModelConfig.Parse(Utf8File.Decode(configBytes, System.IO.Path.Combine(path, ConfigFile)), System.IO.Path.Combine(path, ConfigFile));
         string weights = FindWeights(path);
         using (IWeightFile file = OpenWeightFile(weights)) CheckTensors(file, file.Tensors, config);
         string hash = ContentHash(configBytes, tokenizer, weights);
@@ -226,9 +241,19 @@ public sealed class ModelFolder
             string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), FindWeights(folder));
             ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
             AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
-            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null));
+            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null, LicenceFile.Find(folder)));
             return name ?? hash[..12];
         }));
+    }
+
+    /// <summary>The same model under another name.</summary>
+    internal ModelFolder Rename(string name)
+    {
+        if (Manifest.Name == name) return this;
+        ModelManifest renamed = Manifest with { Name = name };
+        AtomicFile.WriteText(System.IO.Path.Combine(Path, ManifestFile), JsonSerializer.Serialize(renamed, JsonText.Indented) + "\n");
+        AtomicFile.WriteText(System.IO.Path.Combine(Path, ModelCard.File), ModelCard.Render(renamed, Config, ReadChatTemplate() is not null, LicenceFile.Find(Path)));
+        return Open(Path);
     }
 
     /// <summary>How its makers want it sampled: generation_config.json; empty when there is none.</summary>
@@ -250,7 +275,7 @@ public sealed class ModelFolder
         };
     }
 
-    internal static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
+    internal static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path).WithWholeNames();
 
     /// <summary>Refuses weights that are not exactly those of a config; <paramref name="tensors"/> are those of the file that count.</summary>
     internal static void CheckTensors(IWeightFile weights, IReadOnlyDictionary<string, TensorInfo> tensors, ModelConfig config)

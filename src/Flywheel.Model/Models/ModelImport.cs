@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Flywheel.Model;
 
 /// <summary>
@@ -11,8 +13,18 @@ public static class ModelImport
     /// <param name="models">Folder of models that gets the new one.</param>
     /// <param name="created">The time that the manifest records.</param>
     /// <param name="source">What the manifest names as its origin; the last part of the path when null, for the rest is nobody else's business.</param>
+    /// <param name="name">What the model is called; as it calls itself when null.</param>
     /// <exception cref="FlywheelException">A file is missing or malformed, or the architecture, a tensor or the tokenizer is not supported; nothing is written.</exception>
-    public static ModelFolder Import(string path, string models, DateTimeOffset created, string? source = null)
+    public static ModelFolder Import(string path, string models, DateTimeOffset created, string? source = null, string? name = null)
+    {
+        const int MaxName = 96;
+        if (name is not null && (name.Length is 0 or > MaxName || name != name.Trim() || name.Any(char.IsControl)))
+            throw new FlywheelException($"the name is '{name}', expected 1 to {MaxName} characters on one line, without blanks at its ends");
+        ModelFolder model = Import(path, models, created, source);
+        return name is null ? model : model.Rename(name);
+    }
+
+    private static ModelFolder Import(string path, string models, DateTimeOffset created, string? source)
     {
         path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         var manifest = new ModelManifest { Source = source ?? Path.GetFileName(path), Created = created };
@@ -20,7 +32,7 @@ public static class ModelImport
         {
             string[] gguf = Directory.GetFiles(path, "*.gguf");
             if (File.Exists(Path.Combine(path, "config.json"))) return ImportFolder(path, models, manifest);
-            return gguf.Length == 1 ? ImportGguf(gguf[0], models, manifest)
+            return gguf.Select(file => GgufSet.NameOf(file)).Distinct().Count() == 1 ? ImportGguf(gguf[0], models, manifest)
                 : throw new FlywheelException($"{path}: has no config.json{(gguf.Length > 1 ? $" and {gguf.Length} GGUF files; name one of them" : "; expected a Hugging Face model folder or a GGUF file")}");
         }
         if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file or folder; expected a Hugging Face model folder, a GGUF file, or hf:owner/name");
@@ -36,13 +48,16 @@ public static class ModelImport
         if (!File.Exists(tokenizer)) throw new FlywheelException($"{tokenizer}: no such file; expected a tokenizer in Hugging Face's format{(File.Exists(Path.Combine(path, "tokenizer.model")) ? " (tokenizer.model alone is not enough: load and save the model once with transformers)" : "")}");
         if (!Directory.EnumerateFiles(path, "model*.*").Any() && Directory.EnumerateFiles(path, "pytorch_model*.bin").Any())
             throw new FlywheelException($"{path}: its weights are pickled (pytorch_model.bin), which is not read because it can run code; expected model.safetensors");
-        CheckTokenizer(Tokenizer.Load(tokenizer), tokenizer, config);
+        Tokenizer loaded = Tokenizer.Load(tokenizer);
+        CheckTokenizer(loaded, tokenizer, config);
+        ModelCompanions.Check(path);
+        config = WithTurnEnd(config, () => ChatTemplate.Open(path, loaded));
 
         using IWeightFile weights = ModelFolder.OpenWeightFile(ModelFolder.FindWeights(path));
         Dictionary<string, TensorInfo> known = weights.Tensors.Where(tensor => !IsDerived(tensor.Key, config)).ToDictionary();
         ModelFolder.CheckTensors(weights, known, config);
         string card = Path.Combine(path, ModelCard.File);
-        manifest = manifest with { Name = Path.GetFileName(path), Licence = File.Exists(card) ? ModelCard.ReadLicence(File.ReadAllText(card)) : null };
+        manifest = manifest with { Name = Path.GetFileName(path), Licence = (File.Exists(card) ? ModelCard.ReadLicence(Utf8File.ReadText(card)) : null) is { } stated and not "other" ? stated : LicenceFile.Identify(path) };
         if (File.Exists(Path.Combine(path, "flywheel.json")) && ModelFolder.Open(path).Manifest is var ours) manifest = ours with { Source = manifest.Source, Licence = manifest.Licence ?? ours.Licence };
         return ModelFolder.Assemble(models, config, known["model.embed_tokens.weight"].Type, target => AtomicFile.Copy(tokenizer, target), folder =>
         {
@@ -59,13 +74,41 @@ public static class ModelImport
         ModelConfig config = file.ReadConfig();
         ModelFolder.CheckTensors(file, file.Tensors, config);
         byte[] tokenizer = GgufTokenizer.Read(file.Metadata);
-        CheckTokenizer(Tokenizer.Parse(tokenizer, path), path, config);
-        manifest = manifest with { Name = file.Metadata.Text("general.name") is { Length: > 0 } name ? name : Path.GetFileNameWithoutExtension(path), Licence = file.Metadata.Text("general.license") };
-        return ModelFolder.Assemble(models, config, file.Tensors["model.embed_tokens.weight"].Type, target => File.WriteAllBytes(target, tokenizer), folder =>
+        Tokenizer loaded = Tokenizer.Parse(tokenizer, path);
+        CheckTokenizer(loaded, path, config);
+        if (file.Metadata.Text("tokenizer.chat_template") is { } template)
+            config = WithTurnEnd(config, () => new ChatTemplate(loaded, template, new([.. GgufTokenizer.SpecialTokens(file.Metadata).Select(token => KeyValuePair.Create(token.Key, (JsonNode?)token.Value))])));
+        IReadOnlyList<string> files = GgufSet.FilesOf(path);
+        string folder = Path.GetDirectoryName(path)!;
+        manifest = manifest with
         {
-            AtomicFile.Copy(path, Path.Combine(folder, "model.gguf"));
-            ModelCompanions.Complete(folder, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
+            Name = file.Metadata.Text("general.name") is { Length: > 0 } name ? name : Path.GetFileNameWithoutExtension(GgufSet.NameOf(path)),
+            Licence = file.Metadata.Text("general.license") is { Length: > 0 } stated and not "other" ? stated : LicenceFile.Identify(folder),
+        };
+        return ModelFolder.Assemble(models, config, file.Tensors["model.embed_tokens.weight"].Type, target => File.WriteAllBytes(target, tokenizer), made =>
+        {
+            string weights = Path.Combine(made, "model.gguf");
+            if (file.Metadata.Contains("split.count")) GgufSet.Join(files, weights);
+            else AtomicFile.Copy(path, weights);
+            LicenceFile.Copy(folder, made);
+            ModelCompanions.Complete(made, config, GgufTokenizer.SpecialTokens(file.Metadata), file.Metadata.Text("tokenizer.chat_template"));
         }, manifest);
+    }
+
+    /// <summary>
+    /// The token with which the chat template ends an answer ends generation, also where only the template says so: base models bring
+    /// ChatML, and name none but the end of a text.
+    /// </summary>
+    private static ModelConfig WithTurnEnd(ModelConfig config, Func<ChatTemplate> open)
+    {
+        try
+        {
+            return open().FindTurnEnd() is { } end && !config.EosTokenIds.Contains(end) ? config with { EosTokenIds = [.. config.EosTokenIds, end] } : config;
+        }
+        catch (FlywheelException)
+        {
+            return config; // a model that only continues texts; whoever wants to talk to it is told
+        }
     }
 
     /// <summary>Tensors that some checkpoints carry and that follow from the others.</summary>

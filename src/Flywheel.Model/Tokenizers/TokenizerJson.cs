@@ -24,6 +24,7 @@ internal sealed class TokenizerJson
     /// <exception cref="FlywheelException">Not JSON, or not a tokenizer of this kind; the message names the field.</exception>
     public static TokenizerJson Read(byte[] json, string source)
     {
+        Utf8File.Check(json, source);
         try
         {
             using JsonDocument document = JsonDocument.Parse(json);

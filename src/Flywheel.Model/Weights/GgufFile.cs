@@ -7,24 +7,26 @@ namespace Flywheel.Model;
 /// </summary>
 public sealed class GgufFile : IWeightFile
 {
-    private readonly MappedFile _file;
+    private readonly MappedFile[] _files;
     private readonly Dictionary<string, int> _headDims = new(StringComparer.Ordinal); // of tensors with interleaved rows
 
-    private GgufFile(string path, MappedFile file, GgufHeader header)
+    private GgufFile(string path, MappedFile[] files, IReadOnlyList<GgufHeader> headers)
     {
-        (Path, _file, Metadata) = (path, file, header.Metadata);
+        (Path, _files, Metadata) = (path, files, headers[0].Metadata);
         string? architecture = Metadata.Text("general.architecture");
         var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
-        foreach (GgufTensor tensor in header.Tensors)
+        foreach ((int shard, GgufTensor tensor) in headers.Index().SelectMany(header => header.Item.Tensors.Select(tensor => (header.Index, tensor))))
         {
             string name = GgufNames.ToHf(tensor.Name);
-            long[] shape = [.. tensor.Dimensions.Reverse()];
+            // Some writers state all four dimensions of ggml; a 1 at the outer end is none.
+            long[] shape = [.. tensor.Dimensions.Reverse().SkipWhile((size, i) => size == 1 && i < tensor.Dimensions.Length - 1)];
+            var info = new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes) { Shard = shard };
             if (name == GgufConfig.RopeFactors)
             {
-                RopeFactors = new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes);
+                RopeFactors = info;
                 continue;
             }
-            if (!tensors.TryAdd(name, new TensorInfo(name, tensor.Type, shape, tensor.Offset, tensor.NumBytes)))
+            if (!tensors.TryAdd(name, info))
                 throw new FlywheelException($"{path}: tensors '{tensor.Name}' and '{name}' are the same");
             if (architecture == "llama" && NumHeads(name) is { } heads)
             {
@@ -50,22 +52,30 @@ public sealed class GgufFile : IWeightFile
     /// <exception cref="FlywheelException">The architecture or something in it is not supported, or a key is missing.</exception>
     public ModelConfig ReadConfig() => GgufConfig.Read(this);
 
+    /// <param name="path">The file, or any of a set that the model was split into.</param>
     /// <exception cref="FlywheelException">Missing, truncated or malformed, or a type that is not supported; the message names the file and the fault.</exception>
     public static GgufFile Open(string path)
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected model weights in GGUF format");
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
-            GgufHeader header = GgufHeader.Read(path, stream);
-            var file = new MappedFile(stream);
+            IReadOnlyList<string> files = GgufSet.FilesOf(path);
+            var headers = new List<GgufHeader>();
+            var mapped = new List<MappedFile>();
             try
             {
-                return new GgufFile(path, file, header);
+                foreach (string file in files)
+                {
+                    using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
+                    headers.Add(GgufHeader.Read(file, stream));
+                    mapped.Add(new MappedFile(stream));
+                }
+                GgufSet.Check(files, headers);
+                return new GgufFile(path, [.. mapped], headers);
             }
             catch
             {
-                file.Dispose();
+                foreach (MappedFile file in mapped) file.Dispose();
                 throw;
             }
         }
@@ -78,7 +88,7 @@ public sealed class GgufFile : IWeightFile
     public void ReadRow(TensorInfo tensor, long row, Span<byte> destination)
     {
         if (destination.Length != tensor.RowBytes) throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}", nameof(destination));
-        _file.Read(tensor, checked(StoredRow(tensor, row) * tensor.RowBytes), destination);
+        _files[tensor.Shard].Read(tensor, checked(StoredRow(tensor, row) * tensor.RowBytes), destination);
     }
 
     public void ReadFloats(TensorInfo tensor, long start, Span<float> destination)
@@ -86,7 +96,7 @@ public sealed class GgufFile : IWeightFile
         if (!tensor.Type.IsReal()) throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected numbers of a weight");
         if (!_headDims.ContainsKey(tensor.Name))
         {
-            _file.ReadFloats(tensor, start, destination);
+            _files[tensor.Shard].ReadFloats(tensor, start, destination);
             return;
         }
         if (start < 0 || start > tensor.NumElements - destination.Length) throw new ArgumentOutOfRangeException(nameof(start));
@@ -95,13 +105,16 @@ public sealed class GgufFile : IWeightFile
         {
             (long row, long column) = Math.DivRem(start, columns);
             int count = (int)Math.Min(columns - column, destination.Length);
-            _file.ReadFloats(tensor, StoredRow(tensor, row) * columns + column, destination[..count]);
+            _files[tensor.Shard].ReadFloats(tensor, StoredRow(tensor, row) * columns + column, destination[..count]);
             start += count;
             destination = destination[count..];
         }
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        foreach (MappedFile file in _files) file.Dispose();
+    }
 
     /// <summary>Row (head, half, i) of Hugging Face's order is stored as (head, i, half).</summary>
     internal static long Interleave(long row, int headDim)

@@ -6,6 +6,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Flywheel.Model;
 
@@ -180,7 +181,8 @@ internal sealed class GgufHeader
             if (length == 0) return "";
             Span<byte> bytes = length <= 256 ? stackalloc byte[(int)length] : new byte[length];
             Fill(bytes);
-            return Encoding.UTF8.GetString(bytes);
+            // What was replaced here would be tokens that no text holds.
+            return Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : throw new FlywheelException($"{path}: {what} is not UTF-8: '{Encoding.UTF8.GetString(bytes)[..Math.Min(80, Encoding.UTF8.GetCharCount(bytes))]}'");
         }
 
         private uint UInt32()

@@ -4,6 +4,7 @@
 // {"metadata": {"total_size"}, "weight_map": {"name": "model-00001-of-00002.safetensors"}}.
 using System.Buffers.Binary;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Flywheel.Model;
 
@@ -29,6 +30,16 @@ public sealed class SafetensorsFile : IWeightFile
 
     /// <summary>The first file's.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>
+    /// A decoder that was saved by itself, without the model around it, leaves out the first part of its tensors' names:
+    /// <c>layers.0...</c> for <c>model.layers.0...</c>. The same file with the whole names.
+    /// </summary>
+    internal SafetensorsFile WithWholeNames()
+    {
+        if (!Tensors.ContainsKey("embed_tokens.weight") || Tensors.Keys.Any(name => name.StartsWith("model.", StringComparison.Ordinal))) return this;
+        return new SafetensorsFile(Path, _shards, Tensors.Values.Select(tensor => tensor.Name == "lm_head.weight" ? tensor : tensor with { Name = "model." + tensor.Name }).ToDictionary(tensor => tensor.Name), Metadata);
+    }
 
     /// <param name="path">A safetensors file, or the index of a sharded set (its name ends in .index.json).</param>
     /// <exception cref="FlywheelException">Missing, truncated or malformed; the message names the file and the fault.</exception>
@@ -79,9 +90,11 @@ public sealed class SafetensorsFile : IWeightFile
     private static Dictionary<string, string> ReadIndex(string path)
     {
         if (new FileInfo(path).Length > MaxHeaderBytes) throw new FlywheelException($"{path}: is larger than {MaxHeaderBytes} bytes, which no index is");
+        byte[] json = File.ReadAllBytes(path);
+        Utf8File.Check(json, path);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var files = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (JsonProperty entry in document.RootElement.GetProperty("weight_map").EnumerateObject())
             {
@@ -120,6 +133,7 @@ public sealed class SafetensorsFile : IWeightFile
     {
         var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (!Utf8.IsValid(header.Span)) throw new FlywheelException($"{path}: the safetensors header is malformed: it is not UTF-8");
         try
         {
             using JsonDocument document = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
