@@ -26,7 +26,7 @@ public sealed class EndTokenTests : IDisposable
     [InlineData("supervised")]
     [InlineData("preference")]
     [InlineData("kto")]
-    [InlineData("next_token")]
+    [InlineData("next-token")]
     public void Encode_TemplateWithoutAnEndToken_IsRefusedWithTheWayOut(string objective)
     {
         Example example = objective switch
