@@ -17,7 +17,7 @@ internal static unsafe class Avx2Kernels
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
         Rotate = VectorKernels.Table.Rotate,
-        AttendSpan = &TiledAttention<Avx2Attention>.AttendSpan,
+        AttendSpan = &TiledAttention<Avx2MachineAttention>.AttendSpan,
         FoldSpans = VectorKernels.Table.FoldSpans,
         LogSumExp = VectorKernels.Table.LogSumExp,
         Exponentials = VectorKernels.Table.Exponentials,
@@ -50,6 +50,6 @@ internal static unsafe class Avx2Kernels
         public static Vector256<int> AddSizes(Vector256<int> sums, Vector256<byte> sizes, Vector256<sbyte> x) =>
             sums + Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(sizes, x), Vector256<short>.One);
 
-        public static nint Code(TensorType type, int rows) => Avx2Product.Code(type, rows);
+        public static nint Code(TensorType type, int rows) => Avx2MachineProduct.Code(type, rows);
     }
 }

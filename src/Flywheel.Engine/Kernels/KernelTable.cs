@@ -53,7 +53,7 @@ internal sealed unsafe class KernelTable
     public required delegate*<float*, float*, int, float, float, void> Exponentials { get; init; }
 
     /// <summary>Fastest first.</summary>
-    public static IReadOnlyList<KernelTable> All { get; } = [VnniKernels.Table, Avx2Kernels.Table, NeonKernels.Table, VectorKernels.Table, ScalarKernels.Table];
+    public static IReadOnlyList<KernelTable> All { get; } = [Avx512VnniKernels.Table, Avx2Kernels.Table, NeonKernels.Table, VectorKernels.Table, ScalarKernels.Table];
 
     /// <summary>The fastest that this machine runs, or the one named by the environment.</summary>
     /// <exception cref="FlywheelException">The environment names a table that is unknown or does not run here.</exception>

@@ -29,7 +29,7 @@ internal unsafe interface IDotInstruction
     /// <summary>sums += four products of every output's sizes with x, whose bits are flipped where a number is negative.</summary>
     static virtual I AddSizes(I sums, Vector256<byte> sizes, Vector256<sbyte> x) => throw new NotSupportedException();
 
-    /// <summary>Machine code for so many rows, of <see cref="Avx2Product"/>'s kinds; 0 where the compiler's is as good.</summary>
+    /// <summary>Machine code for so many rows, of <see cref="Avx2MachineProduct"/>'s kinds; 0 where the compiler's is as good.</summary>
     static virtual nint Code(TensorType type, int rows) => 0;
 }
 

@@ -11,7 +11,7 @@ namespace Flywheel.Engine.Kernels;
 /// Attention's inner loops with AVX-512. The products are assembled at start, for every type of cache and number of lines that
 /// fits the registers, where all sums stay: .NET does not offer the instruction that adds two products of 16 bits.
 /// </summary>
-internal unsafe struct Avx512Attention : ITileKernels
+internal unsafe struct Avx512MachineAttention : ITileKernels
 {
     private const int Size = KvTile.Size, Vector = 64;
 

@@ -9,7 +9,7 @@ namespace Flywheel.Engine.Kernels;
 /// Integer products with AVX-512 VNNI: one instruction multiplies 64 weights by 4 values of x. .NET 10 has no intrinsic
 /// for it, so the loop is assembled at start, once for every block type and number of rows up to 12.
 /// </summary>
-internal static unsafe class VnniKernels
+internal static unsafe class Avx512VnniKernels
 {
     /// <summary>Two sums a row, the weights, a scale and a product fit the 32 registers.</summary>
     private const int MaxRows = 12;
@@ -20,14 +20,14 @@ internal static unsafe class VnniKernels
     public static KernelTable Table { get; } = new()
     {
         Name = "vnni",
-        IsSupported = Avx512Attention.IsSupported && Code.Length > 0 && Code[(int)TensorType.Q8_0, 1] != 0,
+        IsSupported = Avx512MachineAttention.IsSupported && Code.Length > 0 && Code[(int)TensorType.Q8_0, 1] != 0,
         Int8Bias = 128, // the instruction takes unsigned weights; the inputs' sums take the bias off again
         Multiply = &Multiply,
         Quantize = VectorKernels.Table.Quantize,
         RmsNorm = VectorKernels.Table.RmsNorm,
         SwiGlu = VectorKernels.Table.SwiGlu,
         Rotate = VectorKernels.Table.Rotate,
-        AttendSpan = &TiledAttention<Avx512Attention>.AttendSpan,
+        AttendSpan = &TiledAttention<Avx512MachineAttention>.AttendSpan,
         FoldSpans = VectorKernels.Table.FoldSpans,
         LogSumExp = VectorKernels.Table.LogSumExp,
         Exponentials = VectorKernels.Table.Exponentials,
@@ -65,7 +65,7 @@ internal static unsafe class VnniKernels
         var code = new nint[(int)types.Max() + 1, MaxRows + 1];
         foreach (TensorType type in types)
             for (int rows = 1; rows <= MaxRows; rows++)
-                if ((code[(int)type, rows] = new VnniProduct(type, rows).Publish()) == 0) return new nint[0, 0];
+                if ((code[(int)type, rows] = new Avx512VnniMachineProduct(type, rows).Publish()) == 0) return new nint[0, 0];
         return code;
     }
 }

@@ -10,7 +10,7 @@ namespace Flywheel.Engine.Kernels;
 /// Machine code for AVX2 of the loops of <see cref="PanelProduct{TDot}"/> that the compiler makes least of: one or two rows
 /// times a panel as it is stored, and four times an unpacked one. A panel of 16 outputs is two halves.
 /// </summary>
-internal sealed class Avx2Product
+internal sealed class Avx2MachineProduct
 {
     /// <summary>Rows of the loop over an unpacked panel.</summary>
     public const int ManyRows = 4;
@@ -35,7 +35,7 @@ internal sealed class Avx2Product
 
     /// <param name="type">Of the panel, one that <see cref="Has"/> says.</param>
     /// <param name="rows">1, 2 or <see cref="ManyRows"/>.</param>
-    private Avx2Product(TensorType type, int rows)
+    private Avx2MachineProduct(TensorType type, int rows)
     {
         (_type, _rows) = (type, rows);
         _code.Fill(Ones, 0x00010001);
@@ -60,7 +60,7 @@ internal sealed class Avx2Product
         if (!OperatingSystem.IsLinux() || !Avx2.IsSupported || !Fma.IsSupported || (X86Base.CpuId(1, 0).Ecx >> halfPrecision & 1) == 0) return code;
         foreach (TensorType type in types)
             foreach (int rows in new[] { 1, 2, ManyRows })
-                if (Has(type, rows)) code[Index(type, rows)] = new Avx2Product(type, rows)._code.Publish();
+                if (Has(type, rows)) code[Index(type, rows)] = new Avx2MachineProduct(type, rows)._code.Publish();
         return code;
     }
 

@@ -8,7 +8,7 @@ namespace Flywheel.Engine.Kernels;
 /// Attention's products of integers with AVX2, assembled at start for every number of lines whose sums fit the registers, so
 /// that a tile is read once for all of them; the rest is <see cref="VectorAttention"/>'s.
 /// </summary>
-internal unsafe struct Avx2Attention : ITileKernels
+internal unsafe struct Avx2MachineAttention : ITileKernels
 {
     private const int Size = KvTile.Size, Vector = 32, Vectors = Size * sizeof(int) / Vector;
 

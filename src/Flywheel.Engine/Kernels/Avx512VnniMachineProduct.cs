@@ -6,7 +6,7 @@ using static Flywheel.Engine.Kernels.PanelCode;
 namespace Flywheel.Engine.Kernels;
 
 /// <summary>Machine code of one product: a panel of 16 outputs of a block type times a fixed number of rows. See <see cref="ScalarKernels"/> for what it computes.</summary>
-internal sealed class VnniProduct
+internal sealed class Avx512VnniMachineProduct
 {
     private const int Outputs = 16, Vector = 4 * Outputs, Groups = 8, DMinimumOffset = Outputs * sizeof(ushort);
 
@@ -35,7 +35,7 @@ internal sealed class VnniProduct
     private readonly int _rows;
     private readonly int _blockBytes;
 
-    public VnniProduct(TensorType type, int rows)
+    public Avx512VnniMachineProduct(TensorType type, int rows)
     {
         (_type, _rows, _blockBytes) = (type, rows, PanelLayout.BlockBytes(type) * Outputs);
         foreach (Gpr register in Saved) _code.Push(register);
