@@ -11,7 +11,8 @@ internal static class LineageCommand
     public static Command Create()
     {
         var id = new Argument<string>("id") { Description = "Id of a feedback, generation, turn, model, dataset or example, or the beginning of one; or a run's name" };
-        var command = new Command("lineage", "From a feedback to the models that learnt from it, or from a model back to its run, dataset and feedback.\nExample: ./flywheel lineage 3f9a1c2b7d40") { id };
+        var command = new Command("lineage",
+            "From a feedback to the models that learnt from it, or from a model back to its run, dataset and feedback.\nExample: ./flywheel lineage 3f9a1c2b7d40") { id };
         command.SetAction((parse, cancellation) => ShowAsync(parse.GetValue(id)!, cancellation));
         return command;
     }
@@ -37,7 +38,8 @@ internal static class LineageCommand
 
     private static string Line(LineageNode node)
     {
-        string colour = node.Kind switch { "feedback" => "green", "model" or "release" => "blue", "dataset" or "example" => "yellow", _ => "grey" };
+        string colour = node.Kind switch { "feedback" => "green", "model" or "release" => "blue", "dataset" or "example" => "yellow", _ =>
+            "grey" };
         return $"[{colour}]{node.Kind}[/]{(node.Id.Length > 0 ? $" [bold]{Markup.Escape(node.Id)}[/]" : "")} {Markup.Escape(node.Text)}".TrimEnd();
     }
 

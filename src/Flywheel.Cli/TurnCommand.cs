@@ -6,22 +6,28 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel turn</c>: one revolution; ends with 0 when the candidate was promoted, 1 when it was rejected, 5 when it waits for an answer.</summary>
+/// <summary>
+/// <c>flywheel turn</c>: one revolution; ends with 0 when the candidate was promoted, 1 when it was rejected, 5 when it waits for an
+/// answer.
+/// </summary>
 internal static class TurnCommand
 {
     public static Command Create()
     {
         var recipe = new Option<string?>("--recipe") { Description = "Recipe of the turn; recipes/turn.yaml when not given" };
-        var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as gate.regression_margin=0.1", DefaultValueFactory = _ => [] };
+        var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as gate.regression_margin=0.1",
+            DefaultValueFactory = _ => [] };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be learnt from; write nothing" };
         var force = new Option<bool>("--force") { Description = "Promote even if the gate rejects; the release and the report say so" };
         var accept = new Option<string?>("--accept") { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
         var refuse = new Option<string?>("--refuse") { Description = "Reject it" };
-        var command = new Command("turn", "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
+        var command = new Command("turn",
+            "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
             + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: ./flywheel turn") { recipe, set, dryRun, force, accept, refuse };
         command.SetAction((parse, cancellation) => (parse.GetValue(accept), parse.GetValue(refuse)) switch
         {
-            (null, null) => RunAsync(parse.GetValue(recipe) ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation),
+            (null, null) => RunAsync(parse.GetValue(recipe)
+                ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation),
             ({ } id, null) => AnswerAsync(id, accept: true, cancellation),
             (null, { } id) => AnswerAsync(id, accept: false, cancellation),
             _ => throw new FlywheelException("--accept and --refuse were both given, expected one of them"),
@@ -48,9 +54,12 @@ internal static class TurnCommand
         if (force) AnsiConsole.MarkupLine("[yellow]--force: the candidate will be promoted whatever the gate says.[/]");
 
         TurnOutcome outcome;
-        if (Console.IsOutputRedirected) outcome = await new TurnRunner(store, PlainProgress()).RunAsync(recipe, folder, force, cancellation);
+        if (Console.IsOutputRedirected) outcome = await new TurnRunner(store, PlainProgress())
+            .RunAsync(recipe, folder, force, cancellation);
         else
-            outcome = await AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            outcome = await AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(),
+                new RemainingTimeColumn())
                 .StartAsync(context => new TurnRunner(store, LiveProgress(context)).RunAsync(recipe, folder, force, cancellation));
 
         WriteDrops(outcome.Dataset);
@@ -80,7 +89,8 @@ internal static class TurnCommand
             AnsiConsole.WriteLine($"The candidate {turn.Candidate![..12]} waits: flywheel turn --accept {turn.Number} promotes it, flywheel turn --refuse {turn.Number} does not.");
             return ExitCodes.Waiting;
         }
-        bool yes = await AnsiConsole.ConfirmAsync("Is the candidate better, and shall it answer from now on?", defaultValue: false, cancellation);
+        bool yes = await AnsiConsole.ConfirmAsync("Is the candidate better, and shall it answer from now on?", defaultValue: false,
+            cancellation);
         return await AnswerAsync(store, $"{turn.Number}", yes, cancellation);
     }
 
@@ -92,7 +102,8 @@ internal static class TurnCommand
 
     private static async Task<int> AnswerAsync(FlywheelStore store, string id, bool accept, CancellationToken cancellation)
     {
-        TurnRow turn = await new TurnRunner(store, PlainProgress()).AnswerAsync(id, accept, Environment.UserName, cancellation: cancellation);
+        TurnRow turn = await new TurnRunner(store, PlainProgress())
+            .AnswerAsync(id, accept, Environment.UserName, cancellation: cancellation);
         bool promoted = turn.State == TurnState.Promoted;
         AnsiConsole.MarkupLine($"Turn {turn.Number}: candidate {turn.Candidate![..12]} {(promoted ? "[green]promoted[/]" : "[red]rejected[/]")}: {Markup.Escape(turn.Reason!)}");
         return promoted || !accept ? 0 : ExitCodes.Rejected;
@@ -147,9 +158,11 @@ internal static class TurnCommand
     /// <summary>What there is of each kind on either side; also when it is nothing.</summary>
     private static void WriteTable(CuratedDataset dataset)
     {
-        Table table = new Table().AddColumn("").AddColumn(new TableColumn("to learn from").RightAligned()).AddColumn(new TableColumn("held out").RightAligned());
+        Table table = new Table().AddColumn("").AddColumn(new TableColumn("to learn from").RightAligned())
+            .AddColumn(new TableColumn("held out").RightAligned());
         foreach (ExampleKind kind in Enum.GetValues<ExampleKind>())
-            table.AddRow($"{kind.ToString().ToLowerInvariant()} examples", $"{dataset.Of(kind, Split.Train).Count()}", $"{dataset.Of(kind, Split.HeldOut).Count()}");
+            table.AddRow($"{kind.ToString().ToLowerInvariant()} examples", $"{dataset.Of(kind, Split.Train).Count()}",
+                $"{dataset.Of(kind, Split.HeldOut).Count()}");
         table.AddRow("people", $"{dataset.NumPeople(Split.Train)}", $"{dataset.NumPeople(Split.HeldOut)}");
         table.AddRow("prompts", $"{dataset.NumPrompts(Split.Train)}", $"{dataset.NumPrompts(Split.HeldOut)}");
         AnsiConsole.Write(table);
@@ -178,7 +191,8 @@ internal static class TurnCommand
         AnsiConsole.Write(table);
     }
 
-    private static string FindRecipe() => TryFindRecipe() ?? throw new FlywheelException("recipes/turn.yaml was not found above this program; give the recipe with --recipe FILE");
+    private static string FindRecipe() => TryFindRecipe()
+        ?? throw new FlywheelException("recipes/turn.yaml was not found above this program; give the recipe with --recipe FILE");
 
     /// <summary>recipes/turn.yaml of the project that this program was built in, or null.</summary>
     internal static string? TryFindRecipe()

@@ -39,7 +39,8 @@ public sealed class BackupTests : IDisposable
         Assert.Empty(made.Missing);
         await using FlywheelStore restored = await FlywheelStore.OpenAsync(other, cancellation: Stop);
         Assert.Equal(await store.CountAsync(Stop), await restored.CountAsync(Stop));
-        foreach (ModelRow model in await restored.ModelsAsync(Stop)) Assert.Equal(model.Hash, ModelFolder.Open(restored.FolderOf(model)).Hash);
+        foreach (ModelRow model in await restored.ModelsAsync(Stop)) Assert.Equal(model.Hash,
+            ModelFolder.Open(restored.FolderOf(model)).Hash);
         Assert.Equal(outcome.Turn.Candidate, (await restored.ChampionAsync(Stop))!.Hash);
         Assert.True(Directory.Exists(outcome.Dataset.FolderIn(other)));
         Assert.Equal("sound", File.ReadAllText(Path.Combine(other.Path, "voices", "take.wav")));
@@ -87,25 +88,31 @@ public sealed class BackupTests : IDisposable
     public async Task Restore_OntoAHomeInUse_IsRefusedAndOntoAFullOneMovesItAside()
     {
         var home = new FlywheelHome(_folder["home"]);
-        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
+        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home,
+            cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
         await HomeBackup.WriteAsync(home, File1, cancellation: Stop);
         Assert.Contains("is there already", (await Refused(() => HomeBackup.WriteAsync(home, File1, cancellation: Stop))).Message);
-        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
+        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home,
+            cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
 
         Assert.Contains("is not empty (", (await Refused(() => HomeRestore.ReadAsync(File1, home, cancellation: Stop))).Message);
         using (RunningServer.Claim claim = RunningServer.ClaimHome(home))
         {
-            Assert.Contains("a server already runs", (await Refused(() => HomeRestore.ReadAsync(File1, home, replace: true, cancellation: Stop))).Message);
+            Assert.Contains("a server already runs",
+                (await Refused(() => HomeRestore.ReadAsync(File1, home, replace: true, cancellation: Stop))).Message);
             claim.Publish("http://127.0.0.1:1");
-            Assert.Contains("a server runs on", (await Refused(() => HomeRestore.ReadAsync(File1, home, replace: true, cancellation: Stop))).Message);
+            Assert.Contains("a server runs on",
+                (await Refused(() => HomeRestore.ReadAsync(File1, home, replace: true, cancellation: Stop))).Message);
         }
 
         (BackupManifest _, string? aside) = await HomeRestore.ReadAsync(File1, home, replace: true, new Given.Clock(Given.Monday), Stop);
 
         Assert.Equal($"{home.Path}.before-20260302-090000", aside);
-        await using FlywheelStore now = await FlywheelStore.OpenAsync(home, cancellation: Stop), old = await FlywheelStore.OpenAsync(new FlywheelHome(aside), cancellation: Stop);
+        await using FlywheelStore now = await FlywheelStore.OpenAsync(home, cancellation: Stop),
+            old = await FlywheelStore.OpenAsync(new FlywheelHome(aside), cancellation: Stop);
         Assert.Equal((1, 2), ((await now.CountAsync(Stop)).Generations, (await old.CountAsync(Stop)).Generations));
-        Assert.Contains("no record", (await Refused(() => HomeBackup.WriteAsync(new FlywheelHome(_folder["none"]), _folder["b2"], cancellation: Stop))).Message);
+        Assert.Contains("no record",
+            (await Refused(() => HomeBackup.WriteAsync(new FlywheelHome(_folder["none"]), _folder["b2"], cancellation: Stop))).Message);
     }
 
     /// <summary>A byte changed, an entry lost, a path that leads out, no backup at all: said, and nothing remains of it.</summary>
@@ -113,7 +120,8 @@ public sealed class BackupTests : IDisposable
     public async Task Restore_OfADamagedFile_SaysWhatAndLeavesNothing()
     {
         var home = new FlywheelHome(_folder["home"]);
-        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
+        await using (FlywheelStore store = await FlywheelStore.OpenAsync(home,
+            cancellation: Stop)) await store.RecordAsync(Given.Generation(), Stop);
         File.WriteAllText(Path.Combine(home.Runs, "note.bin"), new string('n', 4000)); // stored as it is
         await HomeBackup.WriteAsync(home, File1, cancellation: Stop);
 
@@ -139,7 +147,9 @@ public sealed class BackupTests : IDisposable
             Assert.False(Directory.Exists(target.Path));
             Assert.Empty(Directory.EnumerateDirectories(_folder.Path, "target*"));
         }
-        Assert.Contains("no such file", (await Refused(() => HomeRestore.ReadAsync(_folder["nothing.zip"], new FlywheelHome(_folder["target"]), cancellation: Stop))).Message);
+        Assert.Contains("no such file",
+            (await Refused(() =>
+            HomeRestore.ReadAsync(_folder["nothing.zip"], new FlywheelHome(_folder["target"]), cancellation: Stop))).Message);
 
         static void Flip(string path, string found)
         {

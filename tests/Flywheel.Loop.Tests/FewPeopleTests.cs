@@ -27,7 +27,8 @@ public sealed class FewPeopleTests : IDisposable
         Assert.Equal(champion, (await store.ChampionAsync(Stop))!.Hash);
         Assert.NotEmpty(outcome.SideBySide);
         Assert.All(outcome.SideBySide, draft => Assert.Equal(draft.Champion.Prompt, draft.Candidate.Prompt));
-        Assert.All(outcome.Decision.Rules.Where(rule => rule.Name is "texts people accepted" or "preferred over rejected"), rule => Assert.Null(rule.Passed));
+        Assert.All(outcome.Decision.Rules.Where(rule => rule.Name is "texts people accepted" or "preferred over rejected"), rule =>
+            Assert.Null(rule.Passed));
         string markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"), Stop);
         Assert.StartsWith("# Turn 1: waiting", markdown, StringComparison.Ordinal);
         Assert.Contains("say little about anybody else", markdown, StringComparison.Ordinal);
@@ -40,7 +41,9 @@ public sealed class FewPeopleTests : IDisposable
         (TurnRow shown, IReadOnlyList<(Answer, Answer)> drafts) = await new TurnRunner(store).SideBySideAsync(1, Stop);
         Assert.Equal(outcome.Turn.Id, shown.Id);
         Assert.Equal(outcome.SideBySide, drafts);
-        Assert.Contains("turn 1 with candidate", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).AnswerAsync("2", accept: true, cancellation: Stop))).Message, StringComparison.Ordinal);
+        Assert.Contains("turn 1 with candidate",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+            new TurnRunner(store).AnswerAsync("2", accept: true, cancellation: Stop))).Message, StringComparison.Ordinal);
 
         List<string> swapped = [];
         TurnRow turn = await new TurnRunner(store).AnswerAsync("1", accept: true, "ann", (hash, reason) =>
@@ -53,8 +56,11 @@ public sealed class FewPeopleTests : IDisposable
         Assert.StartsWith("accepted by ann after a comparison side by side", turn.Reason, StringComparison.Ordinal);
         Assert.Equal([turn.Candidate!], swapped);
         Assert.Equal(turn.Candidate, (await store.ChampionAsync(Stop))!.Hash);
-        Assert.StartsWith("# Turn 1: promoted", await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"), Stop), StringComparison.Ordinal);
-        Assert.Contains("none does", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).AnswerAsync("1", accept: true, cancellation: Stop))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("# Turn 1: promoted", await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"), Stop),
+            StringComparison.Ordinal);
+        Assert.Contains("none does",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+            new TurnRunner(store).AnswerAsync("1", accept: true, cancellation: Stop))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,13 +106,17 @@ public sealed class FewPeopleTests : IDisposable
     [InlineData(0.5, false, false)]
     public void Decide_PersonDecides_StopsOnlyWhatIsCertainlyWorse(double loss, bool passes, bool? texts)
     {
-        HeldOutItem[] items = [.. Enumerable.Range(0, 12).Select(i => new HeldOutItem("ann", new([Message.User($"p{i}"), Message.Assistant("t")]), null))];
+        HeldOutItem[] items = [.. Enumerable.Range(0, 12)
+            .Select(i => new HeldOutItem("ann", new([Message.User($"p{i}"), Message.Assistant("t")]), null))];
         var random = new Random(2);
-        double[] before = [.. items.Select(_ => 2 + random.NextDouble())], after = [.. before.Select(value => value + loss + 0.1 * (random.NextDouble() - 0.5))];
-        ExamResult Of(double[] values) => new() { ModelHash = Given.Champion, Texts = values, Margins = [], Regression = [2, 2.1], Answers = [new("p", "t", 5, null)] };
+        double[] before = [.. items.Select(_ => 2 + random.NextDouble())],
+            after = [.. before.Select(value => value + loss + 0.1 * (random.NextDouble() - 0.5))];
+        ExamResult Of(double[] values) =>
+            new() { ModelHash = Given.Champion, Texts = values, Margins = [], Regression = [2, 2.1], Answers = [new("p", "t", 5, null)] };
         var paper = new ExamPaper(items, [], [items[0].Preferred, items[1].Preferred]);
 
-        GateDecision decision = Gate.Decide(paper, Of(before), Of(after), new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1, personDecides: true);
+        GateDecision decision = Gate.Decide(paper, Of(before), Of(after), new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1,
+            personDecides: true);
 
         Assert.Equal(passes, decision.Passed);
         Assert.Equal(texts, decision.Rules[0].Passed);

@@ -34,7 +34,8 @@ public sealed class FrozenSetTests
         for (int turn = 1; turn < fall.Length; turn++)
         {
             int now = turn;
-            IEnumerable<RuleResult> rules = FrozenSet.Rules(Paper(20), Result(_ => 2 + fall[now - 1]), Result(_ => 2 + fall[now]), now == 1 ? null : Result(_ => 2), s_rules, 1);
+            IEnumerable<RuleResult> rules = FrozenSet.Rules(Paper(20), Result(_ => 2 + fall[now - 1]), Result(_ => 2 + fall[now]),
+                now == 1 ? null : Result(_ => 2), s_rules, 1);
             failed.AddRange(rules.Where(rule => rule.Passed == false).Select(rule => $"{now}: {rule.Name}"));
         }
 
@@ -48,7 +49,8 @@ public sealed class FrozenSetTests
     {
         ExamPaper paper = Paper(20) with { TaughtBefore = new HashSet<string> { "Write a tagline." } };
 
-        RuleResult[] rules = [.. FrozenSet.Rules(paper, Result(i => i < 20 ? 2.4 : 2), Result(i => i < 20 ? 2.4 : 2), Result(_ => 2), s_rules, 1)];
+        RuleResult[] rules = [.. FrozenSet.Rules(paper, Result(i => i < 20 ? 2.4 : 2), Result(i => i < 20 ? 2.4 : 2), Result(_ => 2),
+            s_rules, 1)];
 
         Assert.All(rules, rule => Assert.True(rule.Passed));
         Assert.Equal(5, rules.Length); // three kinds against the champion, two against the first release
@@ -57,11 +59,14 @@ public sealed class FrozenSetTests
     [Fact]
     public void Kinds_ConversationsThatBeginUnlike_AreOneKindTogether()
     {
-        Conversation[] frozen = [.. Paper(8).Regression, .. Enumerable.Range(0, 7).Select(i => Chat($"Say {i}.")), .. Enumerable.Range(0, 3).Select(_ => Chat("Few."))];
+        Conversation[] frozen = [.. Paper(8).Regression, .. Enumerable.Range(0, 7)
+            .Select(i => Chat($"Say {i}.")), .. Enumerable.Range(0, 3).Select(_ => Chat("Few."))];
 
         Assert.Equal([("Write a description.", 8), ("Write a list.", 8), ("Write a tagline.", 8), ("others", 10)],
-            FrozenSet.Kinds(frozen).CountBy(kind => kind).Select(count => (count.Key, count.Value)).OrderBy(count => count.Key, StringComparer.Ordinal));
-        Assert.Equal("frozen set", Assert.Single(FrozenSet.Rules(new([], [], [Chat("a"), Chat("b")]), Result(_ => 2), Result(_ => 2), null, s_rules, 1)).Name);
+            FrozenSet.Kinds(frozen).CountBy(kind => kind).Select(count => (count.Key, count.Value))
+                .OrderBy(count => count.Key, StringComparer.Ordinal));
+        Assert.Equal("frozen set",
+            Assert.Single(FrozenSet.Rules(new([], [], [Chat("a"), Chat("b")]), Result(_ => 2), Result(_ => 2), null, s_rules, 1)).Name);
     }
 
     [Fact]
@@ -69,7 +74,8 @@ public sealed class FrozenSetTests
     {
         string[] lines = File.ReadAllLines(Path.Combine(TestFiles.Root, "models", "starter", "regression.jsonl"));
 
-        Assert.Equal([40, 40, 40], FrozenSet.Kinds([.. lines.Select(Conversation.Parse)]).CountBy(kind => kind).Select(count => count.Value));
+        Assert.Equal([40, 40, 40], FrozenSet.Kinds([.. lines.Select(Conversation.Parse)]).CountBy(kind => kind)
+            .Select(count => count.Value));
     }
 
     [Fact]
@@ -78,12 +84,14 @@ public sealed class FrozenSetTests
         using var folder = new TempFolder();
         CuratedExample Row(ExampleKind kind, string user, string prompt) => new()
         {
-            Kind = kind, User = user, Prompt = new([Message.User($"{prompt}\nName: {user}")]), Preferred = "good", Rejected = kind == ExampleKind.Preference ? "bad" : null,
+            Kind = kind, User = user, Prompt = new([Message.User($"{prompt}\nName: {user}")]), Preferred = "good",
+                Rejected = kind == ExampleKind.Preference ? "bad" : null,
             GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
         };
         Dictionary<string, Split> sides = Enumerable.Range(0, 6).ToDictionary(i => $"p{i}", i => i == 0 ? Split.HeldOut : Split.Train);
         CuratedDataset dataset = CuratedDataset.Create(
-            [Row(ExampleKind.Supervised, "p0", "Held out."), .. Enumerable.Range(1, 5).Select(i => Row(ExampleKind.Supervised, $"p{i}", "Text.")), Row(ExampleKind.Preference, "p1", "Pair.")],
+            [Row(ExampleKind.Supervised, "p0", "Held out."), .. Enumerable.Range(1, 5)
+                .Select(i => Row(ExampleKind.Supervised, $"p{i}", "Text.")), Row(ExampleKind.Preference, "p1", "Pair.")],
             Given.Split(sides));
 
         Assert.Equal(["Pair.", "Text."], FrozenSet.TaughtBy(dataset.Write(folder.Path)).Order(StringComparer.Ordinal));
@@ -96,17 +104,21 @@ public sealed class FrozenSetTests
     {
         using var folder = new TempFolder();
         await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
-        TurnOutcome first = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path, cancellation: TestContext.Current.CancellationToken);
+        TurnOutcome first = await new TurnRunner(store)
+            .RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path, cancellation: TestContext.Current.CancellationToken);
         Assert.True(first.Promoted, first.Turn.Reason);
         Assert.DoesNotContain(first.Decision.Rules, rule => rule.Name.Contains("first release", StringComparison.Ordinal));
         for (int i = 0; i < 48; i++)
         {
-            Generation generation = Given.Generation(user: $"person {i % 8}", text: $"Go on with {i}.", prompt: $"Write a tagline.\nName: thing {i}", model: first.Turn.Candidate);
+            Generation generation = Given.Generation(user: $"person {i % 8}", text: $"Go on with {i}.",
+                prompt: $"Write a tagline.\nName: thing {i}", model: first.Turn.Candidate);
             await store.RecordAsync(generation, TestContext.Current.CancellationToken);
             await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true), TestContext.Current.CancellationToken);
         }
 
-        TurnOutcome second = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, supervisedSteps: 5), store.Home.Path, cancellation: TestContext.Current.CancellationToken);
+        TurnOutcome second = await new TurnRunner(store)
+            .RunAsync(MiniLoop.Recipe(store.Home.Path, supervisedSteps: 5), store.Home.Path,
+            cancellation: TestContext.Current.CancellationToken);
 
         RuleResult frozen = first.Decision.Rules.Single(rule => rule.Name == "frozen set");
         RuleResult anchor = second.Decision.Rules.Single(rule => rule.Name == "frozen set, since the first release");
@@ -116,11 +128,13 @@ public sealed class FrozenSetTests
     }
 
     private static ExamPaper Paper(int ofEach) => new([], [],
-        [.. new[] { "tagline", "description", "list" }.SelectMany(kind => Enumerable.Range(0, ofEach).Select(i => Chat($"Write a {kind}.\nName: {i}")))]);
+        [.. new[] { "tagline", "description", "list" }.SelectMany(kind =>
+            Enumerable.Range(0, ofEach).Select(i => Chat($"Write a {kind}.\nName: {i}")))]);
 
     private static ExamResult Result(Func<int, double> frozen) => new()
     {
-        ModelHash = Given.Champion, Texts = [], Margins = [], Answers = [], Regression = [.. Enumerable.Range(0, 60).Select(i => frozen(i) + 0.01 * (i % 5))],
+        ModelHash = Given.Champion, Texts = [], Margins = [], Answers = [],
+            Regression = [.. Enumerable.Range(0, 60).Select(i => frozen(i) + 0.01 * (i % 5))],
     };
 
     private static Conversation Chat(string prompt) => new([Message.User(prompt), Message.Assistant("text")]);

@@ -20,7 +20,8 @@ public sealed class HoldOutTests
     [InlineData(1, 0)]
     public void Assign_NewPeople_HoldsOutAQuarterButAtLeastOne(int people, int heldOut)
     {
-        IReadOnlyDictionary<string, Split> sides = HoldOut.Assign(Enumerable.Range(0, people).Select(i => $"user {i}"), s_nobody, 0.25, Given.Salt);
+        IReadOnlyDictionary<string, Split> sides =
+            HoldOut.Assign(Enumerable.Range(0, people).Select(i => $"user {i}"), s_nobody, 0.25, Given.Salt);
 
         Assert.Equal(heldOut, sides.Values.Count(side => side == Split.HeldOut));
     }
@@ -28,8 +29,10 @@ public sealed class HoldOutTests
     [Fact]
     public void Assign_LaterTurn_KeepsEveryoneOnTheirSide()
     {
-        IReadOnlyDictionary<string, Split> first = HoldOut.Assign(Enumerable.Range(0, 12).Select(i => $"user {i}"), s_nobody, 0.25, Given.Salt);
-        IReadOnlyDictionary<string, Split> second = HoldOut.Assign(Enumerable.Range(6, 20).Select(i => $"user {i}"), first, 0.25, new byte[32]);
+        IReadOnlyDictionary<string, Split> first =
+            HoldOut.Assign(Enumerable.Range(0, 12).Select(i => $"user {i}"), s_nobody, 0.25, Given.Salt);
+        IReadOnlyDictionary<string, Split> second =
+            HoldOut.Assign(Enumerable.Range(6, 20).Select(i => $"user {i}"), first, 0.25, new byte[32]);
 
         Assert.All(second, side => Assert.Equal(first.GetValueOrDefault(side.Key, side.Value), side.Value));
         Assert.InRange(second.Values.Count(side => side == Split.HeldOut), 4, 6);
@@ -77,13 +80,15 @@ public sealed class HoldOutTests
     {
         foreach (Split side in Enum.GetValues<Split>())
         {
-            IEnumerable<CuratedExample> rows = [.. Texts("loud", 10_000), .. Enumerable.Range(0, 15).SelectMany(i => Texts($"quiet {i}", 20))];
+            IEnumerable<CuratedExample> rows = [.. Texts("loud", 10_000), .. Enumerable.Range(0, 15)
+                .SelectMany(i => Texts($"quiet {i}", 20))];
             var known = Enumerable.Range(0, 15).ToDictionary(i => $"quiet {i}", i => i % 2 == 0 ? Split.Train : Split.HeldOut);
             known["loud"] = side;
 
             CuratedDataset dataset = CuratedDataset.Create([.. rows], Given.Split(known));
 
-            int loud = dataset.Of(ExampleKind.Supervised, side).Count(row => row.User == "loud"), all = dataset.Of(ExampleKind.Supervised, side).Count();
+            int loud = dataset.Of(ExampleKind.Supervised, side)
+                .Count(row => row.User == "loud"), all = dataset.Of(ExampleKind.Supervised, side).Count();
             Assert.InRange((double)loud / all, 0.2, 0.25);
             Assert.Contains((DropReasons.Capped, 10_000 - loud), dataset.Drops);
             Assert.Equal(15 * 20, dataset.Rows.Count(row => row.Drop is null && row.User != "loud")); // nobody else loses anything
@@ -93,14 +98,17 @@ public sealed class HoldOutTests
         }
     }
 
-    /// <summary>The newest of a capped person's answers stay, with all their rows; without others there is nothing to be a part of.</summary>
+    /// <summary>
+    /// The newest of a capped person's answers stay, with all their rows; without others there is nothing to be a part of.
+    /// </summary>
     [Fact]
     public void Create_CappedPerson_KeepsTheNewestAnswers()
     {
         CuratedDataset capped = CuratedDataset.Create([.. Texts("a", 100), .. Texts("b", 5), .. Texts("c", 5)], Given.Split(share: 0.01));
         CuratedExample[] kept = [.. capped.Of(ExampleKind.Supervised, Split.Train).Where(row => row.User == "a")];
         Assert.InRange(kept.Length, 8, 20);
-        Assert.Equal(kept.Length, capped.Rows.Where(row => row.User == "a" && row.Split == Split.Train).OrderByDescending(row => row.GenerationId).TakeWhile(row => row.Drop is null).Count());
+        Assert.Equal(kept.Length, capped.Rows.Where(row => row.User == "a" && row.Split == Split.Train)
+            .OrderByDescending(row => row.GenerationId).TakeWhile(row => row.Drop is null).Count());
 
         CuratedDataset alone = CuratedDataset.Create([.. Texts("a", 100)], Given.Split());
         Assert.Empty(alone.Drops);
@@ -114,7 +122,8 @@ public sealed class HoldOutTests
             Given.Split(new Dictionary<string, Split> { ["old"] = Split.HeldOut, ["a"] = Split.Train }));
 
         Assert.True(dataset.IsOfFewPeople);
-        Assert.All(dataset.Rows.Where(row => row.User == "old"), row => Assert.Equal(Split.HeldOut, row.Split)); // who was only tested on still is
+        Assert.All(dataset.Rows.Where(row => row.User == "old"), row =>
+            Assert.Equal(Split.HeldOut, row.Split)); // who was only tested on still is
         Assert.Equal(10, dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count(row => row.User != "old"));
         Assert.Equal("learning from 30 texts to 30 prompts, testing on 14 texts to 14 others.", dataset.Summary);
         Assert.False(CuratedDataset.Create([.. Enumerable.Range(0, 6).SelectMany(i => Texts($"p{i}", 3))], Given.Split()).IsOfFewPeople);
@@ -129,14 +138,16 @@ public sealed class HoldOutTests
 
         CuratedDataset second = CuratedDataset.Create([.. Texts("a", 40, from: "b")], Given.Split(prompts: prompts, salt: new byte[32]));
 
-        Assert.All(second.Rows.Where(row => prompts.ContainsKey(row.PromptHash!)), row => Assert.Equal(prompts[row.PromptHash!], row.Split));
+        Assert.All(second.Rows.Where(row => prompts.ContainsKey(row.PromptHash!)), row =>
+            Assert.Equal(prompts[row.PromptHash!], row.Split));
         Assert.Equal(20, second.Rows.Count(row => prompts.ContainsKey(row.PromptHash!)));
     }
 
     [Fact]
     public void Create_ManyNamesWithOneKey_AreOnePerson()
     {
-        CuratedExample[] rows = [.. Enumerable.Range(0, 10).SelectMany(i => Texts($"name {i}", 2)).Select(row => row with { Owner = "ann" })];
+        CuratedExample[] rows = [.. Enumerable.Range(0, 10).SelectMany(i => Texts($"name {i}", 2))
+            .Select(row => row with { Owner = "ann" })];
         Assert.True(CuratedDataset.Create(rows, Given.Split()).IsOfFewPeople);
 
         CuratedDataset known = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["ann"] = Split.HeldOut }));
@@ -155,14 +166,16 @@ public sealed class HoldOutTests
         Assert.Equal(400, mixed.Rows.Count(row => row.Drop is null && row.Source == FeedbackSource.Referee)); // nothing is capped
         Assert.Equal(100, mixed.Of(ExampleKind.Supervised, Split.HeldOut).Count(row => row.Source == FeedbackSource.Referee)); // by prompts
 
-        Assert.Empty(CuratedDataset.Create([.. Enumerable.Range(0, 6).SelectMany(i => Texts($"bot {i}", 4)).Select(row => row with { Source = FeedbackSource.Simulated })], Given.Split()).Drops);
+        Assert.Empty(CuratedDataset.Create([.. Enumerable.Range(0, 6).SelectMany(i => Texts($"bot {i}", 4))
+            .Select(row => row with { Source = FeedbackSource.Simulated })], Given.Split()).Drops);
         Assert.False(CuratedDataset.Create(referee, Given.Split()).IsOfFewPeople); // a referee is asked for no taste
     }
 
     [Fact]
     public void Curate_PersonWhoDidNotAgree_TeachesNothing()
     {
-        var shown = new Shown(Guid.NewGuid(), Guid.NewGuid(), 0, "ann", new([Message.User("Write.")]), "A text of mine.", Whole: true) { Consent = Consent.Refused };
+        var shown = new Shown(Guid.NewGuid(), Guid.NewGuid(), 0, "ann", new([Message.User("Write.")]), "A text of mine.",
+            Whole: true) { Consent = Consent.Refused };
         Feedback keep = new() { Id = Guid.NewGuid(), Time = Given.Monday, GenerationId = shown.Id, Metric = Metrics.Keep, Value = "true" };
 
         CuratedExample row = Assert.Single(Curator.Curate([shown], [keep], new CurationRules(3, _ => true)));
@@ -180,8 +193,11 @@ public sealed class HoldOutTests
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]), new Given.Clock(Given.Monday));
         await using (FlywheelDb db = store.Tables())
         {
-            ExampleRow Row(string user, Split? split) => new() { TurnId = Guid.Empty, Kind = ExampleKind.Supervised, User = user, GenerationId = Guid.Empty, Split = split, Hash = user };
-            db.Examples.AddRange(Row("trained", Split.Train), Row("tested", Split.HeldOut), Row("both", Split.HeldOut), Row("both", Split.Train), Row("dropped", null));
+            ExampleRow Row(string user, Split? split) =>
+                new() { TurnId = Guid.Empty, Kind = ExampleKind.Supervised, User = user, GenerationId = Guid.Empty, Split = split,
+                Hash = user };
+            db.Examples.AddRange(Row("trained", Split.Train), Row("tested", Split.HeldOut), Row("both", Split.HeldOut),
+                Row("both", Split.Train), Row("dropped", null));
             await db.SaveChangesAsync();
         }
         foreach (string user in new[] { "trained", "tested" })
@@ -194,7 +210,8 @@ public sealed class HoldOutTests
         await using FlywheelDb read = store.Tables();
         IReadOnlyDictionary<string, Split> people = (await FeedbackReader.ReadAsync(read, withTokens: false, default)).People;
 
-        Assert.Equal("account of trained Train, both Train, tested HeldOut, trained Train", string.Join(", ", people.OrderBy(side => side.Key, StringComparer.Ordinal).Select(side => $"{side.Key} {side.Value}")));
+        Assert.Equal("account of trained Train, both Train, tested HeldOut, trained Train",
+            string.Join(", ", people.OrderBy(side => side.Key, StringComparer.Ordinal).Select(side => $"{side.Key} {side.Value}")));
     }
 
     [Fact]
@@ -204,7 +221,8 @@ public sealed class HoldOutTests
         var home = new FlywheelHome(folder["home"]);
         FlywheelStore[] stores = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => FlywheelStore.OpenAsync(home)));
 
-        byte[][] secrets = await Task.WhenAll(stores.SelectMany(store => Enumerable.Range(0, 4).Select(_ => Task.Run(() => store.SecretAsync("split")))));
+        byte[][] secrets = await Task.WhenAll(stores.SelectMany(store =>
+            Enumerable.Range(0, 4).Select(_ => Task.Run(() => store.SecretAsync("split")))));
 
         Assert.Equal(32, secrets[0].Length);
         Assert.Single(secrets.Select(Convert.ToHexString).Distinct());
@@ -213,9 +231,11 @@ public sealed class HoldOutTests
     }
 
     /// <summary>Kept texts of a person, each to a prompt of its own.</summary>
-    private static IEnumerable<CuratedExample> Texts(string user, int count, string from = "") => Enumerable.Range(0, count).Select(i => new CuratedExample
+    private static IEnumerable<CuratedExample> Texts(string user, int count, string from = "") =>
+        Enumerable.Range(0, count).Select(i => new CuratedExample
     {
-        Kind = ExampleKind.Supervised, User = user, Prompt = new([Message.User($"{(from.Length > 0 ? "a" : user)} asks {i}")]), Preferred = $"{user}'s{from} text {i}",
+        Kind = ExampleKind.Supervised, User = user, Prompt = new([Message.User($"{(from.Length > 0 ? "a" : user)} asks {i}")]),
+            Preferred = $"{user}'s{from} text {i}",
         GenerationId = new Guid($"00000000-0000-7000-8000-{i:d12}"), FeedbackIds = [Guid.NewGuid()],
     });
 }

@@ -79,12 +79,16 @@ public sealed class JobTests : IAsyncLifetime
                         }
                         break;
                     case 1: _clock.Now += TimeSpan.FromSeconds(random.Next(90)); break;
-                    case 2: await Refused(() => _queue.PauseAsync(job.Id, Stop), before.State is JobState.Done or JobState.Failed or JobState.Cancelled); break;
-                    case 3: await Refused(() => _queue.ResumeAsync(job.Id, Stop), before.State is JobState.Queued or JobState.Done || (before.State == JobState.Running && before.Wish != JobWish.Pause)); break;
-                    case 4 when step > 15: await Refused(() => _queue.CancelAsync(job.Id, Stop), before.State is JobState.Done or JobState.Failed or JobState.Cancelled); break;
+                    case 2: await Refused(() =>
+                        _queue.PauseAsync(job.Id, Stop), before.State is JobState.Done or JobState.Failed or JobState.Cancelled); break;
+                    case 3: await Refused(() => _queue.ResumeAsync(job.Id, Stop), before.State is JobState.Queued or JobState.Done
+                        || (before.State == JobState.Running && before.Wish != JobWish.Pause)); break;
+                    case 4 when step > 15: await Refused(() =>
+                        _queue.CancelAsync(job.Id, Stop), before.State is JobState.Done or JobState.Failed or JobState.Cancelled); break;
                     case 5: await Mine(() => _queue.FailAsync(before, worker, "no", retry: true, Stop), before, worker); break;
                     case 6: await Mine(() => _queue.ReleaseAsync(before, worker, Stop), before, worker); break;
-                    default: await Mine(() => _queue.ReportAsync(job.Id, worker, s_lease, random.NextDouble(), cancellation: Stop), before, worker); break;
+                    default: await Mine(() =>
+                        _queue.ReportAsync(job.Id, worker, s_lease, random.NextDouble(), cancellation: Stop), before, worker); break;
                 }
                 JobRow after = await _queue.FindAsync(job.Id, Stop);
                 if (after.State == JobState.Running) Assert.Equal(holder, after.ClaimedBy);
@@ -94,7 +98,8 @@ public sealed class JobTests : IAsyncLifetime
             }
             // However it stands: it can be brought to its end.
             JobRow last = await _queue.FindAsync(job.Id, Stop);
-            if (last.Wish is null && last.State is JobState.Paused or JobState.Failed or JobState.Cancelled) await _queue.ResumeAsync(job.Id, Stop);
+            if (last.Wish is null
+                && last.State is JobState.Paused or JobState.Failed or JobState.Cancelled) await _queue.ResumeAsync(job.Id, Stop);
             for (int claims = 0; claims < 3; claims++)
             {
                 _clock.Now += TimeSpan.FromHours(2);
@@ -254,7 +259,8 @@ public sealed class JobTests : IAsyncLifetime
     public async Task Worker_KilledAgainAndAgain_EndsItsJobsFromTheirCheckpoints()
     {
         var queue = new JobQueue(_store);
-        Guid[] jobs = [(await queue.EnqueueAsync("steps", "a", maxAttempts: 20, cancellation: Stop)).Id, (await queue.EnqueueAsync("steps", "b", maxAttempts: 20, cancellation: Stop)).Id];
+        Guid[] jobs = [(await queue.EnqueueAsync("steps", "a", maxAttempts: 20, cancellation: Stop)).Id,
+            (await queue.EnqueueAsync("steps", "b", maxAttempts: 20, cancellation: Stop)).Id];
         string log = _folder["steps.log"];
         int kills = 0;
         var random = new Random(5);
@@ -267,7 +273,8 @@ public sealed class JobTests : IAsyncLifetime
         }
         using (Process child = Program.StartChild(nameof(JobTests), _store.Home.Path, log))
         {
-            while (await Task.WhenAll(jobs.Select(job => queue.FindAsync(job, Stop))) is var rows && rows.Any(row => row.State is JobState.Queued or JobState.Running)) await Task.Delay(50, Stop);
+            while (await Task.WhenAll(jobs.Select(job => queue.FindAsync(job, Stop))) is var rows
+                && rows.Any(row => row.State is JobState.Queued or JobState.Running)) await Task.Delay(50, Stop);
             child.Kill();
             await child.WaitForExitAsync(Stop);
         }
@@ -275,7 +282,8 @@ public sealed class JobTests : IAsyncLifetime
         foreach (Guid job in jobs) Assert.Equal((JobState.Done, "20"), await ResultAsync(job, queue));
         string[] steps = await File.ReadAllLinesAsync(log, Stop);
         foreach (string name in new[] { "a", "b" })
-            Assert.Equal(Enumerable.Range(0, 20).Select(step => $"{name} {step}"), steps.Where(line => line.StartsWith(name, StringComparison.Ordinal)).Distinct());
+            Assert.Equal(Enumerable.Range(0, 20)
+                .Select(step => $"{name} {step}"), steps.Where(line => line.StartsWith(name, StringComparison.Ordinal)).Distinct());
         Assert.InRange(steps.Length, 40, 40 + kills); // of a killed worker, only the step that it had not noted yet
     }
 
@@ -302,7 +310,8 @@ public sealed class JobTests : IAsyncLifetime
     private async Task WithWorkerAsync(JobHandler handler, Func<Task> meanwhile)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        var worker = new JobWorker(_queue, new Dictionary<string, JobHandler> { ["steps"] = handler }) { Lease = s_lease, Poll = TimeSpan.FromMilliseconds(20) };
+        var worker = new JobWorker(_queue, new Dictionary<string, JobHandler> { ["steps"] = handler }) { Lease = s_lease,
+            Poll = TimeSpan.FromMilliseconds(20) };
         Task running = worker.RunAsync(stop.Token);
         try
         {

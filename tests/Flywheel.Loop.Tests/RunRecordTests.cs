@@ -16,7 +16,8 @@ public sealed class RunRecordTests
         using var folder = new TempFolder();
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]), new Given.Clock(Given.Monday));
         ModelFolder model = MiniLoop.Champion(store.Home.Models);
-        var run = new FinishedRun(new TrainedModel(model, null), null, Path.Combine(store.Home.Runs, "starter-0123456789"), new BuiltData(Path.Combine(store.Home.Datasets, "abcdef0123456789"), null, null!));
+        var run = new FinishedRun(new TrainedModel(model, null), null, Path.Combine(store.Home.Runs, "starter-0123456789"),
+            new BuiltData(Path.Combine(store.Home.Datasets, "abcdef0123456789"), null, null!));
 
         await store.RecordRunAsync(run, TestContext.Current.CancellationToken);
         await store.RecordRunAsync(run, TestContext.Current.CancellationToken);

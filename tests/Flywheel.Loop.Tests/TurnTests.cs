@@ -230,7 +230,7 @@ public sealed class TurnTests : IDisposable
         await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true));
         Assert.Contains("(1 more wait for their generation)", await Refused());
         await store.RecordAsync(generation);
-        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 8), 0 to prompts held out to test on (needed: 4, to 2 prompts at least)", await Refused());
+        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 4), 0 to prompts held out to test on (needed: 2, to 2 prompts at least)", await Refused());
         Directory.Move(champion.Path, champion.Path + "-gone");
         Assert.Contains("no such folder; expected a model folder", await Refused());
         await using FlywheelDb db = store.Tables();

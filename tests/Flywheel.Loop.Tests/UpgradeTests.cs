@@ -108,8 +108,10 @@ public sealed class UpgradeTests : IDisposable
         await using (FlywheelDb db = store.Tables())
         {
             DateTimeOffset now = Given.Monday;
-            db.Jobs.Add(new JobRow { Id = id, Kind = "import", NotBefore = now, Created = now, Updated = now, Payload = new() { Input = "{}" } });
-            db.Keys.Add(new KeyRow { Id = id, Name = "phone", Hash = "aa", User = "ann", Scopes = "inference feedback", Created = Given.Monday });
+            db.Jobs.Add(new JobRow { Id = id, Kind = "import", NotBefore = now, Created = now, Updated = now,
+                Payload = new() { Input = "{}" } });
+            db.Keys.Add(new KeyRow { Id = id, Name = "phone", Hash = "aa", User = "ann", Scopes = "inference feedback",
+                Created = Given.Monday });
             db.Secrets.Add(new SecretRow { Name = "test", Value = [1, 2], Created = Given.Monday });
             db.Documents.Add(new DocumentRow
             {
@@ -133,7 +135,8 @@ public sealed class UpgradeTests : IDisposable
         Assert.Equal([1, 2], (await read.Secrets.SingleAsync(row => row.Name == "test")).Value);
         Assert.Equal("# Text", (await read.Documents.Include(row => row.Versions).SingleAsync()).Versions[0].Body);
         Assert.Single((await read.Conversations.Include(row => row.Messages).SingleAsync()).Messages);
-        Assert.Equal(shown.Id, await read.Set<PromptExample>().Where(row => row.FeedbackId == id).Select(row => row.GenerationId).SingleAsync());
+        Assert.Equal(shown.Id, await read.Set<PromptExample>().Where(row => row.FeedbackId == id).Select(row => row.GenerationId)
+            .SingleAsync());
         read.Keys.Add(new KeyRow { Id = Guid.NewGuid(), Name = "other", Hash = "aa", Created = Given.Monday });
         await Assert.ThrowsAsync<DbUpdateException>(() => read.SaveChangesAsync()); // a hash belongs to one key
     }

@@ -19,11 +19,13 @@ public sealed class CuratedDataset
     /// <summary>Examples and drops.</summary>
     public IReadOnlyList<CuratedExample> Rows { get; }
 
-    public IEnumerable<CuratedExample> Of(ExampleKind kind, Split split) => Rows.Where(row => row.Drop is null && row.Kind == kind && row.Split == split);
+    public IEnumerable<CuratedExample> Of(ExampleKind kind, Split split) =>
+        Rows.Where(row => row.Drop is null && row.Kind == kind && row.Split == split);
 
     /// <summary>Reasons and how many rows each cost, most first.</summary>
     public IReadOnlyList<(string Reason, int Count)> Drops =>
-        [.. Rows.Where(row => row.Drop is not null).GroupBy(row => row.Drop!).Select(group => (group.Key, group.Count())).OrderByDescending(drop => drop.Item2).ThenBy(drop => drop.Key, StringComparer.Ordinal)];
+        [.. Rows.Where(row => row.Drop is not null).GroupBy(row => row.Drop!).Select(group => (group.Key, group.Count()))
+            .OrderByDescending(drop => drop.Item2).ThenBy(drop => drop.Key, StringComparer.Ordinal)];
 
     /// <summary>SHA-256 of what would be trained on and tested on; the dataset's name.</summary>
     public string Hash { get; private init; } = "";
@@ -32,9 +34,11 @@ public sealed class CuratedDataset
     /// <param name="rules">How they are split and capped.</param>
     public static CuratedDataset Create(IReadOnlyList<CuratedExample> curated, SplitRules rules)
     {
-        List<CuratedExample> fresh = [.. curated.Select(row => row.Drop is null && rules.UsedBefore.Contains(HashOf(row)) ? row with { Drop = DropReasons.UsedBefore } : row)];
+        List<CuratedExample> fresh = [.. curated.Select(row => row.Drop is null && rules.UsedBefore.Contains(HashOf(row))
+            ? row with { Drop = DropReasons.UsedBefore } : row)];
         if (fresh.Any(row => row.Drop is null && row.Source == FeedbackSource.Person))
-            fresh = [.. fresh.Select(row => row.Drop is null && FeedbackSourceRules.Of(row.Source).YieldsToPeople ? row with { Drop = DropReasons.Simulated } : row)];
+            fresh = [.. fresh.Select(row => row.Drop is null && FeedbackSourceRules.Of(row.Source).YieldsToPeople
+                ? row with { Drop = DropReasons.Simulated } : row)];
         Func<CuratedExample, Split> sideOf = rules.Sides([.. fresh.Where(row => row.Drop is null)]);
 
         // Held-out rows come first: what is tested on must not be trained on, even when two people wrote the same.
@@ -43,26 +47,31 @@ public sealed class CuratedDataset
         {
             if (row.Drop is not null || sideOf(row) != split) return row;
             string hash = HashOf(row);
-            string? drop = split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null : DropReasons.Duplicate;
+            string? drop = split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null
+                : DropReasons.Duplicate;
             return row with { Split = split, Drop = drop };
         }
         List<CuratedExample> placed = [.. fresh.Select(row => Place(row, Split.HeldOut, heldOut))];
         placed = [.. placed.Select(row => row.Split is null ? Place(row, Split.Train, train) : row)];
         placed = Capped(Capped(placed, Split.Train, rules.Recipe.TrainSharePerPerson, rules.Recipe.MinTrain),
             Split.HeldOut, rules.Recipe.HeldOutSharePerPerson, rules.Recipe.MinHeldOut);
-        IEnumerable<string> content = placed.Where(row => row.Drop is null).Select(row => $"{row.Split} {HashOf(row)}").Order(StringComparer.Ordinal);
+        IEnumerable<string> content = placed.Where(row => row.Drop is null).Select(row => $"{row.Split} {HashOf(row)}")
+            .Order(StringComparer.Ordinal);
         return new(placed) { Hash = Hex(string.Join('\n', content)) };
     }
 
     /// <summary>Cuts each person's answers on one side to their part; the newest stay.</summary>
     private static List<CuratedExample> Capped(List<CuratedExample> rows, Split split, double share, int atLeast)
     {
-        Dictionary<string, List<Guid>> answers = rows.Where(row => row.Drop is null && row.Split == split && FeedbackSourceRules.Of(row.Source).IsTaste)
-            .GroupBy(row => row.Person).ToDictionary(person => person.Key, person => person.Select(row => row.GenerationId).Distinct().OrderDescending().ToList());
+        Dictionary<string, List<Guid>> answers = rows.Where(row => row.Drop is null && row.Split == split
+            && FeedbackSourceRules.Of(row.Source).IsTaste)
+            .GroupBy(row => row.Person)
+                .ToDictionary(person => person.Key, person => person.Select(row => row.GenerationId).Distinct().OrderDescending().ToList());
         int cap = HoldOut.Cap([.. answers.Values.Select(mine => mine.Count)], share, atLeast);
         Dictionary<string, HashSet<Guid>> kept = answers.ToDictionary(person => person.Key, person => person.Value.Take(cap).ToHashSet());
         return [.. rows.Select(row => row.Drop is null && row.Split == split && kept.TryGetValue(row.Person, out HashSet<Guid>? mine)
-            && FeedbackSourceRules.Of(row.Source).IsTaste && !mine.Contains(row.GenerationId) ? row with { Drop = DropReasons.Capped } : row)];
+            && FeedbackSourceRules.Of(row.Source).IsTaste && !mine.Contains(row.GenerationId) ? row with { Drop = DropReasons.Capped }
+                : row)];
     }
 
     /// <summary>
@@ -75,11 +84,13 @@ public sealed class CuratedDataset
 
     private IEnumerable<string> Dominant(Split split, string purpose)
     {
-        var people = Rows.Where(row => row.Split == split && row.Drop is null or DropReasons.Capped && FeedbackSourceRules.Of(row.Source).IsTaste)
+        var people = Rows.Where(row => row.Split == split && row.Drop is null or DropReasons.Capped
+            && FeedbackSourceRules.Of(row.Source).IsTaste)
             .GroupBy(row => row.Person)
             .Select(person => (Name: person.Key, All: Answers(person), Kept: Answers(person.Where(row => row.Drop is null)))).ToList();
         int all = people.Sum(person => person.All), kept = people.Sum(person => person.Kept);
-        foreach ((string name, int given, int used) in people.Where(person => people.Count > 1 && (2 * person.All > all || 2 * person.Kept > kept)))
+        foreach ((string name, int given, int used) in people.Where(person => people.Count > 1
+            && (2 * person.All > all || 2 * person.Kept > kept)))
         {
             string who = name.Length == 0 ? "somebody without a name" : name, cut = given > used ? $", cut to {used}" : "";
             yield return $"{who} gave {given} of {all} answers {purpose}{cut}: {(double)used / kept:0%} of what is used";
@@ -91,17 +102,24 @@ public sealed class CuratedDataset
     /// <summary>SHA-256 of a conversation before its answer.</summary>
     internal static string HashOf(Conversation prompt) => Hex(prompt.ToString());
 
-    /// <summary>SHA-256 of an example's content: kind, prompt, texts and reward, not its lineage; of a sampled answer, its log-probabilities too.</summary>
+    /// <summary>
+    /// SHA-256 of an example's content: kind, prompt, texts and reward, not its lineage; of a sampled answer, its log-probabilities
+    /// too.
+    /// </summary>
     public static string HashOf(CuratedExample row)
     {
         var content = new JsonArray(row.Kind.ToString(), row.Prompt!.ToJson(), row.Preferred, row.Rejected);
         if (row.Reward is { } reward) content.Add(reward);
-        if (row.Served is { } served) content.Add(Convert.ToHexString(SHA256.HashData([.. MemoryMarshal.AsBytes<int>(served.Tokens), .. MemoryMarshal.AsBytes<float>(served.LogProbs)])));
+        if (row.Served is { } served) content.Add(Convert.ToHexString(SHA256.HashData([.. MemoryMarshal.AsBytes<int>(served.Tokens),
+            .. MemoryMarshal.AsBytes<float>(served.LogProbs)])));
         return Hex(content.ToJsonString(JsonText.Compact));
     }
 
     /// <summary>Kinds that the folder has a place for.</summary>
-    private IEnumerable<ExampleKind> Kinds => Enum.GetValues<ExampleKind>().Where(kind => kind is ExampleKind.Supervised or ExampleKind.Preference || Rows.Any(row => row.Drop is null && row.Kind == kind));
+    private IEnumerable<ExampleKind> Kinds =>
+        Enum.GetValues<ExampleKind>()
+        .Where(kind => kind is ExampleKind.Supervised or ExampleKind.Preference
+        || Rows.Any(row => row.Drop is null && row.Kind == kind));
 
     /// <summary>Name of the folder of a dataset.</summary>
     public static string FolderName(string hash) => "curated-" + hash[..16];
@@ -109,10 +127,12 @@ public sealed class CuratedDataset
     public string FolderIn(FlywheelHome home) => Path.Combine(home.Datasets, FolderName(Hash));
 
     /// <summary>People on one side.</summary>
-    public int NumPeople(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person).Distinct().Count();
+    public int NumPeople(Split split) =>
+        Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person).Distinct().Count();
 
     /// <summary>Prompts on one side.</summary>
-    public int NumPrompts(Split split) => Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.PromptHash).Distinct().Count();
+    public int NumPrompts(Split split) =>
+        Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.PromptHash).Distinct().Count();
 
     /// <summary>One sentence for the person who waits.</summary>
     public string Summary => IsOfFewPeople
@@ -121,7 +141,8 @@ public sealed class CuratedDataset
 
     private string Counts(Split split)
     {
-        string[] counts = [.. Kinds.Select(kind => (Kind: kind, Count: Of(kind, split).Count())).Where(each => each.Count > 0).Select(each => $"{each.Count} {Noun(each.Kind, each.Count)}")];
+        string[] counts = [.. Kinds.Select(kind => (Kind: kind, Count: Of(kind, split).Count())).Where(each => each.Count > 0)
+            .Select(each => $"{each.Count} {Noun(each.Kind, each.Count)}")];
         return counts.Length == 0 ? "nothing" : counts.Length == 1 ? counts[0] : $"{string.Join(", ", counts[..^1])} and {counts[^1]}";
     }
 
@@ -137,7 +158,8 @@ public sealed class CuratedDataset
     internal static async Task<CuratedDataset> LoadAsync(FlywheelStore store, TurnRow turn, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
-        List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id).OrderBy(row => row.Id).ToListAsync(cancellation);
+        List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id)
+            .OrderBy(row => row.Id).ToListAsync(cancellation);
         return new([.. rows.Select(row => new CuratedExample
         {
             Kind = row.Kind,
@@ -164,7 +186,8 @@ public sealed class CuratedDataset
             {
                 string inner = Directory.CreateDirectory(Path.Combine(folder, kind.ToString().ToLowerInvariant())).FullName;
                 foreach (Split split in Enum.GetValues<Split>())
-                    File.WriteAllLines(Path.Combine(inner, $"{split.ToString().ToLowerInvariant()}.jsonl"), Of(kind, split).OrderBy(HashOf, StringComparer.Ordinal).Select(Line));
+                    File.WriteAllLines(Path.Combine(inner, $"{split.ToString().ToLowerInvariant()}.jsonl"), Of(kind, split)
+                        .OrderBy(HashOf, StringComparer.Ordinal).Select(Line));
             }
             File.WriteAllText(Path.Combine(folder, "report.md"), Report());
         });
@@ -175,7 +198,9 @@ public sealed class CuratedDataset
     {
         JsonObject line = row.Kind switch
         {
-            ExampleKind.Preference => new() { ["input"] = row.Prompt!.ToJson(), ["preferred_output"] = Answer(row.Preferred), ["non_preferred_output"] = Answer(row.Rejected!) },
+            ExampleKind.Preference =>
+                new() { ["input"] = row.Prompt!.ToJson(), ["preferred_output"] = Answer(row.Preferred),
+                ["non_preferred_output"] = Answer(row.Rejected!) },
             ExampleKind.Sampled => row.Prompt!.ToJson(),
             _ => row.Answered.ToJson(),
         };
@@ -183,7 +208,8 @@ public sealed class CuratedDataset
         if (row.Served is { } served)
         {
             line["tokens"] = new JsonArray([.. served.Tokens.Select(id => JsonValue.Create(id))]);
-            line["logprobs"] = new JsonArray([.. served.LogProbs.Select(value => JsonValue.Create(Math.Min(0, value)))]); // a rounding above 0
+            line["logprobs"] = new JsonArray([.. served.LogProbs.Select(value =>
+                JsonValue.Create(Math.Min(0, value)))]); // a rounding above 0
             line["reward"] = row.Reward;
             line["text"] = row.Preferred;
         }

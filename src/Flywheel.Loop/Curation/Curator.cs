@@ -157,12 +157,14 @@ public sealed class Curator
     private sealed record Speaker(string User, string Owner, FeedbackSource Source);
 
     private static Speaker SpeakerOf(Shown answer, Feedback row) => new(
-        row.User.Length > 0 || row.Owner.Length > 0 ? row.User : answer.User, row.Owner.Length > 0 || row.User.Length > 0 ? row.Owner : answer.Owner, row.Source);
+        row.User.Length > 0 || row.Owner.Length > 0 ? row.User : answer.User, row.Owner.Length > 0 || row.User.Length > 0 ? row.Owner
+            : answer.Owner, row.Source);
 
     /// <summary>What one person in the end thought of one answer.</summary>
     /// <param name="Kept">True, false, or null when the person said nothing about it.</param>
     /// <param name="Opinion">The last one, where nothing was done.</param>
-    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources, (Guid Id, double Reward)? Opinion);
+    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources,
+        (Guid Id, double Reward)? Opinion);
 
     private Verdict Judge(Speaker speaker, Shown answer, IReadOnlyList<Feedback> said)
     {
@@ -187,12 +189,15 @@ public sealed class Curator
         foreach (Feedback row in said.Where(row => retracted.Contains(row.Id))) Drop(speaker, answer, DropReasons.Retracted, [row.Id]);
         valid.RemoveAll(row => retracted.Contains(row.Id));
 
-        List<(Guid Id, FeedbackEffect.Act Act)> acts = [.. valid.Where(row => row.Effect is FeedbackEffect.Act).Select(row => (row.Id, (FeedbackEffect.Act)row.Effect))];
+        List<(Guid Id, FeedbackEffect.Act Act)> acts = [.. valid.Where(row => row.Effect is FeedbackEffect.Act)
+            .Select(row => (row.Id, (FeedbackEffect.Act)row.Effect))];
         (Guid Id, double Reward)? opinion = null;
         if (JudgesAlone && acts.Count == 0)
-            opinion = valid.Where(row => row.Effect is FeedbackEffect.Judgement).Select(row => ((Guid, double)?)(row.Id, ((FeedbackEffect.Judgement)row.Effect).Reward)).LastOrDefault();
+            opinion = valid.Where(row => row.Effect is FeedbackEffect.Judgement)
+                .Select(row => ((Guid, double)?)(row.Id, ((FeedbackEffect.Judgement)row.Effect).Reward)).LastOrDefault();
         foreach ((Guid id, FeedbackEffect effect) in valid.Where(row => row.Effect is not FeedbackEffect.Act && row.Id != opinion?.Id))
-            Drop(speaker, answer, opinion is not null && effect is FeedbackEffect.Judgement ? DropReasons.Overridden : DropReasons.NoSignal, [id]);
+            Drop(speaker, answer, opinion is not null && effect is FeedbackEffect.Judgement ? DropReasons.Overridden
+                : DropReasons.NoSignal, [id]);
         return Done(speaker, answer, acts, opinion);
     }
 
@@ -232,7 +237,8 @@ public sealed class Curator
         {
             var example = new CuratedExample
             {
-                Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = winner.Answer.Prompt,
+                Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
+                    Prompt = winner.Answer.Prompt,
                 Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources,
             };
             rows.Add(rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
@@ -241,7 +247,8 @@ public sealed class Curator
         }
         foreach (Verdict verdict in verdicts) Alone(speaker, verdict);
         if (accepted.Count > 0 || JudgesAlone) return;
-        foreach (Verdict lost in verdicts.Where(verdict => verdict.Kept == false)) Drop(speaker, lost.Answer, DropReasons.NothingKept, lost.Sources);
+        foreach (Verdict lost in verdicts.Where(verdict => verdict.Kept == false)) Drop(speaker, lost.Answer, DropReasons.NothingKept,
+            lost.Sources);
     }
 
     /// <summary>Whether an answer is a row by itself.</summary>
@@ -263,11 +270,13 @@ public sealed class Curator
             if (verdict.Kept != true) Drop(speaker, verdict.Answer, DropReasons.NoConversation, row.FeedbackIds);
             return;
         }
-        string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished : row.Preferred.Length < rules.MinCharacters ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
+        string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished
+            : row.Preferred.Length < rules.MinCharacters ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
         if (rules.Judged) rows.Add(row with { Drop = drop });
         if (rules.Sampled is null) return;
         ServedTokens served = verdict.Answer.Served!;
-        rows.Add(row with { Kind = ExampleKind.Sampled, Served = served, Drop = drop ?? (rules.Sampled(row.Prompt).AsSpan().SequenceEqual(served.Prompt) ? null : DropReasons.OtherPrompt) });
+        rows.Add(row with { Kind = ExampleKind.Sampled, Served = served, Drop = drop
+            ?? (rules.Sampled(row.Prompt).AsSpan().SequenceEqual(served.Prompt) ? null : DropReasons.OtherPrompt) });
     }
 
     private void Pair(Speaker speaker, Verdict winner, Verdict loser)

@@ -13,20 +13,24 @@ namespace Flywheel.Loop;
 /// </remarks>
 public static class HoldOut
 {
-    /// <summary>Fewer people can be told apart by too little: their prompts are held out, and a person decides (<see cref="Gate"/>).</summary>
+    /// <summary>
+    /// Fewer people can be told apart by too little: their prompts are held out, and a person decides (<see cref="Gate"/>).
+    /// </summary>
     public const int MinPeople = 6;
 
     /// <param name="all">Everyone (everything) with an example in this turn.</param>
     /// <param name="known">Sides from earlier turns.</param>
     /// <param name="share">Share to hold out, 0 to 1.</param>
     /// <param name="salt">Secret of the record.</param>
-    public static IReadOnlyDictionary<string, Split> Assign(IEnumerable<string> all, IReadOnlyDictionary<string, Split> known, double share, byte[] salt)
+    public static IReadOnlyDictionary<string, Split> Assign(
+        IEnumerable<string> all, IReadOnlyDictionary<string, Split> known, double share, byte[] salt)
     {
         List<string> names = [.. all.Distinct()];
         Dictionary<string, Split> sides = names.Where(known.ContainsKey).ToDictionary(name => name, name => known[name]);
         int wanted = Math.Clamp((int)Math.Round(share * names.Count), Math.Min(1, names.Count - 1), Math.Max(0, names.Count - 1));
         int missing = wanted - sides.Values.Count(side => side == Split.HeldOut);
-        foreach (string name in names.Where(name => !sides.ContainsKey(name)).OrderBy(name => Rank(name, salt), StringComparer.Ordinal).ToList())
+        foreach (string name in names.Where(name => !sides.ContainsKey(name)).OrderBy(name => Rank(name, salt), StringComparer.Ordinal)
+            .ToList())
             sides[name] = missing-- > 0 ? Split.HeldOut : Split.Train;
         return sides;
     }
@@ -51,5 +55,6 @@ public static class HoldOut
         return Math.Max(atLeast, low);
     }
 
-    private static string Rank(string name, byte[] salt) => Convert.ToHexStringLower(HMACSHA256.HashData(salt, Encoding.UTF8.GetBytes("held out\n" + name)));
+    private static string Rank(string name, byte[] salt) =>
+        Convert.ToHexStringLower(HMACSHA256.HashData(salt, Encoding.UTF8.GetBytes("held out\n" + name)));
 }

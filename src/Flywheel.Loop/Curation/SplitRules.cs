@@ -9,7 +9,8 @@ namespace Flywheel.Loop;
 /// <param name="Prompts">Sides of prompts from earlier turns, by their hashes.</param>
 /// <param name="UsedBefore">Hashes of examples that a promoted model was trained on.</param>
 public sealed record SplitRules(
-    CurateRecipe Recipe, byte[] Salt, IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts, IReadOnlySet<string> UsedBefore)
+    CurateRecipe Recipe, byte[] Salt, IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts,
+        IReadOnlySet<string> UsedBefore)
 {
     /// <summary>Whether there are people, but too few to hold some of them out.</summary>
     internal static bool IsOfFewPeople(IEnumerable<CuratedExample> rows)
@@ -27,8 +28,10 @@ public sealed record SplitRules(
         bool few = IsOfFewPeople(rows);
         bool ByPerson(CuratedExample row) => FeedbackSourceRules.Of(row.Source).IsTaste
             && (!few || (People.TryGetValue(row.Person, out Split side) && side == Split.HeldOut));
-        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(rows.Where(ByPerson).Select(row => row.Person), People, Recipe.HeldOutShare, Salt);
-        IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!), Prompts, Recipe.HeldOutShare, Salt);
+        IEnumerable<string> names = rows.Where(ByPerson).Select(row => row.Person);
+        IEnumerable<string> hashes = rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!);
+        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(names, People, Recipe.HeldOutShare, Salt);
+        IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(hashes, Prompts, Recipe.HeldOutShare, Salt);
         return row => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
     }
 }

@@ -35,7 +35,8 @@ internal static class FrozenSet
             int[] mine = [.. Enumerable.Range(0, kinds.Length).Where(i => kinds[i] == kind)];
             string name = distinct.Length == 1 ? "frozen set" : $"frozen set, {kind}";
             bool taught = paper.Taught.Contains(kind);
-            yield return NotWorse(taught ? $"{name} (taught)" : name, mine, champion, candidate, taught ? rules.TaughtMargin : rules.RegressionMargin, seed);
+            yield return NotWorse(taught ? $"{name} (taught)" : name, mine, champion, candidate, taught ? rules.TaughtMargin
+                : rules.RegressionMargin, seed);
             if (first is not null && !taught && !paper.TaughtBefore.Contains(kind))
                 yield return NotWorse($"{name}, since the first release", mine, first, candidate, rules.RegressionMargin, seed);
         }
@@ -59,9 +60,11 @@ internal static class FrozenSet
 
     /// <summary>Kinds of what a curated dataset has to learn; empty when its folder is not there.</summary>
     internal static IReadOnlySet<string> TaughtBy(string dataset) => !Directory.Exists(dataset) ? new HashSet<string>() :
-        Directory.EnumerateDirectories(dataset).Select(folder => Path.Combine(folder, "train.jsonl")).Where(File.Exists).SelectMany(File.ReadLines)
+        Directory.EnumerateDirectories(dataset).Select(folder => Path.Combine(folder, "train.jsonl")).Where(File.Exists)
+            .SelectMany(File.ReadLines)
             .Where(line => line.Length > 0).Select(line => JsonNode.Parse(line)!)
-            .Select(row => KindOf(Conversation.FromJson((row["messages"] ?? row["input"]!["messages"])!.AsArray()))).ToHashSet(StringComparer.Ordinal);
+            .Select(row => KindOf(Conversation.FromJson((row["messages"] ?? row["input"]!["messages"])!.AsArray())))
+                .ToHashSet(StringComparer.Ordinal);
 
     private static RuleResult NotWorse(string name, int[] items, ExamResult before, ExamResult candidate, double margin, int seed)
     {
@@ -69,7 +72,8 @@ internal static class FrozenSet
         double was = items.Average(i => before.Regression[i]), becomes = items.Average(i => candidate.Regression[i]);
         string basis = $"{items.Length} conversation{(items.Length == 1 ? "" : "s")}";
         if (items.Length < PairedBootstrap.MinClusters)
-            return new(name, "nats a token", was, becomes, new(was - becomes, was - becomes, was - becomes), -margin, null, basis) { Because = $"{name}: {basis} prove nothing" };
+            return new(name, "nats a token", was, becomes, new(was - becomes, was - becomes, was - becomes), -margin, null,
+                basis) { Because = $"{name}: {basis} prove nothing" };
         Interval gain = PairedBootstrap.Mean([.. items.Select(i => ($"{i}", Gain(i)))], seed);
         bool passed = gain.Low > -margin;
         return new(name, "nats a token", was, becomes, gain, -margin, passed, basis)

@@ -11,7 +11,8 @@ namespace Flywheel.Loop;
 /// <param name="Threshold">The interval must lie above it.</param>
 /// <param name="Passed">Null: told, not judged.</param>
 /// <param name="Basis">What it rests on, such as <c>60 texts of 12 people</c>.</param>
-public sealed record RuleResult(string Name, string Unit, double Champion, double Candidate, Interval Improvement, double Threshold, bool? Passed, string Basis)
+public sealed record RuleResult(string Name, string Unit, double Champion, double Candidate, Interval Improvement, double Threshold,
+    bool? Passed, string Basis)
 {
     /// <summary>Why, in words, with the numbers.</summary>
     public required string Because { get; init; }
@@ -54,18 +55,22 @@ public static class Gate
     /// </param>
     /// <param name="first">How the first release does on the frozen set; null when that is the champion, or is not there any more.</param>
     public static GateDecision Decide(
-        ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed, bool personDecides = false, ExamResult? first = null)
+        ExamPaper paper, ExamResult champion, ExamResult candidate, GateRecipe rules, int seed, bool personDecides = false,
+            ExamResult? first = null)
     {
         List<RuleResult> results = [];
         bool byLiking = paper.CanCompareLiking && (paper.Judged.Count >= MinPairs || paper.Texts.Count == 0);
-        if (paper.Texts.Count > 0) results.Add(Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1, required: !byLiking || paper.Texts.Count >= MinPairs, seed));
+        if (paper.Texts.Count > 0) results.Add(Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts,
+            candidate.Texts, sign: -1, required: !byLiking || paper.Texts.Count >= MinPairs, seed));
         if (paper.CanCompareLiking) results.Add(LikedFromDisliked(paper.Judged, champion.Judged, candidate.Judged, byLiking, seed + 4));
         if (results.Count == 0) throw new ArgumentException("neither texts nor judged answers are held out", nameof(paper));
         if (paper.Pairs.Count >= PairedBootstrap.MinClusters)
         {
             bool judged = paper.Pairs.Count >= MinPairs;
-            results.Add(Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins, sign: 1, judged, seed + 1));
-            results.Add(Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins), sign: 1, required: false, seed + 2));
+            results.Add(Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins,
+                sign: 1, judged, seed + 1));
+            results.Add(Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins),
+                sign: 1, required: false, seed + 2));
         }
         if (personDecides) results = [.. results.Select(Told)];
         results.AddRange(FrozenSet.Rules(paper, champion, candidate, first, rules, seed + 3));
@@ -76,10 +81,12 @@ public static class Gate
     private static RuleResult Told(RuleResult rule) => rule with
     {
         Passed = rule is { IsPoint: false, Improvement.High: < 0 } ? false : null,
-        Because = rule is { IsPoint: false, Improvement.High: < 0 } ? $"{rule.Name}: certainly worse, by {rule.Improvement} {rule.Unit}" : rule.Because,
+        Because = rule is { IsPoint: false, Improvement.High: < 0 } ? $"{rule.Name}: certainly worse, by {rule.Improvement} {rule.Unit}"
+            : rule.Because,
     };
 
-    private static RuleResult Better(string name, string unit, IReadOnlyList<HeldOutItem> items, string noun, IReadOnlyList<double> champion, IReadOnlyList<double> candidate, int sign, bool required, int seed)
+    private static RuleResult Better(string name, string unit, IReadOnlyList<HeldOutItem> items, string noun,
+        IReadOnlyList<double> champion, IReadOnlyList<double> candidate, int sign, bool required, int seed)
     {
         int people = items.Select(item => item.User).Distinct().Count();
         bool byPerson = people >= MinPeople && items.All(item => item.IsTaste);
@@ -89,7 +96,8 @@ public static class Gate
             : $"{items.Count} {noun} of {people} {(people == 1 ? "person" : "people")}{(byPerson ? "" : "; too few to speak of others")}";
         double mean = differences.Average(item => item.Item2);
         if (differences.Select(item => item.Item1).Distinct().Count() < PairedBootstrap.MinClusters)
-            return new(name, unit, champion.Average(), candidate.Average(), new(mean, mean, mean), 0, required ? false : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
+            return new(name, unit, champion.Average(), candidate.Average(), new(mean, mean, mean), 0, required ? false
+                : null, basis) { Because = $"{name}: all {items.Count} {noun} answer one prompt, which proves nothing" };
         Interval gain = PairedBootstrap.Mean(differences, seed);
         bool passed = gain.Low > 0;
         return new(name, unit, champion.Average(), candidate.Average(), gain, 0, required ? passed : null, basis)
@@ -105,25 +113,32 @@ public static class Gate
     /// that of what each answer adds to it, so that neither what the candidate gives to both kinds alike nor how many there are of
     /// each moves it.
     /// </summary>
-    private static RuleResult LikedFromDisliked(IReadOnlyList<HeldOutItem> items, IReadOnlyList<double> champion, IReadOnlyList<double> candidate, bool required, int seed)
+    private static RuleResult LikedFromDisliked(IReadOnlyList<HeldOutItem> items, IReadOnlyList<double> champion,
+        IReadOnlyList<double> candidate, bool required, int seed)
     {
         double Mean(bool liked, Func<int, double> of) => Enumerable.Range(0, items.Count).Where(i => items[i].Liked == liked).Average(of);
         double Gain(int i) => champion[i] - candidate[i];
-        double apart = Mean(false, i => champion[i]) - Mean(true, i => champion[i]), likedGain = Mean(true, Gain), dislikedGain = Mean(false, Gain);
+        double apart = Mean(false, i => champion[i]) - Mean(true, i => champion[i]), likedGain = Mean(true, Gain),
+            dislikedGain = Mean(false, Gain);
         double share = items.Average(item => item.Liked ? 1.0 : 0);
-        double[] after = [.. items.Select((item, i) => apart + likedGain - dislikedGain + (item.Liked ? (Gain(i) - likedGain) / share : (dislikedGain - Gain(i)) / (1 - share)))];
-        return Better("liked from disliked", "nats a token apart", items, "answers", [.. items.Select(_ => apart)], after, sign: 1, required, seed);
+        double[] after = [.. items.Select((item, i) =>
+            apart + likedGain - dislikedGain + (item.Liked ? (Gain(i) - likedGain) / share : (dislikedGain - Gain(i)) / (1 - share)))];
+        return Better("liked from disliked", "nats a token apart", items, "answers", [.. items.Select(_ => apart)], after, sign: 1,
+            required, seed);
     }
 
     private static double[] Apart(IReadOnlyList<double> margins) => [.. margins.Select(margin => margin > 0 ? 1.0 : 0.0)];
 
     private static RuleResult Sound(IReadOnlyList<Answer> champion, IReadOnlyList<Answer> candidate, double floor)
     {
-        double before = champion.Average(answer => answer.Fault is null ? 1.0 : 0), after = candidate.Average(answer => answer.Fault is null ? 1.0 : 0);
+        double before = champion.Average(answer => answer.Fault is null ? 1.0 : 0),
+            after = candidate.Average(answer => answer.Fault is null ? 1.0 : 0);
         double threshold = Math.Max(0, Math.Min(floor, before - 0.05)); // a weak champion sets the floor itself, give or take an answer
         bool passed = after >= threshold;
-        string faults = string.Join(", ", candidate.Where(answer => answer.Fault is not null).GroupBy(answer => answer.Fault).OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
-        return new("sound answers", "share", before, after, new(after, after, after), threshold, passed, $"{candidate.Count} held-out prompts")
+        string faults = string.Join(", ", candidate.Where(answer => answer.Fault is not null).GroupBy(answer => answer.Fault)
+            .OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
+        return new("sound answers", "share", before, after, new(after, after, after), threshold, passed,
+            $"{candidate.Count} held-out prompts")
         {
             Because = $"sound answers: {after:0%}{(faults.Length > 0 ? $" ({faults})" : "")}, at least {threshold:0%} needed",
         };

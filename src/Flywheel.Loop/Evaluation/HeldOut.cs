@@ -37,7 +37,9 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     /// <summary>The frozen set alone.</summary>
     internal ExamPaper OfFrozenSet => new([], [], Regression);
 
-    /// <summary>Liked answers, and disliked ones, without which one cannot tell a model that likes the liked from one that likes everything.</summary>
+    /// <summary>
+    /// Liked answers, and disliked ones, without which one cannot tell a model that likes the liked from one that likes everything.
+    /// </summary>
     public const int MinOfEachKind = 4;
 
     public bool CanCompareLiking => Judged.Count(item => item.Liked) >= MinOfEachKind && Judged.Count(item => !item.Liked) >= MinOfEachKind;
@@ -66,7 +68,8 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     private static IEnumerable<HeldOutItem> Judgements(string dataset)
     {
         string judged = Path.Combine(dataset, "judged", "heldout.jsonl"), sampled = Path.Combine(dataset, "sampled", "heldout.jsonl");
-        return File.Exists(judged) ? Lines(judged).Select(line => line.Parse(json => Text(json) with { Liked = Row(json)["label"]!.GetValue<bool>() }))
+        return File.Exists(judged)
+            ? Lines(judged).Select(line => line.Parse(json => Text(json) with { Liked = Row(json)["label"]!.GetValue<bool>() }))
             : File.Exists(sampled) ? Lines(sampled).Select(line => line.Parse(Sampled)) : [];
     }
 
@@ -80,7 +83,8 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
 
     private static HeldOutItem Text(string json) => Item(Row(json), Conversation.Parse(json), null);
 
-    private static HeldOutItem Item(JsonObject row, Conversation preferred, Conversation? rejected) => new(row["user"]!.GetValue<string>(), preferred, rejected)
+    private static HeldOutItem Item(JsonObject row, Conversation preferred, Conversation? rejected) =>
+        new(row["user"]!.GetValue<string>(), preferred, rejected)
     {
         IsTaste = FeedbackSourceRules.Named(row["source"]?.GetValue<string>()).IsTaste,
     };
@@ -89,7 +93,8 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     {
         JsonObject row = Row(json);
         Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"]);
-        Conversation With(string field) => prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
+        Conversation With(string field) =>
+            prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
         return Item(row, With("preferred_output"), With("non_preferred_output"));
     }
 

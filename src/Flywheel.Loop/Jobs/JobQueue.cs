@@ -24,7 +24,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <param name="maxAttempts">Failures after which it is given up.</param>
     /// <param name="cancellation">Ends it.</param>
     public async Task<JobRow> EnqueueAsync(
-        string kind, string input, string user = "", string workspace = WorkspaceRow.Default, int maxAttempts = 3, CancellationToken cancellation = default)
+        string kind, string input, string user = "", string workspace = WorkspaceRow.Default, int maxAttempts = 3,
+            CancellationToken cancellation = default)
     {
         DateTimeOffset now = Now;
         var job = new JobRow
@@ -49,7 +50,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     /// <summary>The latest jobs of a workspace without their payloads, newest first.</summary>
     public async Task<IReadOnlyList<JobRow>> ListAsync(
-        string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100, CancellationToken cancellation = default)
+        string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100,
+            CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         return await db.Jobs.AsNoTracking()
@@ -63,7 +65,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <param name="lease">How long it is the worker's unless that says more.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>The job with its payload; null when there is nothing to do.</returns>
-    public async Task<JobRow?> ClaimAsync(string worker, IReadOnlyCollection<string> kinds, TimeSpan lease, CancellationToken cancellation = default)
+    public async Task<JobRow?> ClaimAsync(string worker, IReadOnlyCollection<string> kinds, TimeSpan lease,
+        CancellationToken cancellation = default)
     {
         while (true)
         {
@@ -75,21 +78,25 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
                 .OrderBy(job => job.NotBefore).ThenBy(job => job.Id).FirstOrDefaultAsync(cancellation);
             if (next is null) return null;
             // The same row as it was seen, or somebody else was quicker.
-            IQueryable<JobRow> asSeen = db.Jobs.Where(job => job.Id == next.Id && job.State == next.State && job.ClaimedUntil == next.ClaimedUntil && job.Wish == next.Wish);
+            IQueryable<JobRow> asSeen = db.Jobs.Where(job => job.Id == next.Id && job.State == next.State
+                && job.ClaimedUntil == next.ClaimedUntil && job.Wish == next.Wish);
             (JobState State, string Message)? end = next.State != JobState.Running ? null
                 : next.Wish == JobWish.Cancel ? (JobState.Cancelled, next.Message)
                 : next.Wish == JobWish.Pause ? (JobState.Paused, next.Message)
-                : next.Attempts >= next.MaxAttempts ? (JobState.Failed, $"its worker {next.ClaimedBy} died {next.Attempts} times while it ran")
+                : next.Attempts >= next.MaxAttempts
+                    ? (JobState.Failed, $"its worker {next.ClaimedBy} died {next.Attempts} times while it ran")
                 : null;
             if (end is { } ended)
             {
                 DateTimeOffset? finished = ended.State == JobState.Paused ? null : now;
-                await asSeen.ExecuteUpdateAsync(job => job.SetProperty(row => row.State, ended.State).SetProperty(row => row.Message, ended.Message)
+                await asSeen.ExecuteUpdateAsync(job =>
+                    job.SetProperty(row => row.State, ended.State).SetProperty(row => row.Message, ended.Message)
                     .SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.ClaimedUntil, (DateTimeOffset?)null)
                     .SetProperty(row => row.Updated, now).SetProperty(row => row.Finished, finished), cancellation);
                 continue;
             }
-            int won = await asSeen.ExecuteUpdateAsync(job => job.SetProperty(row => row.State, JobState.Running).SetProperty(row => row.ClaimedBy, worker)
+            int won = await asSeen.ExecuteUpdateAsync(job =>
+                job.SetProperty(row => row.State, JobState.Running).SetProperty(row => row.ClaimedBy, worker)
                 .SetProperty(row => row.ClaimedUntil, until).SetProperty(row => row.Attempts, row => row.Attempts + 1)
                 .SetProperty(row => row.Updated, now), cancellation);
             if (won == 1) return await FindAsync(next.Id, cancellation);
@@ -107,16 +114,20 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <returns>What somebody asked of the job meanwhile.</returns>
     /// <exception cref="JobLostException">The claim ran out and the job is somebody else's, or ended.</exception>
     public async Task<JobWish?> ReportAsync(
-        Guid job, string worker, TimeSpan lease, double? progress = null, string? message = null, string? checkpoint = null, CancellationToken cancellation = default)
+        Guid job, string worker, TimeSpan lease, double? progress = null, string? message = null, string? checkpoint = null,
+            CancellationToken cancellation = default)
     {
         DateTimeOffset now = Now, until = now + lease;
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        int mine = await Mine(db, job, worker).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.ClaimedUntil, until).SetProperty(row => row.Updated, now)
-            .SetProperty(row => row.Progress, row => progress ?? row.Progress).SetProperty(row => row.Message, row => message ?? row.Message), cancellation);
+        int mine = await Mine(db, job, worker)
+            .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.ClaimedUntil, until).SetProperty(row => row.Updated, now)
+            .SetProperty(row => row.Progress, row => progress ?? row.Progress)
+                .SetProperty(row => row.Message, row => message ?? row.Message), cancellation);
         if (mine == 0) throw new JobLostException(job, worker);
         if (checkpoint is not null)
-            await db.Set<JobPayload>().Where(row => row.JobId == job).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Checkpoint, checkpoint), cancellation);
+            await db.Set<JobPayload>().Where(row => row.JobId == job)
+                .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Checkpoint, checkpoint), cancellation);
         JobWish? wish = await db.Jobs.Where(row => row.Id == job).Select(row => row.Wish).SingleAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return wish;
@@ -160,11 +171,13 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     /// <summary>Stops a job for a while: at once if it waits, else when its worker next says how far it is.</summary>
     /// <exception cref="FlywheelException">It has ended.</exception>
-    public Task PauseAsync(Guid job, CancellationToken cancellation = default) => AskAsync(job, JobWish.Pause, JobState.Paused, cancellation);
+    public Task PauseAsync(Guid job, CancellationToken cancellation = default) =>
+        AskAsync(job, JobWish.Pause, JobState.Paused, cancellation);
 
     /// <summary>Ends a job.</summary>
     /// <exception cref="FlywheelException">It has ended.</exception>
-    public Task CancelAsync(Guid job, CancellationToken cancellation = default) => AskAsync(job, JobWish.Cancel, JobState.Cancelled, cancellation);
+    public Task CancelAsync(Guid job, CancellationToken cancellation = default) =>
+        AskAsync(job, JobWish.Cancel, JobState.Cancelled, cancellation);
 
     /// <summary>Goes on with a paused job from its checkpoint, or tries one again that failed or was cancelled.</summary>
     /// <exception cref="FlywheelException">It runs, waits or is done.</exception>
@@ -172,13 +185,18 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     {
         DateTimeOffset now = Now;
         await using FlywheelDb db = store.Tables();
-        int changed = await db.Jobs.Where(row => row.Id == job && (row.State == JobState.Paused || row.State == JobState.Failed || row.State == JobState.Cancelled))
-            .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, JobState.Queued).SetProperty(row => row.Attempts, 0).SetProperty(row => row.NotBefore, now)
-                .SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Finished, (DateTimeOffset?)null).SetProperty(row => row.Updated, now), cancellation);
+        int changed = await db.Jobs.Where(row => row.Id == job
+            && (row.State == JobState.Paused || row.State == JobState.Failed || row.State == JobState.Cancelled))
+            .ExecuteUpdateAsync(rows =>
+                rows.SetProperty(row => row.State, JobState.Queued).SetProperty(row => row.Attempts, 0)
+                .SetProperty(row => row.NotBefore, now)
+                .SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Finished, (DateTimeOffset?)null)
+                    .SetProperty(row => row.Updated, now), cancellation);
         // A pause that its worker has not seen yet is taken back.
         if (changed == 0)
             changed = await db.Jobs.Where(row => row.Id == job && row.State == JobState.Running && row.Wish == JobWish.Pause)
-                .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Updated, now), cancellation);
+                .ExecuteUpdateAsync(rows =>
+                    rows.SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Updated, now), cancellation);
         if (changed == 0) throw new FlywheelException($"job {job} is {await StateAsync(db, job, cancellation)}, expected one that is paused, failed or cancelled");
     }
 
@@ -190,23 +208,28 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         DateTimeOffset now = Now;
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        int mine = await Mine(db, job, worker).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, state).SetProperty(row => row.Wish, (JobWish?)null)
-            .SetProperty(row => row.Progress, row => state == JobState.Done ? 1 : row.Progress).SetProperty(row => row.Message, row => message ?? row.Message)
+        int mine = await Mine(db, job, worker)
+            .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, state).SetProperty(row => row.Wish, (JobWish?)null)
+            .SetProperty(row => row.Progress, row => state == JobState.Done ? 1 : row.Progress)
+                .SetProperty(row => row.Message, row => message ?? row.Message)
             .SetProperty(row => row.ClaimedUntil, (DateTimeOffset?)null).SetProperty(row => row.Updated, now)
             .SetProperty(row => row.Finished, (DateTimeOffset?)now), cancellation);
         if (mine == 0) throw new JobLostException(job, worker);
         if (result is not null)
-            await db.Set<JobPayload>().Where(row => row.JobId == job).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Result, result), cancellation);
+            await db.Set<JobPayload>().Where(row => row.JobId == job)
+                .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Result, result), cancellation);
         await transaction.CommitAsync(cancellation);
     }
 
-    private async Task BackAsync(Guid job, string worker, JobState state, string? message, DateTimeOffset notBefore, int attempts, CancellationToken cancellation)
+    private async Task BackAsync(Guid job, string worker, JobState state, string? message, DateTimeOffset notBefore, int attempts,
+        CancellationToken cancellation)
     {
         DateTimeOffset now = Now;
         await using FlywheelDb db = store.Tables();
         // A pause or an end that was asked for in this moment must not be lost: a queued job takes it as its state.
         int mine = await Mine(db, job, worker).ExecuteUpdateAsync(rows => rows
-            .SetProperty(row => row.State, row => row.Wish == JobWish.Cancel ? JobState.Cancelled : row.Wish == JobWish.Pause ? JobState.Paused : state)
+            .SetProperty(row => row.State, row => row.Wish == JobWish.Cancel ? JobState.Cancelled : row.Wish == JobWish.Pause
+                ? JobState.Paused : state)
             .SetProperty(row => row.Finished, row => row.Wish == JobWish.Cancel ? (DateTimeOffset?)now : null)
             .SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Message, row => message ?? row.Message)
             .SetProperty(row => row.NotBefore, notBefore).SetProperty(row => row.Attempts, attempts)
@@ -220,12 +243,16 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         DateTimeOffset? finished = state == JobState.Cancelled ? now : null;
         await using FlywheelDb db = store.Tables();
         int changed = await db.Jobs.Where(row => row.Id == job && row.State == JobState.Running)
-            .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.Wish, (JobWish?)wish).SetProperty(row => row.Updated, now), cancellation);
+            .ExecuteUpdateAsync(rows =>
+                rows.SetProperty(row => row.Wish, (JobWish?)wish).SetProperty(row => row.Updated, now), cancellation);
         if (changed == 0)
             changed = await db.Jobs.Where(row => row.Id == job && (row.State == JobState.Queued || row.State == JobState.Paused))
-                .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, state).SetProperty(row => row.Finished, finished).SetProperty(row => row.Updated, now), cancellation);
+                .ExecuteUpdateAsync(rows =>
+                    rows.SetProperty(row => row.State, state).SetProperty(row => row.Finished, finished)
+                    .SetProperty(row => row.Updated, now), cancellation);
         // Between the two a worker may have begun it, or put it back.
-        if (changed == 0 && await StateAsync(db, job, cancellation) is "running" or "queued") await AskAsync(job, wish, state, cancellation);
+        if (changed == 0 && await StateAsync(db, job, cancellation) is "running" or "queued") await AskAsync(job, wish, state,
+            cancellation);
         else if (changed == 0) throw new FlywheelException($"job {job} is {await StateAsync(db, job, cancellation)}, expected one that waits or runs");
     }
 

@@ -14,7 +14,8 @@ public sealed class JobContext
     private readonly JobRow _row;
     private readonly Func<double?, string?, string?, Task> _report;
 
-    internal JobContext(JobRow row, Func<double?, string?, string?, Task> report) => (_row, _report, Checkpoint) = (row, report, row.Payload!.Checkpoint);
+    internal JobContext(JobRow row, Func<double?, string?, string?, Task> report) =>
+        (_row, _report, Checkpoint) = (row, report, row.Payload!.Checkpoint);
 
     public Guid Id => _row.Id;
 
@@ -67,7 +68,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
     public Action<string, Exception> Failed { get; init; } = (_, _) => { };
 
     /// <summary>Works until cancelled. Jobs that run then are stopped, and queued again from their checkpoints.</summary>
-    public Task RunAsync(CancellationToken cancellation) => Task.WhenAll(Enumerable.Range(0, NumAtOnce).Select(_ => LoopAsync(cancellation)));
+    public Task RunAsync(CancellationToken cancellation) =>
+        Task.WhenAll(Enumerable.Range(0, NumAtOnce).Select(_ => LoopAsync(cancellation)));
 
     private async Task LoopAsync(CancellationToken cancellation)
     {
@@ -98,7 +100,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         {
             try
             {
-                if (await queue.ReportAsync(job.Id, Name, Lease, progress, message, checkpoint, CancellationToken.None) is not { } asked) return;
+                if (await queue.ReportAsync(job.Id, Name, Lease, progress, message, checkpoint,
+                    CancellationToken.None) is not { } asked) return;
                 wish = asked;
                 await halt.CancelAsync();
             }
@@ -119,7 +122,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         }
         catch (OperationCanceledException) when (halt.IsCancellationRequested)
         {
-            settle = wish is { } asked ? () => queue.ObeyAsync(job, Name, asked, CancellationToken.None) : () => queue.ReleaseAsync(job, Name, CancellationToken.None);
+            settle = wish is { } asked ? () => queue.ObeyAsync(job, Name, asked, CancellationToken.None)
+                : () => queue.ReleaseAsync(job, Name, CancellationToken.None);
         }
         catch (JobLostException)
         {

@@ -25,7 +25,9 @@ public sealed class KeyRow
     /// <summary>SHA-256 of the key, in hexadecimal.</summary>
     public required string Hash { get; init; }
 
-    /// <summary>The person whose it is: all that is done with it counts as theirs. Empty of an application, which names its users itself.</summary>
+    /// <summary>
+    /// The person whose it is: all that is done with it counts as theirs. Empty of an application, which names its users itself.
+    /// </summary>
     public string User { get; init; } = "";
 
     public string Workspace { get; init; } = WorkspaceRow.Default;

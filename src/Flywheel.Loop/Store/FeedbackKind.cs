@@ -45,7 +45,8 @@ public sealed record FeedbackKind(string Name, string Expected, Func<JsonValue, 
     }
 
     private static JsonValue? TrueOrId(JsonValue value) =>
-        True(value) ?? (value.TryGetValue(out string? id) && Guid.TryParse(id, out Guid feedback) ? JsonValue.Create(feedback.ToString()) : null);
+        True(value) ?? (value.TryGetValue(out string? id) && Guid.TryParse(id, out Guid feedback) ? JsonValue.Create(feedback.ToString())
+            : null);
 
     private static double Number(string json) => double.Parse(json, CultureInfo.InvariantCulture);
 

@@ -2,7 +2,9 @@ using Flywheel.Model;
 
 namespace Flywheel.Loop;
 
-/// <summary>Who speaks in a feedback: a person; the rules of a game or another checker that is never wrong; a program that plays a person.</summary>
+/// <summary>
+/// Who speaks in a feedback: a person; the rules of a game or another checker that is never wrong; a program that plays a person.
+/// </summary>
 public enum FeedbackSource { Person, Referee, Simulated }
 
 /// <summary>

@@ -20,7 +20,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     }
 
     /// <summary>Begins a turn with what curation made of the feedback.</summary>
-    public async Task<TurnRow> BeginAsync(ModelRow champion, string recipe, CuratedDataset dataset, FeedbackIntake intake, CancellationToken cancellation)
+    public async Task<TurnRow> BeginAsync(ModelRow champion, string recipe, CuratedDataset dataset, FeedbackIntake intake,
+        CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
@@ -72,7 +73,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         await store.RegisterModelAsync(model, turn.Dataset, cancellation);
         await using FlywheelDb db = store.Tables();
         if (await db.Runs.AnyAsync(row => row.Name == run, cancellation)) return;
-        db.Runs.Add(new RunRow { Name = run, TurnId = turn.Id, Dataset = turn.Dataset!, Base = from, Model = model.Hash, Created = time.GetUtcNow() });
+        db.Runs.Add(new RunRow { Name = run, TurnId = turn.Id, Dataset = turn.Dataset!, Base = from, Model = model.Hash,
+            Created = time.GetUtcNow() });
         await db.SaveChangesAsync(cancellation);
     }
 
@@ -83,7 +85,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     }, cancellation);
 
     /// <summary>The gate has spoken.</summary>
-    public Task DecidedAsync(TurnRow turn, GateDecision decision, TurnState next, string reason, CancellationToken cancellation) => UpdateAsync(turn, row =>
+    public Task DecidedAsync(TurnRow turn, GateDecision decision, TurnState next, string reason, CancellationToken cancellation) =>
+        UpdateAsync(turn, row =>
     {
         row.State = next;
         row.Reason = reason;
@@ -114,9 +117,11 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task<IReadOnlySet<string>> TaughtBeforeAsync(TurnRow turn, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
-        List<string> datasets = await db.Turns.Where(row => row.State == TurnState.Promoted && row.Number < turn.Number && row.Dataset != null)
+        List<string> datasets = await db.Turns.Where(row => row.State == TurnState.Promoted && row.Number < turn.Number
+            && row.Dataset != null)
             .Select(row => row.Dataset!).ToListAsync(cancellation);
-        return datasets.SelectMany(hash => FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(hash)))).ToHashSet(StringComparer.Ordinal);
+        return datasets.SelectMany(hash => FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(hash))))
+            .ToHashSet(StringComparer.Ordinal);
     }
 
     /// <exception cref="FlywheelException">There is no such turn.</exception>
@@ -135,7 +140,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     {
         TurnRow? turn = await UnfinishedAsync(cancellation);
         bool named = turn?.Candidate is { } candidate
-            && (id == $"{turn.Number}" || id == turn.Id.ToString() || (id.Length >= 6 && candidate.StartsWith(id, StringComparison.OrdinalIgnoreCase)));
+            && (id == $"{turn.Number}" || id == turn.Id.ToString()
+                || (id.Length >= 6 && candidate.StartsWith(id, StringComparison.OrdinalIgnoreCase)));
         if (turn is { State: TurnState.Waiting or TurnState.Promoting } && named) return turn;
         string now = turn is { State: TurnState.Waiting } ? $"turn {turn.Number} with candidate {turn.Candidate![..12]} does"
             : turn is null ? "none does" : $"turn {turn.Number} is not there yet ({turn.State.ToString().ToLowerInvariant()})";

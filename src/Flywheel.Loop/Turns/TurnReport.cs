@@ -36,13 +36,16 @@ internal sealed record TurnReport(
 
     /// <summary>Writes turn.md and turn.html into the turn's folder.</summary>
     /// <returns>Path of turn.html.</returns>
-    public static async Task<string> WriteAsync(FlywheelStore store, string folder, TurnRow turn, CuratedDataset dataset, ExamResult champion, ExamResult candidate, GateDecision decision, DateTimeOffset now, CancellationToken cancellation)
+    public static async Task<string> WriteAsync(FlywheelStore store, string folder, TurnRow turn, CuratedDataset dataset,
+        ExamResult champion, ExamResult candidate, GateDecision decision, DateTimeOffset now, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
         var feedback = await db.Feedback
-            .Where(row => db.ExampleFeedback.Any(source => source.FeedbackId == row.Id && db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id)))
+            .Where(row => db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
+                && db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id)))
             .GroupBy(row => row.Metric).Select(group => new { group.Key, Count = group.Count() }).ToListAsync(cancellation);
-        List<RunRow> runs = await db.Runs.AsNoTracking().Where(row => row.TurnId == turn.Id).OrderBy(row => row.Created).ToListAsync(cancellation);
+        List<RunRow> runs = await db.Runs.AsNoTracking().Where(row => row.TurnId == turn.Id).OrderBy(row => row.Created)
+            .ToListAsync(cancellation);
         var report = new TurnReport(
             turn, dataset,
             [.. feedback.Select(row => (row.Key, row.Count)).OrderByDescending(row => row.Count)],

@@ -78,7 +78,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         (ExamResult before, ExamResult after, GateDecision decision) = await ExamineAsync(turn, dataset, recipe, cancellation);
         if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, dataset.IsOfFewPeople, cancellation);
         if (turn.State == TurnState.Promoting) await PromoteAsync(turn, null, cancellation);
-        string report = await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
+        string report = await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(),
+            cancellation);
         return new(turn, dataset, decision, report) { SideBySide = [.. before.Answers.Zip(after.Answers)] };
     }
 
@@ -93,7 +94,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     /// </param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">No such turn waits, or the server does not take the model; then it waits on.</exception>
-    public async Task<TurnRow> AnswerAsync(string id, bool accept, string who = "", Func<string, string, Task>? swap = null, CancellationToken cancellation = default)
+    public async Task<TurnRow> AnswerAsync(string id, bool accept, string who = "", Func<string, string, Task>? swap = null,
+        CancellationToken cancellation = default)
     {
         using FileStream _ = Lock();
         TurnRow turn = await ledger.WaitingAsync(id, cancellation);
@@ -112,12 +114,15 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     /// <summary>What both models wrote to each held-out prompt of a turn that was examined, from its folder.</summary>
     /// <exception cref="FlywheelException">There is no such turn, or it was not examined yet.</exception>
-    public async Task<(TurnRow Turn, IReadOnlyList<(Answer Champion, Answer Candidate)> Drafts)> SideBySideAsync(int number, CancellationToken cancellation = default)
+    public async Task<(TurnRow Turn, IReadOnlyList<(Answer Champion, Answer Candidate)> Drafts)> SideBySideAsync(int number,
+        CancellationToken cancellation = default)
     {
         TurnRow turn = await ledger.NumberAsync(number, cancellation);
-        string[] files = [.. new[] { "champion", "candidate" }.Select(who => Path.Combine(store.Home.Runs, $"turn-{number:0000}", $"{who}.json"))];
+        string[] files = [.. new[] { "champion", "candidate" }.Select(who =>
+            Path.Combine(store.Home.Runs, $"turn-{number:0000}", $"{who}.json"))];
         if (!files.All(File.Exists)) throw new FlywheelException($"turn {number} has no drafts to compare: it is {turn.State.ToString().ToLowerInvariant()}");
-        IReadOnlyList<Answer>[] answers = [.. files.Select(file => JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.Answers)];
+        IReadOnlyList<Answer>[] answers = [.. files.Select(file =>
+            JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.Answers)];
         return (turn, [.. answers[0].Zip(answers[1])]);
     }
 
@@ -147,19 +152,24 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         HashSet<ExampleKind> kinds = [.. recipe.Stages.Select(KindOf)];
         bool sampled = kinds.Contains(ExampleKind.Sampled);
         FeedbackIntake intake = await FeedbackReader.ReadAsync(db, sampled, cancellation);
-        IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback, new CurationRules(recipe.Curate.MinCharacters, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions)
+        IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback,
+            new CurationRules(recipe.Curate.MinCharacters, conversation =>
+            template.Document(conversation).Tokens.Length <= model.Config.MaxPositions)
         {
             Judged = kinds.Contains(ExampleKind.Judged),
             Sampled = sampled ? conversation => template.Prompt(conversation) : null,
         });
         byte[] salt = await store.SecretAsync("split", cancellation);
-        return (CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore)), intake, champion);
+        return (CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore)),
+            intake, champion);
     }
 
     /// <summary>Why a turn cannot begin; null when it can.</summary>
     private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
-        CurateRecipe needs = recipe.Curate;
+        // Where a person decides, a few texts are enough to have something to decide about.
+        int part = dataset.IsOfFewPeople ? 2 : 1;
+        CurateRecipe needs = recipe.Curate with { MinTrain = (recipe.Curate.MinTrain + part - 1) / part, MinHeldOut = (recipe.Curate.MinHeldOut + part - 1) / part };
         ExampleKind[] kinds = [.. recipe.Stages.Select(KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
         int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count();
         int heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
@@ -174,7 +184,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         bool enough = train >= needs.MinTrain && heldOut >= needs.MinHeldOut && prompts >= PairedBootstrap.MinClusters;
         bool canTest = texts >= needs.MinHeldOut || (liked >= ExamPaper.MinOfEachKind && disliked >= ExamPaper.MinOfEachKind);
         if (enough && canTest) return null;
-        string dropped = dataset.Drops.Count == 0 ? "" : $"; dropped: {string.Join(", ", dataset.Drops.Select(drop => $"{drop.Count} {drop.Reason}"))}";
+        string dropped = dataset.Drops.Count == 0 ? ""
+            : $"; dropped: {string.Join(", ", dataset.Drops.Select(drop => $"{drop.Count} {drop.Reason}"))}";
         string tested = dataset.IsOfFewPeople ? "to prompts held out" : "of people held out";
         if (enough)
         {
@@ -193,8 +204,11 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         static bool TeachesAlone(FeedbackEffect effect) => effect is FeedbackEffect.Judgement or FeedbackEffect.Act { Kept: false };
 
         // A kept answer may be a text, the better one of pairs, and liked: it is one answer.
-        IEnumerable<(string, Guid)> Answers(IEnumerable<ExampleKind> of, Split split) => of.Distinct().SelectMany(kind => dataset.Of(kind, split)).Select(row => (row.Person, row.GenerationId)).Distinct();
-        int Judged(Func<double, bool> which) => alone.SelectMany(kind => dataset.Of(kind, Split.HeldOut)).Where(row => which(row.Reward!.Value)).Select(row => row.GenerationId).Distinct().Count();
+        IEnumerable<(string, Guid)> Answers(IEnumerable<ExampleKind> of, Split split) =>
+            of.Distinct().SelectMany(kind => dataset.Of(kind, split)).Select(row => (row.Person, row.GenerationId)).Distinct();
+        int Judged(Func<double, bool> which) =>
+            alone.SelectMany(kind => dataset.Of(kind, Split.HeldOut)).Where(row => which(row.Reward!.Value))
+            .Select(row => row.GenerationId).Distinct().Count();
     }
 
     private async Task TrainAsync(TurnRow turn, TurnRecipe recipe, CancellationToken cancellation)
@@ -243,7 +257,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private async Task<(ExamResult Champion, ExamResult Candidate, GateDecision Decision)> ExamineAsync(
         TurnRow turn, CuratedDataset dataset, TurnRecipe recipe, CancellationToken cancellation)
     {
-        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression) with { TaughtBefore = await ledger.TaughtBeforeAsync(turn, cancellation) };
+        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home),
+            recipe.Gate.Regression) with { TaughtBefore = await ledger.TaughtBeforeAsync(turn, cancellation) };
         ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
         ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
         ExamResult? first = null;
@@ -258,12 +273,16 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     }
 
     /// <summary>The result of an examination, from the turn's folder when it was taken before.</summary>
-    private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe, CancellationToken cancellation)
+    private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe,
+        CancellationToken cancellation)
     {
         string file = Path.Combine(FolderOf(turn), $"{who.Replace(' ', '-')}.json");
-        if (File.Exists(file) && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count) return taken;
+        if (File.Exists(file)
+            && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken
+            && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count) return taken;
         progress.Say($"Examining the {who}.");
-        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, recipe.Seed, (done, of) => progress.Examined(who, done, of), cancellation);
+        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, recipe.Seed, (done, of) =>
+            progress.Examined(who, done, of), cancellation);
         AtomicFile.WriteText(file, JsonSerializer.Serialize(result, JsonText.Indented));
         return result;
     }
@@ -272,7 +291,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         bool promote = decision.Passed || force;
-        string reason = decision.Passed ? decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}" : decision.Reason;
+        string reason = decision.Passed ? decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}"
+            : decision.Reason;
         TurnState next = !promote ? TurnState.Rejected : fewPeople && !force ? TurnState.Waiting : TurnState.Promoting;
         if (promote && champion != turn.Champion) (next, reason) = (TurnState.Rejected, ChampionChanged(turn, champion));
         await ledger.DecidedAsync(turn, decision, next, reason, cancellation);
@@ -294,7 +314,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task<ModelFolder> OpenAsync(string hash, CancellationToken cancellation)
     {
-        ModelRow row = await store.FindModelAsync(hash, cancellation) ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
+        ModelRow row = await store.FindModelAsync(hash, cancellation)
+            ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
         return ModelFolder.Open(store.FolderOf(row));
     }
 
@@ -304,7 +325,9 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static TurnRecipe Rooted(TurnRecipe recipe, string folder) => recipe with
     {
         Gate = recipe.Gate with { Regression = Path.GetFullPath(recipe.Gate.Regression, folder) },
-        Stages = [.. recipe.Stages.Select(stage => stage with { Data = [.. stage.Data.Select(source => source.Path is { } path ? source with { Path = Path.GetFullPath(path, folder) } : source)] })],
+        Stages = [.. recipe.Stages.Select(stage =>
+            stage with { Data = [.. stage.Data.Select(source => source.Path is { } path
+            ? source with { Path = Path.GetFullPath(path, folder) } : source)] })],
     };
 
     /// <summary>One turn at a time on a home; the operating system drops the lock of a killed one.</summary>

@@ -15,14 +15,16 @@ internal static class TurnEndpoints
     public static async Task ListAsync(HttpContext http, FlywheelStore store)
     {
         await using FlywheelDb db = store.Tables();
-        List<TurnRow> turns = await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).Take(100).ToListAsync(http.RequestAborted);
+        List<TurnRow> turns = await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).Take(100)
+            .ToListAsync(http.RequestAborted);
         await Answers.Json(http, new() { ["turns"] = new JsonArray([.. turns.Select(ToJson)]) });
     }
 
     /// <summary><c>GET /admin/turns/NUMBER</c>: with what champion and candidate wrote to each held-out prompt.</summary>
     public static async Task ShowAsync(HttpContext http, int number, FlywheelStore store)
     {
-        (TurnRow turn, IReadOnlyList<(Answer Champion, Answer Candidate)> drafts) = await new TurnRunner(store).SideBySideAsync(number, http.RequestAborted);
+        (TurnRow turn, IReadOnlyList<(Answer Champion, Answer Candidate)> drafts) = await new TurnRunner(store)
+            .SideBySideAsync(number, http.RequestAborted);
         JsonObject body = ToJson(turn);
         body["drafts"] = new JsonArray([.. drafts.Select(draft => new JsonObject
         {
@@ -31,7 +33,9 @@ internal static class TurnEndpoints
         await Answers.Json(http, body);
     }
 
-    /// <summary><c>POST /admin/turns/NUMBER {"accept": true or false, "user"?}</c>: answered when the candidate serves, or is refused.</summary>
+    /// <summary>
+    /// <c>POST /admin/turns/NUMBER {"accept": true or false, "user"?}</c>: answered when the candidate serves, or is refused.
+    /// </summary>
     public static async Task AnswerAsync(HttpContext http, int number, ModelHost host, FlywheelStore store)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
@@ -41,7 +45,8 @@ internal static class TurnEndpoints
 
         async Task SwapAsync(string hash, string reason)
         {
-            ModelRow row = await store.FindModelAsync(hash) ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
+            ModelRow row = await store.FindModelAsync(hash)
+                ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
             ModelFolder folder = await Task.Run(() => ModelFolder.Open(store.FolderOf(row)));
             await host.PromoteAsync(folder, () => store.ReleaseAsync(folder.Hash, reason));
         }

@@ -7,7 +7,9 @@ namespace Flywheel.Studio.Serving;
 /// <summary>A kind of job that this server does. Register one as a singleton, and put jobs in by <see cref="JobQueue"/>.</summary>
 internal sealed record JobKind(string Name, JobHandler Handler);
 
-/// <summary>Does the record's jobs beside the requests, as long as the server runs; what runs at its end goes on at the next start.</summary>
+/// <summary>
+/// Does the record's jobs beside the requests, as long as the server runs; what runs at its end goes on at the next start.
+/// </summary>
 internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, ILogger<JobService> log) : BackgroundService
 {
     protected override Task ExecuteAsync(CancellationToken stoppingToken)

@@ -25,7 +25,8 @@ public static class HomeBackup
     /// <param name="progress">Told of each file.</param>
     /// <param name="cancellation">Ends it; nothing remains.</param>
     /// <exception cref="FlywheelException">The home is empty, the file is there already, or the disk is full.</exception>
-    public static async Task<BackupManifest> WriteAsync(FlywheelHome home, string file, TimeProvider? time = null, Action<string>? progress = null, CancellationToken cancellation = default)
+    public static async Task<BackupManifest> WriteAsync(FlywheelHome home, string file, TimeProvider? time = null,
+        Action<string>? progress = null, CancellationToken cancellation = default)
     {
         if (!File.Exists(home.Database)) throw new FlywheelException($"{home.Path} holds no record ({Path.GetFileName(home.Database)}); there is nothing to back up");
         if (Path.Exists(file)) throw new FlywheelException($"{file} is there already; move it away or give another name");
@@ -37,7 +38,8 @@ public static class HomeBackup
             BackupManifest? manifest = null;
             AtomicFile.Write(file, stream =>
             {
-                if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(((FileStream)stream).Name, UnixFileMode.UserRead | UnixFileMode.UserWrite); // people's texts
+                if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(((FileStream)stream).Name,
+                    UnixFileMode.UserRead | UnixFileMode.UserWrite); // people's texts
                 using var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true);
                 List<BackedUpFile> written = [];
                 foreach ((string path, string name) in files)
@@ -60,7 +62,8 @@ public static class HomeBackup
     }
 
     /// <summary>The files and their names in the backup. A model from elsewhere is taken into it, and the snapshot says so.</summary>
-    private static async Task<(List<(string, string)> Files, List<string> Missing)> ListAsync(FlywheelHome home, string snapshot, CancellationToken cancellation)
+    private static async Task<(List<(string, string)> Files, List<string> Missing)> ListAsync(FlywheelHome home, string snapshot,
+        CancellationToken cancellation)
     {
         List<(string Path, string Name)> files = [(snapshot, Path.GetFileName(home.Database))];
         List<string> missing = [];
@@ -73,7 +76,8 @@ public static class HomeBackup
             else if (Inside(home, folder) is null)
             {
                 model.Path = $"models/{model.ShortHash}";
-                if (!Directory.Exists(Path.Combine(home.Path, model.Path))) files.AddRange(Files(folder).Select(path => (path, $"{model.Path}/{Slashes(Path.GetRelativePath(folder, path))}")));
+                if (!Directory.Exists(Path.Combine(home.Path, model.Path))) files.AddRange(Files(folder)
+                    .Select(path => (path, $"{model.Path}/{Slashes(Path.GetRelativePath(folder, path))}")));
             }
         }
         await db.SaveChangesAsync(cancellation);
@@ -84,7 +88,8 @@ public static class HomeBackup
         {
             string name = Inside(home, path)!;
             string[] parts = name.Split('/');
-            bool again = s_leftOut.Contains(parts[0]) || name.StartsWith("flywheel.db", StringComparison.Ordinal) || parts is ["server.json"]
+            bool again = s_leftOut.Contains(parts[0]) || name.StartsWith("flywheel.db", StringComparison.Ordinal)
+                || parts is ["server.json"]
                 || parts.Any(part => part.EndsWith(".tmp", StringComparison.Ordinal) || part.EndsWith(".lock", StringComparison.Ordinal));
             // Tokenised data is made from sources; that of recorded runs is kept for what cannot be fetched any more.
             bool madeAgain = parts[0] == "datasets" && parts.Length > 2 && !parts[1].StartsWith("curated-", StringComparison.Ordinal)
@@ -136,7 +141,8 @@ public static class HomeBackup
         return relative == ".." || relative.StartsWith("../", StringComparison.Ordinal) || Path.IsPathRooted(relative) ? null : relative;
     }
 
-    private static IEnumerable<string> Files(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Files(string folder) =>
+        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
 
     private static string Slashes(string path) => path.Replace('\\', '/');
 }

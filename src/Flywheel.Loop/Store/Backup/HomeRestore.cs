@@ -14,7 +14,8 @@ public static class HomeRestore
     /// <param name="time">Names what is moved aside.</param>
     /// <param name="cancellation">Ends it; the home is as it was.</param>
     /// <returns>What is in it now, and where the old home lies, if there was one.</returns>
-    /// <exception cref="FlywheelException">A server runs on the home, it is not empty, or the backup is damaged; the home is as it was.</exception>
+    /// <exception cref="FlywheelException">A server runs on the home, it is not empty, or the backup is damaged; the home is as it
+    /// was.</exception>
     public static async Task<(BackupManifest Manifest, string? MovedTo)> ReadAsync(
         string file, FlywheelHome home, bool replace = false, TimeProvider? time = null, CancellationToken cancellation = default)
     {
@@ -72,13 +73,15 @@ public static class HomeRestore
     private static BackupManifest Unpack(string file, string folder, CancellationToken cancellation)
     {
         using ZipArchive zip = ZipFile.OpenRead(file);
-        ZipArchiveEntry entry = zip.GetEntry(BackupManifest.Entry) ?? throw new FlywheelException($"{file} holds no {BackupManifest.Entry}; expected a file that ./flywheel backup made");
+        ZipArchiveEntry entry = zip.GetEntry(BackupManifest.Entry)
+            ?? throw new FlywheelException($"{file} holds no {BackupManifest.Entry}; expected a file that ./flywheel backup made");
         using var reader = new StreamReader(entry.Open());
         BackupManifest manifest = BackupManifest.Parse(reader.ReadToEnd(), file);
         foreach (BackedUpFile listed in manifest.Files)
         {
             cancellation.ThrowIfCancellationRequested();
-            ZipArchiveEntry packed = zip.GetEntry(listed.Path) ?? throw new FlywheelException($"{file} is damaged: {listed.Path} is missing");
+            ZipArchiveEntry packed = zip.GetEntry(listed.Path)
+                ?? throw new FlywheelException($"{file} is damaged: {listed.Path} is missing");
             string path = Path.Combine(folder, listed.Path);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             using Stream from = packed.Open();

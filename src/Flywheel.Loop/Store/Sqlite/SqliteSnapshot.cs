@@ -3,7 +3,9 @@ using Microsoft.Data.Sqlite;
 
 namespace Flywheel.Loop;
 
-/// <summary>A copy of the database as it was at one moment, while others read and write it (SQLite's online backup, sqlite.org/backup.html).</summary>
+/// <summary>
+/// A copy of the database as it was at one moment, while others read and write it (SQLite's online backup, sqlite.org/backup.html).
+/// </summary>
 internal static class SqliteSnapshot
 {
     /// <param name="database">The file in use.</param>
@@ -28,7 +30,8 @@ internal static class SqliteSnapshot
 
     private static SqliteConnection Open(string path, SqliteOpenMode mode)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode,
+            Pooling = false }.ToString());
         connection.Open();
         return connection;
     }
