@@ -65,7 +65,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
         page.PageError += (_, error) => _complaints.Add($"the page's script failed: {error}");
         page.Console += (_, message) =>
         {
-            if (message.Type == "error") _complaints.Add($"console: {message.Text} ({message.Location})");
+            if (message.Type == "error") _complaints.Add($"console: {message.Text} (at {message.Location})");
         };
         // Nothing may come from another host: the Studio works without the internet.
         page.Request += (_, request) =>
@@ -110,6 +110,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
         _playwright?.Dispose();
         if (Server is not null) await Server.DisposeAsync();
         _folder.Dispose();
-        Assert.Equal([], _complaints.Where(complaint => !Expected(complaint)));
+        string[] unexpected = [.. _complaints.Where(complaint => !Expected(complaint))];
+        Assert.True(unexpected.Length == 0, string.Join('\n', unexpected));
     }
 }

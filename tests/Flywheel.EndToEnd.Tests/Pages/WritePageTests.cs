@@ -174,7 +174,7 @@ public sealed class WritePageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("Control+Enter");
         await Assertions.Expect(page.Locator(".examples")).ToContainTextAsync("The prompt shows 1 of your kept texts");
         await page.GetByRole(AriaRole.Button, new() { Name = "Write again" }).ClickAsync();
-        await Assertions.Expect(page.Locator(".shown-examples")).ToContainTextAsync("after one of your kept texts", new() { Timeout = 60_000 });
+        await Assertions.Expect(page.Locator(".shown-examples")).ToContainTextAsync("with one of your kept texts", new() { Timeout = 60_000 });
         await ReadyAsync(page);
         await using (FlywheelStore store = await StoreAsync())
         {

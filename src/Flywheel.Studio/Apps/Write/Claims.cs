@@ -13,7 +13,7 @@ internal static partial class Claims
         HashSet<string> numbers = [.. Number().Matches(source).Select(match => Digits(match.Value))];
         List<(int Start, int Length)> found = [];
         foreach (Match number in Number().Matches(text))
-            if (!numbers.Contains(Digits(number.Value))) found.Add((number.Index, number.Length));
+            if (!numbers.Contains(Digits(number.Value))) found.Add((number.Index, number.Value.TrimEnd('.', ',').Length));
         foreach (Match word in Word().Matches(text))
         {
             string value = word.Value;
