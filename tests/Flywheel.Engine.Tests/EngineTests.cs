@@ -131,7 +131,7 @@ public class EngineTests
 
     [Theory]
     [InlineData("temperature", -1f)]
-    [InlineData("top_p", 0f)]
+    [InlineData("top_p", -0.1f)]
     [InlineData("min_p", 2f)]
     [InlineData("repetition_penalty", 0f)]
     public async Task Submit_OptionOutOfRange_NamesIt(string name, float value)

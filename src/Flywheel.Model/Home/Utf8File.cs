@@ -92,7 +92,7 @@ public static class Utf8File
     private static FlywheelException Invalid(Stream stream, string name, DecoderFallbackException cause)
     {
         stream.Position = 0;
-        byte[] bytes = new byte[1 << 16];
+        byte[] bytes = new byte[Math.Clamp(stream.Length, 16, 1 << 16)]; // 16: a character cut at the end moves to the front
         char[] chars = new char[bytes.Length];
         int held = 0, line = 1;
         string before = "";
