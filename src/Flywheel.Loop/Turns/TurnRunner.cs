@@ -33,7 +33,8 @@ public sealed record TurnOutcome(TurnRow Turn, CuratedDataset Dataset, GateDecis
 
 /// <summary>What a turn would learn from now.</summary>
 /// <param name="Missing">Why a turn cannot begin, in words; null when it can.</param>
-public sealed record TurnPreview(CuratedDataset Dataset, string? Missing);
+/// <param name="Needs">How much there must be, for the people that there are.</param>
+public sealed record TurnPreview(CuratedDataset Dataset, string? Missing, CurateRecipe Needs);
 
 /// <summary>
 /// One revolution: curate, train, examine, gate, promote or reject, report. A turn that was killed is gone on with: finished
@@ -139,7 +140,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         recipe = Rooted(recipe, folder);
         (CuratedDataset dataset, FeedbackIntake intake, ModelRow _) = await CurateAsync(recipe, cancellation);
-        return new(dataset, Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)));
+        return new(dataset, Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)), NeedsOf(dataset, recipe));
     }
 
     private async Task<(CuratedDataset, FeedbackIntake, ModelRow)> CurateAsync(TurnRecipe recipe, CancellationToken cancellation)
@@ -164,12 +165,17 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             intake, champion);
     }
 
+    /// <summary>Where a person decides, a few texts are enough to have something to decide about.</summary>
+    private static CurateRecipe NeedsOf(CuratedDataset dataset, TurnRecipe recipe)
+    {
+        int part = dataset.IsOfFewPeople ? 2 : 1;
+        return recipe.Curate with { MinTrain = (recipe.Curate.MinTrain + part - 1) / part, MinHeldOut = (recipe.Curate.MinHeldOut + part - 1) / part };
+    }
+
     /// <summary>Why a turn cannot begin; null when it can.</summary>
     private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
-        // Where a person decides, a few texts are enough to have something to decide about.
-        int part = dataset.IsOfFewPeople ? 2 : 1;
-        CurateRecipe needs = recipe.Curate with { MinTrain = (recipe.Curate.MinTrain + part - 1) / part, MinHeldOut = (recipe.Curate.MinHeldOut + part - 1) / part };
+        CurateRecipe needs = NeedsOf(dataset, recipe);
         ExampleKind[] kinds = [.. recipe.Stages.Select(KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
         int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count();
         int heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();

@@ -83,8 +83,8 @@ public sealed partial class LoopPage
     {
         try
         {
-            (TurnPreview preview, CurateRecipe needs) = await Teacher.PreviewAsync();
-            (_needs, _missing) = (needs, preview.Missing);
+            TurnPreview preview = await Teacher.PreviewAsync();
+            (_needs, _missing) = (preview.Needs, preview.Missing);
             _train = preview.Dataset.Of(ExampleKind.Supervised, Split.Train).Count();
             _test = preview.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
             _ready = preview.Missing is null || _interrupted;

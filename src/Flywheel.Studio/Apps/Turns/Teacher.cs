@@ -28,11 +28,7 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, TimePr
 
     /// <summary>What a turn would learn from now.</summary>
     /// <exception cref="FlywheelException">The recipe is wrong, or there is no champion.</exception>
-    public Task<(TurnPreview Preview, CurateRecipe Needs)> PreviewAsync() => Task.Run(async () =>
-    {
-        TurnRecipe recipe = Recipe();
-        return (await new TurnRunner(store, time: time).PreviewAsync(recipe, Folder), recipe.Curate);
-    });
+    public Task<TurnPreview> PreviewAsync() => Task.Run(() => new TurnRunner(store, time: time).PreviewAsync(Recipe(), Folder));
 
     /// <summary>Begins a turn, or goes on with one that was interrupted; does nothing while one runs.</summary>
     /// <exception cref="FlywheelException">The recipe is wrong.</exception>
