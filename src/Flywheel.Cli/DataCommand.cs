@@ -15,7 +15,7 @@ internal static class DataCommand
         var sample = new Option<int>("--sample") { Description = "Print this many random training examples" };
         var seed = new Option<int>("--seed") { Description = "Of the random choice", DefaultValueFactory = _ => 1 };
         var refresh = new Option<bool>("--refresh") { Description = "Fetch again what was fetched before" };
-        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: ./flywheel data recipes/starter.yaml --sample 5") { recipe, sample, seed, refresh };
+        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: ./flywheel data recipes/packages.yaml --sample 5") { recipe, sample, seed, refresh };
         command.SetAction(parse => Run(parse.GetValue(recipe)!, parse.GetValue(sample), parse.GetValue(seed), parse.GetValue(refresh)));
         return command;
     }

@@ -20,7 +20,7 @@ internal static class RunsCommand
     {
         var names = new Argument<string[]>("runs") { Description = "Names of runs, or their beginnings", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--out") { Description = "Picture of all curves, .svg or .png", DefaultValueFactory = _ => "compare.svg" };
-        var command = new Command("compare", "Where recipes differ, how the runs ended, and all curves in one plot.\nExample: ./flywheel runs compare starter-pretrain-1a2b starter-pretrain-3c4d --out curves.png") { names, output };
+        var command = new Command("compare", "Where recipes differ, how the runs ended, and all curves in one plot.\nExample: ./flywheel runs compare packages-1a2b packages-3c4d --out curves.png") { names, output };
         command.SetAction(parse =>
         {
             var home = new FlywheelHome();
@@ -72,7 +72,7 @@ internal static class RunsCommand
     private static void List(FlywheelHome home)
     {
         IReadOnlyList<RunFolder> runs = RunFolder.All(home);
-        if (runs.Count == 0) Console.WriteLine($"no runs in {home.Runs}; start one with: ./flywheel train recipes/starter.yaml");
+        if (runs.Count == 0) Console.WriteLine($"no runs in {home.Runs}; start one with: ./flywheel train recipes/packages.yaml");
         else AnsiConsole.Write(Rows(runs));
     }
 

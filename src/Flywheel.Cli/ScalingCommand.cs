@@ -15,7 +15,7 @@ internal static class ScalingCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "Recipe of a pretraining from random weights" };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("scaling", "Train small models of several sizes and lengths and fit loss against parameters and tokens.\nExample: ./flywheel scaling recipes/starter-pretrain.yaml --budget 60") { recipe, budget };
+        var command = new Command("scaling", "Train small models of several sizes and lengths and fit loss against parameters and tokens.\nExample: ./flywheel scaling recipes/packages.yaml --budget 60") { recipe, budget };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(budget), cancellation), CancellationToken.None));
         return command;
     }

@@ -14,7 +14,7 @@ internal static class SweepCommand
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
         var over = new Option<string[]>("--over") { Description = "A field and its values, such as train.learning_rate=1e-3,3e-3; several make all combinations", Required = true };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command resumes it.\nExample: ./flywheel sweep recipes/starter-pretrain.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
+        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command resumes it.\nExample: ./flywheel sweep recipes/packages.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(over)!, parse.GetValue(budget), cancellation), CancellationToken.None));
         return command;
     }

@@ -21,7 +21,7 @@ internal static class TrainCommand
         var ranks = new Option<int>("--ranks") { Description = "Train with so many processes over MPI, watched: when one is lost, all start again from the newest checkpoint" };
         var launcher = new Option<string?>("--launcher") { Description = "What starts the ranks, such as 'mpirun --hostfile hosts'; default: srun inside a Slurm job, else mpirun" };
         var threads = new Option<int?>("--threads") { Description = "Threads of a new run, in each rank; the weights' bits may depend on them in a LoRA and in bfloat16. Default: the machine's cores, shared by the ranks" };
-        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command resumes from it.\nExample: ./flywheel train recipes/starter.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
+        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command resumes from it.\nExample: ./flywheel train recipes/packages.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
         command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads), cancellation), CancellationToken.None));
         return command;
     }

@@ -15,10 +15,10 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    public static TheoryData<string> Models => ["starter", "stories260K", "tiny-qwen3"];
+    public static TheoryData<string> Models => ["first", "stories260K", "tiny-qwen3"];
 
-    private ModelFolder Open(string model) => model == "starter"
-        ? ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "starter"))
+    private ModelFolder Open(string model) => model == "first"
+        ? ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "first"))
         : ModelImport.Import(TestFiles.Shared("models", model), _folder["models"], DateTimeOffset.UnixEpoch);
 
     /// <summary>The most likely next tokens after prompts of several lengths: log-probabilities within 1e-3.</summary>
@@ -81,7 +81,7 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
     [InlineData("q6_k", "Q6_K")]
     public async Task ExportToGguf_Quantised_HasThePerplexityOfLlamaQuantize(string ours, string theirs)
     {
-        ModelFolder model = Open("starter");
+        ModelFolder model = Open("first");
         ModelExport.ToGguf(model, _folder["f32.gguf"], ExportType.Parse("f32"));
         ModelExport.ToGguf(model, _folder["ours.gguf"], ExportType.Parse(ours));
         await LlamaCpp.RunAsync("llama-quantize", _folder["f32.gguf"], _folder["theirs.gguf"], theirs);

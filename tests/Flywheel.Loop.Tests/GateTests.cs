@@ -86,7 +86,7 @@ public sealed class GateTests
         using var folder = new TempFolder();
         CuratedDataset dataset = CuratedDataset.Create([], Given.Split());
 
-        ExamPaper paper = ExamPaper.Read(dataset.Write(folder.Path), Path.Combine(TestFiles.Root, "models", "starter", "regression.jsonl"));
+        ExamPaper paper = ExamPaper.Read(dataset.Write(folder.Path), Path.Combine(TestFiles.Root, "models", "first", "regression.jsonl"));
 
         Assert.True(paper.Regression.Count >= 50);
         Assert.All(paper.Regression, conversation => Assert.Equal(Role.Assistant, conversation.Messages[^1].Role));

@@ -226,7 +226,7 @@ public sealed class ImportExportTests : IDisposable
     [InlineData("q6_k", "Q6_K")]
     public async Task ExportToGguf_StarterModel_HoldsWhatLlamaQuantizeMakes(string ours, string theirs)
     {
-        ModelFolder model = ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "starter"));
+        ModelFolder model = ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "first"));
         ModelExport.ToGguf(model, _folder["f32.gguf"], ExportType.Parse("f32"));
         ModelExport.ToGguf(model, _folder["ours.gguf"], ExportType.Parse(ours));
         await LlamaCpp.RunAsync("llama-quantize", _folder["f32.gguf"], _folder["theirs.gguf"], theirs);

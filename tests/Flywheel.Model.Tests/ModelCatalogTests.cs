@@ -27,8 +27,8 @@ public sealed class ModelCatalogTests : IDisposable
         ModelFolder model = Model("small", 1), elsewhere = Model("big", 2, _folder["elsewhere"]);
         foreach (string wanted in new[] { "small", model.Hash, model.ShortHash, model.Hash[..4], model.Hash[..5].ToUpperInvariant(), model.Path }) Assert.Equal(model.Hash, _catalog.FindModel(wanted).Hash);
         Assert.Equal(elsewhere.Hash, _catalog.FindModel(elsewhere.Path).Hash);
-        Assert.Equal("starter", _catalog.FindModel("starter").Manifest.Name); // of this project
-        Assert.Equal(["small", "starter"], _catalog.List().Select(entry => entry.Name).Order());
+        Assert.Equal("first", _catalog.FindModel("first").Manifest.Name); // of this project
+        Assert.Equal(["first", "small"], _catalog.List().Select(entry => entry.Name).Order());
     }
 
     [Fact]

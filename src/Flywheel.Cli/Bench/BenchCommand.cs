@@ -82,7 +82,7 @@ internal static class BenchCommand
         var model = new Option<string>("--model") { Description = $"Model: {ModelCatalog.Names}", Required = true };
         var text = new Option<string>("--text") { Description = "Text file of the kind that the model writes", Required = true };
         var versus = new Option<string?>("--vs") { Description = "Build folder of llama.cpp, whose llama-perplexity scores the same blocks on the same tokens" };
-        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: ./flywheel bench quality --model models/starter --text README.md --vs ../llama.cpp/build") { model, text, versus };
+        var command = new Command("quality", "Perplexity and divergence from fp32 of every format of weights, and of keys and values.\nExample: ./flywheel bench quality --model models/first --text README.md --vs ../llama.cpp/build") { model, text, versus };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(text)!;

@@ -143,7 +143,7 @@ public sealed class ModelCatalog(FlywheelHome home)
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            string starter = System.IO.Path.Combine(folder.FullName, "models", "starter");
+            string starter = System.IO.Path.Combine(folder.FullName, "models", "first");
             if (File.Exists(System.IO.Path.Combine(starter, "config.json"))) return starter;
         }
         return null;

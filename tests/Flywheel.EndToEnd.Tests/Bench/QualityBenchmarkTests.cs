@@ -36,7 +36,7 @@ public class QualityBenchmarkTests
     [Fact]
     public async Task Run_BesideLlamaCpp_EveryFormatIsAsExact()
     {
-        string build = Path.GetDirectoryName(LlamaCpp.Find("llama-perplexity"))!, starter = Path.Combine(TestFiles.Root, "models", "starter");
+        string build = Path.GetDirectoryName(LlamaCpp.Find("llama-perplexity"))!, starter = Path.Combine(TestFiles.Root, "models", "first");
         string text = string.Join("\n\n", File.ReadLines(Path.Combine(starter, "regression.jsonl")).Where((_, i) => i % 2 == 0).Select(line => string.Join('\n', Conversation.Parse(line).Messages.Select(message => message.Text))));
         foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in await QualityBenchmark.RunAsync(ModelFolder.Open(starter), text, build))
         {

@@ -9,7 +9,7 @@ public class ProtocolTests
 {
     private static readonly string BriefsFile = Path.Combine(TestFiles.Root, "recipes", "demo", "briefs.jsonl");
 
-    private static readonly string RegressionFile = Path.Combine(TestFiles.Root, "models", "starter", "regression.jsonl");
+    private static readonly string RegressionFile = Path.Combine(TestFiles.Root, "models", "first", "regression.jsonl");
 
     private static readonly IReadOnlyList<Product> Products = Product.Load(BriefsFile);
 
@@ -92,11 +92,5 @@ public class ProtocolTests
     public void Draw_Impossible_SaysWhatFits(int users, int prompts) =>
         Assert.Contains("expected", Assert.Throws<FlywheelException>(() => Protocol.Draw(Products, users, prompts, 1)).Message, StringComparison.Ordinal);
 
-    private static Brief Parse(string prompt)
-    {
-        string[] lines = prompt.Split('\n');
-        string Field(string name) => lines.FirstOrDefault(line => line.StartsWith(name + ": ", StringComparison.Ordinal))?[(name.Length + 2)..] ?? "";
-        string kind = lines[0]["Write a ".Length..^1];
-        return new Brief(Field("Name"), kind == "feature list" ? Brief.Features : kind, [.. lines.Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..])], Field("Categories").Split(", "), Field("Audience"));
-    }
+    private static Brief Parse(string prompt) => Brief.Find(new Conversation([Message.User(prompt)])) ?? throw new InvalidDataException($"no brief: {prompt}");
 }

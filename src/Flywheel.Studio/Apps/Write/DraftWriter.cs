@@ -11,8 +11,8 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
 {
     public const int NumDrafts = 3;
 
-    // Drafts that differ from each other, without the unlikely tail that a small model gets lost in.
-    private const float Temperature = 0.8f, TopP = 0.95f;
+    /// <summary>Of a model of ours, so many are sampled, and the three that are shown are the best by rank.</summary>
+    private const int NumCandidates = 12;
 
     /// <summary>A browser redraws this often while text streams in; each token by itself would only cost.</summary>
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
@@ -47,7 +47,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Fields = fields,
             Way = way,
             Examples = [.. examples.Select(example => example.Generation)],
-            Drafts = [.. group.Choices.Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
+            Drafts = [.. group.Choices.Take(NumDrafts).Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
         };
         var live = new LiveSet(set, group);
         if (!_live.TryAdd(brief, live))
@@ -82,7 +82,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
                 drawn = time.GetTimestamp();
                 Progressed?.Invoke(brief);
             }
-            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { State = DraftState.Ready, Written = group.Choices[index].Text, Text = group.Choices[index].Text.Trim() });
+            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { Generation = group.Choices[index].Id, State = DraftState.Ready, Written = group.Choices[index].Text, Text = group.Choices[index].Text.Trim() });
         }
         catch (Exception e)
         {
@@ -123,8 +123,9 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Conversation = ask,
             Prompts = [prompt],
             NumChoices = NumDrafts,
+            Candidates = CopyAbilities.IsRanked(model) ? NumCandidates : 0,
             MaxTokens = kind == Brief.Tagline ? 48 : 256,
-            Sampler = model.Defaults with { Temperature = Temperature, TopP = TopP, Seed = generator.DrawSeed() },
+            Sampler = model.Defaults with { Seed = generator.DrawSeed() },
             User = person,
             App = "write",
             PromptExamples = [.. examples.Select(example => example.Feedback)],
