@@ -1,0 +1,45 @@
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Testing;
+using Microsoft.Playwright;
+
+namespace Flywheel.EndToEnd.Tests.Pages;
+
+/// <summary>The model that comes with the project, as a person meets it: twelve drafts, of which the page shows the three best by rank.</summary>
+public sealed class RankedDraftsTests : IAsyncLifetime
+{
+    private const int NumCandidates = 12, NumShown = 3;
+
+    private StudioBrowser? _studio;
+
+    public async ValueTask InitializeAsync() => _studio = await StudioBrowser.StartAsync("--model", Path.Combine(TestFiles.Root, "models", "first"));
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_studio is not null) await _studio.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Write_FirstModel_ShowsTheBestThreeAndRecordsAll()
+    {
+        IPage page = await _studio!.OpenAsync();
+        await page.GetByLabel("Name", new() { Exact = true }).FillAsync("Lanternfish");
+        await page.GetByLabel("What it is").FillAsync("Bakery");
+        await page.GetByLabel("Facts").FillAsync("rye bread with walnuts\nopens at five");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Write", Exact = true }).ClickAsync();
+        ILocator keep = page.Locator(".draft").GetByRole(AriaRole.Button, new() { Name = "Keep" });
+        await Assertions.Expect(keep).ToHaveCountAsync(NumShown);
+        string[] shown = [.. await page.Locator(".draft .text").AllInnerTextsAsync()];
+        await keep.First.ClickAsync();
+        await Assertions.Expect(page.Locator(".draft.kept")).ToHaveCountAsync(1);
+
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
+        Generation[] all = [.. (await store.RecentGenerationsAsync(NumCandidates + 1)).OrderBy(generation => generation.CandidateRank)];
+        Assert.Equal(Enumerable.Range(0, NumCandidates).Cast<int?>(), all.Select(generation => generation.CandidateRank));
+        Assert.All(all, generation => Assert.Equal(NumCandidates, generation.NumCandidates));
+        for (int i = 0; i < NumShown; i++) Assert.Contains(all[i].Payload!.Text.Trim(), shown[i], StringComparison.Ordinal);
+        Assert.Contains("Lanternfish", all[0].Payload!.Text, StringComparison.Ordinal);
+        Assert.Single(await store.FeedbackAsync(all[0].Id)); // what was kept is the draft that was shown first
+        Assert.All(all.Skip(1), generation => Assert.NotEqual(all[0].Id, generation.Id));
+    }
+}
