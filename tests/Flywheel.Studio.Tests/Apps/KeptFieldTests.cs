@@ -79,6 +79,20 @@ public sealed class KeptFieldTests : BunitContext
     }
 
     [Fact]
+    public async Task Unsaved_FromBeforeTheDocumentHadAnId_IsAdoptedWhileItIsYoung()
+    {
+        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", "document").SetResult([]);
+        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", "new").SetResult([new UnsavedText("name", "typed at once", "")]);
+        Assert.Equal("", Draw("").Find("input").GetAttribute("value") ?? "");
+        IRenderedComponent<KeptField> young = Render<KeptField>(parameters => parameters
+            .AddCascadingValue(new Visit("ann", Strings.Of("en"), null, TimeSpan.Zero))
+            .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name").Add(field => field.Value, "")
+            .Add(field => field.Save, Record).Add(field => field.AlsoNew, true));
+        await young.WaitForAssertionAsync(() => Assert.Equal([("typed at once", "")], _saved));
+        Assert.Contains(JSInterop.Invocations, call => call.Identifier == "flywheel.forget" && (string?)call.Arguments[0] == "new");
+    }
+
+    [Fact]
     public async Task Save_ThatFails_KeepsTheTextAndTriesAgain()
     {
         bool fails = true;

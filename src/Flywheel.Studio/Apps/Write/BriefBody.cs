@@ -69,7 +69,7 @@ public sealed record BriefFields
         Name = "Lanternfish",
         Kind = kind,
         What = "Photo editor",
-        Facts = "organizes photos by place and date\nworks without an internet connection\nedits raw files from most cameras",
+        Facts = "sorts photos by place and date\nworks offline\nedits raw files from most cameras",
         Audience = "photographers",
     };
 

@@ -15,6 +15,9 @@ public sealed partial class WritePage
 {
     private const int NumRecent = 5;
 
+    /// <summary>Typing went on for at most so long while a brief got its id.</summary>
+    private static readonly TimeSpan Young = TimeSpan.FromMinutes(2);
+
     /// <summary>As the model reads them, and as the task's training data says them.</summary>
     private static readonly string[] Tones = ["friendly", "playful", "formal"], Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
 
@@ -32,7 +35,7 @@ public sealed partial class WritePage
     private long _numFeedback;
     private string? _problem;
     private string _announcement = "";
-    private bool _missing, _deleted, _starting, _useExamples = true, _loaded;
+    private bool _young, _missing, _deleted, _starting, _useExamples = true, _loaded;
     private ElementReference _drafts;
     private Task<Guid>? _creating;
 
@@ -87,7 +90,7 @@ public sealed partial class WritePage
         var briefs = await Briefs.ListAsync(Person);
         Guid? id = Id ?? (isNew || briefs.Count == 0 ? null : briefs[0].Document.Id);
         (_id, _creating, _body, _fields, _saved) = (id, null, new(), new(), new());
-        (_missing, _deleted, _error, _problem) = (false, false, null, null);
+        (_young, _missing, _deleted, _error, _problem) = (false, false, false, null, null);
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
         _recent = [.. briefs.Where(one => one.Document.Id != id).Take(NumRecent).Select(one => (one.Document.Id, one.Document.Title, one.Document.Updated))];
@@ -121,7 +124,7 @@ public sealed partial class WritePage
         // What is being typed here stays; the fields that it is typed into compare for themselves.
         foreach (string name in BriefFields.Names)
             if (_fields[name] == _saved[name]) _fields = _fields.With(name, body.Fields[name]);
-        (_body, _saved, _deleted) = (body, body.Fields, document.Deleted is not null);
+        (_body, _saved, _deleted, _young) = (body, body.Fields, document.Deleted is not null, Time.GetUtcNow() - document.Created < Young);
         _live = Writer.Find(id);
     }
 
