@@ -36,9 +36,9 @@ public class QualityBenchmarkTests
     [Fact]
     public async Task Run_BesideLlamaCpp_EveryFormatIsAsExact()
     {
-        string build = Path.GetDirectoryName(LlamaCpp.Find("llama-perplexity"))!, starter = Path.Combine(TestFiles.Root, "models", "first");
-        string text = string.Join("\n\n", File.ReadLines(Path.Combine(starter, "regression.jsonl")).Where((_, i) => i % 2 == 0).Select(line => string.Join('\n', Conversation.Parse(line).Messages.Select(message => message.Text))));
-        foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in await QualityBenchmark.RunAsync(ModelFolder.Open(starter), text, build))
+        string build = Path.GetDirectoryName(LlamaCpp.Find("llama-perplexity"))!, first = Path.Combine(TestFiles.Root, "models", "first");
+        string text = string.Join("\n\n", File.ReadLines(Path.Combine(first, "regression.jsonl")).Where((_, i) => i % 2 == 0).Select(line => string.Join('\n', Conversation.Parse(line).Messages.Select(message => message.Text))));
+        foreach ((ExportType type, KvType kv, Quality ours, Quality? theirs) in await QualityBenchmark.RunAsync(ModelFolder.Open(first), text, build))
         {
             TestContext.Current.TestOutputHelper?.WriteLine($"{type.Name} {kv}: {ours} {theirs}");
             Assert.InRange(ours.Perplexity / theirs!.Perplexity, 0.998, 1.002);
