@@ -130,7 +130,7 @@ public sealed class ErrorTests : IAsyncLifetime
     {
         await AssertErrorAsync(await _server.Http.GetAsync("/v1/engines"), 404, "unknown_url");
         await AssertErrorAsync(await _server.Http.GetAsync("/v1/models/gpt-9"), 404, "model_not_found");
-        await AssertErrorAsync(await _server.Http.GetAsync(ChatPath), 405, "method_not_allowed");
+        await AssertErrorAsync(await _server.Http.PutAsync(ChatPath, null), 405, "method_not_allowed");
         await AssertErrorAsync(await _server.Http.DeleteAsync("/feedback"), 405, "method_not_allowed");
         await AssertErrorAsync(await _server.Http.PostAsync(ChatPath, new StringContent("{}")), 415, "unsupported_media_type");
         // Refused on its length alone; a client that asks first is told before it sends.

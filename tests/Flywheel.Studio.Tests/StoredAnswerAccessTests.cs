@@ -38,7 +38,7 @@ public sealed class StoredAnswerAccessTests
 
         async Task<HttpClient> ClientAsync(string user)
         {
-            (_, string key) = await keys.CreateAsync($"of {user}", [Scopes.Inference], user);
+            (_, string key) = await keys.CreateAsync($"key of {(user.Length > 0 ? user : "the shop")}", [Scopes.Inference], user);
             var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(server.Server.Url) };
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
             return client;

@@ -199,7 +199,7 @@ public sealed class ToolCallTests : IAsyncLifetime
     [InlineData("tools", """[{"type": "retrieval"}]""", "tools[0].type", "retrieval")]
     [InlineData("tools", """[{"type": "function", "function": {"name": "a b"}}]""", "tools[0].function.name", "a b")]
     [InlineData("tools", """[{"type": "function", "function": {"name": "a"}}, {"type": "function", "function": {"name": "a"}}]""", "tools", "two functions")]
-    [InlineData("tools", """[{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"type": "object", "properties": {"x": {"not": {}}}}}}]""", "tools", "'a': #/properties/x: keyword 'not'")]
+    [InlineData("tools", """[{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"type": "object", "properties": {"x": {"contains": {"const": 1}}}}}}]""", "tools", "'a': #/properties/x: keyword 'contains'")]
     [InlineData("tools", """{"a": 1}""", "tools", "array")]
     [InlineData("tool_choice", "\"always\"", "tool_choice", "always")]
     [InlineData("tool_choice", """{"type": "function", "function": {"name": "get_fish"}}""", "tool_choice", "get_fish")]

@@ -19,7 +19,7 @@ public sealed class EngineAgreementTests
         ModelConfig config = TestModels.Tiny with { ModelType = type, TieEmbeddings = tied, RopeTheta = 500_000 };
         using DecoderModel trained = TestModels.Random(config, seed: 5);
         ModelFolder folder = ModelFolder.Create(home["models"], config, tokenizer, TensorType.F32, trained.Read, new ModelManifest { Name = "agreement" });
-        using TokenDataset data = TokenDataset.Open(TestModels.Dataset(home.Path, config.VocabSize, "none", [2, 17, 64], seed: 3));
+        using TokenDataset data = TokenDataset.Open(TestModels.Dataset(home.Path, tokenizer.VocabSize, "none", [2, 17, 64], seed: 3));
         await using InferenceEngine engine = InferenceEngine.Load(folder, new EngineOptions { Weights = WeightFormat.Fp32, Threads = 2 });
         for (int document = 0; document < 3; document++)
         {

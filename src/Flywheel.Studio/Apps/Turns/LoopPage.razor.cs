@@ -146,8 +146,7 @@ public sealed partial class LoopPage
     {
         "champion" => Words["loop.step.champion"],
         "candidate" => Words["loop.step.candidate"],
-        _ when name.EndsWith("supervised", StringComparison.Ordinal) => Words["loop.step.supervised"],
-        _ when name.EndsWith("preference", StringComparison.Ordinal) => Words["loop.step.preference"],
+        _ when Objective.Names.FirstOrDefault(objective => name.EndsWith(objective, StringComparison.Ordinal)) is { } objective => Words[$"loop.step.{objective}"],
         _ => name,
     };
 
