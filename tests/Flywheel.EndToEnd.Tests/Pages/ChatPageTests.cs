@@ -29,8 +29,8 @@ public sealed class ChatPageTests : IAsyncLifetime
         await page.GetByRole(AriaRole.Button, new() { Name = "Edit" }).ClickAsync();
         await page.GetByLabel("Edit").FillAsync("Edited question");
         await page.Keyboard.PressAsync("Enter");
-        await AnsweredAsync(page);
         await Assertions.Expect(page.Locator(".message.user .said")).ToHaveTextAsync("Edited question");
+        await AnsweredAsync(page);
         await page.GetByRole(AriaRole.Button, new() { Name = "The one before" }).First.ClickAsync();
         await Assertions.Expect(page.Locator(".message.user .said")).ToHaveTextAsync("First question");
         await page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" }).ClickAsync();
@@ -126,6 +126,6 @@ public sealed class ChatPageTests : IAsyncLifetime
     private static async Task AnsweredAsync(IPage page)
     {
         await Assertions.Expect(page.Locator(".messages > *").Last).ToHaveClassAsync("message assistant", new() { Timeout = 60_000 });
-        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Send" })).ToBeVisibleAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Send", Exact = true })).ToBeVisibleAsync();
     }
 }
