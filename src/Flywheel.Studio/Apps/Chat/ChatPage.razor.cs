@@ -189,8 +189,9 @@ public sealed partial class ChatPage
         try
         {
             var tags = new JsonObject { ["application"] = Chats.App };
-            await Store.AddFeedbackAsync(liked is { } rating ? new FeedbackInput(generation, Metrics.Rating, rating ? 1 : 0, Visit.Person, tags) : new FeedbackInput(generation, Metrics.Retract, true, Visit.Person, tags));
-            if (reason.Length > 0) await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Comment, reason, Visit.Person, (JsonObject)tags.DeepClone()));
+            // The thumb is in the record when its reason comes.
+            if (reason.Length == 0) await Store.AddFeedbackAsync(liked is { } rating ? new FeedbackInput(generation, Metrics.Rating, rating ? 1 : 0, Visit.Person, tags) : new FeedbackInput(generation, Metrics.Retract, true, Visit.Person, tags));
+            else await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Comment, reason, Visit.Person, (JsonObject)tags.DeepClone()));
             await LoadAsync();
             _announcement = Words["chat.announce-rated"];
         }
