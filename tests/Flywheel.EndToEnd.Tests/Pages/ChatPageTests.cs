@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Testing;
 using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
@@ -76,7 +77,13 @@ public sealed class ChatPageTests : IAsyncLifetime
     [Fact]
     public async Task Chat_StopThenReload_KeepsWhatHadComeAndWhatWasBeingTyped()
     {
-        IPage page = await OpenAsync();
+        using var models = new TempFolder(); // a quick model that ends by itself would be done before anybody can stop it
+        string endless = TinyModel.Create(models.Path, context: 32_768, endless: true).Path;
+        await using StudioBrowser studio = await StudioBrowser.StartAsync("--model", endless);
+        IPage page = await studio.OpenAsync("/chat");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Settings of the answers" }).ClickAsync();
+        await page.GetByLabel("Longest answer").FillAsync("32768");
+        await page.GetByLabel("Longest answer").BlurAsync();
         await page.GetByLabel("Write a message").FillAsync("Tell me everything");
         await page.Keyboard.PressAsync("Enter");
         await page.GetByRole(AriaRole.Button, new() { Name = "Stop" }).ClickAsync();

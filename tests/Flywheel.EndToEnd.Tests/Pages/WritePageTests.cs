@@ -119,8 +119,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await using FlywheelStore store = await StoreAsync();
         List<string> written = [];
         foreach (Generation generation in (await store.RecentGenerationsAsync(3)).OrderBy(generation => generation.Choice))
-            written.AddRange((await store.FeedbackAsync(generation.Id)).Where(one => one.Metric == Metrics.Demonstration).Select(one => one.Text));
-        Assert.Equal(["left by a reload", "left by another page", "left by a click"], written.Distinct());
+            written.Add((await store.FeedbackAsync(generation.Id)).Last(one => one.Metric == Metrics.Demonstration).Text); // the last one stands
+        Assert.Equal(["left by a reload", "left by another page", "left by a click"], written);
     }
 
     [Fact]
@@ -229,7 +229,8 @@ public sealed class WritePageTests : IAsyncLifetime
         Assert.Equal("PK"u8.ToArray(), (await File.ReadAllBytesAsync(await word.PathAsync()))[..2]);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete" }).ClickAsync();
-        await page.GetByRole(AriaRole.Button, new() { Name = "Restore" }).First.ClickAsync();
+        ILocator bin = page.GetByText("This is in the bin."); // versions have a button of the same name
+        await bin.GetByRole(AriaRole.Button, new() { Name = "Restore" }).ClickAsync();
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Delete" })).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Library" }).ClickAsync();
         await page.GetByLabel("Every folder").Or(page.Locator("select").First).SelectOptionAsync("Spring/Web");
