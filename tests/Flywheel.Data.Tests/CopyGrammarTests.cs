@@ -63,6 +63,68 @@ public sealed class CopyGrammarTests : IDisposable
     }
 
     [Fact]
+    public void Write_Tagline_NamesWhatItIsAbout()
+    {
+        CopyGrammar grammar = Real;
+        Gen.Int.Sample(seed =>
+        {
+            var composer = new CopyComposer(grammar, new Random(seed));
+            CopyOrder order = composer.Order();
+            string text = composer.Write(order, Brief.Tagline);
+            Assert.Contains(order.Name, text, StringComparison.Ordinal);
+            Assert.True(order.Facts.Count == 0 || order.Facts.Any(fact => text.Contains(fact.Text, StringComparison.OrdinalIgnoreCase)) || text.Contains(order.Audience, StringComparison.Ordinal), text);
+        }, iter: 400);
+    }
+
+    /// <summary>What two people would trip over: an article that does not fit its word, a word twice, a plural that is none.</summary>
+    [Fact]
+    public void Write_AnyOrder_HasNoWrongArticleAndNoDoubledWord()
+    {
+        CopyGrammar grammar = Real;
+        Gen.Int.Sample(seed =>
+        {
+            var composer = new CopyComposer(grammar, new Random(seed));
+            string text = composer.Write(composer.Order(), Brief.Ad);
+            Assert.DoesNotMatch(@"\b[Aa] [aeio](?!ne\b|nce\b|u)|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\b(a|an|the|is|with|it|that) \1\b|\ba (a|an|no)\b|sss\b|[.!?]{2}|,,| [.,:;]", text);
+        }, iter: 600);
+    }
+
+    [Theory]
+    [InlineData("has", "a garden", "It has a garden.")]
+    [InlineData("does", "opens late", "It opens late.")]
+    [InlineData("no", "no music", "No music, for once.")]
+    [InlineData("says", "dogs pay half", "At least dogs pay half.")]
+    [InlineData("note", "cash only", "Cash only.")]
+    [InlineData("lets", "sit outside", "Here you can sit outside.")]
+    public void Write_FactOfEachForm_StandsInASentenceThatFitsIt(string form, string fact, string expected)
+    {
+        CopyGrammar grammar = Load(
+            """
+            fields: [{group: place, nouns: [Bakery], audience: [all]}]
+            sentences:
+            - {at: more, text: "It has {has}."}
+            - {at: more, text: "It {does}."}
+            - {at: more, text: "{No}, for once."}
+            - {at: more, text: "At least {says}."}
+            - {at: more, text: "{Note}."}
+            - {at: more, text: "Here you can {lets}."}
+            taglines:
+            - {text: "{Name}: {any}"}
+            """);
+        var order = new CopyOrder("Old Kiln", grammar.Fields[0], "Bakery", "bakery", "", "", [new TypedFact(Enum.Parse<FactForm>(form, ignoreCase: true), fact)]);
+        Assert.Equal("Old Kiln is a bakery. " + expected, new CopyComposer(grammar, new Random(1)).Write(order, Brief.Description));
+        Assert.Equal("Old Kiln: " + fact, new CopyComposer(grammar, new Random(1)).Write(order, Brief.Tagline));
+    }
+
+    [Fact]
+    public void Load_CommonFacts_GoToTheFieldsOfTheirGroups()
+    {
+        CopyGrammar grammar = Load(Small.Replace("sentences:", "common:\n- {says: [the door sticks]}\n- {groups: [shop], note: [cash only]}\n- {groups: [place], no: [no lift]}\nsentences:", StringComparison.Ordinal));
+        GrammarField field = Assert.Single(grammar.Fields);
+        Assert.Equal("the door sticks||no lift", string.Join('|', field.Facts(FactForm.Says).Concat(["", .. field.Facts(FactForm.Note), .. field.Facts(FactForm.No)])));
+    }
+
+    [Fact]
     public void Read_SameSeed_GivesTheSameConversations()
     {
         CopyGrammar grammar = Real;
@@ -76,7 +138,7 @@ public sealed class CopyGrammarTests : IDisposable
     [Theory]
     [InlineData("{at: more,", "{at: amid,", "field 'at' of 'It has {has}.' is 'amid', expected open, more, close or call")]
     [InlineData("It has {has}.", "It has {hat}.", "has the slot 'hat', expected name, kind")]
-    [InlineData("a {city} oven", "a {town} oven", "'a {town} oven' asks for 'town', expected a list under words or n:FROM-TO")]
+    [InlineData("a {city} oven", "a {town} oven", "'a {town} oven' asks for 'town', expected a list under words, coined, Coined or n:FROM-TO")]
     [InlineData("  lets: [sit outside]", "  let: [sit outside]", "line 10")]
     [InlineData("taglines:", "tags:", "line 20")]
     [InlineData("nouns: [Bakery, Office=office shop]", "nouns: []", "has no nouns or no audience")]
@@ -93,6 +155,10 @@ public sealed class CopyGrammarTests : IDisposable
         CopyGrammar grammar = Load(Small.Replace("[Leeds, Oslo]", "[orange]", StringComparison.Ordinal).Replace("[two, nine]", "[peach]", StringComparison.Ordinal));
         Assert.Equal("an orange oven", GrammarText.Fill("a {city} oven", grammar, new Random(1)));
         Assert.Equal("ripe peaches", GrammarText.Fill("ripe {number}s", grammar, new Random(1)));
+        Assert.Equal("a peach and an orange", GrammarText.Fill("an {number} and a {city}", grammar, new Random(1)));
+        Assert.Equal("shelves, knives, leaves and potatoes, scarfs and reefs", GrammarText.Fill("shelfs, knifes, leafs and potatos, scarfs and reefs", grammar, new Random(1)));
+        Assert.Equal("carries, plays, washes and mixes", GrammarText.Fill("carrys, plays, washs and mixs", grammar, new Random(1)));
+        Assert.Matches("^[a-z]{4,} from [A-Z][a-z]{3,}$", GrammarText.Fill("{coined} from {Coined}", grammar, new Random(1)));
         Assert.Equal(["a unicorn", "an hour", "a one-way street", "an owl", "an unpaved road"], new[] { "unicorn", "hour", "one-way street", "owl", "unpaved road" }.Select(GrammarText.WithArticle));
     }
 

@@ -17,7 +17,7 @@ internal sealed record CopyOrder(string Name, GrammarField Field, string Categor
 /// Composes copy from a grammar: sentences are chosen that have room for the facts that are left, until none is. So every text says what
 /// its brief says, and nothing else.
 /// </summary>
-internal sealed class CopyComposer(CopyGrammar grammar, Random random)
+internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
 {
     /// <summary>An order of one field: a name, what it is, two to five facts of mixed forms, sometimes an audience and a tone.</summary>
     public CopyOrder Order()
@@ -28,7 +28,7 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
         int wanted = random.Next(10) switch { 0 => 1, < 4 => 2, < 8 => 3, 8 => 4, _ => 5 };
         for (int tries = 0; facts.Count < wanted && tries < 20; tries++)
         {
-            FactForm form = random.Next(20) switch { < 8 => FactForm.Has, < 13 => FactForm.Does, < 16 => FactForm.Is, < 18 => FactForm.Post, _ => FactForm.Lets };
+            FactForm form = random.Next(24) switch { < 9 => FactForm.Has, < 13 => FactForm.Does, < 16 => FactForm.Is, < 18 => FactForm.Post, 18 => FactForm.Lets, 19 => FactForm.No, < 22 => FactForm.Says, 22 => FactForm.Note, _ => FactForm.Lets };
             if (field.Facts(form) is not { Length: > 0 } patterns) continue;
             string fact = GrammarText.Fill(Of(patterns), grammar, random);
             if (facts.All(other => Overlap(other.Text, fact) < 2)) facts.Add(new TypedFact(form, fact));
@@ -66,7 +66,9 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
     /// <summary>A fact as a person would jot it down: often without its article.</summary>
     public string Jotted(TypedFact fact) => fact.Form switch
     {
-        FactForm.Has when random.Next(5) < 3 => Regex.Replace(fact.Text, "^(a|an) ", ""),
+        FactForm.Has => random.Next(20) switch { < 12 => LeadingArticle().Replace(fact.Text, ""), 12 => "with " + fact.Text, 13 => "has " + fact.Text, _ => fact.Text },
+        FactForm.Is => random.Next(20) switch { < 4 => LeadingArticle().Replace(fact.Text, ""), 4 => "is " + fact.Text, 5 => "it is " + fact.Text, _ => fact.Text },
+        FactForm.Does when random.Next(12) == 0 => "it " + fact.Text,
         FactForm.Lets when random.Next(3) == 0 => "you can " + fact.Text,
         _ => fact.Text,
     };
@@ -126,7 +128,7 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
 
     private IEnumerable<GrammarSentence> At(string place) => grammar.Sentences.Where(sentence => sentence.At == place);
 
-    /// <summary>A sentence that the facts that are left can fill; those that use more, and those of the tone asked for, come oftener.</summary>
+    /// <summary>A sentence that the facts that are left can fill; those that use more, those that fit a form and those of the tone asked for come oftener.</summary>
     private GrammarSentence? Pick(IEnumerable<GrammarSentence> sentences, CopyOrder order, IReadOnlyList<TypedFact> left, bool audience, int most)
     {
         GrammarSentence[] fitting = [.. sentences.Where(sentence => (sentence.Tone.Length == 0 || sentence.Tone == order.Tone)
@@ -135,18 +137,20 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
             && !(order.Field.Mass && sentence.Text.Contains("your {kind}", StringComparison.Ordinal))
             && !(IsPlural(order.Noun) && sentence.Text.Contains("that {does}", StringComparison.Ordinal))
             && sentence.Needs.Count <= most
-            && sentence.Needs.GroupBy(form => form).All(form => left.Count(fact => fact.Form == form.Key) >= form.Count()))];
+            && sentence.Needs.Where(form => form != FactForm.Any).GroupBy(form => form).All(form => left.Count(fact => fact.Form == form.Key) >= form.Count())
+            && Alike(sentence, left).Count() >= sentence.Needs.Count(form => form == FactForm.Any))];
         if (fitting.Length == 0) return null;
-        int[] weights = [.. fitting.Select(sentence => (1 + 2 * sentence.Needs.Count) * (sentence.Tone.Length > 0 ? 6 : 1) * (sentence.NeedsAudience ? 2 : 1))];
+        int[] weights = [.. fitting.Select(sentence => (1 + 2 * sentence.Needs.Count(form => form != FactForm.Any) + sentence.Needs.Count(form => form == FactForm.Any)) * (sentence.Tone.Length > 0 ? 6 : 1) * (sentence.NeedsAudience ? 2 : 1))];
         int draw = random.Next(weights.Sum());
         int at = 0;
         while (draw >= weights[at]) draw -= weights[at++];
         return fitting[at];
     }
 
-    /// <summary>The sentence with the order's parts in its slots; the facts that it used are taken from the list.</summary>
+    /// <summary>The sentence with the order's parts in its slots; the facts that it used are taken from the list, those for {any} from <see cref="Alike"/>.</summary>
     private string Fill(GrammarSentence sentence, CopyOrder order, List<TypedFact> left)
     {
+        Queue<TypedFact> any = new(Alike(sentence, left));
         string text = GrammarText.Slot().Replace(sentence.Text, slot =>
         {
             string key = slot.Groups[1].Value.ToLowerInvariant();
@@ -156,7 +160,8 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
                 "kind" => order.Noun,
                 "a kind" => Article(order),
                 "audience" => order.Audience,
-                _ => Take(Enum.Parse<FactForm>(key, ignoreCase: true), left),
+                "any" => Alone(Take(any.Dequeue(), left), inSentence: sentence.At.Length > 0),
+                _ => Take(left.First(fact => fact.Form == Enum.Parse<FactForm>(key, ignoreCase: true)), left).Text,
             };
             return key != "name" && char.IsUpper(slot.Groups[1].Value[0]) ? GrammarText.Capital(value) : value;
         });
@@ -165,17 +170,30 @@ internal sealed class CopyComposer(CopyGrammar grammar, Random random)
 
     private static string Article(CopyOrder order) => order.Field.Mass || IsPlural(order.Noun) ? order.Noun : GrammarText.WithArticle(order.Noun);
 
-    private static bool IsPlural(string noun) => noun[^1] == 's' && !noun.EndsWith("ss", StringComparison.Ordinal);
+    /// <summary>"pair of shoes" is not: its first noun decides.</summary>
+    private static bool IsPlural(string noun) => noun.Split(" of ")[0] is var head && head[^1] == 's' && !head.EndsWith("ss", StringComparison.Ordinal);
 
-    private static string Take(FactForm form, List<TypedFact> left)
+    /// <summary>The facts for a sentence's {any}: of one form where they stand in a list, and none that it needs elsewhere.</summary>
+    private static IEnumerable<TypedFact> Alike(GrammarSentence sentence, IReadOnlyList<TypedFact> left)
     {
-        TypedFact fact = left.First(fact => fact.Form == form);
+        int wanted = sentence.Needs.Count(form => form == FactForm.Any);
+        return wanted == 0 ? [] : left.Where(fact => !sentence.Needs.Contains(fact.Form)).GroupBy(fact => fact.Form).FirstOrDefault(form => form.Count() >= wanted) ?? Enumerable.Empty<TypedFact>();
+    }
+
+    /// <summary>A fact where no frame fits its form to the sentence.</summary>
+    private static string Alone(TypedFact fact, bool inSentence) => inSentence && fact.Form == FactForm.Lets ? "you can " + fact.Text : fact.Text;
+
+    private static TypedFact Take(TypedFact fact, List<TypedFact> left)
+    {
         left.Remove(fact);
-        return fact.Text;
+        return fact;
     }
 
     /// <summary>Longer words that two facts share.</summary>
     private static int Overlap(string left, string right) => left == right ? 9 : left.Split(' ').Where(word => word.Length > 3).Intersect(right.Split(' ')).Count() * (left.Split(' ').Length < 3 ? 2 : 1);
+
+    [GeneratedRegex("^(a|an|the) ")]
+    private static partial Regex LeadingArticle();
 
     private T Of<T>(IReadOnlyList<T> list) => list[random.Next(list.Count)];
 }

@@ -27,15 +27,30 @@ internal enum FactForm
 
     /// <summary>What one can do with it: "pay by card".</summary>
     Lets,
+
+    /// <summary>What it does without: "no added sugar".</summary>
+    No,
+
+    /// <summary>A whole sentence: "children swim for free".</summary>
+    Says,
+
+    /// <summary>Fits into no sentence and stands by itself: "tickets from 12 euros".</summary>
+    Note,
+
+    /// <summary>In a sentence: room for a fact of every form, such as a list behind a colon. No fact has it.</summary>
+    Any,
 }
 
 /// <summary>One fact and its form.</summary>
 internal sealed record TypedFact(FactForm Form, string Text);
 
-/// <summary>A field of products as the file gives it.</summary>
+/// <summary>A field of products as the file gives it; or, under common, facts that several fields share.</summary>
 internal sealed class GrammarField
 {
     public string Group { get; set; } = "";
+
+    /// <summary>Under common: the groups whose fields get these facts too; empty for all.</summary>
+    public string[] Groups { get; set; } = [];
 
     /// <summary>No article stands before its nouns.</summary>
     public bool Mass { get; set; }
@@ -55,7 +70,19 @@ internal sealed class GrammarField
 
     public string[] Lets { get; set; } = [];
 
-    public string[] Facts(FactForm form) => form switch { FactForm.Has => Has, FactForm.Does => Does, FactForm.Is => Is, FactForm.Post => Post, _ => Lets };
+    public string[] No { get; set; } = [];
+
+    public string[] Says { get; set; } = [];
+
+    public string[] Note { get; set; } = [];
+
+    public string[] Facts(FactForm form) => form switch
+    {
+        FactForm.Has => Has, FactForm.Does => Does, FactForm.Is => Is, FactForm.Post => Post, FactForm.Lets => Lets, FactForm.No => No, FactForm.Says => Says, FactForm.Note => Note, _ => [],
+    };
+
+    public void Add(GrammarField common) =>
+        (Has, Does, Is, Post, Lets, No, Says, Note) = ([.. Has, .. common.Has], [.. Does, .. common.Does], [.. Is, .. common.Is], [.. Post, .. common.Post], [.. Lets, .. common.Lets], [.. No, .. common.No], [.. Says, .. common.Says], [.. Note, .. common.Note]);
 }
 
 /// <summary>A sentence with room for parts of a brief.</summary>
@@ -90,13 +117,16 @@ internal sealed class GrammarFile
 
     public GrammarField[] Fields { get; set; } = [];
 
+    /// <summary>Facts that fields share.</summary>
+    public GrammarField[] Common { get; set; } = [];
+
     public GrammarSentence[] Sentences { get; set; } = [];
 
     public GrammarSentence[] Taglines { get; set; } = [];
 }
 
 /// <summary>Fields, facts and sentences that copy is composed from, read from YAML.</summary>
-internal sealed class CopyGrammar
+internal sealed partial class CopyGrammar
 {
     private static readonly string[] Places = ["open", "more", "close", "call"];
 
@@ -134,9 +164,10 @@ internal sealed class CopyGrammar
         foreach (GrammarField field in file.Fields)
         {
             if (field.Nouns.Length == 0 || field.Audience.Length == 0) throw new FlywheelException($"{path}: a field of group '{field.Group}' has no nouns or no audience");
+            foreach (GrammarField common in file.Common.Where(common => common.Groups.Length == 0 || common.Groups.Contains(field.Group))) field.Add(common);
             foreach (string fact in Enum.GetValues<FactForm>().SelectMany(field.Facts).Concat(field.Audience))
                 foreach (Match slot in GrammarText.Slot().Matches(fact))
-                    if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value)) throw new FlywheelException($"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words or n:FROM-TO");
+                    if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value) && slot.Groups[1].Value is not ("coined" or "Coined")) throw new FlywheelException($"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words, coined, Coined or n:FROM-TO");
         }
         foreach (GrammarSentence sentence in file.Sentences)
             if (!Places.Contains(sentence.At)) throw new FlywheelException($"{path}: field 'at' of '{sentence.Text}' is '{sentence.At}', expected {NearestName.List(Places)}");
@@ -156,11 +187,15 @@ internal sealed class CopyGrammar
         {
             if (entry.DataStream is null || !wanted.Remove(entry.Name.Replace("data/", "", StringComparison.Ordinal), out string? list)) continue;
             if (!file.Words.ContainsKey(list)) throw new FlywheelException($"{path}: field 'corpora' lengthens '{list}', which is no list under words");
-            string[] words = [.. Strings(JsonNode.Parse(entry.DataStream)).Where(word => word.Length is > 2 and < 24 && word.All(c => char.IsAsciiLetter(c) || c is ' ' or '-') && word.Count(c => c == ' ') < 2).Distinct()];
+            string[] words = [.. Strings(JsonNode.Parse(entry.DataStream)).Where(word => word.Length is > 2 and < 24 && word.All(c => char.IsAsciiLetter(c) || c is ' ' or '-') && word.Count(c => c == ' ') < 2 && !Plural().IsMatch(word)).Distinct()];
             file.Words["more " + list] = words;
         }
         if (wanted.Count > 0) throw new FlywheelException($"{corpora}: has no file {wanted.Keys.First()}, which {path} asks for");
     }
+
+    /// <summary>Patterns make their own plurals.</summary>
+    [GeneratedRegex(@"[^su]s$")]
+    private static partial Regex Plural();
 
     /// <summary>The texts of every list in a file.</summary>
     private static IEnumerable<string> Strings(JsonNode? node) => node switch
@@ -174,20 +209,22 @@ internal sealed class CopyGrammar
 /// <summary>Small parts of English that sentences are put together with.</summary>
 internal static partial class GrammarText
 {
-    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "audience"];
+    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "no", "says", "note", "any", "audience"];
 
     /// <summary>Words and numbers in the place of their slots.</summary>
     public static string Fill(string pattern, CopyGrammar grammar, Random random) => Agree(Slot().Replace(pattern, slot =>
     {
+        if (slot.Groups[1].Value is "coined" or "Coined") return slot.Groups[1].Value[0] == 'C' ? Capital(InventedName.Coined(random)) : InventedName.Coined(random);
         Match range = Range().Match(slot.Groups[1].Value);
         if (!range.Success) return grammar.Word(slot.Groups[1].Value, random);
         int low = int.Parse(range.Groups[1].Value, CultureInfo.InvariantCulture), high = int.Parse(range.Groups[2].Value, CultureInfo.InvariantCulture);
         return random.Next(low, high + 1).ToString(CultureInfo.InvariantCulture);
     }));
 
-    /// <summary>Articles and plurals as the words that were filled in ask for.</summary>
-    private static string Agree(string text) =>
-        ConsonantY().Replace(Sibilant().Replace(Article().Replace(text, match => WithArticle(match.Groups[1].Value)), "$1es"), "$1ies");
+    /// <summary>Articles and plurals (and a verb's third person) as the words that were filled in ask for.</summary>
+    private static string Agree(string text) => Irregular().Replace(
+        ConsonantY().Replace(Sibilant().Replace(Article().Replace(text, match => WithArticle(match.Groups[1].Value)), "$1es"), "$1ies"),
+        match => match.Groups["f"].Success ? match.Groups["f"].Value + "ves" : match.Groups["o"].Value + "oes");
 
     public static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
 
@@ -197,14 +234,17 @@ internal static partial class GrammarText
     /// <summary>A category in the middle of a sentence: "Tea house" is "tea house", "USB hub" stays.</summary>
     public static string Inner(string category) => category.Length > 1 && !char.IsUpper(category[1]) ? char.ToLowerInvariant(category[0]) + category[1..] : category;
 
-    [GeneratedRegex(@"\ba (\w+)")]
+    [GeneratedRegex(@"\ban? (\w+)")]
     private static partial Regex Article();
 
-    [GeneratedRegex(@"(ch|sh|x|ss)s\b")]
+    [GeneratedRegex(@"(ch|sh|x|ss|us|zz)s\b")]
     private static partial Regex Sibilant();
 
     [GeneratedRegex(@"([b-df-hj-np-tv-z])ys\b")]
     private static partial Regex ConsonantY();
+
+    [GeneratedRegex(@"\b(?<f>\w*(?:shel|lea|loa|wol|hal|cal)|kni(?=fes))fe?s\b|\b(?<o>tomat|potat|her|ech)os\b")]
+    private static partial Regex Irregular();
 
     [GeneratedRegex(@"\{([^}]+)\}")]
     public static partial Regex Slot();

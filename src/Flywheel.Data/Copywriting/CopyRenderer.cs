@@ -44,12 +44,12 @@ public static class CopyRenderer
         return [.. conversations.Distinct().Select(conversation => new ConversationExample(conversation))];
     }
 
-    /// <summary>The summary, half of the time behind the name; its facts are its parts.</summary>
+    /// <summary>The summary with the name before it; its facts are its parts.</summary>
     private static string Tagline(string summary, string name, Random random, out string[] facts)
     {
         string[] parts = [.. Regex.Split(summary, @"\s+(?:for|and|with|using|from)\s+|,\s+").Select(part => part.Trim()).Where(part => part.Length > 3)];
         facts = [.. (parts.Length is > 1 and < 5 && random.Next(3) > 0 ? parts : [summary]).Select(Lower)];
-        return random.Next(2) == 0 ? $"{name}: {Lower(summary)}" : summary;
+        return $"{name}: {Lower(summary)}";
     }
 
     /// <summary>Some of the sentences that a fact stands for, in their order, the first with the name as its subject.</summary>

@@ -28,7 +28,7 @@ internal static class GrammarSource
     private static List<Message> Messages(CopyComposer composer, Random random)
     {
         CopyOrder order = composer.Order();
-        string kind = random.Next(20) switch { < 5 => Brief.Tagline, < 13 => Brief.Description, < 15 => Brief.Features, < 17 => Brief.Ad, < 19 => Brief.Post, _ => Brief.Email };
+        string kind = random.Next(20) switch { < 4 => Brief.Tagline, < 13 => Brief.Description, 13 => Brief.Features, < 16 => Brief.Ad, < 18 => Brief.Post, _ => Brief.Email };
         switch (random.Next(20))
         {
             case 0: // behind examples that were accepted

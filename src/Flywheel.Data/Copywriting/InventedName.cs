@@ -34,15 +34,18 @@ internal static class InventedName
 
     private const string Chinese = "青山绿水明月清风春夏秋冬花鸟鱼竹松梅兰菊云雨雪霜天地星光海河江湖石金银铜木火土玉珠红黄蓝白黑小大老新长高远近古今东西南北中茶酒米面书画琴棋诗歌乐舞灯船车桥门窗亭楼园林家和平安福喜美好快乐心香甜果桃李杏枣荷叶藤草田野牛马羊虎龙凤鹤燕莺蝶";
 
+    /// <summary>A word of two or three syllables that no language has.</summary>
+    public static string Coined(Random random) => First[random.Next(First.Length)] + (random.Next(2) == 0 ? Middle[random.Next(Middle.Length)] : "") + Last[random.Next(Last.Length)];
+
     /// <param name="group">Of the field, which decides what stands behind a name; empty for any.</param>
     /// <param name="random">Decides.</param>
     public static string Draw(Random random, string group = "")
     {
         string One(string[] list) => list[random.Next(list.Length)];
-        string Syllables() => One(First) + (random.Next(2) == 0 ? One(Middle) : "") + One(Last);
+        string Syllables() => Coined(random);
         string Word() => GrammarText.Capital(One(Words));
         string Made() => GrammarText.Capital(Syllables());
-        string[] tails = group switch { "software" => Software, "place" => Houses, "stay" => Stays, "service" => Firms, "event" => Events, "goods" or "food" => Goods, _ => random.Next(3) switch { 0 => Goods, 1 => Houses, _ => Firms } };
+        string[] tails = group switch { "software" => Software, "place" or "shop" or "sight" => Houses, "stay" => Stays, "service" or "school" => Firms, "event" => Events, "goods" or "food" => Goods, _ => random.Next(3) switch { 0 => Goods, 1 => Houses, _ => Firms } };
         string name = random.Next(24) switch
         {
             < 6 => Made(),
