@@ -18,6 +18,7 @@ internal static class Verbs
         DemoCommand.Create(),
         DataCommand.Create(),
         DraftsCommand.Create(),
+        TasksCommand.Create(),
         TrainCommand.Create(),
         RankCommand.Create(),
         RunsCommand.Create(),

@@ -9,6 +9,8 @@ internal static class JinjaFunctions
 {
     private const long MaxRange = 100_000; // Jinja's own, of its sandbox
 
+    public static bool IsGlobal(string name) => name is "range" or "namespace" or "dict" or "raise_exception" or "strftime_now" or "cycler" or "joiner";
+
     /// <summary>A global function; null when there is none of that name.</summary>
     public static Callable? Global(string name, JinjaRun run) => name switch
     {

@@ -163,6 +163,7 @@ internal sealed partial class JinjaParser
             case TokenKind.Name:
                 object? constant = token.Text switch { "true" or "True" => true, "false" or "False" => false, _ => null };
                 if (constant is not null || token.Text is "none" or "None") return _ => constant;
+                _read.Add(token.Text);
                 return scope => scope.Get(token.Text);
             case TokenKind.Quoted:
                 string text = token.Text;

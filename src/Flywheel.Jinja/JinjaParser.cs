@@ -13,18 +13,24 @@ internal enum Flow { Next, Break, Continue }
 internal sealed partial class JinjaParser
 {
     private readonly List<JinjaToken> _tokens;
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal), _given = new(StringComparer.Ordinal) { "loop", "caller", "varargs", "kwargs" };
     private int _at, _loops;
 
     private JinjaParser(List<JinjaToken> tokens) => _tokens = tokens;
 
+    /// <param name="source">The template.</param>
+    /// <param name="names">What it reads and does not set.</param>
     /// <exception cref="JinjaException">The template is malformed or uses what is not supported; names the line.</exception>
-    public static Action<Scope> Parse(string source)
+    public static Action<Scope> Parse(string source, out HashSet<string> names)
     {
         var parser = new JinjaParser(JinjaLexer.Cut(source));
         try
         {
             Statement body = parser.Body();
             if (parser.Now.Kind != TokenKind.End) throw parser.Wrong($"unexpected '{parser.Peek(1).Text}'");
+            names = parser._read;
+            names.ExceptWith(parser._given);
+            names.RemoveWhere(JinjaFunctions.IsGlobal);
             return scope => body(scope);
         }
         catch (InsufficientExecutionStackException e)
@@ -280,7 +286,11 @@ internal sealed partial class JinjaParser
                     names.Fields[field] = value;
                 });
             }
-            else targets.Add((scope, value) => scope.Set(name, value));
+            else
+            {
+                _given.Add(name);
+                targets.Add((scope, value) => scope.Set(name, value));
+            }
         }
         while (Skip(",") && (several = true));
         if (inBrackets) Expect(")");
@@ -353,6 +363,7 @@ internal sealed partial class JinjaParser
     private Statement Macro()
     {
         string name = Name();
+        _given.Add(name);
         Func<Scope, Callable> macro = MacroBody(name, "endmacro");
         return scope =>
         {
@@ -382,7 +393,9 @@ internal sealed partial class JinjaParser
         while (!Skip(")"))
         {
             if (parameters.Count > 0) Expect(",");
-            parameters.Add((Name(), Skip("=") ? Value() : null));
+            string name = Name();
+            _given.Add(name);
+            parameters.Add((name, Skip("=") ? Value() : null));
         }
         return parameters;
     }

@@ -15,8 +15,12 @@ public sealed class JinjaTemplate
     public JinjaTemplate(string source)
     {
         if (source.Length > MaxCharacters) throw new JinjaException(1, $"the template has {source.Length} characters, expected at most {MaxCharacters}");
-        _body = JinjaParser.Parse(source);
+        _body = JinjaParser.Parse(source, out HashSet<string> names);
+        Names = names;
     }
+
+    /// <summary>Names that it reads and does not give a value itself: what it needs from whoever renders it.</summary>
+    public IReadOnlyCollection<string> Names { get; }
 
     /// <param name="variables">What its names stand for.</param>
     /// <param name="now">What strftime_now answers with; null when there is no such function.</param>

@@ -6,6 +6,7 @@ using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Apps.Turns;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.OpenAI;
@@ -216,6 +217,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);
         services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
+        services.AddSingleton<TaskDesk>();
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
@@ -246,6 +248,9 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapDelete("/v1/responses/{id}", ResponsesEndpoint.DeleteAsync);
         app.MapGet("/v1/responses/{id}/input_items", ResponsesEndpoint.InputItemsAsync);
         app.MapPost("/v1/embeddings", Embeddings.HandleAsync);
+        app.MapGet("/v1/tasks", TaskEndpoints.ListAsync);
+        app.MapGet("/v1/tasks/{name}", TaskEndpoints.OneAsync);
+        app.MapPost("/v1/tasks/{name}", TaskEndpoints.AskAsync);
         app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
         app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);
         app.MapGet("/admin/turns", TurnEndpoints.ListAsync);

@@ -62,6 +62,27 @@ public class GrammarTests
         Assert.Contains("no token <[99999]>", Assert.Throws<FlywheelException>(() => Masks("root ::= <[99999]>")).Message);
     }
 
+    /// <summary>Of any group: its tokens from the first on, then they or the end, and never a token of text.</summary>
+    [Theory]
+    [InlineData("phone")]
+    [InlineData("structure")]
+    [InlineData("speech-in")]
+    public void OfSymbols_Group_AllowsItsTokensAndTheEnd(string group)
+    {
+        Tokenizer tokens = Tokenizer.Train(["the cat sat on the mat"], 280, [.. ReservedTokens.Groups["phone"], .. ReservedTokens.Groups["structure"], .. ReservedTokens.Groups["speech-in"]]);
+        int end = tokens.SpecialTokens[Tokenizer.MessageEnd];
+        int[] range = [.. ReservedTokens.Groups[group].Select(name => tokens.SpecialTokens[name])];
+        var masks = new GrammarMasks(Grammar.OfSymbols(group), new TokenTrie(new(tokens), tokens.VocabSize), [end]);
+        int[] Allowed(GrammarState state) => [.. Enumerable.Range(0, tokens.VocabSize).Where(masks.Mask(state).Allows)];
+        GrammarState state = masks.Start;
+        Assert.Equal(range, Allowed(state));
+        foreach (int id in new[] { range[0], range[^1], range[0] })
+        {
+            state = masks.Advance(state, id, tokens.Bytes(id));
+            Assert.Equal([end, .. range], Allowed(state));
+        }
+    }
+
     [Theory]
     [InlineData("root ::= \"a", "line 1: '\"' is missing")]
     [InlineData("root ::= x", "'x' is not defined")]

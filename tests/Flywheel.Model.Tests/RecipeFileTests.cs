@@ -116,7 +116,7 @@ public sealed class RecipeFileTests
     [InlineData("name: small", "name: ~", "small.yaml line 1: field 'name' is '~', expected a text")]
     [InlineData("name: small", "name: ../small", "small.yaml line 1: field 'name' is '../small', expected letters, digits, '-', '_' and '.', as it names a folder")]
     [InlineData("source: text", "sorce: text", "small.yaml line 5: unknown field 'data[0].sorce'; did you mean 'source'?")]
-    [InlineData("source: text", "source: texts", "small.yaml line 5: field 'data[0].source' is 'texts', expected appstream, packages, jsonl, text, dataset, grammar, schema-guided-dialogue, rnnlg, inside-airbnb, persona-chat or masc")]
+    [InlineData("source: text", "source: texts", "small.yaml line 5: field 'data[0].source' is 'texts', expected appstream, packages, jsonl, text, dataset, grammar, schema-guided-dialogue, rnnlg, inside-airbnb, persona-chat, masc or task")]
     [InlineData("source: text", "source: text\n    as: chat", "small.yaml line 6: field 'data[0].as' is 'chat', expected text or copy, which text can be read as")]
     [InlineData("source: text", "source: text\n    near_duplicates: 0.2", "small.yaml line 6: field 'data[0].near_duplicates' is 0.2, expected a number from 0.5 to 1")]
     [InlineData("source: text", "source: grammar\n    as: copy", "small.yaml line 5: field 'data[0].limit' is 0, expected at least 1")]

@@ -114,7 +114,7 @@ public static class JsonlSource
 
     private static Conversation Messages(JsonObject row, string field, string within = "") =>
         row[field] is JsonArray messages
-            ? Conversation.FromJson(messages, row["tools"], row["chat_template_kwargs"])
+            ? Conversation.FromJson(messages, row["tools"], row["chat_template_kwargs"], row["modalities"])
             : throw new FlywheelException($"field '{within}{field}' is {(row.ContainsKey(field) ? "no array" : "missing")}, expected an array of messages");
 
     private static Conversation WithAnswer(Conversation conversation, string field = "messages") =>

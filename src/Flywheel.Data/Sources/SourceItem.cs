@@ -29,7 +29,10 @@ public sealed record TextExample(string Text) : Example
 /// <summary>A conversation whose assistant messages are learnt.</summary>
 public sealed record ConversationExample(Conversation Conversation) : Example
 {
-    public override IEnumerable<string> Texts => Conversation.Messages.Select(message => message.Text);
+    /// <summary>Symbols are no text: a vocabulary has them already.</summary>
+    public override IEnumerable<string> Texts => Conversation.Messages.Select(message => string.Join('\n', message.Parts.OfType<TextPart>().Select(part => part.Text)));
+
+    public override IEnumerable<string> Identity => Conversation.Messages.Select(message => message.Text);
 }
 
 /// <summary>Two answers to one prompt, the better one first.</summary>

@@ -29,6 +29,12 @@ public sealed class Grammar
     /// <summary>Tokens that elements speak of.</summary>
     internal GrammarToken[] Tokens { get; }
 
+    /// <summary>
+    /// At least one token of a group of <see cref="ReservedTokens"/> and nothing else: an answer that is phones, moves or residues, however
+    /// the model was trained. The end tokens may follow, as after every grammar.
+    /// </summary>
+    public static Grammar OfSymbols(string group) => Parse($"root ::= ({string.Join(" | ", ReservedTokens.Groups[group])})+");
+
     /// <summary>Reads GBNF (llama.cpp, grammars/README.md); the rule <c>root</c> is the answer.</summary>
     /// <exception cref="FlywheelException">A fault of the text, whose line is named, or a rule that never ends.</exception>
     public static Grammar Parse(string gbnf) => Parse(gbnf, "grammar: 'root' never ends, whatever is written");

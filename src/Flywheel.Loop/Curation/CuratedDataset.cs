@@ -199,8 +199,8 @@ public sealed class CuratedDataset
         JsonObject line = row.Kind switch
         {
             ExampleKind.Preference =>
-                new() { ["input"] = row.Prompt!.ToJson(), ["preferred_output"] = Answer(row.Preferred),
-                ["non_preferred_output"] = Answer(row.Rejected!) },
+                new() { ["input"] = row.Prompt!.ToJson(), ["preferred_output"] = Answer(row.Answered),
+                ["non_preferred_output"] = Answer(row.Lost) },
             ExampleKind.Sampled => row.Prompt!.ToJson(),
             _ => row.Answered.ToJson(),
         };
@@ -222,7 +222,7 @@ public sealed class CuratedDataset
         return line.ToJsonString(JsonText.Compact);
     }
 
-    private static JsonArray Answer(string text) => [new JsonObject { ["role"] = "assistant", ["content"] = text }];
+    private static JsonArray Answer(Conversation answered) => [answered.ToJson()["messages"]!.AsArray()[^1]!.DeepClone()];
 
     private string Report()
     {

@@ -15,6 +15,9 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
 
     /// <summary>Whether the person agreed that a model may learn from it.</summary>
     public Consent Consent { get; init; }
+
+    /// <summary>The application that asked: a task's answer may be one word, or one symbol.</summary>
+    public string App { get; init; } = "";
 }
 
 /// <param name="Prompt">Ids that went into the model.</param>
@@ -87,10 +90,10 @@ public sealed record CuratedExample
     public string? Drop { get; init; }
 
     /// <summary>The preferred conversation.</summary>
-    public Conversation Answered => Prompt! with { Messages = [.. Prompt.Messages, Message.Assistant(Preferred)] };
+    public Conversation Answered => Prompt!.WithAnswer(Preferred);
 
     /// <summary>The conversation that lost.</summary>
-    public Conversation Lost => Prompt! with { Messages = [.. Prompt.Messages, Message.Assistant(Rejected!)] };
+    public Conversation Lost => Prompt!.WithAnswer(Rejected!);
 }
 
 /// <summary>Why feedback did not become an example.</summary>
@@ -230,7 +233,7 @@ public sealed class Curator
         foreach (Verdict verdict in verdicts.Where(verdict => verdict.Kept == true))
         {
             if (verdict.Answer.Prompt is null) Drop(speaker, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
-            else if (verdict.Text.Length < rules.MinCharacters) Drop(speaker, verdict.Answer, DropReasons.TooShort, verdict.Sources);
+            else if (verdict.Text.Length < MinCharacters(verdict.Answer)) Drop(speaker, verdict.Answer, DropReasons.TooShort, verdict.Sources);
             else accepted.Add(verdict);
         }
         foreach (Verdict winner in accepted)
@@ -271,7 +274,7 @@ public sealed class Curator
             return;
         }
         string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished
-            : row.Preferred.Length < rules.MinCharacters ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
+            : row.Preferred.Length < MinCharacters(verdict.Answer) ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
         if (rules.Judged) rows.Add(row with { Drop = drop });
         if (rules.Sampled is null) return;
         ServedTokens served = verdict.Answer.Served!;
@@ -296,11 +299,13 @@ public sealed class Curator
         };
         string? drop = loser.Text == winner.Text ? DropReasons.SameText
             : !loser.Answer.Whole ? DropReasons.NotWhole
-            : loser.Text.Length < rules.MinCharacters ? DropReasons.TooShort
+            : loser.Text.Length < MinCharacters(loser.Answer) ? DropReasons.TooShort
             : !rules.Fits(pair.Answered) || !rules.Fits(pair.Lost) ? DropReasons.TooLong
             : null;
         rows.Add(pair with { Drop = drop });
     }
+
+    private int MinCharacters(Shown answer) => answer.App.StartsWith(Generation.TaskApp, StringComparison.Ordinal) ? 1 : rules.MinCharacters;
 
     private void Drop(Speaker speaker, Shown answer, string reason, IReadOnlyList<Guid> sources) =>
         rows.Add(new()

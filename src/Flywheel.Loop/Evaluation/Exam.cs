@@ -70,7 +70,7 @@ public static class Exam
         var answers = new Answer[prompts.Count];
         await Parallel.ForEachAsync(Enumerable.Range(0, prompts.Count), options, async (i, stop) =>
         {
-            answers[i] = await AnswerAsync(engine, template.Prompt(prompts[i]), prompts[i], gate, (ulong)(seed + i), stop);
+            answers[i] = await AnswerAsync(engine, template, prompts[i], gate, (ulong)(seed + i), stop);
             Step();
         });
 
@@ -86,17 +86,12 @@ public static class Exam
         };
     }
 
-    private static async Task<Answer> AnswerAsync(InferenceEngine engine, int[] tokens, Conversation prompt, GateRecipe gate, ulong seed, CancellationToken cancellation)
+    private static async Task<Answer> AnswerAsync(InferenceEngine engine, ChatTemplate template, Conversation prompt, GateRecipe gate, ulong seed, CancellationToken cancellation)
     {
-        GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = tokens, MaxTokens = gate.MaxTokens, Sampler = new SamplerOptions { Temperature = (float)gate.Temperature, Seed = seed } }, cancellation);
-        var text = new System.Text.StringBuilder();
-        int count = 0;
-        await foreach (SampledToken token in stream.Tokens)
-        {
-            text.Append(token.Text);
-            count++;
-        }
-        return new Answer(prompt.Messages[^1].Text, text.ToString(), count, FaultOf(text.ToString(), stream.FinishReason));
+        var sampler = new SamplerOptions { Temperature = (float)gate.Temperature, Seed = seed, Grammar = SymbolAnswer.GrammarOf(prompt) };
+        GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = template.Prompt(prompt), MaxTokens = gate.MaxTokens, Sampler = sampler }, cancellation);
+        (string text, int count) = await SymbolAnswer.ReadAsync(stream, template.Tokenizer, prompt);
+        return new Answer(prompt.Messages[^1].Text, text, count, FaultOf(text, stream.FinishReason));
     }
 
     /// <summary>Why an answer is not sound: it does not end, is empty, is not text, or goes in circles; else null.</summary>

@@ -77,7 +77,7 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     {
         JsonObject row = Row(json);
         Conversation prompt = Conversation.Parse(json);
-        Conversation answered = prompt with { Messages = [.. prompt.Messages, Message.Assistant(row["text"]!.GetValue<string>())] };
+        Conversation answered = prompt.WithAnswer(row["text"]!.GetValue<string>());
         return Item(row, answered, null) with { Liked = row["reward"]!.GetValue<double>() > 0 };
     }
 
@@ -92,7 +92,7 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     private static HeldOutItem Pair(string json)
     {
         JsonObject row = Row(json);
-        Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"]);
+        Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"], modalities: row["input"]!["modalities"]);
         Conversation With(string field) =>
             prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
         return Item(row, With("preferred_output"), With("non_preferred_output"));

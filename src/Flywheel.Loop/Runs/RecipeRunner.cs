@@ -147,6 +147,7 @@ public sealed class RecipeRunner(FlywheelHome home)
             TrainData = data.TrainPath,
             ValidationData = data.ValidationPath,
             ModelsFolder = home.Models,
+            Tasks = TaskCatalog.Of(recipe, folder),
             NumThreads = NumThreads,
             Time = Time,
         }, data);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
@@ -77,13 +78,19 @@ public sealed class FlywheelStore : IAsyncDisposable
         }, cancellation);
     }
 
-    /// <summary>Refuses feedback about an answer of which only counts are kept: there is nothing that could be learnt from it.</summary>
-    /// <exception cref="FlywheelException">It is about such an answer.</exception>
+    /// <summary>
+    /// Refuses feedback about an answer of which only counts are kept, from which nothing could be learnt, and a demonstration that is no
+    /// answer of the kind that was asked for.
+    /// </summary>
+    /// <exception cref="FlywheelException">It is such feedback.</exception>
     public async Task CheckStoredAsync(FeedbackInput input, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
         if (await db.Generations.AnyAsync(row => row.Id == input.GenerationId && row.Payload == null, cancellation))
             throw new FlywheelException($"field 'inference_id' is '{input.GenerationId}', an answer of which only counts are kept because it was asked for with store: false (or deleted): feedback needs one whose text is stored");
+        if (input.Metric != Metrics.Demonstration) return;
+        Conversation? asked = await db.Generations.Where(row => row.Id == input.GenerationId).Select(row => row.Payload!.Conversation).FirstOrDefaultAsync(cancellation);
+        if (asked?.AnswerModality is { } modality) _ = new SymbolsPart(modality, JsonNode.Parse(input.Value)!.GetValue<string>(), "field 'value'");
     }
 
     /// <summary>32 random bytes that only this record knows, by what they are for; made when they are first asked for.</summary>

@@ -21,7 +21,10 @@ public sealed class Generation
     /// <summary>When the request arrived.</summary>
     public required DateTimeOffset Time { get; init; }
 
-    /// <summary>The application that asked, such as <c>write</c> or <c>api</c>.</summary>
+    /// <summary>What <see cref="App"/> begins with where a task was asked; its name follows.</summary>
+    public const string TaskApp = "tasks/";
+
+    /// <summary>The application that asked, such as <c>write</c>, <c>api</c> or <c>tasks/translation</c>.</summary>
     public string App { get; init; } = "";
 
     /// <summary>The request's <c>user</c>; empty when it named none. Whoever sends the request may write here what they like.</summary>

@@ -47,6 +47,7 @@ internal static class FeedbackReader
                 {
                     Owner = row.Owner,
                     Consent = row.Consent,
+                    App = row.App,
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
                 })
                 .ToListAsync(cancellation));

@@ -227,6 +227,7 @@ public sealed class ChatTemplate
         private readonly DateTimeOffset _now;
         private readonly JinjaDict _arguments;
         private readonly object? _tools;
+        private readonly Conversation _shown;
         private List<object?> _messages;
 
         /// <param name="lower">Write tools as text where the template does not show them.</param>
@@ -234,7 +235,8 @@ public sealed class ChatTemplate
         {
             _template = template;
             _now = now ?? s_someDay;
-            JsonObject json = (lower ? template.Lower(conversation) : conversation).ToJson();
+            _shown = lower ? template.Lower(conversation) : conversation;
+            JsonObject json = _shown.ToJson();
             _messages = (List<object?>)JinjaJson.Read(json["messages"])!;
             _tools = JinjaJson.Read(json["tools"]);
             _arguments = (JinjaDict)JinjaJson.Read(json["chat_template_kwargs"] ?? new JsonObject())!;
@@ -244,11 +246,27 @@ public sealed class ChatTemplate
             if (Guard == '\0') throw new FlywheelException("the conversation has all of the 32 characters that Unicode sets aside for internal use; expected at least one to be free");
             foreach (object? message in _messages) JoinParts(message);
             foreach (object? given in new object?[] { _messages, _tools, _arguments }) Change(given, Protect);
+            SpellSymbols();
             bool calls = conversation.Messages.Any(message => message.ToolCalls.Count > 0), bare = _tools is not null && conversation.Tools.Any(tool => tool.Description is null);
             if ((calls || bare) && !(calls ? FindForm(json) : Renders()) && bare)
             {
                 DescribeTools((List<object?>)_tools!);
                 if (calls) FindForm(json);
+            }
+        }
+
+        /// <summary>Puts the tokens of symbols into the texts, after all that people wrote was kept from spelling any.</summary>
+        private void SpellSymbols()
+        {
+            for (int i = 0; i < _shown.Messages.Count; i++)
+            {
+                Message message = _shown.Messages[i];
+                foreach (SymbolsPart part in message.Parts.OfType<SymbolsPart>())
+                    if (part.Symbols.Any(symbol => !_template.Tokenizer.SpecialTokens.ContainsKey(ReservedTokens.Symbols(part.Modality)[symbol])))
+                        throw new FlywheelException($"field 'messages[{i}].content' holds '{part.Modality}', which this model cannot read: its vocabulary has no tokens for it; expected {NearestName.List([TextPart.Type, .. ReservedTokens.Ranges(_template.Tokenizer).Keys])}");
+                if (message.Parts.Any(part => part is SymbolsPart) && _messages[i] is JinjaDict fields)
+                    fields["content"] = string.Join('\n', message.Parts.Select(part => part is SymbolsPart symbols
+                        ? string.Concat(symbols.Symbols.Select(symbol => ReservedTokens.Symbols(symbols.Modality)[symbol])) : Protect(part.Text)));
             }
         }
 
@@ -270,6 +288,7 @@ public sealed class ChatTemplate
                     _messages = (List<object?>)JinjaJson.Read(messages)!;
                     foreach (object? message in _messages) JoinParts(message);
                     Change(_messages, Protect);
+                    SpellSymbols();
                     if (Renders()) return true;
                     _messages = given; // and if no form suits it, this one says why
                 }

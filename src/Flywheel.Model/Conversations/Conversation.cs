@@ -20,34 +20,44 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
     /// </summary>
     public IReadOnlyDictionary<string, string> TemplateArguments { get; init; } = JsonFields.None;
 
-    /// <summary>Parses <c>{"messages": [...], "tools"?: [...], "chat_template_kwargs"?: {...}}</c>.</summary>
+    /// <summary>
+    /// What the answer is made of where that is not text: a group of <see cref="ReservedTokens"/>, such as <c>phone</c>. The field
+    /// <c>modalities</c>, as OpenAI's chat API calls it.
+    /// </summary>
+    public string? AnswerModality { get; init; }
+
+    /// <summary>The conversation with an answer, which is symbols where <see cref="AnswerModality"/> says so.</summary>
+    /// <exception cref="FlywheelException">They are no symbols of that modality.</exception>
+    public Conversation WithAnswer(string text) => this with { Messages = [.. Messages, Message.Answer(AnswerModality, text)] };
+
+    /// <summary>Parses <c>{"messages": [...], "tools"?: [...], "chat_template_kwargs"?: {...}, "modalities"?: [...]}</c>.</summary>
     /// <exception cref="FlywheelException">Not JSON or not a conversation; the message names the field.</exception>
     public static Conversation Parse(string json)
     {
-        JsonNode? row, messages, tools, arguments;
+        JsonNode? row, messages, tools, arguments, modalities;
         try
         {
             row = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            (messages, tools, arguments) = row is JsonObject ? (row["messages"], row["tools"], row["chat_template_kwargs"]) : default; // a name may turn out to be no text
+            (messages, tools, arguments, modalities) = row is JsonObject ? (row["messages"], row["tools"], row["chat_template_kwargs"], row["modalities"]) : default; // a name may turn out to be no text
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
         if (row is not JsonObject) throw new FlywheelException("expected a JSON object with the field 'messages'");
-        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools, arguments);
+        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools, arguments, modalities);
     }
 
     /// <summary>Reads the array of messages of a request or a data row, its functions, and what its template is given.</summary>
     /// <exception cref="FlywheelException">Not an array of messages; the message names the field.</exception>
-    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null, JsonNode? templateArguments = null)
+    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null, JsonNode? templateArguments = null, JsonNode? modalities = null)
     {
         if (messages.Count == 0) throw new FlywheelException("field 'messages' is empty, expected at least one message");
         try
         {
             Message[] all = [.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))];
             CheckResults(all);
-            return new(all) { Tools = ToolDefinition.ListFromJson(tools), TemplateArguments = ReadTemplateArguments(templateArguments) };
+            return new(all) { Tools = ToolDefinition.ListFromJson(tools), TemplateArguments = ReadTemplateArguments(templateArguments), AnswerModality = ReadModality(modalities) };
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
@@ -55,6 +65,13 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
             throw new FlywheelException($"field 'messages' is malformed: {e.Message}", e);
         }
     }
+
+    private static string? ReadModality(JsonNode? node) => node switch
+    {
+        null => null,
+        JsonArray { Count: 1 } list when list[0] is JsonValue value && value.TryGetValue(out string? name) && (name == TextPart.Type || ReservedTokens.Groups.ContainsKey(name)) => name == TextPart.Type ? null : name,
+        _ => throw new FlywheelException($"field 'modalities' is {node.ToJsonString(JsonText.Compact)}, expected a list of one of {TextPart.Type}, {NearestName.List([.. ReservedTokens.Groups.Keys])}"),
+    };
 
     private static IReadOnlyDictionary<string, string> ReadTemplateArguments(JsonNode? node)
     {
@@ -71,12 +88,13 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         var row = new JsonObject { ["messages"] = new JsonArray([.. Messages.Select(message => message.ToJson())]) };
         if (Tools.Count > 0) row["tools"] = new JsonArray([.. Tools.Select(tool => tool.ToJson())]);
         if (TemplateArguments.Count > 0) row["chat_template_kwargs"] = JsonFields.Write(TemplateArguments, []);
+        if (AnswerModality is not null) row["modalities"] = new JsonArray(AnswerModality);
         return row;
     }
 
     public override string ToString() => ToJson().ToJsonString(JsonText.Compact);
 
-    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools) && JsonFields.Equal(TemplateArguments, other.TemplateArguments);
+    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools) && JsonFields.Equal(TemplateArguments, other.TemplateArguments) && AnswerModality == other.AnswerModality;
 
     public override int GetHashCode() => Messages.Count == 0 ? 0 : Messages[^1].GetHashCode();
 
@@ -104,6 +122,10 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
 
     public static Message Assistant(string text) => new(Role.Assistant, [new TextPart(text)]);
 
+    /// <summary>The assistant's, of text or of a modality's symbols.</summary>
+    /// <exception cref="FlywheelException">They are no symbols of that modality.</exception>
+    public static Message Answer(string? modality, string text) => modality is null ? Assistant(text) : new(Role.Assistant, [new SymbolsPart(modality, text)]);
+
     /// <summary>Functions that the assistant asks for, after its text.</summary>
     public IReadOnlyList<ToolCall> ToolCalls { get; init; } = [];
 
@@ -119,8 +141,8 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     /// <summary>False for an answer that a data row only shows: OpenAI's field <c>weight</c> is 0.</summary>
     public bool IsLearnt => !(Fields.TryGetValue("weight", out string? weight) && double.TryParse(weight, CultureInfo.InvariantCulture, out double number) && number == 0);
 
-    /// <summary>The text parts, a line each, as vLLM gives them to a template that takes a text.</summary>
-    public string Text => string.Join('\n', Parts.OfType<TextPart>().Select(part => part.Text));
+    /// <summary>The parts, a line each, as vLLM gives them to a template that takes a text; of symbols, their names.</summary>
+    public string Text => string.Join('\n', Parts.Select(part => part.Text));
 
     private static readonly string[] s_read = ["role", "content", "tool_calls", "tool_call_id"];
 
@@ -191,19 +213,30 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     public override int GetHashCode() => HashCode.Combine(Role, Text);
 }
 
-/// <summary>A piece of a message. Text is the first modality; others join as further subclasses.</summary>
+/// <summary>A piece of a message: text, or symbols of a modality for which the vocabulary has a range.</summary>
 public abstract record Part
 {
+    /// <summary>Where OpenAI's other parts have their content.</summary>
+    private static readonly string[] s_contents = [TextPart.Type, "image_url", "input_audio", "audio", "video_url", "file"];
+
+    /// <summary>As people read it.</summary>
+    public abstract string Text { get; init; }
+
     internal static Part FromJson(JsonNode? node, string where)
     {
-        string? type = node is JsonObject part && part["type"] is JsonValue value && value.TryGetValue(out string? name) ? name : null;
+        string? type = TextOf(node, "type");
+        // Another part's content would be dropped in silence.
+        if (type is not null && TextOf(node, type) is not null && s_contents.Concat(ReservedTokens.Groups.Keys).FirstOrDefault(name => name != type && ((JsonObject)node!)[name] is not null) is { } other)
+            throw new FlywheelException($"field '{where}.{other}' stands in a part of type '{type}', expected only '{type}' beside the type");
         return type switch
         {
-            "text" when node!["text"] is JsonValue text && text.TryGetValue(out string? content) => new TextPart(content),
-            "text" => throw new FlywheelException($"field '{where}.text' is missing, expected a text"),
-            _ => throw new FlywheelException($"field '{where}.type' is {(type is null ? "missing" : $"'{type}'")}, expected 'text'"),
+            TextPart.Type => new TextPart(TextOf(node, "text") ?? throw new FlywheelException($"field '{where}.text' is missing, expected a text")),
+            not null when ReservedTokens.Groups.ContainsKey(type) => new SymbolsPart(type, TextOf(node, type) ?? throw new FlywheelException($"field '{where}.{type}' is missing, expected symbols with spaces between"), $"field '{where}.{type}'"),
+            _ => throw new FlywheelException($"field '{where}.type' is {(type is null ? "missing" : $"'{type}'")}, expected 'text'; no model here reads another"),
         };
     }
+
+    private static string? TextOf(JsonNode? node, string name) => node is JsonObject part && part[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     internal abstract JsonObject ToJson();
 }
@@ -211,7 +244,43 @@ public abstract record Part
 /// <summary>Text of a message.</summary>
 public sealed record TextPart(string Text) : Part
 {
-    internal override JsonObject ToJson() => new() { ["type"] = "text", ["text"] = Text };
+    public const string Type = "text";
+
+    public override string Text { get; init; } = Text;
+
+    internal override JsonObject ToJson() => new() { ["type"] = Type, ["text"] = Text };
+}
+
+/// <summary>
+/// Symbols such as phones or residues, each a token of its own (<see cref="ReservedTokens"/>), so that no user's text can be one. In JSON
+/// <c>{"type": "phone", "phone": "K AE1 T"}</c>.
+/// </summary>
+public sealed record SymbolsPart : Part
+{
+    /// <param name="modality">A group of <see cref="ReservedTokens"/>.</param>
+    /// <param name="text">Symbols with white space between.</param>
+    /// <param name="what">Begins the message about a wrong one.</param>
+    /// <exception cref="FlywheelException">One is no symbol of that modality.</exception>
+    public SymbolsPart(string modality, string text, string what = "the answer") => (Modality, Text) = (modality, Normalise(modality, text, what));
+
+    public string Modality { get; }
+
+    /// <summary>Symbols with a space between.</summary>
+    public override string Text { get; init; }
+
+    public IEnumerable<string> Symbols => Text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    private static string Normalise(string modality, string text, string what)
+    {
+        const int shown = 12;
+        IReadOnlyDictionary<string, string> known = ReservedTokens.Symbols(modality);
+        string[] symbols = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        if (Array.Find(symbols, symbol => !known.ContainsKey(symbol)) is { } wrong)
+            throw new FlywheelException($"{what} holds '{(wrong.Length <= 40 ? wrong : wrong[..40] + "…")}', expected symbols of '{modality}' with spaces between, such as {string.Join(' ', known.Keys.Take(shown))}");
+        return string.Join(' ', symbols);
+    }
+
+    internal override JsonObject ToJson() => new() { ["type"] = Modality, [Modality] = Text };
 }
 
 /// <summary>Fields by name whose values are kept as JSON: immutable, and compared by what they say.</summary>

@@ -25,6 +25,7 @@ public static class ToolText
         {
             string text = message.Role == Role.Tool ? $"{ResultStart}\n{message.Text}\n{ResultEnd}" : message.Text + Calls(message);
             if (message.Role == Role.Tool && answering) messages[^1] = Message.User($"{messages[^1].Text}\n{text}");
+            else if (message.Role != Role.Tool && message.ToolCalls.Count == 0) messages.Add(message);
             else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role, [new TextPart(text)]) { Fields = message.Fields });
             answering = message.Role == Role.Tool;
         }

@@ -45,6 +45,9 @@ public sealed record ModelManifest
     /// <summary>Ids that are set aside for what is not text, by <see cref="ReservedTokens.Groups"/>' names; null where there are none.</summary>
     public IReadOnlyDictionary<string, TokenRange>? Ranges { get; init; }
 
+    /// <summary>Tasks that it, or a model that it was made from, was trained for; null where it is not known.</summary>
+    public IReadOnlyList<string>? Tasks { get; init; }
+
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
 
@@ -70,6 +73,7 @@ public sealed record ModelManifest
         Origin = model.Manifest.Source ?? model.Manifest.Origin,
         Licence = Licence ?? model.Manifest.Licence,
         BaseLicence = model.Manifest.BaseLicence ?? model.Manifest.Licence,
+        Tasks = Tasks is null ? model.Manifest.Tasks : [.. Tasks.Union(model.Manifest.Tasks ?? [])],
     };
 }
 

@@ -168,11 +168,12 @@ public sealed record SourceRecipe
     /// <c>appstream</c> (application metadata of a Debian release), <c>packages</c> (package descriptions),
     /// <c>jsonl</c> (conversations or preference pairs), <c>text</c> (files or folders of plain text), <c>dataset</c>
     /// (a folder that a turn curated: train.jsonl and heldout.jsonl), <c>grammar</c> (copy composed from a grammar's sentences),
+    /// <c>task</c> (the folder of a task, by its task.yaml),
     /// <c>schema-guided-dialogue</c>, <c>rnnlg</c>, <c>inside-airbnb</c>, <c>persona-chat</c>, <c>masc</c> (named data sets; docs/data.md).
     /// </summary>
     public required string Source { get; init; }
 
-    /// <summary>File or folder, for jsonl, text, dataset and grammar; relative to the recipe.</summary>
+    /// <summary>File or folder, for jsonl, text, dataset, grammar and task; relative to the recipe.</summary>
     public string? Path { get; init; }
 
     /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer; <c>chat</c>: conversations.</summary>
@@ -194,8 +195,11 @@ public sealed record SourceRecipe
     private static readonly Dictionary<string, string[]> Forms = new()
     {
         ["appstream"] = ["text", "copy"], ["packages"] = ["text", "copy"], ["jsonl"] = ["text", "copy"], ["text"] = ["text", "copy"], ["dataset"] = ["text", "copy"], ["grammar"] = ["copy"],
-        ["schema-guided-dialogue"] = ["copy", "chat"], ["rnnlg"] = ["copy"], ["inside-airbnb"] = ["text", "copy"], ["persona-chat"] = ["chat"], ["masc"] = ["text"],
+        ["schema-guided-dialogue"] = ["copy", "chat"], ["rnnlg"] = ["copy"], ["inside-airbnb"] = ["text", "copy"], ["persona-chat"] = ["chat"], ["masc"] = ["text"], ["task"] = ["text", "chat"],
     };
+
+    /// <summary>Sources whose items are conversations of their own, which a task may name.</summary>
+    internal static IEnumerable<string> Conversations => Forms.Where(form => form.Value.Intersect(["copy", "chat"]).Any() && form.Key is not ("jsonl" or "dataset" or "text" or "task")).Select(form => form.Key);
 
     internal void Validate(RecipeCheck check, string field)
     {
@@ -203,7 +207,7 @@ public sealed record SourceRecipe
         check.OneOf($"{field}.as", As, ["text", "copy", "chat"]);
         check.That(Forms[Source].Contains(As), $"{field}.as", As, $"{string.Join(" or ", Forms[Source])}, which {Source} can be read as");
         if (Source == "grammar") check.AtLeast(1, $"{field}.limit", Limit);
-        if (Source is "jsonl" or "text" or "dataset" or "grammar") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
+        if (Source is "jsonl" or "text" or "dataset" or "grammar" or "task") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
         check.That(NearDuplicates is null or (>= 0.5 and <= 1), $"{field}.near_duplicates", NearDuplicates ?? 0, "a number from 0.5 to 1");

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 using YamlDotNet.Serialization;
@@ -63,14 +64,20 @@ public static class RecipeFile
     private static string Read(string path) =>
         File.Exists(path) ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe (YAML)");
 
-    private static string Serialize(object recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
+    internal static string Serialize(object recipe) => new SerializerBuilder().WithNewLine("\n").Build().Serialize(ToNode(recipe)!);
 
-    private static T Parse<T>(string yaml, string source, IReadOnlyList<string> overrides, Action<T, Func<string, string>> validate)
+    /// <summary>Any record of such a file: <paramref name="validate"/> is told how to name the place of a field.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="source">Names the text in errors.</param>
+    /// <param name="overrides">Such as <c>train.steps=100</c>.</param>
+    /// <param name="validate">Refuses values that contradict each other.</param>
+    /// <param name="what">What such a file is called in errors.</param>
+    internal static T Parse<T>(string yaml, string source, IReadOnlyList<string> overrides, Action<T, Func<string, string>> validate, string what = "recipe")
     {
         var stream = new YamlStream();
         try
         {
-            CheckDepth(yaml, source);
+            CheckDepth(yaml, source, what);
             stream.Load(new StringReader(yaml));
         }
         catch (YamlException e)
@@ -81,7 +88,7 @@ public static class RecipeFile
         {
             throw new FlywheelException($"{source}: not valid YAML: {e.Message}", e);
         }
-        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of one recipe");
+        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of one {what}");
         foreach (string text in overrides) Override(root, text);
         var reader = new Reader(source, overrides);
         var recipe = (T)reader.Read(root, typeof(T), "");
@@ -90,14 +97,14 @@ public static class RecipeFile
     }
 
     /// <summary>The parser recurses; a file of brackets must not overflow the stack.</summary>
-    private static void CheckDepth(string yaml, string source)
+    private static void CheckDepth(string yaml, string source, string what)
     {
         const int MaxDepth = 32;
         var parser = new Parser(new StringReader(yaml));
         for (int depth = 0; parser.MoveNext();)
         {
             depth += parser.Current!.NestingIncrease;
-            if (depth > MaxDepth) throw new FlywheelException($"{source} line {parser.Current.Start.Line}: nested more than {MaxDepth} levels deep, expected a recipe");
+            if (depth > MaxDepth) throw new FlywheelException($"{source} line {parser.Current.Start.Line}: nested more than {MaxDepth} levels deep, expected a {what}");
         }
     }
 
@@ -115,7 +122,8 @@ public static class RecipeFile
         node.Children[names[^1]] = new YamlScalarNode(text[(equals + 1)..]) { Style = ScalarStyle.Plain };
     }
 
-    private static string Key(PropertyInfo property) => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name);
+    private static string Key(PropertyInfo property) =>
+        property.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name);
 
     private static IEnumerable<PropertyInfo> Fields(Type record) =>
         record.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanWrite);
@@ -125,9 +133,13 @@ public static class RecipeFile
     /// <summary>The element type of a list field, else null.</summary>
     private static Type? Element(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
+    /// <summary>Texts by names that the file chooses.</summary>
+    private static bool IsTexts(Type type) => type == typeof(IReadOnlyDictionary<string, string>);
+
     private static YamlNode? ToNode(object? value) => value switch
     {
         null => null,
+        IReadOnlyDictionary<string, string> texts => new YamlMappingNode(texts.Select(pair => KeyValuePair.Create(ToNode(pair.Key)!, ToNode(pair.Value)!))),
         string text => new YamlScalarNode(text) { Style = IsPlain(text) ? ScalarStyle.Plain : ScalarStyle.DoubleQuoted },
         bool flag => new YamlScalarNode(flag ? "true" : "false"),
         IFormattable number => new YamlScalarNode(number.ToString(null, CultureInfo.InvariantCulture)),
@@ -157,6 +169,7 @@ public static class RecipeFile
             _lines[field] = node.Start.Line;
             type = Nullable.GetUnderlyingType(type) ?? type;
             if (Element(type) is { } element) return ReadList(node, element, field);
+            if (IsTexts(type)) return ReadTexts(node, field);
             if (IsRecord(type)) return ReadRecord(node, type, field);
             if (node is not YamlScalarNode { Value: { } text } scalar) throw Wrong(node, field, Expected(type));
             bool plain = scalar.Style is ScalarStyle.Plain;
@@ -177,6 +190,20 @@ public static class RecipeFile
             var items = Array.CreateInstance(element, sequence.Children.Count);
             for (int i = 0; i < items.Length; i++) items.SetValue(Read(sequence.Children[i], element, $"{field}[{i}]"), i);
             return items;
+        }
+
+        private Dictionary<string, string> ReadTexts(YamlNode node, string field)
+        {
+            if (node is not YamlMappingNode mapping) throw Wrong(node, field, "texts by name");
+            var texts = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach ((YamlNode key, YamlNode value) in mapping.Children)
+            {
+                string name = (key as YamlScalarNode)?.Value ?? throw Wrong(key, field, "texts by name");
+                // a number without quotes is the text that it is written as
+                _lines[$"{field}.{name}"] = value.Start.Line;
+                texts[name] = value is YamlScalarNode { Value: { } text } ? text : throw Wrong(value, $"{field}.{name}", "a text");
+            }
+            return texts;
         }
 
         private object ReadRecord(YamlNode node, Type type, string field)

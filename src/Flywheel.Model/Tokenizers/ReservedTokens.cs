@@ -45,6 +45,24 @@ public static class ReservedTokens
         ["spare"] = Numbered("spare", 64),
     };
 
+    /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>
+    public static IReadOnlyDictionary<string, string> Symbols(string group) => s_symbols[group];
+
+    private static readonly Dictionary<string, IReadOnlyDictionary<string, string>> s_symbols = Groups.ToDictionary(
+        group => group.Key, IReadOnlyDictionary<string, string> (group) => group.Value.ToDictionary(token => SymbolOf(token, group.Value), StringComparer.Ordinal));
+
+    /// <summary>The symbols of a group by the ids that a tokenizer has for them; none where it lacks the range.</summary>
+    public static IReadOnlyDictionary<int, string> SymbolsById(Tokenizer tokenizer, string group) => !Ranges(tokenizer).ContainsKey(group) ? new Dictionary<int, string>()
+        : Symbols(group).ToDictionary(pair => tokenizer.SpecialTokens[pair.Value], pair => pair.Key);
+
+    /// <summary>The token without the brackets and what all of its group begin with: letters and, where there is one, an underscore.</summary>
+    private static string SymbolOf(string token, IReadOnlyList<string> group)
+    {
+        string name = token[2..^2];
+        int prefix = name.IndexOf('_', StringComparison.Ordinal) is var at and > 0 ? at + 1 : group.Count == 1 ? 0 : group[0].AsSpan(2).CommonPrefixLength(group[1].AsSpan(2));
+        return name[prefix..];
+    }
+
     /// <summary>The ranges that a tokenizer has, by name.</summary>
     public static IReadOnlyDictionary<string, TokenRange> Ranges(Tokenizer tokenizer)
     {

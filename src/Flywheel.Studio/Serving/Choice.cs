@@ -12,7 +12,12 @@ internal sealed class Choice
     private readonly List<SampledToken> _tokens = [];
     private readonly StringBuilder _text = new();
 
-    public Choice(int index, GenerationRequest request) => (Index, Request) = (index, request);
+    private readonly IReadOnlyDictionary<int, string>? _symbols;
+
+    /// <param name="index">Among the answers.</param>
+    /// <param name="request">To the engine.</param>
+    /// <param name="symbols">What tokens that are no text are called, where the answer is made of them.</param>
+    public Choice(int index, GenerationRequest request, IReadOnlyDictionary<int, string>? symbols = null) => (Index, Request, _symbols) = (index, request, symbols);
 
     /// <summary>UUID v7, known before the first token.</summary>
     public Guid Id { get; } = Guid.CreateVersion7();
@@ -44,6 +49,7 @@ internal sealed class Choice
         if (_tokens.Count == 0) FirstTokenMs = sinceArrival.TotalMilliseconds;
         _tokens.Add(token);
         _text.Append(token.Text);
+        if (_symbols?.GetValueOrDefault(token.Id) is { } symbol) _text.Append(_text.Length > 0 ? " " : "").Append(symbol);
     }
 
     /// <summary>Tokens of the prompt that the engine had in its cache.</summary>

@@ -72,6 +72,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
         var running = new List<(Choice, GenerationStream)>();
         try
         {
+            var symbols = order.Conversation?.AnswerModality is { } modality ? ReservedTokens.SymbolsById(model.Folder.Tokenizer, modality) : null;
             int perPrompt = Math.Max(order.NumChoices, order.Candidates);
             for (int index = 0; index < order.Prompts.Count * perPrompt; index++)
             {
@@ -87,7 +88,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                     Adapter = order.Adapter,
                     User = order.User,
                     Priority = order.Priority,
-                });
+                }, symbols);
                 running.Add((choice, model.Engine.Submit(choice.Request, cancel.Token)));
             }
         }

@@ -47,6 +47,6 @@ internal sealed record GenerationOrder
     /// <summary>Feedback whose texts the prompt shows as examples, in their order.</summary>
     public IReadOnlyList<Guid> PromptExamples { get; init; } = [];
 
-    /// <summary>The application that asks: <c>api</c>, <c>write</c> or <c>chat</c>.</summary>
+    /// <summary>The application that asks: <c>api</c>, <c>write</c>, <c>chat</c> or <c>tasks/NAME</c>.</summary>
     public required string App { get; init; }
 }

@@ -20,6 +20,8 @@ public static class TrainingJobFile
         public required string ModelsFolder { get; init; }
 
         public required int NumThreads { get; init; }
+
+        public IReadOnlyList<string> Tasks { get; init; } = [];
     }
 
     /// <summary>Writes job.json into the run folder and, without a base, the shape and tokenizer beside it.</summary>
@@ -41,6 +43,7 @@ public static class TrainingJobFile
             ValidationData = job.ValidationData is { } validation ? Path.GetFullPath(validation) : null,
             ModelsFolder = Path.GetFullPath(job.ModelsFolder),
             NumThreads = job.NumThreads,
+            Tasks = job.Tasks,
         }, JsonText.Indented));
         return path;
     }
@@ -70,6 +73,7 @@ public static class TrainingJobFile
             ValidationData = content.ValidationData,
             ModelsFolder = content.ModelsFolder,
             NumThreads = content.NumThreads,
+            Tasks = content.Tasks,
         };
     }
 }

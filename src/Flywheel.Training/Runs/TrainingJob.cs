@@ -24,6 +24,9 @@ public sealed record TrainingJob
 
     public string? ValidationData { get; init; }
 
+    /// <summary>Tasks whose data it learns from, for the model's manifest.</summary>
+    public IReadOnlyList<string> Tasks { get; init; } = [];
+
     /// <summary>The finished model appears here.</summary>
     public required string ModelsFolder { get; init; }
 

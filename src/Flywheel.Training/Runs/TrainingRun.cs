@@ -316,6 +316,7 @@ public sealed class TrainingRun
             Name = _job.Recipe.Name,
             Licence = _job.Recipe.Licence,
             IntendedUse = _job.Recipe.IntendedUse,
+            Tasks = _job.Tasks.Count > 0 ? _job.Tasks : null,
             Run = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_job.RunFolder))),
             Dataset = _train.Manifest.Hash,
             Created = _job.Time.GetUtcNow(),
