@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flywheel.Cli.Demo;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Training;
@@ -42,28 +43,30 @@ internal static class TurnCommand
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (dryRun)
         {
-            TurnPreview preview = await new TurnRunner(store).PreviewAsync(recipe, folder, cancellation);
+            TurnPreview preview = await Runner(store).PreviewAsync(recipe, folder, cancellation);
             WriteTable(preview.Dataset);
             WriteDrops(preview.Dataset);
             AnsiConsole.WriteLine(preview.Missing is { } missing
                 ? $"No turn can begin yet: {missing}."
                 : $"A turn now would be {preview.Dataset.Summary}{(preview.Dataset.IsOfFewPeople ? $" You would compare drafts and decide: there are fewer than {HoldOut.MinPeople} people." : "")}");
+            if (!preview.Dataset.IsOfFewPeople) AnsiConsole.WriteLine($"Power: {preview.Power.Text}.");
             AnsiConsole.WriteLine("Nothing was begun.");
             return 0;
         }
         if (force) AnsiConsole.MarkupLine("[yellow]--force: the candidate will be promoted whatever the gate says.[/]");
 
         TurnOutcome outcome;
-        if (Console.IsOutputRedirected) outcome = await new TurnRunner(store, PlainProgress())
+        if (Console.IsOutputRedirected) outcome = await Runner(store, PlainProgress())
             .RunAsync(recipe, folder, force, cancellation);
         else
             outcome = await AnsiConsole.Progress()
                 .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(),
                 new RemainingTimeColumn())
-                .StartAsync(context => new TurnRunner(store, LiveProgress(context)).RunAsync(recipe, folder, force, cancellation));
+                .StartAsync(context => Runner(store, LiveProgress(context)).RunAsync(recipe, folder, force, cancellation));
 
         WriteDrops(outcome.Dataset);
         WriteGate(outcome.Decision);
+        AnsiConsole.WriteLine($"Drafts compared by {outcome.Decision.Judge}. {char.ToUpperInvariant(outcome.Decision.Power[0])}{outcome.Decision.Power[1..]}.");
         if (outcome.Waits) return await AskAsync(store, outcome, cancellation);
         string verdict = outcome.Promoted ? "[green]promoted[/]" : "[red]rejected[/]";
         AnsiConsole.MarkupLine($"Turn {outcome.Turn.Number}: candidate {outcome.Turn.Candidate![..12]} {verdict}: {Markup.Escape(outcome.Turn.Reason!)}");
@@ -83,7 +86,7 @@ internal static class TurnCommand
             table.AddRow(Markup.Escape(champion.Text.Trim()), Markup.Escape(candidate.Text.Trim()));
             AnsiConsole.Write(table);
         }
-        AnsiConsole.WriteLine($"Turn {turn.Number}: with fewer than {HoldOut.MinPeople} people the figures above speak of these texts only, so you decide. Report: {outcome.Report}");
+        AnsiConsole.WriteLine($"Turn {turn.Number}: you decide, because {outcome.Decision.AskReason}. Report: {outcome.Report}");
         if (Console.IsInputRedirected || Console.IsOutputRedirected)
         {
             AnsiConsole.WriteLine($"The candidate {turn.Candidate![..12]} waits: flywheel turn --accept {turn.Number} promotes it, flywheel turn --refuse {turn.Number} does not.");
@@ -108,6 +111,10 @@ internal static class TurnCommand
         AnsiConsole.MarkupLine($"Turn {turn.Number}: candidate {turn.Candidate![..12]} {(promoted ? "[green]promoted[/]" : "[red]rejected[/]")}: {Markup.Escape(turn.Reason!)}");
         return promoted || !accept ? 0 : ExitCodes.Rejected;
     }
+
+    /// <summary>It also knows the stated rules of the demo's simulated people.</summary>
+    private static TurnRunner Runner(FlywheelStore store, TurnProgress? progress = null) =>
+        new(store, progress) { StatedRules = [.. Taste.All.Select(taste => new TasteJudge(taste))] };
 
     private static TurnProgress PlainProgress()
     {
@@ -179,7 +186,7 @@ internal static class TurnCommand
 
     private static void WriteGate(GateDecision decision)
     {
-        var table = new Table().AddColumns("gate", "champion", "candidate", "improvement [[95% interval]]", "must be above", "verdict");
+        var table = new Table().AddColumns("gate", "champion", "candidate", "improvement [[interval]]", "must be above", "verdict");
         foreach (RuleResult rule in decision.Rules)
         {
             table.AddRow(

@@ -116,7 +116,7 @@ public sealed class FewPeopleTests : IDisposable
         var paper = new ExamPaper(items, [], [items[0].Preferred, items[1].Preferred]);
 
         GateDecision decision = Gate.Decide(paper, Of(before), Of(after), new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1,
-            personDecides: true);
+            fewPeople: true);
 
         Assert.Equal(passes, decision.Passed);
         Assert.Equal(texts, decision.Rules[0].Passed);

@@ -110,7 +110,7 @@ public sealed class FrozenSetTests
         Assert.DoesNotContain(first.Decision.Rules, rule => rule.Name.Contains("first release", StringComparison.Ordinal));
         for (int i = 0; i < 48; i++)
         {
-            Generation generation = Given.Generation(user: $"person {i % 8}", text: $"Go on with {i}.",
+            Generation generation = Given.Generation(user: $"person {i % 24}", text: $"Go on with {i}.",
                 prompt: $"Write a tagline.\nName: thing {i}", model: first.Turn.Candidate);
             await store.RecordAsync(generation, TestContext.Current.CancellationToken);
             await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true), TestContext.Current.CancellationToken);

@@ -16,8 +16,8 @@ public sealed class GateTests
     [InlineData(-0.5, 2.0, 0.0, 1.0, "texts people accepted")]
     [InlineData(0.5, 0.0, 0.0, 1.0, "preferred over rejected")]
     [InlineData(0.5, 2.0, -0.2, 1.0, "frozen set")]
-    [InlineData(0.5, 2.0, 0.0, 0.5, "sound answers")]
-    [InlineData(-0.5, -2.0, -0.2, 0.5, "texts people accepted; preferred over rejected; frozen set; sound answers")]
+    [InlineData(0.5, 2.0, 0.0, 0.5, "sound drafts")]
+    [InlineData(-0.5, -2.0, -0.2, 0.5, "texts people accepted; preferred over rejected; frozen set; sound drafts")]
     public void Decide_Gains_PassOrFailByTheRules(double textGain, double marginGain, double frozenGain, double soundShare, string failing)
     {
         GateDecision decision = Decide(people: 10, textGain, marginGain, frozenGain, soundShare);
@@ -30,22 +30,23 @@ public sealed class GateTests
     [Fact]
     public void Decide_FewPeople_SpeaksOfTheirTextsOnlyAndSaysSo()
     {
-        RuleResult rule = Decide(people: 2, 0.5, 2, 0, 1).Rules[0];
+        GateDecision decision = Decide(people: 2, 0.5, 2, 0, 1);
 
-        Assert.Equal("16 texts of 2 people; too few to speak of others", rule.Basis);
-        Assert.True(rule.Passed);
+        Assert.Equal("16 texts of 2 people; too few to speak of others", decision.Rules[0].Basis);
+        Assert.Null(decision.Rules[0].Passed);
+        Assert.Equal(AskWhy.FewHeldOut, decision.Asks);
     }
 
     [Fact]
-    public void Decide_OnePrompt_ProvesNothing()
+    public void Decide_OnePrompt_ProvesNothingAndAPersonIsAsked()
     {
         HeldOutItem item = new("ann", Chat("prompt", "text"), null);
         var paper = new ExamPaper([item, item], [], [Chat("a", "b"), Chat("c", "d")]);
 
         GateDecision decision = Gate.Decide(paper, Result([1, 1], [], [1, 1], 1), Result([0, 0], [], [1, 1], 1), Rules, 1);
 
-        Assert.False(decision.Passed);
-        Assert.Contains("proves nothing", decision.Reason);
+        Assert.Equal((AskWhy.FewHeldOut, null), (decision.Asks, decision.Rules[0].Passed));
+        Assert.Contains("proves nothing", decision.Rules[0].Because);
     }
 
     [Fact]

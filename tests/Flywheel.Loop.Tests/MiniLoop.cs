@@ -15,7 +15,7 @@ internal static class MiniLoop
     /// <param name="people">Who ask.</param>
     /// <param name="requests">Of each.</param>
     /// <param name="acts">What each says of a request's answers; null keeps or edits the first and discards the second.</param>
-    public static async Task<FlywheelStore> CreateAsync(string path, int people = 8, int requests = 5, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts = null)
+    public static async Task<FlywheelStore> CreateAsync(string path, int people = 24, int requests = 3, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts = null)
     {
         var home = new FlywheelHome(path);
         FlywheelStore store = await FlywheelStore.OpenAsync(home, new Given.Clock(Given.Monday));
@@ -48,14 +48,14 @@ internal static class MiniLoop
         await store.AddFeedbackAsync(new(Id(n, 1), Metrics.Discard, true));
     }
 
-    public static TurnRecipe Recipe(string home, double learningRate = 3e-3, int supervisedSteps = 40) => RecipeFile.ParseTurn($"""
+    public static TurnRecipe Recipe(string home, double learningRate = 3e-3, int supervisedSteps = 60, double fidelityMargin = 1) => RecipeFile.ParseTurn($"""
         name: mini
         seed: 3
         curate: {"{"} min_train: 8, min_held_out: 4 {"}"}
         stages:
           - train: {"{"} objective: supervised, steps: {supervisedSteps}, batch_tokens: 512, micro_tokens: 512, learning_rate: {learningRate}, checkpoint_seconds: 0.2 {"}"}
           - train: {"{"} objective: preference, steps: 10, batch_tokens: 1024, micro_tokens: 512, learning_rate: {learningRate / 10}, dpo_supervised: 0.2, checkpoint_seconds: 0.2 {"}"}
-        gate: {"{"} regression: "{home}/regression.jsonl", regression_margin: 0.5, sanity_prompts: 4, max_tokens: 12 {"}"}
+        gate: {"{"} regression: "{home}/regression.jsonl", regression_margin: 1, sanity_prompts: 32, drafts: 2, max_tokens: 40, temperature: 0.1, fidelity_margin: {fidelityMargin} {"}"}
         """, "mini");
 
     private static Guid Id(int n, int last) => new($"00000000-0000-7000-8000-{n:d10}{last:d2}");

@@ -27,7 +27,7 @@ public sealed class TurnTests : IDisposable
         Assert.True(outcome.Promoted, outcome.Turn.Reason);
         Assert.Equal(outcome.Turn.Candidate, (await store.ChampionAsync())!.Hash);
         Assert.NotEqual(champion, outcome.Turn.Candidate);
-        RuleResult texts = outcome.Decision.Rules[0];
+        RuleResult texts = outcome.Decision.Rules.Single(rule => rule.Name == "texts people accepted");
         Assert.True(texts.Improvement.Low > 0.5, $"{texts}");
         ReleaseRow release = (await store.ReleasesAsync())[0];
         Assert.Equal(outcome.Turn.Id, release.TurnId);
@@ -67,15 +67,15 @@ public sealed class TurnTests : IDisposable
     [Fact]
     public async Task Turn_NothingLearnt_IsRejectedAndItsFeedbackCountsAgain()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 28); // of whom 7 can show something twice
         string champion = (await store.ChampionAsync())!.Hash;
         TurnRecipe idle = MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 2);
 
         TurnOutcome outcome = await new TurnRunner(store).RunAsync(idle, store.Home.Path);
 
         Assert.False(outcome.Promoted);
-        Assert.Contains("texts people accepted", outcome.Turn.Reason);
-        Assert.Contains("must lie above 0", outcome.Turn.Reason);
+        Assert.Contains("drafts preferred (preference)", outcome.Turn.Reason);
+        Assert.Contains("its 95% interval must lie above 0", outcome.Turn.Reason);
         Assert.Equal(champion, (await store.ChampionAsync())!.Hash);
         Assert.Contains("badge rejected", await File.ReadAllTextAsync(outcome.Report));
         Assert.Contains("which was rejected", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
@@ -87,12 +87,76 @@ public sealed class TurnTests : IDisposable
         Assert.True(second.Promoted, second.Turn.Reason);
         Assert.Equal(outcome.Turn.Dataset, second.Turn.Dataset);
         Assert.Equal(2, second.Turn.Number);
+        Assert.Equal((1, 2), (outcome.Decision.Look, second.Decision.Look)); // the same people were asked before
+        Assert.Equal(1 - 2 * Looks.Alpha(2), second.Decision.Rules[0].Level, 1e-12);
+    }
+
+    /// <summary>
+    /// The candidate learnt the style and writes numbers that no brief has: people would prefer its drafts, its texts are likelier, and it
+    /// is refused.
+    /// </summary>
+    [Fact]
+    public async Task Turn_CandidateThatInvents_IsRefusedThoughItsDraftsArePreferred()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
+
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, fidelityMargin: 0.1), store.Home.Path);
+
+        Assert.Equal(["drafts without foreign names"], outcome.Decision.Rules.Where(rule => rule.Passed == false).Select(rule => rule.Name));
+        Assert.True(outcome.Decision.Rules[0] is { Name: "drafts preferred (preference)", Passed: true }, $"{outcome.Decision.Rules[0]}");
+        Assert.False(outcome.Promoted);
+        string markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"));
+        Assert.Contains("## Drafts compared", markdown);
+        Assert.Contains(outcome.Turn.Champion[..12], markdown);
+        Assert.Contains("Drafts were compared by preference: fitted on", markdown);
+        Assert.Contains("With 6 held-out people and 18 briefs this turn can show a gain of", markdown);
+        GateDecision kept = (await new TurnRunner(store).DecisionAsync(1))!;
+        Assert.Equal(outcome.Decision.Rules, kept.Rules);
+        Assert.Equal(outcome.Decision.Examples, kept.Examples);
+    }
+
+    [Fact]
+    public async Task Turn_JudgedByAStatedRule_KnowsItByName()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
+        TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
+        TurnRecipe byRule = recipe with { Gate = recipe.Gate with { Judge = "short" } };
+
+        Assert.Contains("gate.judge is 'short', expected auto, fidelity or person", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(byRule, store.Home.Path))).Message);
+        TurnOutcome outcome = await new TurnRunner(store) { StatedRules = [new ShortRule()] }.RunAsync(byRule, store.Home.Path);
+
+        Assert.Equal("drafts preferred (short)", outcome.Decision.Rules[0].Name);
+        Assert.StartsWith("short: the fewer words the better", outcome.Decision.Judge);
+    }
+
+    private sealed class ShortRule : IDraftJudge
+    {
+        public string Name => "short";
+
+        public string Basis => "the fewer words the better";
+
+        public double Score(Conversation prompt, string text) => -text.Split(' ').Length;
+    }
+
+    /// <summary>A home that has not served yet: what would be used is shown all the same, and the champion is what is missing.</summary>
+    [Fact]
+    public async Task Preview_WithoutAChampion_ShowsWhatThereIs()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
+        Generation generation = Given.Generation();
+        await store.RecordAsync(generation);
+        await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true));
+
+        TurnPreview preview = await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
+
+        Assert.Single(preview.Dataset.Rows, row => row.Drop is null);
+        Assert.Contains("has no champion yet", preview.Missing);
     }
 
     [Fact]
     public async Task Turn_ForcedPastTheGate_SaysSo()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
 
         TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 1), store.Home.Path, force: true);
 
@@ -105,7 +169,7 @@ public sealed class TurnTests : IDisposable
     [Fact]
     public async Task Turn_ServerRuns_IsAskedToSwapAndARefusalCanBeRepeated()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"], people: 6);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
         string champion = (await store.ChampionAsync())!.Hash;
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
         using RunningServer.Claim home = RunningServer.ClaimHome(store.Home);

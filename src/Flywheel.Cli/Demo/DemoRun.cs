@@ -9,7 +9,7 @@ namespace Flywheel.Cli.Demo;
 internal sealed record ActCounts(int Shown, int Kept, int Edited, int Discarded, int Silent);
 
 /// <summary>How the turn ended: its exit code and how long it took.</summary>
-internal sealed record TurnOutcome(int ExitCode, double Seconds);
+internal sealed record DemoTurn(int ExitCode, double Seconds);
 
 /// <summary>
 /// The demo's experiment on a running server: measure on unseen prompts, let users act, turn, measure the same prompts
@@ -32,8 +32,8 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
         string home = (await client.StatusAsync(cancellation)).Home;
         display.Say("One turn: ./flywheel turn");
         int code = await turn(home, cancellation);
-        if (code is not (0 or ExitCodes.Rejected)) throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
-        var outcome = new TurnOutcome(code, clock.Elapsed.TotalSeconds - acted);
+        if (code is not (0 or ExitCodes.Rejected or ExitCodes.Waiting)) throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
+        var outcome = new DemoTurn(code, clock.Elapsed.TotalSeconds - acted);
         Measurement after = await MeasureAsync("The same unseen prompts after the turn", cancellation);
         return new DemoResult(taste, seed, home, acts, acted - began, outcome, before, after, clock.Elapsed.TotalSeconds);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json.Serialization;
 using Flywheel.Engine;
 using Flywheel.Model;
 
@@ -21,36 +22,72 @@ public sealed record ExamResult
     /// <summary>Nats a token on each conversation of the frozen set.</summary>
     public required IReadOnlyList<double> Regression { get; init; }
 
+    /// <summary>Drafts to held-out prompts: all of the first prompt, then all of the second, ...</summary>
     public required IReadOnlyList<Answer> Answers { get; init; }
+
+    /// <summary>Of them, to each prompt; none was written to a prompt where an examination has no prompts.</summary>
+    public int DraftsPerPrompt { get; init; } = 1;
+
+    /// <summary>The first draft to each prompt.</summary>
+    [JsonIgnore]
+    public IEnumerable<Answer> FirstAnswers => Answers.Where((_, i) => i % DraftsPerPrompt == 0);
 }
 
-/// <summary>What a model answered to a held-out prompt.</summary>
+/// <summary>A draft that a model wrote to a held-out prompt.</summary>
 /// <param name="Fault">Why it is not sound; null when it is.</param>
 public sealed record Answer(string Prompt, string Text, int NumTokens, string? Fault);
 
-/// <summary>Examines a model with the engine in fp32: what it thinks of texts, and what it writes.</summary>
+/// <summary>
+/// Examines a model with the engine: what it thinks of texts, in fp32; and what it writes, in the precision and with the sampler that serve.
+/// </summary>
 public static class Exam
 {
     private const int AtOnce = 32;
 
+    /// <summary>Longest tagline in tokens, as the page Write asks for it.</summary>
+    private const int TaglineTokens = 48;
+
     /// <param name="model">Champion or candidate.</param>
     /// <param name="paper">The same for both.</param>
-    /// <param name="gate">How answers are sampled.</param>
-    /// <param name="seed">The same for both, so that answers differ by the model alone.</param>
-    /// <param name="progress">Told how many texts and answers of how many are done.</param>
+    /// <param name="gate">How many drafts, how long.</param>
+    /// <param name="sampler">How drafts are sampled; the same for both.</param>
+    /// <param name="seed">The same for both, so that drafts differ by the model alone.</param>
+    /// <param name="progress">Told how many texts and drafts of how many are done.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<ExamResult> TakeAsync(ModelFolder model, ExamPaper paper, GateRecipe gate, int seed, Action<int, int>? progress = null, CancellationToken cancellation = default)
+    public static async Task<ExamResult> TakeAsync(ModelFolder model, ExamPaper paper, GateRecipe gate, SamplerOptions sampler, int seed,
+        Action<int, int>? progress = null, CancellationToken cancellation = default)
+    {
+        List<Conversation> distinct = [.. paper.Texts.Select(item => item.Preferred)
+            .Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! }))
+            .Concat(paper.Judged.Select(item => item.Preferred)).Concat(paper.Regression).Distinct()];
+        Conversation[] prompts = [.. paper.Asked(gate.SanityPrompts).Select(asked => asked.Prompt)];
+        int done = 0, all = distinct.Count + prompts.Length * gate.Drafts;
+        void Step() => progress?.Invoke(Interlocked.Increment(ref done), all);
+
+        Dictionary<Conversation, (double Sum, int Count)> scores = await ScoreAsync(model, distinct, Step, cancellation);
+        Answer[] answers = prompts.Length == 0 ? [] : await WriteAsync(model, prompts, gate.Drafts, gate.MaxTokens, sampler, seed, Step, cancellation);
+
+        double Loss(Conversation conversation) => -scores[conversation].Sum / scores[conversation].Count;
+        return new()
+        {
+            ModelHash = model.Hash,
+            Texts = [.. paper.Texts.Select(item => Loss(item.Preferred))],
+            Margins = [.. paper.Pairs.Select(pair => scores[pair.Preferred].Sum - scores[pair.Rejected!].Sum)],
+            Judged = [.. paper.Judged.Select(item => Loss(item.Preferred))],
+            Regression = [.. paper.Regression.Select(Loss)],
+            Answers = answers,
+            DraftsPerPrompt = gate.Drafts,
+        };
+    }
+
+    /// <summary>Sum of log-probabilities and number of the tokens that the model would have had to write, of each conversation.</summary>
+    private static async Task<Dictionary<Conversation, (double Sum, int Count)>> ScoreAsync(ModelFolder model, IReadOnlyList<Conversation> conversations,
+        Action step, CancellationToken cancellation)
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32 });
         ChatTemplate template = model.ChatTemplate;
-        List<Conversation> distinct = [.. paper.Texts.Select(item => item.Preferred).Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! })).Concat(paper.Judged.Select(item => item.Preferred)).Concat(paper.Regression).Distinct()];
-        List<Conversation> prompts = [.. paper.Prompts.Take(gate.SanityPrompts)];
-        int done = 0, all = distinct.Count + prompts.Count;
-        void Step() => progress?.Invoke(Interlocked.Increment(ref done), all);
-
         var scores = new ConcurrentDictionary<Conversation, (double Sum, int Count)>();
-        var options = new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation };
-        await Parallel.ForEachAsync(distinct, options, async (conversation, stop) =>
+        await Parallel.ForEachAsync(conversations, Options(cancellation), async (conversation, stop) =>
         {
             (int[] tokens, byte[] targets) = template.Document(conversation);
             if (tokens.Length > model.Config.MaxPositions) throw new FlywheelException($"a text of {tokens.Length} tokens does not fit the model's {model.Config.MaxPositions}: \"{conversation.Messages[^1].Text[..Math.Min(60, conversation.Messages[^1].Text.Length)]}...\"");
@@ -64,34 +101,54 @@ public static class Exam
                 count++;
             }
             scores[conversation] = (sum, count);
-            Step();
+            step();
         });
-
-        var answers = new Answer[prompts.Count];
-        await Parallel.ForEachAsync(Enumerable.Range(0, prompts.Count), options, async (i, stop) =>
-        {
-            answers[i] = await AnswerAsync(engine, template, prompts[i], gate, (ulong)(seed + i), stop);
-            Step();
-        });
-
-        double Loss(Conversation conversation) => -scores[conversation].Sum / scores[conversation].Count;
-        return new()
-        {
-            ModelHash = model.Hash,
-            Texts = [.. paper.Texts.Select(item => Loss(item.Preferred))],
-            Margins = [.. paper.Pairs.Select(pair => scores[pair.Preferred].Sum - scores[pair.Rejected!].Sum)],
-            Judged = [.. paper.Judged.Select(item => Loss(item.Preferred))],
-            Regression = [.. paper.Regression.Select(Loss)],
-            Answers = answers,
-        };
+        return new(scores);
     }
 
-    private static async Task<Answer> AnswerAsync(InferenceEngine engine, ChatTemplate template, Conversation prompt, GateRecipe gate, ulong seed, CancellationToken cancellation)
+    /// <summary>Drafts as the server would write them, in its precision.</summary>
+    /// <param name="model">Any.</param>
+    /// <param name="prompts">Each as often as there are drafts of it.</param>
+    /// <param name="drafts">To each prompt.</param>
+    /// <param name="maxTokens">Longest draft; a tagline is cut before.</param>
+    /// <param name="sampler">How.</param>
+    /// <param name="seed">Counts up from here, a draft each.</param>
+    /// <param name="step">Told of each draft.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public static async Task<Answer[]> WriteAsync(ModelFolder model, IReadOnlyList<Conversation> prompts, int drafts, int maxTokens,
+        SamplerOptions sampler, int seed, Action? step = null, CancellationToken cancellation = default)
     {
-        var sampler = new SamplerOptions { Temperature = (float)gate.Temperature, Seed = seed, Grammar = SymbolAnswer.GrammarOf(prompt) };
-        GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = template.Prompt(prompt), MaxTokens = gate.MaxTokens, Sampler = sampler }, cancellation);
-        (string text, int count) = await SymbolAnswer.ReadAsync(stream, template.Tokenizer, prompt);
-        return new Answer(prompt.Messages[^1].Text, text, count, FaultOf(text, stream.FinishReason));
+        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions());
+        ChatTemplate template = model.ChatTemplate;
+        int[][] tokens = [.. prompts.Select(prompt => template.Prompt(prompt))];
+        var answers = new Answer[prompts.Count * drafts];
+        await Parallel.ForEachAsync(Enumerable.Range(0, answers.Length), Options(cancellation), async (i, stop) =>
+        {
+            Conversation prompt = prompts[i / drafts];
+            var request = new GenerationRequest
+            {
+                PromptTokens = tokens[i / drafts],
+                MaxTokens = Brief.Find(prompt)?.Kind == Brief.Tagline ? Math.Min(TaglineTokens, maxTokens) : maxTokens,
+                Sampler = sampler with { Seed = (ulong)(seed + i), Grammar = SymbolAnswer.GrammarOf(prompt) },
+            };
+            GenerationStream stream = engine.Submit(request, stop);
+            (string text, int count) = await SymbolAnswer.ReadAsync(stream, template.Tokenizer, prompt);
+            answers[i] = new Answer(prompt.Messages[^1].Text, text, count, FaultOf(text, stream.FinishReason));
+            step?.Invoke();
+        });
+        return answers;
+    }
+
+    private static ParallelOptions Options(CancellationToken cancellation) =>
+        new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation };
+
+    /// <summary>As the server samples a model where a request does not say.</summary>
+    /// <param name="champion">Both models are sampled as it says.</param>
+    /// <param name="gate">Its temperature, if it has one, goes before.</param>
+    public static SamplerOptions SamplerOf(ModelFolder champion, GateRecipe gate)
+    {
+        SamplerOptions serving = SamplingDefaults.Read(champion);
+        return gate.Temperature is { } temperature ? serving with { Temperature = (float)temperature } : serving;
     }
 
     /// <summary>Why an answer is not sound: it does not end, is empty, is not text, or goes in circles; else null.</summary>

@@ -25,8 +25,9 @@ internal static class FrozenSet
     /// <param name="first">The first release's; null when that is the champion, or is not there any more.</param>
     /// <param name="rules">Margins.</param>
     /// <param name="seed">Of the resampling.</param>
+    /// <param name="draftsDecide">What people think of the drafts decides about the taught kinds: how likely old texts are is told.</param>
     public static IEnumerable<RuleResult> Rules(
-        ExamPaper paper, ExamResult champion, ExamResult candidate, ExamResult? first, GateRecipe rules, int seed)
+        ExamPaper paper, ExamResult champion, ExamResult candidate, ExamResult? first, GateRecipe rules, int seed, bool draftsDecide = false)
     {
         string[] kinds = Kinds(paper.Regression);
         string[] distinct = [.. kinds.Distinct().Order(StringComparer.Ordinal)];
@@ -35,8 +36,9 @@ internal static class FrozenSet
             int[] mine = [.. Enumerable.Range(0, kinds.Length).Where(i => kinds[i] == kind)];
             string name = distinct.Length == 1 ? "frozen set" : $"frozen set, {kind}";
             bool taught = paper.Taught.Contains(kind);
-            yield return NotWorse(taught ? $"{name} (taught)" : name, mine, champion, candidate, taught ? rules.TaughtMargin
+            RuleResult rule = NotWorse(taught ? $"{name} (taught)" : name, mine, champion, candidate, taught ? rules.TaughtMargin
                 : rules.RegressionMargin, seed);
+            yield return taught && draftsDecide ? rule with { Passed = null } : rule;
             if (first is not null && !taught && !paper.TaughtBefore.Contains(kind))
                 yield return NotWorse($"{name}, since the first release", mine, first, candidate, rules.RegressionMargin, seed);
         }

@@ -34,6 +34,12 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     /// <inheritdoc cref="Taught"/>
     public IReadOnlySet<string> TaughtBefore { get; init; } = new HashSet<string>();
 
+    /// <summary>What people who are learnt from preferred to what: on this a preference model is fitted, nothing is examined on it.</summary>
+    public IReadOnlyList<HeldOutItem> TeachingPairs { get; init; } = [];
+
+    /// <summary>Their judged answers.</summary>
+    public IReadOnlyList<HeldOutItem> TeachingJudged { get; init; } = [];
+
     /// <summary>The frozen set alone.</summary>
     internal ExamPaper OfFrozenSet => new([], [], Regression);
 
@@ -44,8 +50,21 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
 
     public bool CanCompareLiking => Judged.Count(item => item.Liked) >= MinOfEachKind && Judged.Count(item => !item.Liked) >= MinOfEachKind;
 
-    /// <summary>Prompts of held-out people, each once.</summary>
-    public IEnumerable<Conversation> Prompts => Texts.Concat(Judged).Select(item => item.Prompt).Distinct();
+    /// <summary>Everything of held-out people.</summary>
+    private IEnumerable<HeldOutItem> Items => Texts.Concat(Judged).Concat(Pairs);
+
+    /// <summary>Held-out people whose taste it is; nobody where a referee spoke.</summary>
+    public int NumPeople => Items.Where(item => item.IsTaste).Select(item => item.User).Distinct().Count();
+
+    /// <summary>What held-out people asked, each once.</summary>
+    public int NumPrompts => Items.DistinctBy(item => item.Prompt).Count();
+
+    /// <summary>Prompts of held-out people that drafts are written to, each once; one of each person before a second of anybody.</summary>
+    /// <param name="most">At most so many.</param>
+    public IReadOnlyList<(string User, Conversation Prompt)> Asked(int most) =>
+        [.. Items.DistinctBy(item => item.Prompt).GroupBy(item => item.User)
+            .SelectMany(mine => mine.Select((item, turn) => (Turn: turn, mine.Key, item.Prompt)))
+            .OrderBy(asked => asked.Turn).Take(most).Select(asked => (asked.Key, asked.Prompt))];
 
     /// <param name="dataset">Folder that <see cref="CuratedDataset.Write"/> made.</param>
     /// <param name="regression">JSON lines of conversations.</param>
@@ -59,15 +78,17 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
             [.. Lines(Path.Combine(dataset, "preference", "heldout.jsonl")).Select(line => line.Parse(Pair))],
             frozen)
         {
-            Judged = [.. Judgements(dataset)],
+            Judged = [.. Judgements(dataset, "heldout.jsonl")],
+            TeachingPairs = [.. Lines(Path.Combine(dataset, "preference", "train.jsonl")).Select(line => line.Parse(Pair))],
+            TeachingJudged = [.. Judgements(dataset, "train.jsonl")],
             Taught = FrozenSet.TaughtBy(dataset),
         };
     }
 
     /// <summary>Of a recipe that learns from sampled answers only, these.</summary>
-    private static IEnumerable<HeldOutItem> Judgements(string dataset)
+    private static IEnumerable<HeldOutItem> Judgements(string dataset, string side)
     {
-        string judged = Path.Combine(dataset, "judged", "heldout.jsonl"), sampled = Path.Combine(dataset, "sampled", "heldout.jsonl");
+        string judged = Path.Combine(dataset, "judged", side), sampled = Path.Combine(dataset, "sampled", side);
         return File.Exists(judged)
             ? Lines(judged).Select(line => line.Parse(json => Text(json) with { Liked = Row(json)["label"]!.GetValue<bool>() }))
             : File.Exists(sampled) ? Lines(sampled).Select(line => line.Parse(Sampled)) : [];

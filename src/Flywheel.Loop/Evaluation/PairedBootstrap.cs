@@ -1,8 +1,11 @@
 namespace Flywheel.Loop;
 
-/// <summary>An estimate with its 95% interval.</summary>
+/// <summary>An estimate with its interval; of 95%, where nothing else is said.</summary>
 public readonly record struct Interval(double Estimate, double Low, double High)
 {
+    /// <summary>Of a value that there is no interval of.</summary>
+    public static Interval At(double value) => new(value, value, value);
+
     /// <summary>Such as <c>+0.134 [+0.039, +0.241]</c>.</summary>
     public override string ToString() => $"{Signed(Estimate)} [{Signed(Low)}, {Signed(High)}]";
 

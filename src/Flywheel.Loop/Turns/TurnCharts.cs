@@ -18,7 +18,7 @@ internal static class TurnCharts
         (low, high) = (low - 0.08 * span, high + 0.08 * span);
         double X(double value) => Pad + (Width - 2 * Pad) * (value - low) / (high - low);
         string kind = rule.Passed switch { true => "good", false => "bad", null => "told" };
-        var svg = new StringBuilder($"<svg class=\"interval {kind}\" viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"improvement {gain.Estimate:0.000}, 95% interval {gain.Low:0.000} to {gain.High:0.000}\">");
+        var svg = new StringBuilder($"<svg class=\"interval {kind}\" viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"improvement {gain.Estimate:0.000}, interval {gain.Low:0.000} to {gain.High:0.000}\">");
         svg.Append($"<line class=\"axis\" x1=\"{Pad}\" x2=\"{Width - Pad}\" y1=\"{Middle}\" y2=\"{Middle}\"/>");
         if (rule.Passed is null || rule.Threshold != 0) svg.Append($"<line class=\"zero\" x1=\"{X(0):0.0}\" x2=\"{X(0):0.0}\" y1=\"4\" y2=\"30\"/>");
         if (rule.Passed is not null) svg.Append($"<line class=\"threshold\" x1=\"{X(rule.Threshold):0.0}\" x2=\"{X(rule.Threshold):0.0}\" y1=\"4\" y2=\"30\"/>");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 
@@ -15,6 +16,7 @@ internal static class TurnHtml
         page.Append($"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Turn {report.Turn.Number}: {report.Verdict.ToLowerInvariant()}</title>\n<style>{Style}</style>\n</head>\n<body>\n<main>\n");
         Header(page, report);
         GateTable(page, report);
+        Compared(page, report);
         Samples(page, report);
         page.Append("<div class=\"columns\">\n");
         Data(page, report);
@@ -31,8 +33,10 @@ internal static class TurnHtml
         page.Append($"<header>\n<p class=\"eyebrow\">Flywheel · {turn.Started:d MMMM yyyy, HH:mm} UTC</p>\n");
         page.Append($"<h1>Turn {turn.Number} <span class=\"badge {report.Verdict.ToLowerInvariant()}\">{report.Verdict}</span></h1>\n");
         page.Append($"<p class=\"lead\">{Lead(report)}</p>\n<dl class=\"cards\">\n");
-        RuleResult first = report.Decision.Rules[0];
-        Card(page, Capital(first.Name), $"{first.Champion:0.00} → {first.Candidate:0.00}", $"{first.Unit}, {(report.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Any() ? "lower" : "higher")} is better");
+        RuleResult first = report.Decision.Rules.First(rule => rule.Threshold == 0); // what was to rise
+        string digits = FormatOf(first) == "0%" ? "0%" : "0.00";
+        bool lower = first.Unit == "nats a token";
+        Card(page, Capital(first.Name), $"{first.Champion.ToString(digits)} → {first.Candidate.ToString(digits)}", $"{first.Unit}, {(lower ? "lower" : "higher")} is better");
         if (report.Decision.Rules.FirstOrDefault(rule => rule.Unit == "share" && rule.Passed is null) is { } apart)
             Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", "held-out pairs, higher is better");
         if (report.Dataset.IsOfFewPeople) Card(page, "Learnt from", $"{report.Dataset.NumPrompts(Split.Train)} prompts", $"tested on {report.Dataset.NumPrompts(Split.HeldOut)} others");
@@ -47,7 +51,7 @@ internal static class TurnHtml
     private static string Lead(TurnReport report)
     {
         string candidate = $"<code>{TurnReport.Short(report.Turn.Candidate!)}</code>", champion = $"<code>{TurnReport.Short(report.Turn.Champion)}</code>";
-        if (report.Turn.State == TurnState.Promoted && report.Decision.Passed) return $"The candidate {candidate} is {(report.Dataset.IsOfFewPeople ? $"what a person preferred to {champion}" : $"better than {champion} on the feedback of people it never saw")}, and no worse elsewhere. It now answers.";
+        if (report.Turn.State == TurnState.Promoted && report.Decision.Passed) return $"The candidate {candidate} is {(report.Decision.Asks != AskWhy.Nobody ? $"what a person preferred to {champion}" : $"better than {champion} for people it never saw")}, and no worse elsewhere. It now answers.";
         if (report.Turn.State == TurnState.Waiting)
             return $"The candidate {candidate} passed what can be checked without a person. It waits for one: <code>./flywheel turn --accept {report.Turn.Number}</code> promotes it, "
                 + $"<code>--refuse {report.Turn.Number}</code> does not; until then {champion} goes on answering.";
@@ -59,21 +63,40 @@ internal static class TurnHtml
 
     private static void GateTable(StringBuilder page, TurnReport report)
     {
-        page.Append("<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its 95% interval. To pass, the whole bar must lie right of the dashed line; the thin line is no change.</p>\n");
-        page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">95% interval</th><th></th></tr></thead>\n<tbody>\n");
+        page.Append("<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its interval. To pass, the whole bar must lie right of the dashed line; the thin line is no change.</p>\n");
+        page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">Interval</th><th></th></tr></thead>\n<tbody>\n");
         foreach (RuleResult rule in report.Decision.Rules)
         {
             string verdict = rule.Passed switch { true => "<span class=\"verdict good\">✓ pass</span>", false => "<span class=\"verdict bad\">✕ fail</span>", null => "<span class=\"verdict told\">told only</span>" };
-            string format = rule.Unit == "share" ? "0%" : "0.000";
+            string format = FormatOf(rule);
             page.Append($"<tr><td><strong>{Text(Capital(rule.Name))}</strong><br><span class=\"note\">{Text(rule.Unit)} · {Text(rule.Basis)}</span></td>");
             page.Append($"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
             page.Append(rule.IsPoint
-                ? $"<td class=\"note\">{(rule.Passed is null ? "no change" : $"at least {rule.Threshold.ToString(format)} needed")}</td><td></td>"
-                : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{Signed(rule.Improvement.Low)} to {Signed(rule.Improvement.High)}</span></td>");
+                ? $"<td class=\"note\">{(rule.Passed is null || rule.Threshold <= 0 ? "no change" : $"at least {rule.Threshold.ToString(format)} needed")}</td><td></td>"
+                : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{Signed(rule.Improvement.Low)} to {Signed(rule.Improvement.High)} at {rule.Level.ToString("0.##%", CultureInfo.InvariantCulture)}</span></td>");
             page.Append($"<td>{verdict}</td></tr>\n");
         }
         page.Append("</tbody>\n</table></div>\n");
+        foreach (string ground in report.Grounds) page.Append($"<p class=\"hint\">{Text(ground)}</p>\n");
         if (report.Limits is { } limits) page.Append($"<p class=\"hint\">{Text(limits)}</p>\n");
+        page.Append("</section>\n");
+    }
+
+    /// <summary>Pairs of drafts with what the judge preferred.</summary>
+    private static void Compared(StringBuilder page, TurnReport report)
+    {
+        if (report.Decision.Examples.Count == 0) return;
+        page.Append("<section>\n<h2>Drafts compared</h2>\n<p class=\"hint\">Examples of what the judge preferred, without knowing which model wrote it; the same seed for both.</p>\n");
+        foreach (DraftExample example in report.Decision.Examples)
+        {
+            page.Append($"<article class=\"sample\">\n<pre class=\"prompt\">{Text(example.Prompt)}</pre>\n<div class=\"answers\">\n");
+            foreach ((string who, string text, int wins) in new[] { ("Champion", example.Champion, -1), ("Candidate", example.Candidate, 1) })
+            {
+                string mark = example.Outcome == wins ? " <span class=\"verdict good\">✓ preferred</span>" : "";
+                page.Append($"<div class=\"answer {who.ToLowerInvariant()}\"><h3>{who}{mark}</h3><p>{Text(text)}</p></div>\n");
+            }
+            page.Append("</div>\n</article>\n");
+        }
         page.Append("</section>\n");
     }
 
@@ -151,6 +174,8 @@ internal static class TurnHtml
         Row("Candidate", turn.Candidate!);
         page.Append($"</dl>\n<p class=\"hint\"><code>./flywheel lineage {TurnReport.Short(turn.Candidate!)}</code> walks from here to each person's feedback.</p>\n</section>\n");
     }
+
+    private static string FormatOf(RuleResult rule) => rule.Unit.StartsWith("share", StringComparison.Ordinal) ? "0%" : "0.000";
 
     /// <summary>With a minus as wide as the plus.</summary>
     private static string Signed(double value) => Interval.Signed(value).Replace('-', '\u2212');

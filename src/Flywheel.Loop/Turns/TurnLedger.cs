@@ -113,6 +113,24 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         return await db.Releases.OrderBy(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
     }
 
+    /// <summary>
+    /// Which look at these held-out people a turn is, since its champion was released: 1, and one more for each turn before it that tried
+    /// a candidate against the same champion on any of them, and did not promote it.
+    /// </summary>
+    /// <param name="champion">Its hash.</param>
+    /// <param name="people">Held out in the turn.</param>
+    /// <param name="before">Number of the turn.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<int> LookAsync(string champion, IReadOnlySet<string> people, int before, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        List<Guid> tried = await db.Turns.Where(turn => turn.Champion == champion && turn.Number < before && turn.State == TurnState.Rejected
+            && db.Evaluations.Any(row => row.TurnId == turn.Id)).Select(turn => turn.Id).ToListAsync(cancellation);
+        var asked = await db.Examples.Where(row => tried.Contains(row.TurnId) && row.Split == Split.HeldOut && row.DropReason == null)
+            .Select(row => new { row.TurnId, row.User, row.Owner }).Distinct().ToListAsync(cancellation);
+        return 1 + asked.Where(row => people.Contains(CuratedExample.PersonOf(row.User, row.Owner))).Select(row => row.TurnId).Distinct().Count();
+    }
+
     /// <summary>Kinds of the frozen set that promoted turns before this one taught.</summary>
     public async Task<IReadOnlySet<string>> TaughtBeforeAsync(TurnRow turn, CancellationToken cancellation)
     {

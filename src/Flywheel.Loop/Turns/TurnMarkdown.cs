@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Flywheel.Loop;
@@ -12,12 +13,18 @@ internal static class TurnMarkdown
         text.Append($"# Turn {turn.Number}: {report.Verdict.ToLowerInvariant()}\n\n{Html(turn.Reason ?? "")}\n\n");
         text.Append($"Champion {TurnReport.Short(turn.Champion)}, candidate {TurnReport.Short(turn.Candidate!)}. Began {turn.Started:yyyy-MM-dd HH:mm} UTC, took {report.Took:h\\:mm\\:ss}.\n");
 
-        text.Append("\n## Gate\n\n| measure | rests on | champion | candidate | improvement (95% interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
+        text.Append("\n## Gate\n\n| measure | rests on | champion | candidate | improvement (interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
         foreach (RuleResult rule in report.Decision.Rules)
-            text.Append($"| {rule.Name} ({rule.Unit}) | {rule.Basis} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
+            text.Append($"| {rule.Name} ({rule.Unit}) | {Line(rule.Basis)} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
 
-        if (report.Limits is { } limits) text.Append($"\n{limits}\n");
+        foreach (string ground in report.Grounds) text.Append($"\n{Line(ground)}\n");
+        if (report.Limits is { } limits) text.Append($"\n{Line(limits)}\n");
         if (turn.State == TurnState.Waiting) text.Append($"\n`./flywheel turn --accept {turn.Number}` promotes the candidate, `--refuse {turn.Number}` does not.\n");
+
+        if (report.Decision.Examples.Count > 0)
+            text.Append($"\n## Drafts compared\n\nOf {TurnReport.Short(turn.Champion)} and {TurnReport.Short(turn.Candidate!)}, with the same seeds.\n\n| asked | champion | candidate | preferred |\n|---|---|---|---|\n");
+        foreach (DraftExample example in report.Decision.Examples)
+            text.Append($"| {Line(example.Prompt)} | {Line(example.Champion)} | {Line(example.Candidate)} | {example.Outcome switch { > 0 => "candidate", < 0 => "champion", _ => "tie" }} |\n");
 
         text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {Html(report.Dataset.Summary)}\n");
         foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Line(warning)}.\n");
@@ -43,7 +50,7 @@ internal static class TurnMarkdown
 
     private static string Improvement(RuleResult rule) => rule.IsPoint
         ? $"{rule.Improvement.Estimate:0.000}"
-        : $"{rule.Improvement}";
+        : string.Create(CultureInfo.InvariantCulture, $"{rule.Improvement} at {rule.Level:0.##%}");
 
     private static string Threshold(RuleResult rule) => rule.Passed is null ? "" : $"{rule.Threshold:0.###}";
 

@@ -19,16 +19,21 @@ internal sealed record TurnReport(
 {
     public string Verdict => Turn.State switch { TurnState.Promoted => "Promoted", TurnState.Waiting => "Waiting", _ => "Rejected" };
 
-    /// <summary>What an interval over so few people means; null where the people are enough.</summary>
-    public string? Limits => !Dataset.IsOfFewPeople ? null
-        : $"With fewer than {HoldOut.MinPeople} people none can be held out, so some of their prompts were: the intervals speak of the texts of these people, "
-            + "whom the candidate has met, and say little about anybody else. They are told, not judged; a person compares the drafts and decides.";
+    /// <summary>Why a person decides, and what the figures mean then; null where nobody is asked.</summary>
+    public string? Limits => Decision.AskReason is { } reason ? $"A person compares the drafts and decides, because {reason}." : null;
 
     /// <summary>From the turn's start to its end.</summary>
     public TimeSpan Took => (Turn.Ended ?? Written) - Turn.Started;
 
     /// <summary>The two answers to each held-out prompt.</summary>
-    public IEnumerable<(Answer Before, Answer After)> Samples => Champion.Answers.Zip(Candidate.Answers);
+    public IEnumerable<(Answer Before, Answer After)> Samples => Champion.FirstAnswers.Zip(Candidate.FirstAnswers);
+
+    /// <summary>One sentence a line about how the decision came about: who judged, what could be shown.</summary>
+    public IEnumerable<string> Grounds => new[]
+    {
+        Decision.Judge.Length > 0 ? $"Drafts were compared by {Decision.Judge}." : "",
+        Decision.Power.Length > 0 ? $"{char.ToUpperInvariant(Decision.Power[0])}{Decision.Power[1..]}." : "",
+    }.Where(line => line.Length > 0);
 
     public int NumFeedback => Feedback.Sum(metric => metric.Count);
 

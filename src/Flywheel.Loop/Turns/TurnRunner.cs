@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Flywheel.Engine;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Flywheel.Training;
@@ -34,7 +35,8 @@ public sealed record TurnOutcome(TurnRow Turn, CuratedDataset Dataset, GateDecis
 /// <summary>What a turn would learn from now.</summary>
 /// <param name="Missing">Why a turn cannot begin, in words; null when it can.</param>
 /// <param name="Needs">How much there must be, for the people that there are.</param>
-public sealed record TurnPreview(CuratedDataset Dataset, string? Missing, CurateRecipe Needs);
+/// <param name="Power">What such a turn could show.</param>
+public sealed record TurnPreview(CuratedDataset Dataset, string? Missing, CurateRecipe Needs, PowerStatement Power);
 
 /// <summary>
 /// One revolution: curate, train, examine, gate, promote or reject, report. A turn that was killed is gone on with: finished
@@ -45,6 +47,9 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private readonly TurnProgress progress = progress ?? new();
     private readonly TurnLedger ledger = new(store, time ?? TimeProvider.System);
     private readonly TimeProvider time = time ?? TimeProvider.System;
+
+    /// <summary>Rules by which drafts can be judged, beside the judges that every turn has; a recipe's <c>gate.judge</c> names one.</summary>
+    public IReadOnlyList<IDraftJudge> StatedRules { get; init; } = [];
 
     /// <param name="recipe">How; a turn that is gone on with keeps the recipe with which it began.</param>
     /// <param name="folder">Where the recipe's relative paths start.</param>
@@ -66,22 +71,25 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         else
         {
             recipe = Rooted(recipe, folder);
+            CheckJudge(recipe);
             if (!File.Exists(recipe.Gate.Regression)) throw new FlywheelException($"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
-            (dataset, FeedbackIntake intake, ModelRow champion) = await CurateAsync(recipe, cancellation);
+            ModelRow champion = await store.ChampionAsync(cancellation) ?? throw new FlywheelException(NoChampion);
+            (dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
             if (Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)) is { } missing) throw new FlywheelException(missing);
             dataset.Write(store.Home.Datasets);
             turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
+            progress.Say($"Power: {(await PowerAsync(turn.Champion, dataset, recipe, turn.Number, cancellation)).Text}.");
             foreach (string warning in dataset.Warnings) progress.Say($"Warning: {warning}.");
         }
 
         if (turn.State == TurnState.Training) await TrainAsync(turn, recipe, cancellation);
         (ExamResult before, ExamResult after, GateDecision decision) = await ExamineAsync(turn, dataset, recipe, cancellation);
-        if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, dataset.IsOfFewPeople, cancellation);
+        if (turn.State == TurnState.Evaluating) await DecideAsync(turn, decision, force, cancellation);
         if (turn.State == TurnState.Promoting) await PromoteAsync(turn, null, cancellation);
         string report = await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(),
             cancellation);
-        return new(turn, dataset, decision, report) { SideBySide = [.. before.Answers.Zip(after.Answers)] };
+        return new(turn, dataset, decision, report) { SideBySide = [.. before.FirstAnswers.Zip(after.FirstAnswers)] };
     }
 
     /// <summary>
@@ -122,9 +130,16 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         string[] files = [.. new[] { "champion", "candidate" }.Select(who =>
             Path.Combine(store.Home.Runs, $"turn-{number:0000}", $"{who}.json"))];
         if (!files.All(File.Exists)) throw new FlywheelException($"turn {number} has no drafts to compare: it is {turn.State.ToString().ToLowerInvariant()}");
-        IReadOnlyList<Answer>[] answers = [.. files.Select(file =>
-            JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.Answers)];
+        Answer[][] answers = [.. files.Select(file =>
+            JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.FirstAnswers.ToArray())];
         return (turn, [.. answers[0].Zip(answers[1])]);
+    }
+
+    /// <summary>What the gate said in a turn, from its folder; null of a turn that it has not examined, or before it wrote its verdicts down.</summary>
+    public async Task<GateDecision?> DecisionAsync(int number, CancellationToken cancellation = default)
+    {
+        string file = Path.Combine(store.Home.Runs, $"turn-{number:0000}", DecisionFile);
+        return File.Exists(file) ? JsonSerializer.Deserialize<GateDecision>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) : null;
     }
 
     private async Task ReportAgainAsync(TurnRow turn, CancellationToken cancellation)
@@ -135,34 +150,67 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
     }
 
-    /// <summary>What a turn would learn from now; nothing is begun.</summary>
+    /// <summary>What a turn would learn from now; nothing is begun. In a home without a champion, too, which is then what is missing.</summary>
     public async Task<TurnPreview> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
     {
         recipe = Rooted(recipe, folder);
-        (CuratedDataset dataset, FeedbackIntake intake, ModelRow _) = await CurateAsync(recipe, cancellation);
-        return new(dataset, Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)), NeedsOf(dataset, recipe));
+        CheckJudge(recipe);
+        ModelRow? champion = await store.ChampionAsync(cancellation);
+        (CuratedDataset dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
+        string? missing = champion is null ? NoChampion : Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation));
+        return new(dataset, missing, NeedsOf(dataset, recipe), await PowerAsync(champion?.Hash ?? "", dataset, recipe, int.MaxValue, cancellation));
     }
 
-    private async Task<(CuratedDataset, FeedbackIntake, ModelRow)> CurateAsync(TurnRecipe recipe, CancellationToken cancellation)
+    private string NoChampion =>
+        $"{store.Home.Path} has no champion yet: start the Studio once (./flywheel up), it makes the starter model the champion";
+
+    private void CheckJudge(TurnRecipe recipe)
     {
-        ModelRow champion = await store.ChampionAsync(cancellation)
-            ?? throw new FlywheelException($"{store.Home.Path} has no champion yet: start the Studio once (./flywheel up), it makes the starter model the champion");
-        ModelFolder model = ModelFolder.Open(store.FolderOf(champion));
-        ChatTemplate template = model.ChatTemplate;
+        string[] known = [GateRecipe.AutoJudge, GateRecipe.FidelityJudge, GateRecipe.PersonJudge, .. StatedRules.Select(rule => rule.Name)];
+        if (!known.Contains(recipe.Gate.Judge))
+            throw new FlywheelException($"gate.judge is '{recipe.Gate.Judge}', expected {NearestName.List(known)}");
+    }
+
+    /// <summary>Who compares the drafts; or nobody, and why.</summary>
+    private (IDraftJudge? Judge, string Why) JudgeOf(TurnRecipe recipe, ExamPaper paper) => recipe.Gate.Judge switch
+    {
+        GateRecipe.PersonJudge => (null, "a person, as the recipe says"),
+        GateRecipe.FidelityJudge => (new FidelityJudge(), ""),
+        GateRecipe.AutoJudge => PreferenceJudge.Fit(paper, recipe.Gate.JudgeAgreement, recipe.Seed + 7),
+        var name => (StatedRules.FirstOrDefault(rule => rule.Name == name)
+            ?? throw new FlywheelException($"gate.judge of this turn is '{name}', a rule that is not known here; go on with the command that began it"), ""),
+    };
+
+    /// <summary>What a turn with this dataset can show.</summary>
+    private async Task<PowerStatement> PowerAsync(string champion, CuratedDataset dataset, TurnRecipe recipe, int number, CancellationToken cancellation)
+    {
+        HashSet<string> people = HeldOutPeople(dataset);
+        int briefs = Math.Min(recipe.Gate.SanityPrompts, dataset.NumPrompts(Split.HeldOut));
+        return PowerStatement.Of(dataset.IsOfFewPeople ? 0 : Math.Min(people.Count, briefs), briefs,
+            await ledger.LookAsync(champion, people, number, cancellation));
+    }
+
+    private static HashSet<string> HeldOutPeople(CuratedDataset dataset) =>
+        [.. dataset.Rows.Where(row => row.Drop is null && row.Split == Split.HeldOut).Select(row => row.Person)];
+
+    private async Task<(CuratedDataset, FeedbackIntake)> CurateAsync(TurnRecipe recipe, ModelRow? champion, CancellationToken cancellation)
+    {
+        ModelFolder? model = champion is null ? null : ModelFolder.Open(store.FolderOf(champion));
+        ChatTemplate? template = model?.ChatTemplate;
         await using FlywheelDb db = store.Tables();
         HashSet<ExampleKind> kinds = [.. recipe.Stages.Select(KindOf)];
         bool sampled = kinds.Contains(ExampleKind.Sampled);
         FeedbackIntake intake = await FeedbackReader.ReadAsync(db, sampled, cancellation);
         IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback,
             new CurationRules(recipe.Curate.MinCharacters, conversation =>
-            template.Document(conversation).Tokens.Length <= model.Config.MaxPositions)
+            template is null || template.Document(conversation).Tokens.Length <= model!.Config.MaxPositions)
         {
             Judged = kinds.Contains(ExampleKind.Judged),
-            Sampled = sampled ? conversation => template.Prompt(conversation) : null,
+            Sampled = sampled && template is not null ? conversation => template.Prompt(conversation) : null,
         });
         byte[] salt = await store.SecretAsync("split", cancellation);
         return (CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore)),
-            intake, champion);
+            intake);
     }
 
     /// <summary>Where a person decides, a few texts are enough to have something to decide about.</summary>
@@ -265,41 +313,51 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home),
             recipe.Gate.Regression) with { TaughtBefore = await ledger.TaughtBeforeAsync(turn, cancellation) };
-        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, recipe, cancellation);
-        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, recipe, cancellation);
+        SamplerOptions sampler = Exam.SamplerOf(await OpenAsync(turn.Champion, cancellation), recipe.Gate);
+        ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, sampler, recipe, cancellation);
+        ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, sampler, recipe, cancellation);
+        if (turn.State != TurnState.Evaluating && await DecisionAsync(turn.Number, cancellation) is { } decided) return (before, after, decided);
         ExamResult? first = null;
         if (await ledger.FirstReleaseAsync(cancellation) is { } release && release != turn.Champion)
         {
             ModelRow? row = await store.FindModelAsync(release, cancellation);
             if (row is not null && Directory.Exists(store.FolderOf(row)))
-                first = await ExamineAsync(turn, "first release", release, paper.OfFrozenSet, recipe, cancellation);
+                first = await ExamineAsync(turn, "first release", release, paper.OfFrozenSet, sampler, recipe, cancellation);
             else progress.Say($"The first release, {release[..12]}, is not there any more: the candidate is compared with the champion only.");
         }
-        return (before, after, Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, dataset.IsOfFewPeople, first));
+        (IDraftJudge? judge, string why) = JudgeOf(recipe, paper);
+        int look = await ledger.LookAsync(turn.Champion, HeldOutPeople(dataset), turn.Number, cancellation);
+        GateDecision decision = Gate.Decide(paper, before, after, recipe.Gate, recipe.Seed, judge, why, dataset.IsOfFewPeople, look, first);
+        AtomicFile.WriteText(Path.Combine(FolderOf(turn), DecisionFile), JsonSerializer.Serialize(decision, JsonText.Indented));
+        return (before, after, decision);
     }
 
+    private const string DecisionFile = "decision.json";
+
     /// <summary>The result of an examination, from the turn's folder when it was taken before.</summary>
-    private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper, TurnRecipe recipe,
-        CancellationToken cancellation)
+    private async Task<ExamResult> ExamineAsync(TurnRow turn, string who, string hash, ExamPaper paper,
+        SamplerOptions sampler, TurnRecipe recipe, CancellationToken cancellation)
     {
         string file = Path.Combine(FolderOf(turn), $"{who.Replace(' ', '-')}.json");
         if (File.Exists(file)
             && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken
-            && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count) return taken;
+            && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count
+            && (turn.State != TurnState.Evaluating
+            || taken.Answers.Count == paper.Asked(recipe.Gate.SanityPrompts).Count * recipe.Gate.Drafts)) return taken;
         progress.Say($"Examining the {who}.");
-        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, recipe.Seed, (done, of) =>
+        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, sampler, recipe.Seed, (done, of) =>
             progress.Examined(who, done, of), cancellation);
         AtomicFile.WriteText(file, JsonSerializer.Serialize(result, JsonText.Indented));
         return result;
     }
 
-    private async Task DecideAsync(TurnRow turn, GateDecision decision, bool force, bool fewPeople, CancellationToken cancellation)
+    private async Task DecideAsync(TurnRow turn, GateDecision decision, bool force, CancellationToken cancellation)
     {
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
-        bool promote = decision.Passed || force;
-        string reason = decision.Passed ? decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}"
+        bool promote = decision.Passed || force, ask = decision.Asks != AskWhy.Nobody;
+        string reason = decision.Passed ? force && ask ? $"FORCED without a person's yes: {decision.Reason}" : decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}"
             : decision.Reason;
-        TurnState next = !promote ? TurnState.Rejected : fewPeople && !force ? TurnState.Waiting : TurnState.Promoting;
+        TurnState next = !promote ? TurnState.Rejected : ask && !force ? TurnState.Waiting : TurnState.Promoting;
         if (promote && champion != turn.Champion) (next, reason) = (TurnState.Rejected, ChampionChanged(turn, champion));
         await ledger.DecidedAsync(turn, decision, next, reason, cancellation);
     }

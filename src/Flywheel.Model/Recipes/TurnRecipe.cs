@@ -87,26 +87,57 @@ public sealed record GateRecipe
     /// <summary>The same of a kind of conversation that the turn teaches: there a change of style is what people asked for.</summary>
     public double TaughtMargin { get; init; } = 0.5;
 
-    /// <summary>Held-out prompts that both models answer.</summary>
-    public int SanityPrompts { get; init; } = 32;
+    /// <summary>
+    /// Who compares the drafts of both models: <see cref="AutoJudge"/>, <see cref="FidelityJudge"/>, <see cref="PersonJudge"/>, or the name
+    /// of a stated rule that whoever runs the turn knows.
+    /// </summary>
+    public string Judge { get; init; } = AutoJudge;
 
-    /// <summary>Share of answers that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.</summary>
+    /// <summary>A preference model fitted on what people chose, while it agrees with people held out; else none.</summary>
+    public const string AutoJudge = "auto";
+
+    /// <summary>What keeps to the brief is better.</summary>
+    public const string FidelityJudge = "fidelity";
+
+    /// <summary>Nobody but a person: each candidate waits for a yes.</summary>
+    public const string PersonJudge = "person";
+
+    /// <summary>The preference model judges while the interval of its agreement with people held out lies above this share.</summary>
+    public double JudgeAgreement { get; init; } = 0.6;
+
+    /// <summary>
+    /// Largest fall in the share of drafts with the exact name, with a fact restated, without a foreign name or number that is still no
+    /// fall: the interval must lie above its negative.
+    /// </summary>
+    public double FidelityMargin { get; init; } = 0.1;
+
+    /// <summary>Held-out prompts that both models write drafts to.</summary>
+    public int SanityPrompts { get; init; } = 96;
+
+    /// <summary>Drafts to each.</summary>
+    public int Drafts { get; init; } = 4;
+
+    /// <summary>Share of drafts that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.</summary>
     public double SanityFloor { get; init; } = 0.9;
 
-    /// <summary>Longest answer in tokens.</summary>
+    /// <summary>Longest draft in tokens.</summary>
     public int MaxTokens { get; init; } = 256;
 
-    /// <summary>Temperature of the answers.</summary>
-    public double Temperature { get; init; } = 0.7;
+    /// <summary>Temperature of the drafts; as the champion is served when not given.</summary>
+    public double? Temperature { get; init; }
 
     internal void Validate(RecipeCheck check)
     {
         check.That(Regression.Length > 0, "gate.regression", Regression, "a JSON lines file of conversations");
         check.Positive("gate.regression_margin", RegressionMargin);
         check.Positive("gate.taught_margin", TaughtMargin);
+        check.That(Judge.Length > 0, "gate.judge", Judge, $"{AutoJudge}, {FidelityJudge}, {PersonJudge} or the name of a rule");
+        check.That(JudgeAgreement is >= 0.5 and < 1, "gate.judge_agreement", JudgeAgreement, "a share of at least 0.5, below 1");
+        check.Positive("gate.fidelity_margin", FidelityMargin);
         check.AtLeast(1, "gate.sanity_prompts", SanityPrompts);
+        check.AtLeast(1, "gate.drafts", Drafts);
         check.Share("gate.sanity_floor", SanityFloor);
         check.AtLeast(1, "gate.max_tokens", MaxTokens);
-        check.NotNegative("gate.temperature", Temperature);
+        check.NotNegative("gate.temperature", Temperature ?? 0);
     }
 }

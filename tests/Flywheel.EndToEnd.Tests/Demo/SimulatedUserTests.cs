@@ -48,7 +48,7 @@ public class SimulatedUserTests
         MeasuredPrompt Prompt(string user, params bool[] accepted) => new(user, BriefOf(1), [.. accepted.Select(_ => "View pictures")], accepted);
         var before = new Measurement("a", [Prompt("u", false, false), Prompt("u", true, false), Prompt("v", false, false)], 1);
         var after = new Measurement("b", [Prompt("u", true, false), Prompt("u", true, true), Prompt("v", true, false)], 1);
-        var result = new DemoResult(Taste, 1, "", new ActCounts(0, 0, 0, 0, 0), 0, new Cli.Demo.TurnOutcome(0, 0), before, after, 0);
+        var result = new DemoResult(Taste, 1, "", new ActCounts(0, 0, 0, 0, 0), 0, new Cli.Demo.DemoTurn(0, 0), before, after, 0);
         Assert.Equal(new Interval(0.5, 0.5, 0.5), result.Rise);
         Assert.True(result.Rose);
         Assert.Equal(2.0 / 3, result.AnyRise.Estimate, 12);

@@ -28,7 +28,7 @@ public sealed class TeacherTests : IAsyncLifetime
             curate: { min_train: 8, min_held_out: 4 }
             stages:
               - train: { objective: supervised, steps: 30, batch_tokens: 512, micro_tokens: 512, learning_rate: 3e-3, checkpoint_seconds: 0.2 }
-            gate: { regression: regression.jsonl, regression_margin: 2, sanity_prompts: 4, sanity_floor: 0, max_tokens: 12 }
+            gate: { regression: regression.jsonl, regression_margin: 2, sanity_prompts: 4, sanity_floor: 0, max_tokens: 12, fidelity_margin: 1 }
             """, Stop);
     }
 

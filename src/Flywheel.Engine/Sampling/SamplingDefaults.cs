@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
-using Flywheel.Engine;
 using Flywheel.Model;
 
-namespace Flywheel.Studio.Serving;
+namespace Flywheel.Engine;
 
 /// <summary>How a model is sampled when the request does not say: its <c>generation_config.json</c>.</summary>
-internal static class SamplingDefaults
+public static class SamplingDefaults
 {
+    /// <exception cref="FlywheelException">A field is out of its range.</exception>
     public static SamplerOptions Read(ModelFolder model)
     {
         JsonObject json = model.ReadGenerationConfig();
