@@ -19,6 +19,7 @@ internal static class Verbs
         DataCommand.Create(),
         DraftsCommand.Create(),
         TasksCommand.Create(),
+        TranslateCommand.Create(),
         TrainCommand.Create(),
         RankCommand.Create(),
         RunsCommand.Create(),

@@ -38,6 +38,9 @@ public sealed record StudioOptions
 
     public EngineOptions Engine { get; init; } = new();
 
+    /// <summary>The program that translates by rules; tests put another in its place.</summary>
+    internal string Apertium { get; init; } = "apertium";
+
     /// <summary>Running answers have so long to end after a stop; then they are cut, told so, and recorded as cancelled.</summary>
     internal TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(20);
 

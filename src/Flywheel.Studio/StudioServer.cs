@@ -2,11 +2,13 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
 using Flywheel.Studio.Apps.Tasks;
+using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Turns;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.OpenAI;
@@ -218,6 +220,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddAccess(rules, keys, adminSecret);
         services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
         services.AddSingleton<TaskDesk>();
+        services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
+        services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
@@ -267,6 +271,8 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapDescription();
         app.MapGet("/", () => Results.Redirect("/write"));
         WriteEndpoints.Map(app);
+        TranslateApi.Map(app);
+        TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;

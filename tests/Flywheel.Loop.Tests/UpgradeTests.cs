@@ -123,6 +123,11 @@ public sealed class UpgradeTests : IDisposable
                 Id = id, User = "ann", App = "chat", Created = now, Updated = now,
                 Messages = [new() { Id = id, Time = now, Body = """{"role":"user"}""" }],
             });
+            db.TranslationUnits.Add(new TranslationUnit
+            {
+                Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "Hello.", Target = "Hola.", DocumentId = id, Segment = 4, Created = now, Updated = now,
+            });
+            db.Terms.Add(new TermRow { Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "wheel", Target = "rueda", Created = now, Updated = now });
             await db.SaveChangesAsync();
         }
         Generation shown = Given.Generation();
@@ -137,6 +142,9 @@ public sealed class UpgradeTests : IDisposable
         Assert.Single((await read.Conversations.Include(row => row.Messages).SingleAsync()).Messages);
         Assert.Equal(shown.Id, await read.Set<PromptExample>().Where(row => row.FeedbackId == id).Select(row => row.GenerationId)
             .SingleAsync());
+        Assert.Equal((WorkspaceRow.Default, "Hola.", 4), await read.TranslationUnits.Where(row => row.DocumentId == id)
+            .Select(row => ValueTuple.Create(row.Workspace, row.Target, row.Segment!.Value)).SingleAsync());
+        Assert.Equal("rueda", (await read.Terms.SingleAsync(row => row.Source == "wheel")).Target);
         read.Keys.Add(new KeyRow { Id = Guid.NewGuid(), Name = "other", Hash = "aa", Created = Given.Monday });
         await Assert.ThrowsAsync<DbUpdateException>(() => read.SaveChangesAsync()); // a hash belongs to one key
     }

@@ -64,6 +64,11 @@ public sealed partial class ApiDescriptionTests : IAsyncLifetime
     [InlineData("/v1/responses")]
     [InlineData("/v1/embeddings")]
     [InlineData("/v1/tasks/{name}")]
+    [InlineData("/v1/translate")]
+    [InlineData("/v1/translate/memory")]
+    [InlineData("/v1/translate/memory/import")]
+    [InlineData("/v1/translate/glossary")]
+    [InlineData("/v1/translate/glossary/import")]
     [InlineData("/feedback")]
     public async Task Document_FieldsAndExampleOfARequest_AreTheEndpoints(string path)
     {

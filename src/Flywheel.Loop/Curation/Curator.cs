@@ -245,7 +245,8 @@ public sealed class Curator
                 Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources,
             };
             rows.Add(rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
-            if (winner.Edited) Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
+            // A text without a draft before it is preferred to nothing.
+            if (winner.Edited && winner.Answer.Text.Trim().Length > 0) Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
             foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(speaker, winner, loser);
         }
         foreach (Verdict verdict in verdicts) Alone(speaker, verdict);

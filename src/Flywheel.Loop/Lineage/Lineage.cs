@@ -115,6 +115,7 @@ public sealed class Lineage
 
     private static IEnumerable<LineageNode> Answered(Generation row) => row.AdapterHash is { } adapter
         ? [new("model", row.ModelHash, "answered", []), new("adapter", adapter, "answered with it", [])]
+        : row.ModelHash.Length == 0 ? [] // a person's text without a model's behind it
         : [new("model", row.ModelHash, "answered", [])];
 
     private async Task<IReadOnlyList<LineageNode>> BecameAsync(IReadOnlyList<ExampleRow> examples, CancellationToken cancellation)

@@ -56,6 +56,10 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
 
     public DbSet<ConversationMessage> ConversationMessages => Set<ConversationMessage>();
 
+    public DbSet<TranslationUnit> TranslationUnits => Set<TranslationUnit>();
+
+    public DbSet<TermRow> Terms => Set<TermRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         // Ids and states read in the sqlite3 shell as they read in the API; times sort as numbers.
@@ -193,6 +197,18 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
         {
             message.ToTable("conversation_message").HasKey(row => row.Id);
             message.HasIndex(row => row.GenerationId);
+        });
+        modelBuilder.Entity<TranslationUnit>(unit =>
+        {
+            unit.ToTable("translation_unit").HasKey(row => row.Id);
+            unit.HasIndex(row => new { row.Workspace, row.SourceLanguage, row.TargetLanguage, row.Updated });
+            unit.HasIndex(row => new { row.DocumentId, row.Segment });
+            unit.HasIndex(row => row.User);
+        });
+        modelBuilder.Entity<TermRow>(term =>
+        {
+            term.ToTable("term").HasKey(row => row.Id);
+            term.HasIndex(row => new { row.Workspace, row.SourceLanguage, row.TargetLanguage, row.Source }).IsUnique();
         });
 
         foreach (IMutableProperty property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))

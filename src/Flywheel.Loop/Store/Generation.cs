@@ -40,7 +40,7 @@ public sealed class Generation
 
     public StoreLevel Store { get; init; }
 
-    /// <summary>Hash of the weights that answered.</summary>
+    /// <summary>Hash of the weights that answered; empty where none did, and a person's own text is to be learnt from.</summary>
     public required string ModelHash { get; init; }
 
     /// <summary>Content hash of the adapter that answered with it; null when none did.</summary>

@@ -49,7 +49,7 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing>
             // For want of a time stamp nobody is sent away; if the disk is full, what is to be recorded will tell.
             log.LogWarning("The use of key {Name} could not be noted: {Message}", row.Name, e.Message);
         }
-        return new(Caller.Principal(scheme, row.Name, row.Scopes.Split(' '), row.User, row.Id));
+        return new(Caller.Principal(scheme, row.Name, row.Scopes.Split(' '), row.User, row.Id, row.Workspace));
     }
 
     private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));

@@ -14,7 +14,7 @@ internal static class NeededScopes
     public static IReadOnlyList<string> Of(Endpoint? endpoint) => Root(endpoint) switch
     {
         "health" or "sign-in" or "sign-out" => [],
-        "v1" => [Scopes.Inference],
+        "v1" => Teaches(endpoint) ? ForPages : [Scopes.Inference],
         "feedback" => [Scopes.Feedback],
         "admin" => [Scopes.Admin],
         _ => ForPages,
@@ -22,6 +22,11 @@ internal static class NeededScopes
 
     /// <summary>Who uses the pages asks the model and says what they did with its answers.</summary>
     public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
+
+    /// <summary>What is put into the translation memory or the glossary shows in everybody's next text.</summary>
+    private static bool Teaches(Endpoint? endpoint) =>
+        endpoint is RouteEndpoint route && route.RoutePattern.RawText?.StartsWith("/v1/translate/", StringComparison.Ordinal) == true
+        && route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true;
 
     // The route and not the path: what was matched decides, however the path spells it.
     private static string? Root(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText?.TrimStart('/').Split('/')[0];

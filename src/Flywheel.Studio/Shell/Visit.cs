@@ -1,3 +1,5 @@
+using Flywheel.Loop;
+
 namespace Flywheel.Studio.Shell;
 
 /// <summary>Who looks at the pages, and how; cascaded to every one of them.</summary>
@@ -6,7 +8,8 @@ namespace Flywheel.Studio.Shell;
 /// <param name="Dark">Null: not known yet, so the system decides.</param>
 /// <param name="Zone">Offset of the person's clock.</param>
 /// <param name="MayAdminister">May change which model serves.</param>
-public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false)
+/// <param name="Workspace">Whose memory and glossary the person shares.</param>
+public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false, string Workspace = WorkspaceRow.Default)
 {
     /// <summary>A time as this person reads it.</summary>
     public string When(DateTimeOffset time, TimeProvider clock) => Words.When(time, clock.GetUtcNow(), Zone);
