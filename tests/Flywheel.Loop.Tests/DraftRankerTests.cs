@@ -1,6 +1,12 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Text.RegularExpressions;
 using CsCheck;
+using Flywheel.Data;
 using Flywheel.Loop.Ranking;
 using Flywheel.Model;
+using Flywheel.Testing;
+using Flywheel.Training;
 
 namespace Flywheel.Loop.Tests;
 
@@ -31,6 +37,11 @@ public class DraftRankerTests
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens gently at six beside marble fountains.", "unsupported")]
     [InlineData("Old Kiln 2 is a bakeries with sourdough bread from Leeds. It opens at six.", "agreement")]
     [InlineData("Old Kiln 2 is an bakery with sourdough bread from Leeds. It opens at six.", "agreement")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six. And it opens at six.", "twice")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. You can opens at six.", "form")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It has opens at six.", "form")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It hut at six.", "strange")]
+    [InlineData("Old Kiln 2 is a bakery with bread from sourdough Leeds. It opens at six.", "facts")]
     [InlineData("", "empty")]
     public void Rank_OneFault_StandsBehindAndSaysWhy(string faulty, string part)
     {
@@ -38,6 +49,72 @@ public class DraftRankerTests
         Assert.Equal([1, 0], ranked.Select(draft => draft.Index));
         double Part(RankedDraft draft) => draft.Parts.GetValueOrDefault(part);
         Assert.True(Part(ranked[1]) < Part(ranked[0]), $"{part}: {Part(ranked[1])} and {Part(ranked[0])}");
+    }
+
+    [Theory]
+    [InlineData("hot showers", "It is hot showers.", "It has hot showers.")]
+    [InlineData("34 rooms", "It is also 34 rooms.", "You will find 34 rooms.")]
+    [InlineData("34 rooms", "It 34 rooms.", "Guests enjoy 34 rooms.")]
+    [InlineData("vegetables from its own field", "Enjoy a vegetables from its own field.", "Enjoy vegetables from its own field.")]
+    [InlineData("dogs may bark", "It also has dogs may bark.", "It has a yard, and dogs may bark.")]
+    [InlineData("a round lasts an hour", "It comes with a round lasts an hour.", "Good to know: a round lasts an hour.")]
+    [InlineData("writes in verse", "You can writes in verse.", "It writes in verse.")]
+    [InlineData("writes in verse", "Add to that a writes in verse.", "What is more, it writes in verse.")]
+    [InlineData("made of oak", "It comes with made of oak.", "It is made of oak.")]
+    [InlineData("open until nine", "It open until nine.", "It is open until nine.")]
+    [InlineData("edit photos", "It is edit photos.", "You can edit photos.")]
+    [InlineData("paints walls", "It has it.", "It paints walls.")]
+    [InlineData("5 minutes from the pier", "Visit us.", "It is 5 minutes from the pier.")]
+    public void Misfits_FactInAFrame_AreCountedWhereTheFormDoesNotFit(string fact, string bad, string good)
+    {
+        Assert.Equal(bad.Contains(fact, StringComparison.Ordinal) ? 1 : 0, FactFrames.Misfits([fact], bad));
+        Assert.Equal(0, FactFrames.Misfits([fact], good));
+    }
+
+    [Fact]
+    public void Rank_EqualOpenings_DoNotStandTogether()
+    {
+        Draft[] drafts =
+        [
+            new("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", true, -0.1),
+            new("Old Kiln 2 is a bakery for early risers. It opens at six. You will find sourdough bread from Leeds.", true, -0.1),
+            new("Early risers, sourdough bread from Leeds! The bakery Old Kiln 2 opens at six.", true, -0.6),
+        ];
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, drafts);
+        Assert.Equal(2, ranked[1].Index);
+        Assert.Equal(-0.75, ranked[2].Parts["opening"]);
+    }
+
+    /// <summary>Copy that is right by construction is the oracle: the ranking must find no fault with it.</summary>
+    [Fact]
+    public void Rank_ComposedCopy_HasHardlyAFault()
+    {
+        using var folder = new TempFolder();
+        string grammar = Path.Combine(TestFiles.Root, "tasks", "copywriting", "grammar.yaml");
+        WriteCorpora(folder, grammar);
+        var recipe = new Recipe { Name = "oracle", Base = "base", Data = [new() { Source = "grammar", As = "copy", Path = grammar, Limit = 400 }], Train = new() { Objective = "supervised", Epochs = 1 } };
+        int texts = 0, strange = 0, misfits = 0, twice = 0;
+        foreach (Conversation conversation in DataCollection.Collect(recipe, folder.Path, new FlywheelHome(folder.Path)).Items(Flywheel.Data.Split.Train).SelectMany(item => item.Examples).Cast<ConversationExample>().Select(example => example.Conversation))
+        {
+            if (conversation.Messages.Count != 2 || Brief.Find(new Conversation([conversation.Messages[0]])) is not { Kind: Brief.Description, Facts.Count: > 0, Categories.Count: > 0 } brief) continue;
+            string text = conversation.Messages[1].Text;
+            CopyMetrics metrics = CopyMetrics.Of(brief, text);
+            texts++;
+            strange += metrics.Strange.Count > 0 ? 1 : 0;
+            twice += metrics.Twice;
+            misfits += FactFrames.Misfits(brief.Facts, text);
+        }
+        Assert.True(texts > 80, $"{texts} texts");
+        Assert.True(strange <= texts / 50 && twice == 0 && misfits <= texts / 50, $"{texts} texts: {strange} with strange words, {twice} facts twice, {misfits} facts where they do not fit");
+    }
+
+    /// <summary>The word lists that the grammar asks for, each of one word.</summary>
+    private static void WriteCorpora(TempFolder folder, string grammar)
+    {
+        Directory.CreateDirectory(Path.Combine(folder.Path, "sources", "corpora"));
+        using var archive = new TarWriter(new GZipStream(File.Create(Path.Combine(folder.Path, "sources", "corpora", "corpora.tar.gz")), CompressionLevel.Fastest));
+        foreach (Match list in Regex.Matches(File.ReadAllText(grammar), @"^  \w+: (\w+/\S+\.json)$", RegexOptions.Multiline))
+            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/" + list.Groups[1].Value) { DataStream = new MemoryStream("[\"crocus\"]"u8.ToArray()) });
     }
 
     [Fact]

@@ -21,7 +21,10 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// stated parts:
 /// <list type="bullet">
 /// <item>name: 2 for the exact name (1 for a tagline, which may do without; nothing for a feature list, which has no need of it)</item>
-/// <item>facts: up to 3, the mean share of each fact's content words (of the best fact for a tagline)</item>
+/// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
+/// <item>twice: -1.5 for each fact that one paragraph says twice, at most -3</item>
+/// <item>form: -1.5 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -3</item>
+/// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
 /// <item>foreign: -1.5 for each name or number that the brief does not have, at most -4.5</item>
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
 /// <item>agreement: -1 for each "a" or "an" that stands before a plural, or before the other's sound; at most -2</item>
@@ -29,6 +32,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>repetition: up to -3, the share of three-word stretches and -1 for each sentence that occurred before</item>
 /// <item>likelihood: nats a token, at least -2</item>
 /// <item>diversity: up to -2, the largest resemblance to a draft that is placed before it</item>
+/// <item>opening: -0.75 when a draft that is placed before it begins with the same words</item>
 /// </list>
 /// </summary>
 public static partial class DraftRanker
@@ -39,12 +43,16 @@ public static partial class DraftRanker
     public static IReadOnlyList<RankedDraft> Rank(Brief? brief, IReadOnlyList<Draft> drafts)
     {
         List<(int Index, SortedDictionary<string, double> Parts)> left = [.. drafts.Select((draft, index) => (index, Parts(brief, draft)))];
+        string[] openings = [.. drafts.Select(draft => OpeningOf(brief, draft.Text))];
         HashSet<string>[] stretches = [.. drafts.Select(draft => Stretches(draft.Text))];
         List<RankedDraft> ranked = [];
         while (left.Count > 0)
         {
             foreach ((int index, SortedDictionary<string, double> parts) in left)
+            {
+                parts["opening"] = ranked.Any(before => openings[before.Index] == openings[index]) ? -0.75 : 0;
                 parts["diversity"] = -2 * ranked.Select(before => Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0).Max();
+            }
             (int Index, SortedDictionary<string, double> Parts) best = left.MaxBy(entry => entry.Parts.Values.Sum());
             left.Remove(best);
             ranked.Add(new RankedDraft(best.Index, best.Parts.Values.Sum(), best.Parts));
@@ -65,7 +73,12 @@ public static partial class DraftRanker
         if (brief is null) return parts;
         CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text);
         parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, Brief.Tagline => 1, _ => 2 };
-        parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : 3 * (brief.Kind == Brief.Tagline ? metrics.FactsRestated.Max() : metrics.FactsRestated.Average());
+        parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
+            ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
+            : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
+        parts["twice"] = -1.5 * Math.Min(2, metrics.Twice);
+        parts["form"] = brief.Kind == Brief.Features ? 0 : -1.5 * Math.Min(2, FactFrames.Misfits(brief.Facts, draft.Text));
+        parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -1.5 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
         return parts;
@@ -77,7 +90,7 @@ public static partial class DraftRanker
         if (!draft.Ended || text.Length == 0) return false;
         string last = text[(text.LastIndexOfAny([' ', '\n']) + 1)..];
         if (Dangling.Contains(last.ToLowerInvariant())) return false;
-        return kind is not Brief.Description || text[^1] is '.' or '!' or '?' or '"' or ')';
+        return kind is not (Brief.Description or Brief.Ad or Brief.Post) || text[^1] is '.' or '!' or '?' or '"' or ')' || last[0] == '#';
     }
 
     /// <summary>Share of three-word stretches that occurred before, and 1 for each sentence that did; at most 3.</summary>
@@ -88,6 +101,13 @@ public static partial class DraftRanker
         string[] sentences = [.. text.Split('\n').SelectMany(TextCleaner.Sentences).Select(TextCleaner.Normalise).Where(sentence => sentence.Contains(' ', StringComparison.Ordinal))];
         double share = triples.Length == 0 ? 0 : 1 - triples.Distinct().Count() / (double)triples.Length;
         return Math.Min(3, 2 * share + sentences.Length - sentences.Distinct().Count() + (words.Zip(words.Skip(1)).Any(pair => pair.First == pair.Second) ? 0.5 : 0));
+    }
+
+    /// <summary>The first two words, whatever the name is.</summary>
+    private static string OpeningOf(Brief? brief, string text)
+    {
+        string start = brief is null || brief.Name.Length == 0 ? text : text.Replace(brief.Name, "~", StringComparison.Ordinal);
+        return string.Join(' ', start.Split([' ', '\n', ':', ',', '.'], StringSplitOptions.RemoveEmptyEntries).Take(2));
     }
 
     private static HashSet<string> Stretches(string text)

@@ -1,0 +1,111 @@
+using System.Text.RegularExpressions;
+
+namespace Flywheel.Loop.Ranking;
+
+/// <summary>
+/// Finds facts that stand in a sentence which their form does not fit: "you can opens at six", "it is hot showers", "it also has dogs may
+/// bark". A fact's form is guessed from its first words and its last; where the guess is open, nothing is said. English only.
+/// </summary>
+internal static partial class FactFrames
+{
+    private enum Form
+    {
+        /// <summary>Not sure.</summary>
+        Open,
+
+        /// <summary>Things: "hot showers", "34 rooms", "a garden".</summary>
+        Thing,
+
+        /// <summary>A verb in the third person: "opens at six".</summary>
+        Verb,
+
+        /// <summary>Said of it: "made of oak", "from Peru", "open until nine".</summary>
+        Said,
+
+        /// <summary>A whole sentence: "dogs may bark".</summary>
+        Sentence,
+    }
+
+    /// <summary>How many of the facts stand where their form does not fit.</summary>
+    public static int Misfits(IEnumerable<string> facts, string text) => facts.Count(fact => Misfit(Bare(fact), text));
+
+    private static bool Misfit(string fact, string text)
+    {
+        Form form = FormOf(fact);
+        if (form == Form.Open) return false;
+        foreach (Match at in Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase))
+        {
+            string before = text[..at.Index];
+            if (form != Form.Thing && Having().IsMatch(before)) return true;
+            if (form != Form.Said && Being().IsMatch(before)) return true;
+            if (form == Form.Verb && Able().IsMatch(before)) return true;
+            if ((form == Form.Said || (form == Form.Thing && Counted().IsMatch(fact))) && Doing().IsMatch(before)) return true;
+            if ((form != Form.Thing || PluralOf(fact)) && Articled().IsMatch(before)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>The fact's first two words, which a text that restates it begins it with.</summary>
+    private static string Start(string fact) => string.Join(@"\s+", fact.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2).Select(Regex.Escape)) + @"(?!\w)";
+
+    /// <summary>Without what the sentence may say otherwise.</summary>
+    private static string Bare(string fact) => Lead().Replace(fact.Trim().TrimEnd('.'), "");
+
+    private static Form FormOf(string fact)
+    {
+        if (fact.Length == 0) return Form.Open;
+        string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string first = words[0].ToLowerInvariant();
+        if (Clause().IsMatch(fact)) return Form.Sentence;
+        if (Verbs.Contains(first) && words.Length > 1) return Form.Verb;
+        if (Prepositions.Contains(first) || (words.Length > 1 && Saying().IsMatch(fact))) return Form.Said;
+        if (Counted().IsMatch(fact)) return Measure().IsMatch(fact) ? Form.Open : Form.Thing;
+        // "paints walls" may be a verb that is not on the list.
+        return PluralOf(fact) && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
+    }
+
+    /// <summary>Whether the noun before the first preposition is a plural.</summary>
+    private static bool PluralOf(string fact)
+    {
+        string head = Tail().Split(fact)[0].Split(' ', StringSplitOptions.RemoveEmptyEntries)[^1];
+        return head.Length > 3 && head[^1] == 's' && head[^2] is not ('s' or 'u' or 'i') && !Measure().IsMatch(fact);
+    }
+
+    private static readonly HashSet<string> Verbs = [.. "accepts answers appears arrives bakes begins brews brings builds buys carries celebrates changes charges checks cleans closes collects comes compares connects contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports fits flies floats folds follows gives glows goes groups grows hangs helps hides holds hosts imports keeps lasts learns lends lets lies lists looks makes measures melts mixes moves needs offers opens organises packs pairs performs plans plays prepares prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves searches sells sends serves shares ships shows sleeps smells sorts speaks stands starts stays stores supports syncs takes tastes teaches tells tests tracks trains translates travels turns uses visits wakes walks warms washes waters weighs welcomes withstands works wraps writes".Split(' ')];
+
+    private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
+
+    [GeneratedRegex(@"^(with|has(?! \w+ed )|is|it|it is|it has|you can) (?=\w)", RegexOptions.IgnoreCase)]
+    private static partial Regex Lead();
+
+    /// <summary>A verb after a subject, and no relative clause.</summary>
+    [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) \w|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
+    private static partial Regex Clause();
+
+    [GeneratedRegex(@"^([\w-]+(ed|en)|made|built|sewn|cut|set|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Saying();
+
+    [GeneratedRegex(@"^(an? |\d)", RegexOptions.IgnoreCase)]
+    private static partial Regex Counted();
+
+    [GeneratedRegex(@"^([\d.,]+|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|an?) (minutes?|hours?|days?|weeks?|months?|years?|(kilo|centi|milli)?met(re|er)s?|kilos?|(kilo)?grams?|lit(re|er)s?|miles?|pages? long|percent|degrees)\b|^\d+([:.]\d+)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Measure();
+
+    [GeneratedRegex(@" (?:of|with|for|from|in|on|at|by|to|around|beside|over|under|until|after|before|between|through|without|per|that|who|which|and)\b.*$", RegexOptions.IgnoreCase)]
+    private static partial Regex Tail();
+
+    [GeneratedRegex(@"\b(has|have|having|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|mention|brings? you|gives? you|combines|stands for|comes with|along with)\s+(a |an |the )?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Having();
+
+    [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Being();
+
+    [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Able();
+
+    [GeneratedRegex(@"\b(it( also| even| further)?|that|which)\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Doing();
+
+    [GeneratedRegex(@"\b(a|an)\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Articled();
+}
