@@ -23,7 +23,8 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
     public CopyOrder Order()
     {
         GrammarField field = Of(grammar.Fields);
-        string[] noun = Of(field.Nouns).Split('=');
+        string pattern = Of(field.Nouns), filled = GrammarText.Fill(pattern, grammar, random);
+        string[] noun = filled == pattern ? pattern.Split('=') : [GrammarText.Capital(filled), filled];
         List<TypedFact> facts = [];
         int wanted = random.Next(10) switch { 0 => 1, < 4 => 2, < 8 => 3, 8 => 4, _ => 5 };
         for (int tries = 0; facts.Count < wanted && tries < 20; tries++)

@@ -55,7 +55,7 @@ internal sealed class GrammarField
     /// <summary>No article stands before its nouns.</summary>
     public bool Mass { get; set; }
 
-    /// <summary>Categories; "Graphics=graphics program" where the noun in a sentence differs.</summary>
+    /// <summary>Categories, with slots or without; "Graphics=graphics program" where the noun in a sentence differs.</summary>
     public string[] Nouns { get; set; } = [];
 
     public string[] Audience { get; set; } = [];
@@ -165,7 +165,7 @@ internal sealed partial class CopyGrammar
         {
             if (field.Nouns.Length == 0 || field.Audience.Length == 0) throw new FlywheelException($"{path}: a field of group '{field.Group}' has no nouns or no audience");
             foreach (GrammarField common in file.Common.Where(common => common.Groups.Length == 0 || common.Groups.Contains(field.Group))) field.Add(common);
-            foreach (string fact in Enum.GetValues<FactForm>().SelectMany(field.Facts).Concat(field.Audience))
+            foreach (string fact in Enum.GetValues<FactForm>().SelectMany(field.Facts).Concat(field.Audience).Concat(field.Nouns))
                 foreach (Match slot in GrammarText.Slot().Matches(fact))
                     if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value) && slot.Groups[1].Value is not ("coined" or "Coined")) throw new FlywheelException($"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words, coined, Coined or n:FROM-TO");
         }
