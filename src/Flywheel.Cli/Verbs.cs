@@ -28,6 +28,7 @@ internal static class Verbs
         PlanCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),
+        VoiceCommand.Create(),
         BenchCommand.Create(),
         TestCommand.Create(),
     ];

@@ -11,7 +11,7 @@ namespace Flywheel.Model;
 /// normalization.txt, made from the Unicode Character Database, a line a fact: <c>C</c> a canonical decomposition that
 /// composes again, <c>D</c> one that does not, <c>K</c> a compatible one, <c>M</c> first, last and class of combining marks.
 /// </remarks>
-internal static class UnicodeNormalizer
+public static class UnicodeNormalizer
 {
     // Hangul syllables are computed (The Unicode Standard, 3.12).
     private const int SBase = 0xAC00, LBase = 0x1100, VBase = 0x1161, TBase = 0x11A7, LCount = 19, VCount = 21, TCount = 28, SCount = LCount * VCount * TCount;

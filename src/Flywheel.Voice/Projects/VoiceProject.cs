@@ -1,0 +1,186 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Flywheel.Model;
+
+namespace Flywheel.Voice;
+
+/// <summary>
+/// What is to be spoken: lines in order, who speaks them, how words are said. A value that is never changed: an edit is a new one. It holds
+/// no sound; sound follows from it (<see cref="Renderer"/>).
+/// </summary>
+public sealed record VoiceProject
+{
+    public const int MaxLines = 100_000, MinRate = 8000, MaxRate = 192_000;
+
+    public string Name { get; init; } = "";
+
+    /// <summary>Of the text, as in BCP 47: <c>en-us</c>, <c>it</c>.</summary>
+    public string Language { get; init; } = "en-us";
+
+    /// <summary>Samples a second of all that is rendered.</summary>
+    public int SampleRate { get; init; } = 24_000;
+
+    /// <summary>How lines are spoken whose role and which themselves do not say otherwise.</summary>
+    public VoiceSettings Voice { get; init; } = new();
+
+    /// <summary>How each role speaks.</summary>
+    public IReadOnlyDictionary<string, VoiceSettings> Cast { get; init; } = new Dictionary<string, VoiceSettings>();
+
+    /// <summary>Pronunciations of this project alone.</summary>
+    public IReadOnlyList<Pronunciation> Dictionary { get; init; } = [];
+
+    /// <summary>In the order in which they are spoken.</summary>
+    public IReadOnlyList<VoiceLine> Lines { get; init; } = [];
+
+    private static JsonSerializerOptions Json { get; } = new(JsonText.Indented)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
+        Converters = { new SecondsConverter() },
+    };
+
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <exception cref="FlywheelException">Not a valid project; the message names the field.</exception>
+    public static VoiceProject Parse(string json, string name)
+    {
+        VoiceProject project;
+        try
+        {
+            project = JsonSerializer.Deserialize<VoiceProject>(json, Json) ?? throw new FlywheelException($"{name}: is null, expected a project");
+        }
+        catch (JsonException e)
+        {
+            throw new FlywheelException($"{name}: {e.Message}", e);
+        }
+        project.Validate(name);
+        return project;
+    }
+
+    /// <exception cref="FlywheelException">No such file, or not a valid project.</exception>
+    public static VoiceProject Read(string path) =>
+        File.Exists(path) ? Parse(Utf8File.ReadText(path), path) : throw new FlywheelException($"{path}: there is no such file");
+
+    /// <summary>The line of an id.</summary>
+    /// <exception cref="FlywheelException">There is none.</exception>
+    public VoiceLine Line(string id) => Lines.FirstOrDefault(line => line.Id == id) ?? throw new FlywheelException($"there is no line '{id}' in the project");
+
+    /// <summary>The project with a line in place of the one of its id.</summary>
+    public VoiceProject With(VoiceLine line) => this with { Lines = [.. Lines.Select(each => each.Id == line.Id ? line : each)] };
+
+    /// <summary>What holds for a line: its own, else its role's, else the project's.</summary>
+    public VoiceSettings SettingsOf(VoiceLine line) =>
+        line.Settings.Over(line.Role is not null && Cast.TryGetValue(line.Role, out VoiceSettings? role) ? role : new()).Over(Voice);
+
+    /// <param name="where">What messages begin with.</param>
+    /// <exception cref="FlywheelException">A value is wrong; the message names line and field.</exception>
+    public void Validate(string where)
+    {
+        if (Lines.Count > MaxLines) throw new FlywheelException($"{where}: has {Lines.Count} lines, expected at most {MaxLines}");
+        if (SampleRate is < MinRate or > MaxRate) throw new FlywheelException($"{where}: sample_rate is {SampleRate}, expected {MinRate} to {MaxRate}");
+        if (Language.Length == 0) throw new FlywheelException($"{where}: language is empty, expected one such as en-us");
+        Voice.Validate($"{where}: voice");
+        foreach ((string role, VoiceSettings settings) in Cast) settings.Validate($"{where}: cast.{role}");
+        for (int i = 0; i < Dictionary.Count; i++) Dictionary[i].Validate($"{where}: dictionary[{i}]");
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        foreach (VoiceLine line in Lines)
+        {
+            if (line.Id.Length == 0 || !ids.Add(line.Id)) throw new FlywheelException($"{where}: the id '{line.Id}' is {(line.Id.Length == 0 ? "empty" : "that of two lines")}, expected one of its own for each line");
+            line.Validate($"{where}: line '{line.Id}'");
+        }
+    }
+
+    /// <summary>Times are numbers of seconds.</summary>
+    private sealed class SecondsConverter : JsonConverter<TimeSpan>
+    {
+        public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.Number && reader.TryGetDecimal(out decimal seconds) && Math.Abs(seconds) < 1e9m
+                ? TimeSpan.FromTicks((long)(seconds * TimeSpan.TicksPerSecond)) : throw new JsonException("expected a number of seconds");
+
+        public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) =>
+            writer.WriteNumberValue((decimal)value.Ticks / TimeSpan.TicksPerSecond);
+    }
+}
+
+/// <summary>One utterance.</summary>
+public sealed record VoiceLine
+{
+    public const int MaxTextLength = 20_000, MaxAlternates = 20;
+
+    /// <summary>Of no other line of the project; it stays when the line moves.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>When it begins; null when it follows on the line before.</summary>
+    public TimeSpan? Start { get; init; }
+
+    /// <summary>When it should have ended; only with a start.</summary>
+    public TimeSpan? End { get; init; }
+
+    /// <summary>Who speaks.</summary>
+    public string? Role { get; init; }
+
+    public required string Text { get; init; }
+
+    /// <summary>The text is SSML (<see cref="Ssml"/>).</summary>
+    public bool IsMarkup { get; init; }
+
+    /// <summary>What differs from the role's.</summary>
+    public VoiceSettings Settings { get; init; } = new();
+
+    /// <summary>Silence after it, before a line without a start; null: the usual.</summary>
+    public TimeSpan? Pause { get; init; }
+
+    /// <summary>Shorter texts that may stand for it when it does not fit its time.</summary>
+    public IReadOnlyList<string> Alternates { get; init; } = [];
+
+    /// <summary>Hash of what was last rendered and heard (<see cref="LinePlan.Hash"/>); null when nothing was.</summary>
+    public string? RenderedHash { get; init; }
+
+    internal void Validate(string where)
+    {
+        if (Text.Length > MaxTextLength) throw new FlywheelException($"{where}: text has {Text.Length} characters, expected at most {MaxTextLength}; divide it");
+        if (Start < TimeSpan.Zero) throw new FlywheelException($"{where}: start is {Start.Value.TotalSeconds:0.###}, expected at least 0");
+        if (End is not null && (Start is null || End < Start)) throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");
+        if (Pause < TimeSpan.Zero || Pause > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause is {Pause.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
+        if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
+        foreach (string text in Alternates)
+            if (text.Length > MaxTextLength) throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
+        Settings.Validate(where);
+    }
+}
+
+/// <summary>How something is spoken; what is null is said elsewhere.</summary>
+public sealed record VoiceSettings
+{
+    public const double MinSpeed = .25, MaxSpeed = 4, MaxPitch = 12, MinVolume = -40, MaxVolume = 20;
+
+    /// <summary>Id of a voice, such as <c>flite:slt</c>.</summary>
+    public string? Voice { get; init; }
+
+    /// <summary>1 is the voice's own, 2 twice as fast.</summary>
+    public double? Speed { get; init; }
+
+    /// <summary>Semitones up or down.</summary>
+    public double? Pitch { get; init; }
+
+    /// <summary>Decibels louder or quieter.</summary>
+    public double? Volume { get; init; }
+
+    /// <summary>These where they say something, else the others.</summary>
+    public VoiceSettings Over(VoiceSettings others) => new() { Voice = Voice ?? others.Voice, Speed = Speed ?? others.Speed, Pitch = Pitch ?? others.Pitch, Volume = Volume ?? others.Volume };
+
+    /// <exception cref="FlywheelException">A value is out of bounds.</exception>
+    public void Validate(string where)
+    {
+        if (Voice is "") throw new FlywheelException($"{where}: voice is empty");
+        Check("speed", Speed, MinSpeed, MaxSpeed);
+        Check("pitch", Pitch, -MaxPitch, MaxPitch);
+        Check("volume", Volume, MinVolume, MaxVolume);
+
+        void Check(string field, double? value, double min, double max)
+        {
+            if (value is { } number && !(number >= min && number <= max)) throw new FlywheelException($"{where}: {field} is {number}, expected {min} to {max}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+using System.Collections.Concurrent;
+using Flywheel.Model;
+
+namespace Flywheel.Voice;
+
+/// <summary>
+/// Makes sound of projects, a line or all of it. Each call of an engine is cached by what it says, so an edit renders one line, and a
+/// rendering that was killed goes on where it was.
+/// </summary>
+/// <param name="engines">Who speaks.</param>
+/// <param name="cache">Where sounds are kept.</param>
+/// <param name="scopes">Dictionaries beyond the projects' own, the widest first (system, team).</param>
+public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnlyList<IReadOnlyList<Pronunciation>>? scopes = null)
+{
+    /// <summary>Engines at a time, of all renderers: each takes a core.</summary>
+    private static readonly SemaphoreSlim s_places = new(Environment.ProcessorCount);
+
+    private readonly ConcurrentDictionary<string, Task> _running = new(StringComparer.Ordinal);
+    private long _numCalls;
+
+    /// <summary>Calls of engines so far; what the cache holds needs none.</summary>
+    public long NumEngineCalls => Interlocked.Read(ref _numCalls);
+
+    /// <summary>What a line is made of, and the hash of its sound.</summary>
+    /// <exception cref="FlywheelException">The line cannot be spoken; the message says why.</exception>
+    public Task<LinePlan> PlanAsync(VoiceProject project, string lineId, CancellationToken cancellation = default) =>
+        PlannerOf(project).PlanAsync(project.Line(lineId), cancellation);
+
+    /// <summary>Where each line stands: what its sound would be, whether it is there, whether what was heard is out of date.</summary>
+    public async Task<IReadOnlyList<LineState>> StatesAsync(VoiceProject project, CancellationToken cancellation = default)
+    {
+        Planner planner = PlannerOf(project);
+        var states = new List<LineState>();
+        foreach (VoiceLine line in project.Lines)
+        {
+            try
+            {
+                LinePlan plan = await planner.PlanAsync(line, cancellation);
+                bool isReady = plan.Pieces.OfType<PlannedSpeech>().All(speech => cache.Contains(speech.Hash));
+                states.Add(new LineState(line.Id, plan.Hash, isReady, line.RenderedHash is not null && line.RenderedHash != plan.Hash, null));
+            }
+            catch (FlywheelException e)
+            {
+                states.Add(new LineState(line.Id, null, false, line.RenderedHash is not null, e.Message));
+            }
+        }
+        return states;
+    }
+
+    /// <summary>The sound of one line, from the cache where it has it.</summary>
+    /// <exception cref="FlywheelException">The line cannot be spoken; the message names it.</exception>
+    public async Task<RenderedLine> RenderLineAsync(VoiceProject project, string lineId, CancellationToken cancellation = default)
+    {
+        LinePlan plan = await PlanAsync(project, lineId, cancellation);
+        return new RenderedLine(lineId, plan.Hash, await RenderAsync(plan, cancellation));
+    }
+
+    /// <summary>The whole project as one WAV file, its lines at their times.</summary>
+    /// <param name="project">What is spoken.</param>
+    /// <param name="path">The file; it appears when it is whole.</param>
+    /// <param name="progress">Told after each line.</param>
+    /// <param name="cancellation">Stops; what was rendered stays in the cache.</param>
+    /// <exception cref="FlywheelException">A line cannot be spoken; the message names it.</exception>
+    public async Task<RenderReport> RenderAsync(VoiceProject project, string path, IProgress<RenderProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        long before = NumEngineCalls;
+        IReadOnlyList<LinePlan> plans = await PlanAllAsync(project, cancellation);
+        long[] lengths = await RenderAllAsync(plans, progress, cancellation);
+        IReadOnlyList<long> starts = Timeline.Place(project, lengths);
+        string temporary = $"{Path.GetFullPath(path)}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            await using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16))
+            {
+                using (var writer = new WavWriter(stream, project.SampleRate))
+                    for (int i = 0; i < plans.Count; i++)
+                    {
+                        Clip clip = await RenderAsync(plans[i], cancellation);
+                        writer.WriteSilence(starts[i] - writer.NumFrames);
+                        writer.Write(clip.Samples);
+                    }
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary); // nothing when it has been renamed
+        }
+        return RenderReport.Create(project, plans, starts, lengths, NumEngineCalls - before);
+    }
+
+    /// <summary>Plans of all lines; a line that cannot be spoken is found before anything is rendered.</summary>
+    internal async Task<IReadOnlyList<LinePlan>> PlanAllAsync(VoiceProject project, CancellationToken cancellation)
+    {
+        Planner planner = PlannerOf(project);
+        var plans = new List<LinePlan>(project.Lines.Count);
+        foreach (VoiceLine line in project.Lines) plans.Add(await planner.PlanAsync(line, cancellation));
+        return plans;
+    }
+
+    /// <summary>Renders several plans at a time, and keeps of each only how long it is.</summary>
+    /// <returns>Samples of each.</returns>
+    internal async Task<long[]> RenderAllAsync(IReadOnlyList<LinePlan> plans, IProgress<RenderProgress>? progress, CancellationToken cancellation)
+    {
+        long[] lengths = new long[plans.Count];
+        int numDone = 0;
+        var together = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellation };
+        await Parallel.ForAsync(0, plans.Count, together, async (i, stop) =>
+        {
+            lengths[i] = (await RenderAsync(plans[i], stop)).Samples.Length;
+            progress?.Report(new RenderProgress(Interlocked.Increment(ref numDone), plans.Count, plans[i].LineId));
+        });
+        return lengths;
+    }
+
+    internal async Task<Clip> RenderAsync(LinePlan plan, CancellationToken cancellation)
+    {
+        var pieces = new List<float[]>();
+        foreach (PlanPiece piece in plan.Pieces)
+            pieces.Add(piece is PlannedSpeech speech ? (await SpeechAsync(plan, speech, cancellation)).Samples : new float[((PlannedPause)piece).NumSamples]);
+        return new Clip(pieces.Count == 1 ? pieces[0] : [.. pieces.SelectMany(samples => samples)], plan.SampleRate);
+    }
+
+    internal Planner PlannerOf(VoiceProject project) => new(engines, project, scopes ?? []);
+
+    /// <summary>From the cache, else made; the same sound is made once, however many ask for it at a time.</summary>
+    private async Task<Clip> SpeechAsync(LinePlan plan, PlannedSpeech speech, CancellationToken cancellation)
+    {
+        for (; ; )
+        {
+            if (cache.Find(speech.Hash) is { } known) return known;
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Task running = _running.GetOrAdd(speech.Hash, mine.Task);
+            if (running != mine.Task)
+            {
+                await running.WaitAsync(cancellation); // then it is in the cache, or it failed and is tried here
+                continue;
+            }
+            try
+            {
+                if (cache.Find(speech.Hash) is { } just) return just;
+                await MakeAsync(speech, plan.SampleRate, cancellation);
+                return cache.Find(speech.Hash) ?? throw new FlywheelException($"{cache.PathOf(speech.Hash)}: what was just written cannot be read");
+            }
+            catch (FlywheelException e)
+            {
+                throw new FlywheelException($"line '{plan.LineId}': {e.Message}", e);
+            }
+            finally
+            {
+                _running.TryRemove(speech.Hash, out _);
+                mine.SetResult();
+            }
+        }
+    }
+
+    private async Task MakeAsync(PlannedSpeech speech, int sampleRate, CancellationToken cancellation)
+    {
+        await s_places.WaitAsync(cancellation);
+        try
+        {
+            Interlocked.Increment(ref _numCalls);
+            Clip spoken = await engines[speech.Utterance.Voice].SpeakAsync(speech.Utterance, cancellation);
+            cache.Add(speech.Hash, Resampling.Convert(spoken.Trim(), sampleRate).Gain(speech.Volume));
+        }
+        finally
+        {
+            s_places.Release();
+        }
+    }
+}
+
+/// <param name="LineId">Of the line.</param>
+/// <param name="Hash">Of its sound.</param>
+/// <param name="Clip">The sound.</param>
+public sealed record RenderedLine(string LineId, string Hash, Clip Clip);
+
+/// <param name="NumDone">Lines that are rendered.</param>
+/// <param name="NumLines">All.</param>
+/// <param name="LineId">The line that was rendered last.</param>
+public sealed record RenderProgress(int NumDone, int NumLines, string LineId);
+
+/// <param name="LineId">Of the line.</param>
+/// <param name="Hash">Of the sound that it would have now; null when it cannot be spoken.</param>
+/// <param name="IsReady">The sound is there.</param>
+/// <param name="IsStale">Something else was rendered and heard last.</param>
+/// <param name="Fault">Why it cannot be spoken.</param>
+public sealed record LineState(string LineId, string? Hash, bool IsReady, bool IsStale, string? Fault);
