@@ -50,6 +50,21 @@ public sealed class EngineTests
         Assert.Equal(normal.Samples, (await SpeakAsync(id, text)).Samples); // the same each time: caches and exact repeats rest on it
     }
 
+    [Fact]
+    public async Task Render_WithEachEngine_IsTheLinesOfThatEngine()
+    {
+        using var folder = new TempFolder();
+        foreach (string id in new[] { "espeak:en-us", "flite:kal16", "festival:kal_diphone" })
+        {
+            (ISpeechEngine engine, _) = await FindAsync(id);
+            Assert.Matches(@"\d+\.\d+", await engine.VersionAsync(default));
+            VoiceProject project = new() { Voice = new() { Voice = id }, Lines = [new VoiceLine { Id = "1", Text = "Hello there, world." }] };
+            RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"])).RenderAsync(project, folder["a.wav"]);
+            Assert.InRange(report.Seconds, .6, 3);
+            Assert.Equal((await SpeakAsync(id, "Hello there, world.")).Duration.TotalSeconds, report.Seconds, .001);
+        }
+    }
+
     [Theory]
     [InlineData("espeak:en-us")]
     [InlineData("flite:slt")]

@@ -21,6 +21,10 @@ public sealed class ResamplingTests
     }
 
     [Fact]
+    public void Convert_OfClipsOfAnyLength_IsAsLong() => Gen.Select(Gen.Int[0, 20_000], Gen.Int[4000, 50_000], Gen.Int[4000, 50_000]).Sample((length, from, to) =>
+        Assert.Equal((int)Math.Round(length * (double)to / from), Resampling.Convert(new Clip(new float[length], from), to).Samples.Length), iter: 100);
+
+    [Fact]
     public void Convert_ToFewerSamples_LeavesNoAlias() =>
         Assert.InRange(Sounds.Rms(Resampling.Convert(Sounds.Sine(7000, 1, 48_000), 8000).Samples.AsSpan(500..^500)), 0, .01);
 

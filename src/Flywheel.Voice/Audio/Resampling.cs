@@ -34,7 +34,7 @@ public static class Resampling
         {
             int wanted = resampler.ResamplePrepare(Piece, 1, out Span<float> buffer);
             int count = Math.Min(wanted, Math.Max(0, input.Length - read));
-            input.AsSpan(read, count).CopyTo(buffer);
+            if (count > 0) input.AsSpan(read, count).CopyTo(buffer);
             buffer[count..wanted].Clear(); // silence after the end drives the last samples out of the filter
             read += wanted;
             int made = resampler.ResampleOut(piece, wanted, piece.Length, 1);

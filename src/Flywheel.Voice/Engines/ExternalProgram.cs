@@ -29,10 +29,11 @@ public sealed record ExternalProgram(string Name, string Package)
     /// <param name="arguments">Each is one argument.</param>
     /// <param name="input">Standard input; empty when null.</param>
     /// <param name="limit">The process is ended after it.</param>
+    /// <param name="success">The exit code that means that all is well.</param>
     /// <param name="cancellation">Ends the process.</param>
     /// <returns>What it wrote to standard output, and to standard error.</returns>
     /// <exception cref="FlywheelException">It is not installed, failed, or took too long.</exception>
-    public async Task<(byte[] Output, string Errors)> RunAsync(IEnumerable<string> arguments, byte[]? input = null, TimeSpan? limit = null, CancellationToken cancellation = default)
+    public async Task<(byte[] Output, string Errors)> RunAsync(IEnumerable<string> arguments, byte[]? input = null, TimeSpan? limit = null, int success = 0, CancellationToken cancellation = default)
     {
         var start = new ProcessStartInfo(Path ?? throw Missing, arguments)
         {
@@ -56,7 +57,7 @@ public sealed record ExternalProgram(string Name, string Package)
             await copying;
             string said = await errors;
             await process.WaitForExitAsync(ending.Token);
-            if (process.ExitCode == 0) return (output.ToArray(), said);
+            if (process.ExitCode == success) return (output.ToArray(), said);
             throw new FlywheelException($"{Name} failed with exit code {process.ExitCode}{(said.Length > 0 ? $": {said.Trim()}" : "")}");
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)

@@ -28,7 +28,7 @@ public sealed partial class FliteEngine : ISpeechEngine
 
     public async Task<string> VersionAsync(CancellationToken cancellation)
     {
-        (byte[] output, _) = await Program.RunAsync(["--version"], cancellation: cancellation);
+        (byte[] output, _) = await Program.RunAsync(["--version"], success: 1, cancellation: cancellation); // so it says itself
         return VersionNumber().Match(Encoding.UTF8.GetString(output)).Value;
     }
 
