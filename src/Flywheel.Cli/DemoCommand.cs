@@ -55,7 +55,7 @@ internal static class DemoCommand
     }
 
     /// <summary>A file of the project that this program was built in.</summary>
-    private static string ProjectFile(params string[] parts)
+    internal static string ProjectFile(params string[] parts)
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

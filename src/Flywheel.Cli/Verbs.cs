@@ -16,6 +16,7 @@ internal static class Verbs
         BackupCommand.Create(),
         RestoreCommand.Create(),
         DemoCommand.Create(),
+        SimulateCommand.Create(),
         DataCommand.Create(),
         DraftsCommand.Create(),
         TasksCommand.Create(),

@@ -14,7 +14,7 @@ internal sealed record Verdict(IReadOnlyList<string> Reasons)
 /// </summary>
 internal abstract class Taste
 {
-    public static IReadOnlyList<Taste> All { get; } = [new ShortVerbTaste(), new PlainTaste(), new TwoThingsTaste(), new ConcreteTaste()];
+    public static IReadOnlyList<Taste> All { get; } = [new ShortVerbTaste(), new PlainTaste(), new TwoThingsTaste(), new ConcreteTaste(), new CoinTaste()];
 
     /// <exception cref="FlywheelException">No taste has this name.</exception>
     public static Taste Named(string name) => All.FirstOrDefault(taste => taste.Name == name)

@@ -74,17 +74,18 @@ internal static class DraftRules
         {
             double Of(CopyMetrics[] texts) => texts.Average(metrics => holds(metrics) ? 1.0 : 0);
             int[] known = [.. items.Where(i => accepted[i].Length > 0)];
-            bool bySeen = relaxed && known.Length > 0 && known.Average(i => Of(accepted[i])) < known.Average(i => Of(before[i]));
-            double Reference(int i) => bySeen && accepted[i].Length > 0 ? Of(accepted[i]) : Of(before[i]);
+            double wanted = known.Length == 0 ? 1 : known.Average(i => Of(accepted[i]));
+            bool bySeen = relaxed && known.Length > 0 && wanted < known.Average(i => Of(before[i]));
+            double Reference(int i) => bySeen ? wanted : Of(before[i]);
             double was = items.Average(i => Of(before[i])), becomes = items.Average(i => Of(after[i]));
             List<(string Cluster, double Difference)> changes = [.. items.Select(i => (byPerson ? asked[i].User : $"{i}", Of(after[i]) - Reference(i)))];
             string basis = $"{items.Length * candidate.DraftsPerPrompt} drafts to {items.Length} briefs of {People(asked)}";
-            if (bySeen) basis += string.Create(CultureInfo.InvariantCulture, $"; held to the texts they accepted, of which {known.Average(i => Of(accepted[i])):0%} do");
+            if (bySeen) basis += string.Create(CultureInfo.InvariantCulture, $"; held to the texts they accepted, of which {wanted:0%} do");
             return NotWorse(name, was, becomes, changes, basis, margin, byPerson, seed);
         }
     }
 
-    private static RuleResult NotWorse(string name, double was, double becomes, List<(string Cluster, double Difference)> changes, string basis,
+    internal static RuleResult NotWorse(string name, double was, double becomes, List<(string Cluster, double Difference)> changes, string basis,
         double margin, bool byPerson, int seed)
     {
         if (changes.Select(change => change.Cluster).Distinct().Count() < PairedBootstrap.MinClusters)

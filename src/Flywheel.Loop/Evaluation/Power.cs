@@ -40,8 +40,46 @@ public sealed record PowerStatement(int People, int Briefs, int Look, double? Ga
         double alpha = Looks.Alpha(look);
         if (people < 2 || briefs < people || !SignFlip.CanDecide(people, alpha)) return new(people, briefs, look, null);
         double perPerson = Math.Sqrt(Correlation + (1 - Correlation) / (briefs / (double)people));
-        double gain = Detectable(people, perPerson, alpha);
+        double? gain = people <= FewPeople && Math.ScaleB(alpha, people) < FewSubsets ? Simulated(people, briefs / people, alpha)
+            : Detectable(people, perPerson, alpha);
         return new(people, briefs, look, gain <= 1 ? gain : null);
+    }
+
+    // Where next to all people must agree, the exact test asks for more than Student's formula knows of.
+    private const int FewPeople = 14, FewSubsets = 24;
+
+    /// <summary>The same by trying: people whose tastes differ, wins and losses, and the test itself.</summary>
+    private static double? Simulated(int people, int briefs, double alpha)
+    {
+        const int Tries = 200;
+        double low = 0, high = 1;
+        if (Found(high) < Power) return null;
+        while (high - low > 0.01)
+        {
+            double middle = (low + high) / 2;
+            if (Found(middle) < Power) low = middle;
+            else high = middle;
+        }
+        return high;
+
+        double Found(double gain)
+        {
+            var random = new Random(1);
+            int found = 0;
+            for (int attempt = 0; attempt < Tries; attempt++)
+            {
+                var means = new (string, double)[people];
+                for (int person = 0; person < people; person++)
+                {
+                    double wins = (1 + Math.Clamp(gain + Math.Sqrt(Correlation) * GateSimulation.Normal(random), -1, 1)) / 2;
+                    int won = 0;
+                    for (int brief = 0; brief < briefs; brief++) won += random.NextDouble() < wins ? 1 : -1;
+                    means[person] = ($"{person}", won);
+                }
+                if (SignFlip.PValue(means, 1) <= alpha) found++;
+            }
+            return found / (double)Tries;
+        }
     }
 
     /// <summary>Smallest mean that a one-sided paired t test shows with probability <see cref="Power"/>.</summary>

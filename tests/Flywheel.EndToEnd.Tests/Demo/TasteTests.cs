@@ -77,7 +77,7 @@ public class TasteTests
 
     [Fact]
     public void Named_UnknownTaste_SaysWhichThereAre() =>
-        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, two-things, concrete", Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
+        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, two-things, concrete, coin", Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
 
     [Theory]
     [InlineData("cuts wood", "cutting wood")]

@@ -20,6 +20,8 @@ public sealed partial class LoopPage
     private ServedModel _model = null!;
     private TeachProgress? _teacher;
     private TurnRow? _waiting, _last;
+    private GateDecision? _decision;
+    private PowerStatement? _power;
     private CurateRecipe? _needs;
     private string? _missing, _problem;
     private string _confirm = "";
@@ -63,13 +65,14 @@ public sealed partial class LoopPage
         _waiting = _turns.FirstOrDefault(turn => turn.State == TurnState.Waiting);
         _interrupted = !Teacher.IsRunning && _turns is [{ State: TurnState.Training or TurnState.Evaluating or TurnState.Promoting }, ..];
         _last = _waiting ?? _turns.FirstOrDefault(turn => turn.Ended is not null);
-        (_learnt, _evaluations, _drafts) = ([], [], []);
+        (_learnt, _evaluations, _drafts, _decision) = ([], [], [], null);
         if (_last is { } last)
         {
             (_learnt, _evaluations) = (await Teacher.LearntAsync(last.Id), await Teacher.EvaluationsAsync(last.Id));
             try
             {
                 _drafts = (await new TurnRunner(Store, time: Time).SideBySideAsync(last.Number)).Drafts;
+                _decision = await new TurnRunner(Store, time: Time).DecisionAsync(last.Number);
             }
             catch (Exception e) when (e is FlywheelException or IOException)
             {
@@ -84,14 +87,14 @@ public sealed partial class LoopPage
         try
         {
             TurnPreview preview = await Teacher.PreviewAsync();
-            (_needs, _missing) = (preview.Needs, preview.Missing);
+            (_needs, _missing, _power) = (preview.Needs, preview.Missing, preview.Missing is null ? preview.Power : null);
             _train = preview.Dataset.Of(ExampleKind.Supervised, Split.Train).Count();
             _test = preview.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
             _ready = preview.Missing is null || _interrupted;
         }
         catch (FlywheelException e)
         {
-            (_needs, _missing, _ready) = (null, e.Message, false);
+            (_needs, _missing, _power, _ready) = (null, e.Message, null, false);
         }
     }
 
@@ -149,6 +152,20 @@ public sealed partial class LoopPage
         _ when Objective.Names.FirstOrDefault(objective => name.EndsWith(objective, StringComparison.Ordinal)) is { } objective => Words[$"loop.step.{objective}"],
         _ => name,
     };
+
+    /// <summary>Why a person is asked about the waiting turn.</summary>
+    private string WhyAsked => Words[$"loop.compare-why.{(_decision?.Asks is { } why and not AskWhy.Nobody ? why : AskWhy.FewPeople).ToString().ToLowerInvariant()}"];
+
+    /// <summary>What the next turn can show.</summary>
+    private string PowerText(PowerStatement power) => power.Gain is { } gain
+        ? Words.Format("loop.power", power.People, power.Briefs, gain.ToString("0.00", CultureInfo.InvariantCulture), power.Look)
+        : Words.Format("loop.power-none", power.People);
+
+    /// <summary>What the gate measured, with how certain each interval is; of a turn before that was written down, from the record.</summary>
+    private IEnumerable<(string Rule, string Basis, double Before, double After, Interval Gain, double Level, bool? Passed)> Measured =>
+        _decision is { } decision
+            ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Champion, rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
+            : _evaluations.Select(row => (row.Rule, "", row.ChampionValue, row.CandidateValue, new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
 
     private static int Percent(double share) => (int)Math.Round(100 * share);
 
