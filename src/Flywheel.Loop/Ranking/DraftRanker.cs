@@ -24,6 +24,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
 /// <item>twice: -1.5 for each fact that one paragraph says twice, at most -3</item>
 /// <item>form: -1.5 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -3</item>
+/// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
 /// <item>foreign: -1.5 for each name or number that the brief does not have, at most -4.5</item>
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
@@ -78,6 +79,7 @@ public static partial class DraftRanker
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
         parts["twice"] = -1.5 * Math.Min(2, metrics.Twice);
         parts["form"] = brief.Kind == Brief.Features ? 0 : -1.5 * Math.Min(2, FactFrames.Misfits(brief.Facts, draft.Text));
+        parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -1.5 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
@@ -126,6 +128,9 @@ public static partial class DraftRanker
 
     [GeneratedRegex(@"\b[Aa]n? [\w-]{2,}(?<![sui]s)s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();
+
+    [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]
+    private static partial Regex Label();
 
     private static readonly HashSet<string> Dangling = [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
 }

@@ -37,6 +37,7 @@ internal static partial class FactFrames
         {
             string before = text[..at.Index];
             if (form != Form.Thing && Having().IsMatch(before)) return true;
+            if (form == Form.Said && HavingAnd().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before)) return true;
             if (form == Form.Verb && Able().IsMatch(before)) return true;
             if ((form == Form.Said || (form == Form.Thing && Counted().IsMatch(fact))) && Doing().IsMatch(before)) return true;
@@ -96,6 +97,10 @@ internal static partial class FactFrames
 
     [GeneratedRegex(@"\b(has|have|having|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|mention|brings? you|gives? you|combines|stands for|comes with|along with)\s+(a |an |the )?$", RegexOptions.IgnoreCase)]
     private static partial Regex Having();
+
+    /// <summary>"has a pool and", with no other verb since.</summary>
+    [GeneratedRegex(@"\b(has|have|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|combines)\b(?!.*\b(is|are|was|it|you|that|which|who)\b)[^.!?;:]* and\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex HavingAnd();
 
     [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Being();
