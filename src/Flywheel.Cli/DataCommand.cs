@@ -32,7 +32,7 @@ internal static class DataCommand
         Show(collection.Report);
         Example[] examples = [.. collection.Items(Split.Train).SelectMany(item => item.Examples)];
         var random = new Random(seed);
-        for (int i = 0; i < sample; i++) Console.WriteLine("\n---\n" + string.Join("\n\n>>> ", examples[random.Next(examples.Length)].Texts));
+        for (int i = 0; i < sample; i++) Console.WriteLine("\n---\n" + string.Join("\n\n>>> ", examples[random.Next(examples.Length)].Identity));
     }
 
     /// <summary>Tables for a person, Markdown for a file or a pipe.</summary>

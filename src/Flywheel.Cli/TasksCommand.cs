@@ -7,10 +7,10 @@ using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel tasks</c>: what the files in <c>tasks/</c> describe: list, show, run.</summary>
+/// <summary><c>flywheel tasks</c>: what the files in <c>tasks/</c> describe: list, show, run, eval.</summary>
 internal static class TasksCommand
 {
-    public static Command Create() => new("tasks", "The tasks that files describe: what there is, try one.\nExample: ./flywheel tasks run arithmetic --field a=17 --field op=+ --field b=25") { List(), Show(), Run() };
+    public static Command Create() => new("tasks", "The tasks that files describe: what there is, try one, measure a model.\nExample: ./flywheel tasks run arithmetic --field a=17 --field op=+ --field b=25") { List(), Show(), Run(), Evaluate() };
 
     private static Command List()
     {
@@ -77,6 +77,41 @@ internal static class TasksCommand
             Console.WriteLine(task.Output(await ask.AnswerAsync(engine, folder.Tokenizer, (ulong)parse.GetValue(seed), cancellation)));
         });
         return command;
+    }
+
+    private static Command Evaluate()
+    {
+        Argument<string> name = NameArgument();
+        var model = new Option<string?>("--model") { Description = $"Model: {ModelCatalog.Names}; default: the home's champion, else the first model" };
+        var limit = new Option<int>("--limit") { Description = "Held-out items to ask, at most", DefaultValueFactory = _ => 500 };
+        var without = new Option<bool>("--no-baseline") { Description = "Measure the model alone" };
+        var show = new Option<int>("--show") { Description = "Answers to print", DefaultValueFactory = _ => 5 };
+        var command = new Command("eval", "Measure a model on items of the task that were held out, beside the baseline, with 95% intervals. The page of the task shows the figures.\nExample: ./flywheel tasks eval arithmetic --model first") { name, model, limit, show, without };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            if (parse.GetValue(limit) < 2) throw new FlywheelException($"--limit is {parse.GetValue(limit)}, expected at least 2");
+            var home = new FlywheelHome();
+            TaskFolder task = new TaskCatalog(home).Find(parse.GetValue(name)!);
+            ModelFolder folder = await FindAsync(home, parse.GetValue(model), cancellation);
+            TaskEvaluation evaluation = await TaskExam.TakeAsync(task, folder, home, parse.GetValue(limit), TimeProvider.System.GetUtcNow(), !parse.GetValue(without),
+                (done, all) => Console.Error.Write(Console.IsErrorRedirected ? "" : $"\r{done} of {all} "), cancellation);
+            if (!Console.IsErrorRedirected) Console.Error.WriteLine();
+            Console.WriteLine($"{task.Name}: {evaluation.ModelName} ({folder.ShortHash}){(TaskAsk.IsTrained(task, folder) ? "" : ", not known to be trained for it")}, {evaluation.NumItems} of {evaluation.NumHeldOut} held-out items");
+            Table table = new Table().AddColumns("metric", "model", !parse.GetValue(without) && task.Description.Baseline is { } baseline ? Markup.Escape(baseline.Name.En) : "no baseline");
+            foreach (TaskScore score in evaluation.Scores)
+                table.AddRow($"{score.Metric} ({(score.HigherIsBetter ? "more" : "less")} is better)", Figure(score.Metric, score.Value, score.Low, score.High), score is { Baseline: { } value, BaselineLow: { } low, BaselineHigh: { } high } ? Figure(score.Metric, value, low, high) : "");
+            AnsiConsole.Write(table);
+            foreach (TaskSample sample in evaluation.Samples.Take(parse.GetValue(show)))
+                Console.WriteLine($"{string.Join(" | ", sample.Fields.Values.Where(value => value.Length > 0).Select(value => value.ReplaceLineEndings(", ")))} -> {sample.Output.ReplaceLineEndings(" ")}{(sample.Expected.Length > 0 && sample.Expected != sample.Output ? $"   (right: {sample.Expected})" : "")}");
+            Console.Error.WriteLine(evaluation.Write(home));
+        });
+        return command;
+    }
+
+    private static string Figure(string metric, double value, double low, double high)
+    {
+        double scale = metric == TaskMetricNames.ChrF ? 1 : 100;
+        return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{value * scale:0.0} [[{low * scale:0.0}, {high * scale:0.0}]]{(scale == 1 ? "" : " %")}");
     }
 
     /// <summary>Values as they were given; a name that comes again is another item of a list.</summary>

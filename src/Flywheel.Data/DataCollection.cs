@@ -58,7 +58,7 @@ public sealed class DataCollection
             else
             {
                 (IEnumerable<SourceItem> items, string origin) = NamedSources.Read(source, path, recipe.Seed, home);
-                collection.Add(items, source, collection.Begin(source.As == "text" ? source.Source : $"{source.Source} as {source.As}", origin), seen, told);
+                collection.Add(items, source, collection.Begin(source.Source == "task" ? $"task {Path.GetFileName(Path.TrimEndingDirectorySeparator(path))}" : source.As == "text" ? source.Source : $"{source.Source} as {source.As}", origin), seen, told);
             }
         }
         foreach (Split split in Enum.GetValues<Split>()) collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();

@@ -43,15 +43,19 @@ public sealed partial class AptIndex
     public StreamReader Components() => Read("DEP-11");
 
     /// <summary>The indexes under <paramref name="home"/>'s sources, fetched first when they are not there.</summary>
+    /// <param name="home">Where they are kept.</param>
+    /// <param name="refresh">Fetch again what is there.</param>
+    /// <param name="progress">Told what is being done.</param>
+    /// <param name="language">Of the descriptions.</param>
     /// <exception cref="FlywheelException">apt-get is missing, no mirror is configured, or the fetch failed.</exception>
-    public static AptIndex Open(FlywheelHome home, bool refresh = false, Action<string>? progress = null)
+    public static AptIndex Open(FlywheelHome home, bool refresh = false, Action<string>? progress = null, string language = "en")
     {
-        string folder = Path.Combine(home.Sources, "debian");
+        string folder = Path.Combine(home.Sources, language == "en" ? "debian" : $"debian-{language}");
         string stampPath = Path.Combine(folder, "stamp.json");
         if (refresh || !File.Exists(stampPath))
         {
             progress?.Invoke("fetching package and AppStream indexes with apt-get");
-            Fetch(folder);
+            Fetch(folder, language);
         }
         AptStamp stamp = JsonSerializer.Deserialize<AptStamp>(File.ReadAllText(stampPath), JsonText.Compact)
             ?? throw new FlywheelException($"{stampPath}: is null, expected what was fetched; delete the folder to fetch again");
@@ -65,7 +69,7 @@ public sealed partial class AptIndex
         return new StreamReader(new GZipStream(File.OpenRead(path), CompressionMode.Decompress));
     }
 
-    private static void Fetch(string folder)
+    private static void Fetch(string folder, string language)
     {
         string state = Directory.CreateTempSubdirectory("flywheel-apt-").FullName;
         try
@@ -76,7 +80,7 @@ public sealed partial class AptIndex
             Directory.CreateDirectory(Path.Combine(state, "cache", "archives", "partial"));
             File.WriteAllText(Path.Combine(state, "state", "status"), "");
             string config = Path.Combine(state, "apt.conf");
-            File.WriteAllText(config, Configuration(state));
+            File.WriteAllText(config, Configuration(state, language));
             Apt(config, "update", "-q", "--error-on=any");
             string listing = Apt(config, "indextargets", "--format", "$(CREATED_BY)\t$(FILENAME)\t$(VERSION)");
             string[][] targets = [.. listing.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
@@ -108,10 +112,10 @@ public sealed partial class AptIndex
         }
     }
 
-    private static string Configuration(string state) =>
+    private static string Configuration(string state, string language) =>
         $$"""
         #clear Acquire::Languages;
-        Acquire::Languages { "en"; };
+        Acquire::Languages { "{{language}}"; };
         #clear Acquire::IndexTargets;
         #clear APT::Update::Pre-Invoke;
         #clear APT::Update::Post-Invoke;

@@ -22,6 +22,8 @@ internal static class NamedSources
                 return (JsonlSource.Read(path), path);
             case "dataset":
                 return (JsonlSource.ReadCurated(path), path);
+            case "task":
+                return (TaskItems.Conversations(TaskFolder.Open(path), seed, home), path);
             case "grammar":
                 CopyGrammar grammar = CopyGrammar.Load(path, files.Find("corpora", "corpora.tar.gz", "https://github.com/dariusk/corpora"));
                 return (GrammarSource.Read(grammar, source.Limit, seed), path);

@@ -35,10 +35,13 @@ internal static class TaskChecks
         if (task.Baseline is { } baseline)
         {
             Words(check, "baseline.name", baseline.Name);
-            check.OneOf("baseline.kind", baseline.Kind, [TaskBaseline.Nearest, TaskBaseline.Common, TaskBaseline.Template]);
-            check.State(baseline.Kind != TaskBaseline.Template || baseline.Answer is { Length: > 0 }, "baseline.answer", "missing", "a template, because the baseline's kind is template");
-            if (baseline.Answer is { } answer) Template(check, "baseline.answer", answer, fields);
-            check.State(baseline.Kind == TaskBaseline.Template || task.Sources.Any(source => TaskSource.OfRows.Contains(source.Source)), "baseline.kind", baseline.Kind, "template, because no source has rows to take answers from");
+            check.OneOf("baseline.kind", baseline.Kind, [TaskBaseline.Nearest, TaskBaseline.Common, TaskBaseline.Template, TaskBaseline.Program]);
+            bool runs = baseline.Kind == TaskBaseline.Program, answers = runs || baseline.Kind == TaskBaseline.Template;
+            check.State(!answers || baseline.Answer is { Length: > 0 }, "baseline.answer", "missing", $"a template, because the baseline's kind is {baseline.Kind}");
+            if (baseline.Answer is { } answer) Template(check, "baseline.answer", answer, runs ? fields.Append("said").ToHashSet() : fields);
+            check.State(runs == baseline.Command.Count > 0, "baseline.command", runs ? "missing" : "given", runs ? "a program and its arguments" : "none, because the baseline's kind is another");
+            for (int i = 0; i < baseline.Command.Count; i++) Template(check, $"baseline.command[{i}]", baseline.Command[i], fields);
+            check.State(answers || task.Sources.Any(source => TaskSource.OfRows.Contains(source.Source)), "baseline.kind", baseline.Kind, "template or command, because no source has rows to take answers from");
         }
     }
 

@@ -203,16 +203,19 @@ public sealed record TaskSplit
 /// <summary>What answers without a model.</summary>
 public sealed record TaskBaseline
 {
-    public const string Nearest = "nearest", Common = "common", Template = "template";
+    public const string Nearest = "nearest", Common = "common", Template = "template", Program = "command";
 
     public required Phrase Name { get; init; }
 
     /// <summary><c>nearest</c>: the answer of the training item whose fields are nearest by edits; <c>common</c>: the commonest answer;
-    /// <c>template</c>: <see cref="Answer"/>.</summary>
+    /// <c>template</c>: <see cref="Answer"/>; <c>command</c>: what <see cref="Command"/> writes, made an answer by <see cref="Answer"/>.</summary>
     public required string Kind { get; init; }
 
-    /// <summary>A template that knows the fields.</summary>
+    /// <summary>A template that knows the fields and, of a command, <c>said</c>: what it wrote.</summary>
     public string? Answer { get; init; }
+
+    /// <summary>A program of this machine and its arguments, each a template that knows the fields; only an evaluation on the command line runs it.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
 }
 
 /// <summary>Fields with a right answer, to show.</summary>

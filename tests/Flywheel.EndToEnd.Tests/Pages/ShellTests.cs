@@ -78,6 +78,8 @@ public sealed class ShellTests : IAsyncLifetime
     [InlineData("/write/library")]
     [InlineData("/write/voice")]
     [InlineData("/chat")]
+    [InlineData("/tasks")]
+    [InlineData("/tasks/copywriting")]
     [InlineData("/loop")]
     public async Task Page_EachLanguageColourAndWidth_IsAccessibleAndFits(string address)
     {
