@@ -49,7 +49,7 @@ internal static class TurnCommand
             AnsiConsole.WriteLine(preview.Missing is { } missing
                 ? $"No turn can begin yet: {missing}."
                 : $"A turn now would be {preview.Dataset.Summary}{(preview.Dataset.IsOfFewPeople ? $" You would compare drafts and decide: there are fewer than {HoldOut.MinPeople} people." : "")}");
-            if (!preview.Dataset.IsOfFewPeople) AnsiConsole.WriteLine($"Power: {preview.Power.Text}.");
+            if (preview.Power.People > 0) AnsiConsole.WriteLine($"Power: {preview.Power.Text}.");
             AnsiConsole.WriteLine("Nothing was begun.");
             return 0;
         }

@@ -36,13 +36,15 @@ internal static class DraftRules
             (string user, Conversation prompt) = asked[i];
             int outcome = ScoreOf(judge, prompt, after).CompareTo(ScoreOf(judge, prompt, before));
             outcomes.Add((byPerson ? user : $"{i}", outcome));
-            if (examples.Count(example => example.Outcome == outcome) < NumExamples && examples.All(example => example.Prompt != before.Prompt))
+            if (examples.Count(example => example.Outcome == outcome) < NumExamples && examples.All(example =>
+                example.Prompt != before.Prompt))
                 examples.Add(new(before.Prompt, before.Text.Trim(), after.Text.Trim(), outcome));
         }
         int wins = outcomes.Count(item => item.Difference > 0), losses = outcomes.Count(item => item.Difference < 0);
         double Share(int won, int lost) => (1 + (won - lost) / (double)outcomes.Count) / 2; // ties are split
         string name = $"drafts preferred ({judge.Name})";
-        string basis = $"{outcomes.Count} pairs of drafts to {asked.Count} prompts of {People(asked)}: {wins} candidate's, {losses} champion's, {outcomes.Count - wins - losses} ties; judge: {judge.Basis}";
+        string basis = $"{outcomes.Count} pairs of drafts to {asked.Count} prompts of {People(asked)}: "
+            + $"{wins} candidate's, {losses} champion's, {outcomes.Count - wins - losses} ties";
         return (Gate.Better(name, Unit, Share(losses, wins), Share(wins, losses), outcomes, basis, alpha, byPerson, byPerson, seed),
             [.. examples.OrderByDescending(example => example.Outcome)]);
     }
@@ -52,7 +54,8 @@ internal static class DraftRules
     /// need not be kept more often than in the texts that the same people accepted: who wants taglines without the name gets them.
     /// What a brief does not know is never wanted.
     /// </summary>
-    public static IEnumerable<RuleResult> Floors(ExamPaper paper, IReadOnlyList<(string User, Conversation Prompt)> asked, ExamResult champion,
+    public static IEnumerable<RuleResult> Floors(ExamPaper paper, IReadOnlyList<(string User, Conversation Prompt)> asked,
+        ExamResult champion,
         ExamResult candidate, bool byPerson, double margin, int seed)
     {
         Brief?[] briefs = [.. asked.Select(item => Brief.Find(item.Prompt))];
@@ -67,7 +70,8 @@ internal static class DraftRules
         yield return Floor("drafts without foreign names", metrics => metrics.Foreign.Count == 0, relaxed: false);
 
         CopyMetrics[][] Metrics(ExamResult result) => [.. asked.Select((_, i) => briefs[i] is { } brief
-            ? result.Answers.Skip(i * result.DraftsPerPrompt).Take(result.DraftsPerPrompt).Select(answer => CopyMetrics.Of(brief, answer.Text)).ToArray()
+            ? result.Answers.Skip(i * result.DraftsPerPrompt).Take(result.DraftsPerPrompt).Select(answer => CopyMetrics.Of(brief,
+                answer.Text)).ToArray()
             : [])];
 
         RuleResult Floor(string name, Func<CopyMetrics, bool> holds, bool relaxed)
@@ -78,14 +82,16 @@ internal static class DraftRules
             bool bySeen = relaxed && known.Length > 0 && wanted < known.Average(i => Of(before[i]));
             double Reference(int i) => bySeen ? wanted : Of(before[i]);
             double was = items.Average(i => Of(before[i])), becomes = items.Average(i => Of(after[i]));
-            List<(string Cluster, double Difference)> changes = [.. items.Select(i => (byPerson ? asked[i].User : $"{i}", Of(after[i]) - Reference(i)))];
+            List<(string Cluster, double Difference)> changes = [.. items.Select(i => (byPerson ? asked[i].User : $"{i}",
+                Of(after[i]) - Reference(i)))];
             string basis = $"{items.Length * candidate.DraftsPerPrompt} drafts to {items.Length} briefs of {People(asked)}";
             if (bySeen) basis += string.Create(CultureInfo.InvariantCulture, $"; held to the texts they accepted, of which {wanted:0%} do");
             return NotWorse(name, was, becomes, changes, basis, margin, byPerson, seed);
         }
     }
 
-    internal static RuleResult NotWorse(string name, double was, double becomes, List<(string Cluster, double Difference)> changes, string basis,
+    internal static RuleResult NotWorse(string name, double was, double becomes, List<(string Cluster, double Difference)> changes,
+        string basis,
         double margin, bool byPerson, int seed)
     {
         if (changes.Select(change => change.Cluster).Distinct().Count() < PairedBootstrap.MinClusters)
@@ -95,21 +101,25 @@ internal static class DraftRules
             };
         Interval change = byPerson ? SignFlip.Mean(changes, Looks.Alpha(1), seed) : PairedBootstrap.Mean(changes, seed);
         bool? passed = byPerson ? change.Low > -margin : change.Estimate < -margin && change.High < 0 ? false : null;
+        string said = string.Create(CultureInfo.InvariantCulture, $"{name}: {was:0%} before, {becomes:0%} after");
         return new(name, Unit, was, becomes, change, -margin, passed, basis)
         {
-            Because = passed != false ? $"{name}: not worse ({change}, margin {margin.ToString("0.###", CultureInfo.InvariantCulture)})"
-                : byPerson ? $"{name}: change of {change}, the interval must lie above {(-margin).ToString("0.###", CultureInfo.InvariantCulture)}"
-                : $"{name}: certainly worse, by {change}",
+            Because = passed != false ? said
+                : string.Create(CultureInfo.InvariantCulture,
+                    $"{said}, a change of {change}{(byPerson ? $", whose interval must lie above -{margin:0.###}" : "")}"),
         };
     }
 
     /// <summary>Drafts with the same seed; the first of each prompt come first, so that examples are of many people.</summary>
-    private static IEnumerable<(int Prompt, Answer Champion, Answer Candidate)> Pairs(IReadOnlyList<(string User, Conversation Prompt)> asked,
+    private static IEnumerable<(int Prompt, Answer Champion, Answer Candidate)> Pairs(IReadOnlyList<(string User,
+        Conversation Prompt)> asked,
         ExamResult champion, ExamResult candidate)
     {
         int drafts = champion.DraftsPerPrompt;
-        if (drafts != candidate.DraftsPerPrompt || champion.Answers.Count != asked.Count * drafts || candidate.Answers.Count != asked.Count * drafts)
-            throw new ArgumentException($"{champion.Answers.Count} and {candidate.Answers.Count} drafts to {asked.Count} prompts", nameof(candidate));
+        if (drafts != candidate.DraftsPerPrompt || champion.Answers.Count != asked.Count * drafts
+            || candidate.Answers.Count != asked.Count * drafts)
+            throw new ArgumentException($"{champion.Answers.Count} and {candidate.Answers.Count} drafts to {asked.Count} prompts",
+                nameof(candidate));
         for (int draft = 0; draft < drafts; draft++)
             for (int i = 0; i < asked.Count; i++)
                 yield return (i, champion.Answers[i * drafts + draft], candidate.Answers[i * drafts + draft]);

@@ -13,7 +13,9 @@ public sealed record ExamResult
     /// <summary>Nats a token on each text that a held-out person accepted; lower is better.</summary>
     public required IReadOnlyList<double> Texts { get; init; }
 
-    /// <summary>Log-probability of the preferred minus that of the rejected text, of each held-out pair; above 0 tells them apart.</summary>
+    /// <summary>
+    /// Log-probability of the preferred minus that of the rejected text, of each held-out pair; above 0 tells them apart.
+    /// </summary>
     public required IReadOnlyList<double> Margins { get; init; }
 
     /// <summary>Nats a token on each answer that a held-out person judged.</summary>
@@ -38,7 +40,8 @@ public sealed record ExamResult
 public sealed record Answer(string Prompt, string Text, int NumTokens, string? Fault);
 
 /// <summary>
-/// Examines a model with the engine: what it thinks of texts, in fp32; and what it writes, in the precision and with the sampler that serve.
+/// Examines a model with the engine: what it thinks of texts, in fp32; and what it writes, in the precision and with the sampler that
+/// serve.
 /// </summary>
 public static class Exam
 {
@@ -65,7 +68,8 @@ public static class Exam
         void Step() => progress?.Invoke(Interlocked.Increment(ref done), all);
 
         Dictionary<Conversation, (double Sum, int Count)> scores = await ScoreAsync(model, distinct, Step, cancellation);
-        Answer[] answers = prompts.Length == 0 ? [] : await WriteAsync(model, prompts, gate.Drafts, gate.MaxTokens, sampler, seed, Step, cancellation);
+        Answer[] answers = prompts.Length == 0 ? [] : await WriteAsync(model, prompts, gate.Drafts, gate.MaxTokens, sampler, seed, Step,
+            cancellation);
 
         double Loss(Conversation conversation) => -scores[conversation].Sum / scores[conversation].Count;
         return new()
@@ -81,7 +85,8 @@ public static class Exam
     }
 
     /// <summary>Sum of log-probabilities and number of the tokens that the model would have had to write, of each conversation.</summary>
-    private static async Task<Dictionary<Conversation, (double Sum, int Count)>> ScoreAsync(ModelFolder model, IReadOnlyList<Conversation> conversations,
+    private static async Task<Dictionary<Conversation, (double Sum, int Count)>> ScoreAsync(ModelFolder model,
+        IReadOnlyList<Conversation> conversations,
         Action step, CancellationToken cancellation)
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32 });

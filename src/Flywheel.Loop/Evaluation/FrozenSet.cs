@@ -27,7 +27,8 @@ internal static class FrozenSet
     /// <param name="seed">Of the resampling.</param>
     /// <param name="draftsDecide">What people think of the drafts decides about the taught kinds: how likely old texts are is told.</param>
     public static IEnumerable<RuleResult> Rules(
-        ExamPaper paper, ExamResult champion, ExamResult candidate, ExamResult? first, GateRecipe rules, int seed, bool draftsDecide = false)
+        ExamPaper paper, ExamResult champion, ExamResult candidate, ExamResult? first, GateRecipe rules, int seed,
+            bool draftsDecide = false)
     {
         string[] kinds = Kinds(paper.Regression);
         string[] distinct = [.. kinds.Distinct().Order(StringComparer.Ordinal)];

@@ -138,18 +138,24 @@ public static class Gate
     }
 
     /// <summary>What the models think of texts that held-out people accepted, liked or preferred.</summary>
-    private static IEnumerable<RuleResult> Likelihood(ExamPaper paper, ExamResult champion, ExamResult candidate, double alpha, bool byPerson, int seed)
+    private static IEnumerable<RuleResult> Likelihood(ExamPaper paper, ExamResult champion, ExamResult candidate, double alpha,
+        bool byPerson, int seed)
     {
         bool byLiking = paper.CanCompareLiking && (paper.Judged.Count >= MinPairs || paper.Texts.Count == 0);
         if (paper.Texts.Count > 0)
-            yield return Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1, alpha,
+            yield return Better("texts people accepted", "nats a token", paper.Texts, "texts", champion.Texts, candidate.Texts, sign: -1,
+                alpha,
                 byPerson, !byLiking || paper.Texts.Count >= MinPairs, seed);
-        if (paper.CanCompareLiking) yield return LikedFromDisliked(paper.Judged, champion.Judged, candidate.Judged, alpha, byPerson, byLiking, seed + 4);
+        if (paper.CanCompareLiking) yield return LikedFromDisliked(paper.Judged, champion.Judged, candidate.Judged, alpha, byPerson,
+            byLiking, seed + 4);
         if (paper.Pairs.Count < PairedBootstrap.MinClusters) yield break;
-        yield return Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins, sign: 1, alpha,
-            byPerson, paper.Pairs.Count >= MinPairs && (!byPerson || SignFlip.CanDecide(paper.Pairs.Select(pair => pair.User).Distinct().Count(), alpha)),
+        yield return Better("preferred over rejected", "nats of margin", paper.Pairs, "pairs", champion.Margins, candidate.Margins,
+            sign: 1, alpha,
+            byPerson, paper.Pairs.Count >= MinPairs && (!byPerson || SignFlip.CanDecide(paper.Pairs.Select(pair =>
+                pair.User).Distinct().Count(), alpha)),
             seed + 1);
-        yield return Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins), sign: 1, alpha,
+        yield return Better("pairs told apart", "share", paper.Pairs, "pairs", Apart(champion.Margins), Apart(candidate.Margins),
+            sign: 1, alpha,
             byPerson, required: false, seed + 2);
     }
 
@@ -164,11 +170,13 @@ public static class Gate
         IReadOnlyList<double> champion, IReadOnlyList<double> candidate, int sign, double alpha, bool byPerson, bool required, int seed)
     {
         Func<HeldOutItem, string> cluster = byPerson ? item => item.User : item => item.Prompt.ToString();
-        List<(string Cluster, double Difference)> differences = [.. items.Select((item, i) => (cluster(item), sign * (candidate[i] - champion[i])))];
+        List<(string Cluster, double Difference)> differences = [.. items.Select((item, i) => (cluster(item),
+            sign * (candidate[i] - champion[i])))];
         int people = items.Select(item => item.User).Distinct().Count();
         string basis = items.Any(item => !item.IsTaste) ? $"{items.Count} {noun} to {items.Select(cluster).Distinct().Count()} prompts"
             : $"{items.Count} {noun} of {people} {(people == 1 ? "person" : "people")}{(byPerson ? "" : "; too few to speak of others")}";
-        return Better(name, unit, champion.Average(), candidate.Average(), differences, basis, alpha, byPerson || items.Any(item => !item.IsTaste),
+        return Better(name, unit, champion.Average(), candidate.Average(), differences, basis, alpha, byPerson || items.Any(item =>
+            !item.IsTaste),
             required, seed);
     }
 
@@ -188,7 +196,8 @@ public static class Gate
     {
         int clusters = differences.Select(item => item.Cluster).Distinct().Count();
         if (clusters < PairedBootstrap.MinClusters || (exact && !SignFlip.CanDecide(clusters, alpha)))
-            return new(name, unit, champion, candidate, Interval.At(differences.Average(item => item.Difference)), 0, required ? false : null, basis)
+            return new(name, unit, champion, candidate, Interval.At(differences.Average(item => item.Difference)), 0, required ? false
+                : null, basis)
             {
                 Because = $"{name}: {basis}: {(clusters == 1 ? "one prompt or person proves nothing" : "too few to be certain of anything")}",
             };
@@ -199,7 +208,9 @@ public static class Gate
         {
             Level = level,
             Because = passed
-                ? $"{name}: better by {gain} {unit}"
+                ? unit.StartsWith("share", StringComparison.Ordinal)
+                ? string.Create(CultureInfo.InvariantCulture, $"{name}: {champion:0%} before, {candidate:0%} after, better by {gain}")
+                : $"{name}: better by {gain} {unit}"
                 : $"{name}: the gain of {gain} {unit} is not certain, its {level.ToString("0.##%", CultureInfo.InvariantCulture)} interval must lie above 0",
         };
     }
@@ -233,7 +244,8 @@ public static class Gate
         bool passed = after >= threshold;
         string faults = string.Join(", ", candidate.Where(answer => answer.Fault is not null).GroupBy(answer => answer.Fault)
             .OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
-        return new("sound drafts", "share", before, after, Interval.At(after), threshold, passed, $"{candidate.Count} drafts to held-out prompts")
+        return new("sound drafts", "share", before, after, Interval.At(after), threshold, passed,
+            $"{candidate.Count} drafts to held-out prompts")
         {
             Because = $"sound drafts: {after:0%}{(faults.Length > 0 ? $" ({faults})" : "")}, at least {threshold:0%} needed",
         };

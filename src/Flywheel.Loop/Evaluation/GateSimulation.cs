@@ -56,13 +56,15 @@ public static class GateSimulation
     /// <param name="step">Told of each draft.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>Of each brief, its drafts. [briefs][drafts]</returns>
-    public static async Task<DraftMeasures[][]> PoolAsync(ModelFolder model, IReadOnlyList<Brief> briefs, IDraftJudge judge, int seed, Action? step = null,
+    public static async Task<DraftMeasures[][]> PoolAsync(ModelFolder model, IReadOnlyList<Brief> briefs, IDraftJudge judge, int seed,
+        Action? step = null,
         CancellationToken cancellation = default)
     {
         Conversation[] prompts = [.. briefs.Select(brief => brief.ToConversation())];
         SamplerOptions sampler = SamplingDefaults.Read(model);
         Answer[] drafts = await Exam.WriteAsync(model, prompts, PoolDrafts, 256, sampler, seed, step, cancellation);
-        return [.. prompts.Select((prompt, i) => drafts[(i * PoolDrafts)..((i + 1) * PoolDrafts)].Select(draft => DraftMeasures.Of(judge, prompt, draft)).ToArray())];
+        return [.. prompts.Select((prompt, i) => drafts[(i * PoolDrafts)..((i + 1) * PoolDrafts)].Select(draft => DraftMeasures.Of(judge,
+            prompt, draft)).ToArray())];
     }
 
     /// <summary>Candidates that are the champion, written by a model: each half of its drafts stands for one of them.</summary>
@@ -96,12 +98,17 @@ public static class GateSimulation
         }
 
         yield return Homes("the same model, one look", plan, "at most 2.5%", (random, _) => Look(random, 1, 0, 0));
-        yield return Homes($"the same model, {plan.Looks} looks", plan, "at most 5%", (random, _) => Any(plan.Looks, look => Look(random, look, 0, 0)));
-        yield return Homes($"the better draft in {plan.Gain:0%} of the pairs, one look", plan, "as power allows", (random, _) => Look(random, 1, plan.Gain, 0));
-        yield return Homes("the better draft always, and 20% more drafts with a foreign name", plan, "near 0%", (random, _) => Look(random, 1, 1, 0.2));
+        yield return Homes($"the same model, {plan.Looks} looks", plan, "at most 5%", (random, _) => Any(plan.Looks, look => Look(random,
+            look, 0, 0)));
+        yield return Homes($"the better draft in {plan.Gain:0%} of the pairs, one look", plan, "as power allows", (random, _) =>
+            Look(random, 1, plan.Gain, 0));
+        yield return Homes("the better draft always, and 20% more drafts with a foreign name", plan, "near 0%", (random, _) =>
+            Look(random, 1, 1, 0.2));
     }
 
-    /// <summary>Candidates that please some tastes and displease others, and no more people than the champion does; and one that is better.</summary>
+    /// <summary>
+    /// Candidates that please some tastes and displease others, and no more people than the champion does; and one that is better.
+    /// </summary>
     /// <param name="plan">How.</param>
     public static IEnumerable<SimulationRow> OnTastes(SimulationPlan plan)
     {
@@ -119,7 +126,8 @@ public static class GateSimulation
         }
         double[] Tastes(Random random) => [.. Enumerable.Range(0, plan.People).Select(_ => Normal(random))];
 
-        yield return Homes("no better, one look", plan, "at most 2.5%", (random, _) => Promotes(Outcomes(random, Tastes(random), 0), [], 1, 1));
+        yield return Homes("no better, one look", plan, "at most 2.5%", (random, _) => Promotes(Outcomes(random, Tastes(random), 0), [],
+            1, 1));
         yield return Homes($"no better, {plan.Looks} looks", plan, "at most 5%", (random, _) =>
         {
             double[] tastes = Tastes(random);
@@ -130,7 +138,8 @@ public static class GateSimulation
             double[] tastes = Tastes(random);
             return Any(plan.Looks, _ => Promotes(Outcomes(random, tastes, 0), [], 1, 1));
         });
-        yield return Homes($"better by {plan.Gain:0.00}, one look", plan, "as power allows", (random, _) => Promotes(Outcomes(random, Tastes(random), plan.Gain), [], 1, 1));
+        yield return Homes($"better by {plan.Gain:0.00}, one look", plan, "as power allows", (random, _) => Promotes(Outcomes(random,
+            Tastes(random), plan.Gain), [], 1, 1));
         if (PowerStatement.Of(plan.People, plan.People * plan.Briefs, 1).Gain is { } shown)
             yield return Homes($"better by {shown:0.00}, as the power statement says", plan, "80% or more", (random, _) =>
                 Promotes(Outcomes(random, Tastes(random), shown), [], 1, 1));

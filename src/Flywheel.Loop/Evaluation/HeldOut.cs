@@ -34,7 +34,9 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     /// <inheritdoc cref="Taught"/>
     public IReadOnlySet<string> TaughtBefore { get; init; } = new HashSet<string>();
 
-    /// <summary>What people who are learnt from preferred to what: on this a preference model is fitted, nothing is examined on it.</summary>
+    /// <summary>
+    /// What people who are learnt from preferred to what: on this a preference model is fitted, nothing is examined on it.
+    /// </summary>
     public IReadOnlyList<HeldOutItem> TeachingPairs { get; init; } = [];
 
     /// <summary>Their judged answers.</summary>
@@ -113,7 +115,8 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     private static HeldOutItem Pair(string json)
     {
         JsonObject row = Row(json);
-        Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"], modalities: row["input"]!["modalities"]);
+        Conversation prompt = Conversation.FromJson(row["input"]!["messages"]!.AsArray(), row["input"]!["tools"],
+            modalities: row["input"]!["modalities"]);
         Conversation With(string field) =>
             prompt with { Messages = [.. prompt.Messages, .. Conversation.FromJson(row[field]!.AsArray()).Messages] };
         return Item(row, With("preferred_output"), With("non_preferred_output"));

@@ -27,7 +27,8 @@ public sealed record PowerStatement(int People, int Briefs, int Look, double? Ga
             string people = $"{People} held-out {(People == 1 ? "person" : "people")}";
             string look = Look == 1 ? $"at the first look at them (alpha {alpha})" : $"at look {Look} at them (alpha {alpha})";
             return Gain is { } gain
-                ? string.Create(CultureInfo.InvariantCulture, $"with {people} and {Briefs} briefs this turn can show a gain of {gain:0.00} or more in the share of drafts preferred, {look}")
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $"with {people} and {Briefs} briefs this turn can show a gain of {gain:0.00} or more in the share of drafts preferred, {look}")
                 : $"{people} with {Briefs} briefs can show no gain {look}: a person compares the drafts and decides";
         }
     }

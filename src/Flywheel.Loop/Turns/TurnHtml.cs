@@ -36,12 +36,16 @@ internal static class TurnHtml
         RuleResult first = report.Decision.Rules.First(rule => rule.Threshold == 0); // what was to rise
         string digits = FormatOf(first) == "0%" ? "0%" : "0.00";
         bool lower = first.Unit == "nats a token";
-        Card(page, Capital(first.Name), $"{first.Champion.ToString(digits)} → {first.Candidate.ToString(digits)}", $"{first.Unit}, {(lower ? "lower" : "higher")} is better");
+        Card(page, Capital(first.Name), $"{first.Champion.ToString(digits)} → {first.Candidate.ToString(digits)}",
+            $"{first.Unit}, {(lower ? "lower" : "higher")} is better");
         if (report.Decision.Rules.FirstOrDefault(rule => rule.Unit == "share" && rule.Passed is null) is { } apart)
             Card(page, "Preferences told apart", $"{apart.Champion:0%} → {apart.Candidate:0%}", "held-out pairs, higher is better");
-        if (report.Dataset.IsOfFewPeople) Card(page, "Learnt from", $"{report.Dataset.NumPrompts(Split.Train)} prompts", $"tested on {report.Dataset.NumPrompts(Split.HeldOut)} others");
-        else Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people", $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");
-        Card(page, "Took", report.Took.TotalHours >= 1 ? $"{report.Took:h\\:mm} h" : report.Took.TotalMinutes >= 1 ? $"{report.Took:m\\:ss} min" : $"{report.Took.TotalSeconds:0} s", $"{report.NumFeedback} feedback");
+        if (report.Dataset.IsOfFewPeople) Card(page, "Learnt from", $"{report.Dataset.NumPrompts(Split.Train)} prompts",
+            $"tested on {report.Dataset.NumPrompts(Split.HeldOut)} others");
+        else Card(page, "Learnt from", $"{report.Dataset.NumPeople(Split.Train)} people",
+            $"tested on {report.Dataset.NumPeople(Split.HeldOut)} others");
+        Card(page, "Took", report.Took.TotalHours >= 1 ? $"{report.Took:h\\:mm} h" : report.Took.TotalMinutes >= 1
+            ? $"{report.Took:m\\:ss} min" : $"{report.Took.TotalSeconds:0} s", $"{report.NumFeedback} feedback");
         page.Append("</dl>\n</header>\n");
     }
 
@@ -50,8 +54,10 @@ internal static class TurnHtml
 
     private static string Lead(TurnReport report)
     {
-        string candidate = $"<code>{TurnReport.Short(report.Turn.Candidate!)}</code>", champion = $"<code>{TurnReport.Short(report.Turn.Champion)}</code>";
-        if (report.Turn.State == TurnState.Promoted && report.Decision.Passed) return $"The candidate {candidate} is {(report.Decision.Asks != AskWhy.Nobody ? $"what a person preferred to {champion}" : $"better than {champion} for people it never saw")}, and no worse elsewhere. It now answers.";
+        string candidate = $"<code>{TurnReport.Short(report.Turn.Candidate!)}</code>",
+            champion = $"<code>{TurnReport.Short(report.Turn.Champion)}</code>";
+        if (report.Turn.State == TurnState.Promoted
+            && report.Decision.Passed) return $"The candidate {candidate} is {(report.Decision.Asks != AskWhy.Nobody ? $"what a person preferred to {champion}" : $"better than {champion} for people it never saw")}, and no worse elsewhere. It now answers.";
         if (report.Turn.State == TurnState.Waiting)
             return $"The candidate {candidate} passed what can be checked without a person. It waits for one: <code>./flywheel turn --accept {report.Turn.Number}</code> promotes it, "
                 + $"<code>--refuse {report.Turn.Number}</code> does not; until then {champion} goes on answering.";
@@ -67,7 +73,8 @@ internal static class TurnHtml
         page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">Interval</th><th></th></tr></thead>\n<tbody>\n");
         foreach (RuleResult rule in report.Decision.Rules)
         {
-            string verdict = rule.Passed switch { true => "<span class=\"verdict good\">✓ pass</span>", false => "<span class=\"verdict bad\">✕ fail</span>", null => "<span class=\"verdict told\">told only</span>" };
+            string verdict = rule.Passed switch { true => "<span class=\"verdict good\">✓ pass</span>", false =>
+                "<span class=\"verdict bad\">✕ fail</span>", null => "<span class=\"verdict told\">told only</span>" };
             string format = FormatOf(rule);
             page.Append($"<tr><td><strong>{Text(Capital(rule.Name))}</strong><br><span class=\"note\">{Text(rule.Unit)} · {Text(rule.Basis)}</span></td>");
             page.Append($"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
@@ -90,7 +97,8 @@ internal static class TurnHtml
         foreach (DraftExample example in report.Decision.Examples)
         {
             page.Append($"<article class=\"sample\">\n<pre class=\"prompt\">{Text(example.Prompt)}</pre>\n<div class=\"answers\">\n");
-            foreach ((string who, string text, int wins) in new[] { ("Champion", example.Champion, -1), ("Candidate", example.Candidate, 1) })
+            foreach ((string who, string text, int wins) in new[] { ("Champion", example.Champion, -1), ("Candidate", example.Candidate,
+                1) })
             {
                 string mark = example.Outcome == wins ? " <span class=\"verdict good\">✓ preferred</span>" : "";
                 page.Append($"<div class=\"answer {who.ToLowerInvariant()}\"><h3>{who}{mark}</h3><p>{Text(text)}</p></div>\n");
@@ -189,7 +197,8 @@ internal static class TurnHtml
         :root { color-scheme: light dark; --ink: #1b1f24; --soft: #667080; --line: #e3e7ec; --paper: #ffffff; --wash: #f5f7f9; --good: #16794c; --good-wash: #e2f4ea; --bad: #b3261e; --bad-wash: #fbe9e7; --accent: #2f5bd3; --accent-wash: #e8eefc; }
         @media (prefers-color-scheme: dark) { :root { --ink: #e7eaee; --soft: #98a2b0; --line: #2b323b; --paper: #14181d; --wash: #1b2027; --good: #5fce97; --good-wash: #15301f; --bad: #ff8a80; --bad-wash: #3a1917; --accent: #8fb0ff; --accent-wash: #1c2740; } }
         * { box-sizing: border-box; }
-        body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
+        body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto,
+            "Noto Sans", "DejaVu Sans", sans-serif; }
         main { max-width: 1040px; margin: 0 auto; padding: 48px 28px 72px; }
         h1 { font-size: 40px; line-height: 1.15; letter-spacing: -0.02em; margin: 0 0 12px; display: flex; gap: 16px; align-items: center; flex-wrap: wrap; }
         h2 { font-size: 20px; letter-spacing: -0.01em; margin: 0 0 6px; }
@@ -253,7 +262,8 @@ internal static class TurnHtml
         .curve .raw { opacity: 0.25; } .curve .mean { stroke-width: 2; }
         .lineage { display: grid; grid-template-columns: 100px 1fr; gap: 4px 12px; margin: 12px 0 16px; }
         .lineage dt { color: var(--soft); } .lineage dd { margin: 0; overflow-wrap: anywhere; }
-        @media (max-width: 720px) { main { padding: 28px 16px; } .columns, .answers { grid-template-columns: 1fr; } .answer.candidate { border-left: 0; border-top: 1px solid var(--line); } h1 { font-size: 32px; } }
+        @media (max-width: 720px) { main { padding: 28px 16px; } .columns,
+            .answers { grid-template-columns: 1fr; } .answer.candidate { border-left: 0; border-top: 1px solid var(--line); } h1 { font-size: 32px; } }
         @media print { main { max-width: none; padding: 0; } .sample, figure { break-inside: avoid; } }
 
         """;

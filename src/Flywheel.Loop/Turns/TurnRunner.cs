@@ -48,7 +48,9 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private readonly TurnLedger ledger = new(store, time ?? TimeProvider.System);
     private readonly TimeProvider time = time ?? TimeProvider.System;
 
-    /// <summary>Rules by which drafts can be judged, beside the judges that every turn has; a recipe's <c>gate.judge</c> names one.</summary>
+    /// <summary>
+    /// Rules by which drafts can be judged, beside the judges that every turn has; a recipe's <c>gate.judge</c> names one.
+    /// </summary>
     public IReadOnlyList<IDraftJudge> StatedRules { get; init; } = [];
 
     /// <param name="recipe">How; a turn that is gone on with keeps the recipe with which it began.</param>
@@ -135,11 +137,14 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         return (turn, [.. answers[0].Zip(answers[1])]);
     }
 
-    /// <summary>What the gate said in a turn, from its folder; null of a turn that it has not examined, or before it wrote its verdicts down.</summary>
+    /// <summary>
+    /// What the gate said in a turn, from its folder; null of a turn that it has not examined, or before it wrote its verdicts down.
+    /// </summary>
     public async Task<GateDecision?> DecisionAsync(int number, CancellationToken cancellation = default)
     {
         string file = Path.Combine(store.Home.Runs, $"turn-{number:0000}", DecisionFile);
-        return File.Exists(file) ? JsonSerializer.Deserialize<GateDecision>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) : null;
+        return File.Exists(file) ? JsonSerializer.Deserialize<GateDecision>(await File.ReadAllTextAsync(file, cancellation),
+            JsonText.Compact) : null;
     }
 
     private async Task ReportAgainAsync(TurnRow turn, CancellationToken cancellation)
@@ -150,7 +155,9 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         await TurnReport.WriteAsync(store, FolderOf(turn), turn, dataset, before, after, decision, time.GetUtcNow(), cancellation);
     }
 
-    /// <summary>What a turn would learn from now; nothing is begun. In a home without a champion, too, which is then what is missing.</summary>
+    /// <summary>
+    /// What a turn would learn from now; nothing is begun. In a home without a champion, too, which is then what is missing.
+    /// </summary>
     public async Task<TurnPreview> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
     {
         recipe = Rooted(recipe, folder);
@@ -158,7 +165,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         ModelRow? champion = await store.ChampionAsync(cancellation);
         (CuratedDataset dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
         string? missing = champion is null ? NoChampion : Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation));
-        return new(dataset, missing, NeedsOf(dataset, recipe), await PowerAsync(champion?.Hash ?? "", dataset, recipe, int.MaxValue, cancellation));
+        return new(dataset, missing, NeedsOf(dataset, recipe), await PowerAsync(champion?.Hash ?? "", dataset, recipe, int.MaxValue,
+            cancellation));
     }
 
     private string NoChampion =>
@@ -182,7 +190,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     };
 
     /// <summary>What a turn with this dataset can show.</summary>
-    private async Task<PowerStatement> PowerAsync(string champion, CuratedDataset dataset, TurnRecipe recipe, int number, CancellationToken cancellation)
+    private async Task<PowerStatement> PowerAsync(string champion, CuratedDataset dataset, TurnRecipe recipe, int number,
+        CancellationToken cancellation)
     {
         HashSet<string> people = HeldOutPeople(dataset);
         int briefs = Math.Min(recipe.Gate.SanityPrompts, dataset.NumPrompts(Split.HeldOut));
@@ -217,7 +226,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static CurateRecipe NeedsOf(CuratedDataset dataset, TurnRecipe recipe)
     {
         int part = dataset.IsOfFewPeople ? 2 : 1;
-        return recipe.Curate with { MinTrain = (recipe.Curate.MinTrain + part - 1) / part, MinHeldOut = (recipe.Curate.MinHeldOut + part - 1) / part };
+        return recipe.Curate with { MinTrain = (recipe.Curate.MinTrain + part - 1) / part, MinHeldOut = (recipe.Curate.MinHeldOut
+            + part - 1) / part };
     }
 
     /// <summary>Why a turn cannot begin; null when it can.</summary>
@@ -316,7 +326,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         SamplerOptions sampler = Exam.SamplerOf(await OpenAsync(turn.Champion, cancellation), recipe.Gate);
         ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, sampler, recipe, cancellation);
         ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, sampler, recipe, cancellation);
-        if (turn.State != TurnState.Evaluating && await DecisionAsync(turn.Number, cancellation) is { } decided) return (before, after, decided);
+        if (turn.State != TurnState.Evaluating && await DecisionAsync(turn.Number, cancellation) is { } decided) return (before, after,
+            decided);
         ExamResult? first = null;
         if (await ledger.FirstReleaseAsync(cancellation) is { } release && release != turn.Champion)
         {
@@ -345,7 +356,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             && (turn.State != TurnState.Evaluating
             || taken.Answers.Count == paper.Asked(recipe.Gate.SanityPrompts).Count * recipe.Gate.Drafts)) return taken;
         progress.Say($"Examining the {who}.");
-        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, sampler, recipe.Seed, (done, of) =>
+        ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, sampler, recipe.Seed, (done,
+            of) =>
             progress.Examined(who, done, of), cancellation);
         AtomicFile.WriteText(file, JsonSerializer.Serialize(result, JsonText.Indented));
         return result;
@@ -355,7 +367,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         bool promote = decision.Passed || force, ask = decision.Asks != AskWhy.Nobody;
-        string reason = decision.Passed ? force && ask ? $"FORCED without a person's yes: {decision.Reason}" : decision.Reason : force ? $"FORCED past the gate, which rejected it: {decision.Reason}"
+        string reason = decision.Passed ? force && ask ? $"FORCED without a person's yes: {decision.Reason}" : decision.Reason : force
+            ? $"FORCED past the gate, which rejected it: {decision.Reason}"
             : decision.Reason;
         TurnState next = !promote ? TurnState.Rejected : ask && !force ? TurnState.Waiting : TurnState.Promoting;
         if (promote && champion != turn.Champion) (next, reason) = (TurnState.Rejected, ChampionChanged(turn, champion));

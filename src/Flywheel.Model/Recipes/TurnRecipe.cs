@@ -28,7 +28,8 @@ public sealed record TurnRecipe
             string stage = $"stages[{i}].";
             for (int j = 0; j < Stages[i].Data.Count; j++) Stages[i].Data[j].Validate(check, $"{stage}data[{j}]");
             Stages[i].Train.Validate(new RecipeCheck(field => where(stage + field)));
-            check.OneOf($"{stage}train.objective", Stages[i].Train.Objective, [.. Objective.All.Where(objective => objective.Form != DocumentForm.Text).Select(objective => objective.Name)]);
+            check.OneOf($"{stage}train.objective", Stages[i].Train.Objective, [.. Objective.All.Where(objective =>
+                objective.Form != DocumentForm.Text).Select(objective => objective.Name)]);
         }
         Gate.Validate(check);
     }
@@ -58,8 +59,10 @@ public sealed record CurateRecipe
     internal void Validate(RecipeCheck check)
     {
         check.That(HeldOutShare is > 0 and < 1, "curate.held_out_share", HeldOutShare, "a number between 0 and 1");
-        check.That(TrainSharePerPerson is > 0 and <= 1, "curate.train_share_per_person", TrainSharePerPerson, "a number above 0, at most 1");
-        check.That(HeldOutSharePerPerson is > 0 and <= 1, "curate.held_out_share_per_person", HeldOutSharePerPerson, "a number above 0, at most 1");
+        check.That(TrainSharePerPerson is > 0 and <= 1, "curate.train_share_per_person", TrainSharePerPerson,
+            "a number above 0, at most 1");
+        check.That(HeldOutSharePerPerson is > 0 and <= 1, "curate.held_out_share_per_person", HeldOutSharePerPerson,
+            "a number above 0, at most 1");
         check.AtLeast(1, "curate.min_characters", MinCharacters);
         check.AtLeast(1, "curate.min_train", MinTrain);
         check.AtLeast(2, "curate.min_held_out", MinHeldOut);
@@ -117,7 +120,9 @@ public sealed record GateRecipe
     /// <summary>Drafts to each.</summary>
     public int Drafts { get; init; } = 4;
 
-    /// <summary>Share of drafts that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.</summary>
+    /// <summary>
+    /// Share of drafts that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.
+    /// </summary>
     public double SanityFloor { get; init; } = 0.9;
 
     /// <summary>Longest draft in tokens.</summary>

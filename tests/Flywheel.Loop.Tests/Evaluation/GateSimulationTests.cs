@@ -22,7 +22,8 @@ public sealed class GateSimulationTests
     {
         var random = new Random(3);
         DraftMeasures[][] pool = [.. Enumerable.Range(0, 96).Select(_ => Enumerable.Range(0, GateSimulation.PoolDrafts)
-            .Select(_ => new DraftMeasures(random.Next(4), random.NextDouble() < 0.9, random.NextDouble() < 0.8, random.NextDouble() < 0.9)).ToArray())];
+            .Select(_ => new DraftMeasures(random.Next(4), random.NextDouble() < 0.9, random.NextDouble() < 0.8,
+                random.NextDouble() < 0.9)).ToArray())];
 
         SimulationRow[] rows = [.. GateSimulation.OnDrafts(s_plan with { Homes = 100, Gain = 0.5 }, pool, 0.1)];
 

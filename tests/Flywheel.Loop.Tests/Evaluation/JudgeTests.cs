@@ -5,7 +5,8 @@ namespace Flywheel.Loop.Tests.Evaluation;
 public sealed class JudgeTests
 {
     /// <summary>
-    /// The American League of 1987 (Agresti, Categorical Data Analysis, table of wins of seven teams); the printed fit of Bradley and Terry's
+    /// The American League of 1987 (Agresti, Categorical Data Analysis, table of wins of seven teams); the printed fit of Bradley and
+    /// Terry's
     /// model sets Baltimore to 0.
     /// </summary>
     [Fact]
@@ -35,12 +36,15 @@ public sealed class JudgeTests
         var random = new Random(2);
         List<double[]> choices = [.. Enumerable.Range(0, 50).Select(_ => new[] { random.NextDouble() - 0.3, random.NextDouble() - 0.5 })];
 
-        double[] there = PairwiseLogistic.Fit(choices, 1), back = PairwiseLogistic.Fit([.. choices.Select(x => x.Select(value => -value).ToArray())], 1);
+        double[] there = PairwiseLogistic.Fit(choices, 1), back = PairwiseLogistic.Fit([.. choices.Select(x => x.Select(value =>
+            -value).ToArray())], 1);
 
         for (int i = 0; i < 2; i++) Assert.Equal(there[i], -back[i], 1e-9);
     }
 
-    /// <summary>People who prefer short texts that begin with a verb; the judge has met other people, other briefs and other verbs.</summary>
+    /// <summary>
+    /// People who prefer short texts that begin with a verb; the judge has met other people, other briefs and other verbs.
+    /// </summary>
     [Fact]
     public void Fit_PeopleWithATaste_AgreesWithPeopleHeldOut()
     {
@@ -50,7 +54,8 @@ public sealed class JudgeTests
         Assert.True(judge.Agreement.Low > 0.9, why);
         Assert.Contains("of 48 choices of 8 held-out people", why, StringComparison.Ordinal);
         Conversation prompt = Ask("Quill", "draws lines");
-        Assert.True(judge.Score(prompt, "Draw lines fast") > judge.Score(prompt, "The Quill is a very good thing, and it is the best of all."));
+        Assert.True(judge.Score(prompt, "Draw lines fast") > judge.Score(prompt,
+            "The Quill is a very good thing, and it is the best of all."));
     }
 
     [Fact]
@@ -71,14 +76,16 @@ public sealed class JudgeTests
         Assert.Contains("23 choices to fit it on, 24 needed",
             PreferenceJudge.Fit(paper with { TeachingPairs = [.. paper.TeachingPairs.Take(23)] }, 0.6, 1).Why, StringComparison.Ordinal);
         Assert.Contains("choices of 5 held-out people",
-            PreferenceJudge.Fit(paper with { Pairs = [.. paper.Pairs.Where(pair => pair.User is not ("p0" or "p1" or "p2"))] }, 0.6, 1).Why, StringComparison.Ordinal);
+            PreferenceJudge.Fit(paper with { Pairs = [.. paper.Pairs.Where(pair => pair.User is not ("p0" or "p1" or "p2"))] }, 0.6,
+                1).Why, StringComparison.Ordinal);
     }
 
     /// <summary>Where answers were judged one by one, what a person liked stands beside what the same person did not.</summary>
     [Fact]
     public void Choices_OfJudgedAnswers_PairWhatOnePersonSaid()
     {
-        HeldOutItem Item(string user, string text, bool liked) => new(user, new([Message.User("p " + text), Message.Assistant(text)]), null) { Liked = liked };
+        HeldOutItem Item(string user, string text, bool liked) => new(user, new([Message.User("p " + text), Message.Assistant(text)]),
+            null) { Liked = liked };
         IReadOnlyList<Choice> choices = PreferenceJudge.Choices([],
             [Item("ann", "a", true), Item("ann", "b", true), Item("ann", "c", false), Item("bob", "d", true), Item("cid", "e", false)]);
 
@@ -106,7 +113,8 @@ public sealed class JudgeTests
         HeldOutItem Pair(int person, int n)
         {
             Conversation prompt = Ask($"Tool{person}{n}", "draws lines", "saves as PNG");
-            string good = $"{verbs[(person + n) % verbs.Length]} lines {(n % 2 == 0 ? "fast" : "well")}", bad = $"The Tool{person}{n} is a very good thing, and it is the best of all.";
+            string good = $"{verbs[(person + n) % verbs.Length]} lines {(n % 2 == 0 ? "fast" : "well")}",
+                bad = $"The Tool{person}{n} is a very good thing, and it is the best of all.";
             if (random && chance.Next(2) == 0) (good, bad) = (bad, good);
             return new HeldOutItem($"p{person}", With(good), With(bad));
 

@@ -49,7 +49,8 @@ public sealed class SignFlipTests
     public void Mean_SidesSwapped_IsMirroredToTheBit(int people)
     {
         var random = new Random(people);
-        List<(string Cluster, double Difference)> items = [.. Enumerable.Range(0, 5 * people).Select(i => ($"{i % people}", Normal(random)))];
+        List<(string Cluster, double Difference)> items = [.. Enumerable.Range(0, 5 * people).Select(i => ($"{i % people}",
+            Normal(random)))];
         List<(string, double)> swapped = [.. items.Select(item => (item.Cluster, -item.Difference))];
 
         Interval there = SignFlip.Mean(items, 0.025, 3), back = SignFlip.Mean(swapped, 0.025, 3);
@@ -118,7 +119,9 @@ public sealed class LooksTests
         Assert.Throws<ArgumentOutOfRangeException>(() => Looks.Alpha(0));
     }
 
-    /// <summary>Twenty candidates that are no better, tried on the same people whose tastes stay: at most one home in twenty promotes one.</summary>
+    /// <summary>
+    /// Twenty candidates that are no better, tried on the same people whose tastes stay: at most one home in twenty promotes one.
+    /// </summary>
     [Fact]
     public void Alpha_TwentyLooksAtTheSamePeople_PromotesNothingInNineteenHomesOfTwenty()
     {
@@ -165,7 +168,8 @@ public sealed class PowerStatementTests
         Assert.Null(Gain(5, 1));
         Assert.Null(Gain(6, 2)); // six alike are 1 in 64, and the second look asks for more
         Assert.Contains("a person compares the drafts and decides", PowerStatement.Of(5, 40, 1).Text, StringComparison.Ordinal);
-        Assert.StartsWith("with 9 held-out people and 72 briefs this turn can show a gain of 0.", PowerStatement.Of(9, 72, 1).Text, StringComparison.Ordinal);
+        Assert.StartsWith("with 9 held-out people and 72 briefs this turn can show a gain of 0.", PowerStatement.Of(9, 72, 1).Text,
+            StringComparison.Ordinal);
     }
 
     /// <summary>A gain as large as the statement says is found in about four turns of five.</summary>

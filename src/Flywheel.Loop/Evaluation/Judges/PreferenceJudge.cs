@@ -50,12 +50,14 @@ public sealed class PreferenceJudge : IDraftJudge
             return (null, $"the preference model abstains: choices of {people} held-out {(people == 1 ? "person" : "people")} cannot show that it agrees with people");
         var fitted = new PreferenceJudge(taught);
         Interval agreement = SignFlip.Mean([.. heldOut.Select(choice =>
-            (choice.User, (1 + Math.Sign(fitted.Score(choice.Prompt, choice.Chosen) - fitted.Score(choice.OtherPrompt, choice.Not))) / 2.0))],
+            (choice.User, (1 + Math.Sign(fitted.Score(choice.Prompt, choice.Chosen) - fitted.Score(choice.OtherPrompt,
+                choice.Not))) / 2.0))],
             Looks.Alpha(1), seed);
         string agrees = string.Create(CultureInfo.InvariantCulture,
             $"{agreement.Estimate:0.00} [{agreement.Low:0.00}, {agreement.High:0.00}] of {heldOut.Count} choices of {people} held-out people");
         if (agreement.Low <= bound)
-            return (null, string.Create(CultureInfo.InvariantCulture, $"the preference model abstains: it agrees with {agrees}, the interval must lie above {bound:0.##}"));
+            return (null, string.Create(CultureInfo.InvariantCulture,
+                $"the preference model abstains: it agrees with {agrees}, the interval must lie above {bound:0.##}"));
         fitted.Agreement = agreement;
         fitted.Basis = $"fitted on {taught.Count} choices; agrees with {agrees}; goes by {fitted.Strongest()}";
         return (fitted, fitted.Basis);
@@ -69,7 +71,8 @@ public sealed class PreferenceJudge : IDraftJudge
         return score;
     }
 
-    private string Strongest() => string.Join(", ", Enumerable.Range(0, _weights.Length).OrderByDescending(i => Math.Abs(_weights[i])).Take(4)
+    private string Strongest() => string.Join(", ", Enumerable.Range(0, _weights.Length).OrderByDescending(i =>
+        Math.Abs(_weights[i])).Take(4)
         .Select(i => string.Create(CultureInfo.InvariantCulture, $"{TextFeatures.Names[i]} ({_weights[i]:+0.0;-0.0})")));
 
     private double[] Scaled(double[] chosen, double[] not) => [.. chosen.Select((value, i) => (value - not[i]) / _scale[i])];
@@ -80,13 +83,16 @@ public sealed class PreferenceJudge : IDraftJudge
         return deviation > 1e-9 ? deviation : 1;
     })];
 
-    /// <summary>Pairs as they are; of a person without any, what they liked with what they did not, each answer about equally often.</summary>
+    /// <summary>
+    /// Pairs as they are; of a person without any, what they liked with what they did not, each answer about equally often.
+    /// </summary>
     internal static IReadOnlyList<Choice> Choices(IReadOnlyList<HeldOutItem> pairs, IReadOnlyList<HeldOutItem> judged)
     {
         List<Choice> choices = [.. pairs.Where(pair => pair.IsTaste)
             .Select(pair => new Choice(pair.User, pair.Prompt, TextOf(pair.Preferred), pair.Prompt, TextOf(pair.Rejected!)))];
         HashSet<string> have = [.. choices.Select(choice => choice.User)];
-        foreach (IGrouping<string, HeldOutItem> mine in judged.Where(item => item.IsTaste && !have.Contains(item.User)).GroupBy(item => item.User))
+        foreach (IGrouping<string, HeldOutItem> mine in judged.Where(item => item.IsTaste && !have.Contains(item.User)).GroupBy(item =>
+            item.User))
         {
             HeldOutItem[] liked = [.. mine.Where(item => item.Liked)], disliked = [.. mine.Where(item => !item.Liked)];
             int all = Math.Min(MaxOfPerson, liked.Length * disliked.Length);

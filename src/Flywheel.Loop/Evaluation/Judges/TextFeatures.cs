@@ -55,7 +55,8 @@ internal sealed partial class TextFeatures
     public IEnumerable<(double[] Chosen, double[] Not)> Without(IReadOnlyList<Choice> mine)
     {
         foreach (Choice choice in mine) Count(choice, -1);
-        List<(double[], double[])> features = [.. mine.Select(choice => (Of(choice.Prompt, choice.Chosen), Of(choice.OtherPrompt, choice.Not)))];
+        List<(double[], double[])> features = [.. mine.Select(choice => (Of(choice.Prompt, choice.Chosen), Of(choice.OtherPrompt,
+            choice.Not)))];
         foreach (Choice choice in mine) Count(choice, 1);
         return features;
     }

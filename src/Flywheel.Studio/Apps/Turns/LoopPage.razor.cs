@@ -162,14 +162,14 @@ public sealed partial class LoopPage
         : Words.Format("loop.power-none", power.People);
 
     /// <summary>What the gate measured, with how certain each interval is; of a turn before that was written down, from the record.</summary>
-    private IEnumerable<(string Rule, string Basis, double Before, double After, Interval Gain, double Level, bool? Passed)> Measured =>
+    private IEnumerable<(string Rule, string Basis, bool IsShare, double Before, double After, Interval Gain, double Level, bool? Passed)> Measured =>
         _decision is { } decision
-            ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Champion, rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
-            : _evaluations.Select(row => (row.Rule, "", row.ChampionValue, row.CandidateValue, new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
+            ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Unit.StartsWith("share", StringComparison.Ordinal), rule.Champion, rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
+            : _evaluations.Select(row => (row.Rule, "", false, row.ChampionValue, row.CandidateValue, new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
 
     private static int Percent(double share) => (int)Math.Round(100 * share);
 
-    private static string Figure(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
+    private static string Figure(double value, bool isShare = false) => value.ToString(isShare ? "0%" : "0.###", CultureInfo.InvariantCulture);
 
     // Steps come by the hundred; a browser is told of the last of each moment.
     private void OnTaught()
