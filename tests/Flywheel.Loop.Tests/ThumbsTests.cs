@@ -20,7 +20,7 @@ public sealed class ThumbsTests : IDisposable
 
         Assert.True(outcome.Waits, outcome.Turn.Reason); // drafts of so small a model are for nobody to judge but a person
         Assert.Equal(AskWhy.ByRecipe, outcome.Decision.Asks);
-        Assert.Equal(["drafts with the exact name", "drafts with a fact restated", "drafts without foreign names", "liked from disliked", "frozen set", "sound drafts"], outcome.Decision.Rules.Select(rule => rule.Name));
+        Assert.Equal(["drafts with the exact name", "drafts with a fact restated", "drafts without foreign names", "drafts of known words", "liked from disliked", "frozen set", "sound drafts"], outcome.Decision.Rules.Select(rule => rule.Name));
         RuleResult liking = outcome.Decision.Rules.Single(rule => rule.Name == "liked from disliked");
         Assert.Equal("54 answers of 6 people", liking.Basis);
         Assert.True(liking.Improvement.Low > 0.1, $"{liking}");

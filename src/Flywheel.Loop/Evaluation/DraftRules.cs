@@ -50,9 +50,10 @@ internal static class DraftRules
     }
 
     /// <summary>
-    /// Name, facts and what is foreign: the candidate's drafts may not be worse than the champion's by more than a margin. Name and facts
-    /// need not be kept more often than in the texts that the same people accepted: who wants taglines without the name gets them.
-    /// What a brief does not know is never wanted.
+    /// Name, facts, what is foreign, and words that nobody knows: the candidate's drafts may not be worse than the champion's by more
+    /// than a
+    /// margin. Name and facts need not be kept more often than in the texts that the same people accepted: who wants taglines without the
+    /// name gets them. What a brief does not know, and what is no word, is never wanted.
     /// </summary>
     public static IEnumerable<RuleResult> Floors(ExamPaper paper, IReadOnlyList<(string User, Conversation Prompt)> asked,
         ExamResult champion,
@@ -61,22 +62,24 @@ internal static class DraftRules
         Brief?[] briefs = [.. asked.Select(item => Brief.Find(item.Prompt))];
         int[] items = [.. Enumerable.Range(0, asked.Count).Where(i => briefs[i] is not null)];
         if (items.Length == 0) yield break;
-        CopyMetrics[][] before = Metrics(champion), after = Metrics(candidate);
+        (string Text, CopyMetrics Metrics)[][] before = Drafts(champion), after = Drafts(candidate);
         ILookup<Conversation, string> kept = paper.Texts.ToLookup(item => item.Prompt, item => item.Preferred.Messages[^1].Text);
-        CopyMetrics[][] accepted = [.. asked.Select((item, i) => briefs[i] is { } brief
-            ? kept[item.Prompt].Select(text => CopyMetrics.Of(brief, text)).ToArray() : [])];
-        yield return Floor("drafts with the exact name", metrics => metrics.NameExact, relaxed: true);
-        yield return Floor("drafts with a fact restated", metrics => metrics.FactRestated, relaxed: true);
-        yield return Floor("drafts without foreign names", metrics => metrics.Foreign.Count == 0, relaxed: false);
+        (string Text, CopyMetrics Metrics)[][] accepted = [.. asked.Select((item, i) => Measured(i, kept[item.Prompt]))];
+        var words = new KnownWords(paper);
+        yield return Floor("drafts with the exact name", draft => draft.Metrics.NameExact, relaxed: true);
+        yield return Floor("drafts with a fact restated", draft => draft.Metrics.FactRestated, relaxed: true);
+        yield return Floor("drafts without foreign names", draft => draft.Metrics.Foreign.Count == 0, relaxed: false);
+        yield return Floor("drafts of known words", draft => words.AreAllOf(draft.Text), relaxed: false);
 
-        CopyMetrics[][] Metrics(ExamResult result) => [.. asked.Select((_, i) => briefs[i] is { } brief
-            ? result.Answers.Skip(i * result.DraftsPerPrompt).Take(result.DraftsPerPrompt).Select(answer => CopyMetrics.Of(brief,
-                answer.Text)).ToArray()
-            : [])];
+        (string, CopyMetrics)[] Measured(int i, IEnumerable<string> texts) =>
+            briefs[i] is { } brief ? [.. texts.Select(text => (text, CopyMetrics.Of(brief, text)))] : [];
 
-        RuleResult Floor(string name, Func<CopyMetrics, bool> holds, bool relaxed)
+        (string, CopyMetrics)[][] Drafts(ExamResult result) => [.. asked.Select((_, i) =>
+            Measured(i, result.Answers.Skip(i * result.DraftsPerPrompt).Take(result.DraftsPerPrompt).Select(answer => answer.Text)))];
+
+        RuleResult Floor(string name, Func<(string Text, CopyMetrics Metrics), bool> holds, bool relaxed)
         {
-            double Of(CopyMetrics[] texts) => texts.Average(metrics => holds(metrics) ? 1.0 : 0);
+            double Of((string Text, CopyMetrics Metrics)[] texts) => texts.Average(draft => holds(draft) ? 1.0 : 0);
             int[] known = [.. items.Where(i => accepted[i].Length > 0)];
             double wanted = known.Length == 0 ? 1 : known.Average(i => Of(accepted[i]));
             bool bySeen = relaxed && known.Length > 0 && wanted < known.Average(i => Of(before[i]));

@@ -39,6 +39,9 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     /// </summary>
     public IReadOnlyList<HeldOutItem> TeachingPairs { get; init; } = [];
 
+    /// <summary>Texts that they kept or wrote.</summary>
+    public IReadOnlyList<HeldOutItem> TeachingTexts { get; init; } = [];
+
     /// <summary>Their judged answers.</summary>
     public IReadOnlyList<HeldOutItem> TeachingJudged { get; init; } = [];
 
@@ -82,6 +85,7 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
         {
             Judged = [.. Judgements(dataset, "heldout.jsonl")],
             TeachingPairs = [.. Lines(Path.Combine(dataset, "preference", "train.jsonl")).Select(line => line.Parse(Pair))],
+            TeachingTexts = [.. Lines(Path.Combine(dataset, "supervised", "train.jsonl")).Select(line => line.Parse(Text))],
             TeachingJudged = [.. Judgements(dataset, "train.jsonl")],
             Taught = FrozenSet.TaughtBy(dataset),
         };

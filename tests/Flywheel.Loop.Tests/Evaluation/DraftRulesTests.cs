@@ -70,9 +70,36 @@ public sealed class DraftRulesTests
         GateDecision decision = Decide((brief, _) => $"{brief.Name} draws lines",
             (brief, n) => every > 0 && n % every == 0 ? $"Draw lines with {brief.Name} and Photoshop" : $"Draw lines with {brief.Name}");
 
-        Assert.Equal(refused ? ["drafts without foreign names"] : [], Failed(decision));
+        Assert.Equal(refused ? ["drafts without foreign names", "drafts of known words"] : [], Failed(decision));
         if (refused) Assert.Equal(0.8, decision.Rules.Single(rule => rule.Name == "drafts without foreign names").Candidate, 1e-9);
     }
+
+    /// <summary>
+    /// The style is right, the facts are there, and the model has forgotten how to spell; other forms of known words are none.
+    /// </summary>
+    [Theory]
+    [InlineData("drawing", false)]
+    [InlineData("drawser", true)]
+    [InlineData("Ünlinesd", true)]
+    [InlineData("线", false)]
+    public void Decide_WordsThatNobodyKnows_AreRefusedThoughDraftsWin(string word, bool refused)
+    {
+        GateDecision decision = Decide((brief, _) => $"{brief.Name} draws lines", (brief, n) => n % 4 == 0
+            ? $"Draw {word} lines with {brief.Name}" : $"Draw lines with {brief.Name}");
+
+        Assert.Equal(refused, Failed(decision).Contains("drafts of known words"));
+    }
+
+    [Theory]
+    [InlineData("edits", "edit editing edited editor editors edits")]
+    [InlineData("measure", "measures measuring measured measurer")]
+    [InlineData("copies", "copy copies copying copied copier")]
+    [InlineData("stop", "stops stopping stopped stopper")]
+    public void Forms_Word_AreWhatEnglishMakesOfIt(string word, string forms) => Assert.Superset(forms.Split(' ').ToHashSet(),
+        KnownWords.Forms(word).ToHashSet());
+
+    [Fact]
+    public void Forms_Gerund_IsNotInflectedAgain() => Assert.DoesNotContain("editinging", KnownWords.Forms("editing"));
 
     /// <summary>The name went out of the drafts: refused, unless it is what people kept.</summary>
     [Theory]
