@@ -21,7 +21,7 @@ internal static class TurnCommand
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be learnt from; write nothing" };
         var force = new Option<bool>("--force") { Description = "Promote even if the gate rejects; the release and the report say so" };
         var accept = new Option<string?>("--accept") { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
-        var refuse = new Option<string?>("--refuse") { Description = "Reject it" };
+        var refuse = new Option<string?>("--refuse") { Description = "Reject it; of a turn that cannot be gone on with: give it up" };
         var command = new Command("turn",
             "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
             + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: ./flywheel turn") { recipe, set, dryRun, force, accept, refuse };

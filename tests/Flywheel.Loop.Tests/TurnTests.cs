@@ -138,6 +138,24 @@ public sealed class TurnTests : IDisposable
         public double Score(Conversation prompt, string text) => -text.Split(' ').Length;
     }
 
+    /// <summary>Its recipe names data that cannot be had: every further turn would go on with it, so it can be given up.</summary>
+    [Fact]
+    public async Task Turn_ThatCannotBeTrained_CanBeGivenUp()
+    {
+        await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
+        TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
+        TurnRecipe broken = recipe with { Stages = [recipe.Stages[0] with { Data = [new SourceRecipe { Source = "dataset", Path = folder["nothing"] }] }] };
+        await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(broken, store.Home.Path));
+        await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path)); // it goes on as it began
+        Assert.Contains("turn 1 is not there yet", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).AnswerAsync("1", accept: true))).Message);
+
+        TurnRow turn = await new TurnRunner(store).AnswerAsync("1", accept: false, "ann");
+
+        Assert.Equal((TurnState.Rejected, "given up by ann before the gate had spoken"), (turn.State, turn.Reason));
+        TurnOutcome next = await new TurnRunner(store).RunAsync(recipe, store.Home.Path);
+        Assert.Equal((2, 1), (next.Turn.Number, next.Decision.Look)); // nobody was asked about the one that was given up
+    }
+
     /// <summary>A home that has not served yet: what would be used is shown all the same, and the champion is what is missing.</summary>
     [Fact]
     public async Task Preview_WithoutAChampion_ShowsWhatThereIs()

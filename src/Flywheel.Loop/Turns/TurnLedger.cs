@@ -152,15 +152,15 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
 
     /// <summary>The turn that waits for a person's answer.</summary>
     /// <param name="id">Its number or id, or the beginning of its candidate's hash.</param>
+    /// <param name="orUnfinished">A turn that has not come so far will do, too.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">No such turn waits.</exception>
-    public async Task<TurnRow> WaitingAsync(string id, CancellationToken cancellation)
+    public async Task<TurnRow> WaitingAsync(string id, bool orUnfinished, CancellationToken cancellation)
     {
         TurnRow? turn = await UnfinishedAsync(cancellation);
-        bool named = turn?.Candidate is { } candidate
-            && (id == $"{turn.Number}" || id == turn.Id.ToString()
-                || (id.Length >= 6 && candidate.StartsWith(id, StringComparison.OrdinalIgnoreCase)));
-        if (turn is { State: TurnState.Waiting or TurnState.Promoting } && named) return turn;
+        bool named = turn is not null && (id == $"{turn.Number}" || id == turn.Id.ToString()
+            || (id.Length >= 6 && turn.Candidate is { } candidate && candidate.StartsWith(id, StringComparison.OrdinalIgnoreCase)));
+        if (named && (orUnfinished || turn is { State: TurnState.Waiting or TurnState.Promoting })) return turn!;
         string now = turn is { State: TurnState.Waiting } ? $"turn {turn.Number} with candidate {turn.Candidate![..12]} does"
             : turn is null ? "none does" : $"turn {turn.Number} is not there yet ({turn.State.ToString().ToLowerInvariant()})";
         throw new FlywheelException($"no turn '{id}' waits for an answer: {now}");

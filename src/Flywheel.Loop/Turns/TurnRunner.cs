@@ -95,7 +95,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     }
 
     /// <summary>
-    /// A person has compared the drafts of a waiting turn. After a yes the candidate is promoted, after a no the turn has rejected it.
+    /// A person has compared the drafts of a waiting turn. After a yes the candidate is promoted, after a no the turn has rejected it. A no
+    /// also gives up a turn that cannot be gone on with.
     /// </summary>
     /// <param name="id">Number or id of the turn, or the beginning of its candidate's hash.</param>
     /// <param name="accept">Yes or no.</param>
@@ -109,8 +110,13 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         CancellationToken cancellation = default)
     {
         using FileStream _ = Lock();
-        TurnRow turn = await ledger.WaitingAsync(id, cancellation);
+        TurnRow turn = await ledger.WaitingAsync(id, orUnfinished: !accept, cancellation);
         string by = who.Length > 0 ? $" by {who}" : "";
+        if (turn.State is TurnState.Training or TurnState.Evaluating)
+        {
+            await ledger.RejectedAsync(turn, $"given up{by} before the gate had spoken", cancellation);
+            return turn;
+        }
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         if (!accept) await ledger.RejectedAsync(turn, $"refused{by} after a comparison side by side; {turn.Reason}", cancellation);
         else if (champion != turn.Champion) await ledger.RejectedAsync(turn, ChampionChanged(turn, champion), cancellation);
@@ -243,7 +249,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         string waiting = intake.NumOrphans > 0 ? $" ({intake.NumOrphans} more wait for their generation)" : "";
         if (intake.NumOpen == 0)
             return $"there is no feedback to learn from{waiting}: keep, edit and discard texts in the Studio, or send POST /feedback, then run the turn again";
-        if (last?.State == TurnState.Rejected && intake.NumNew == 0 && last.Recipe == RecipeFile.ToYaml(recipe))
+        if (last is { State: TurnState.Rejected, Candidate: not null } && intake.NumNew == 0 && last.Recipe == RecipeFile.ToYaml(recipe))
             return $"no feedback has come since turn {last.Number}, which was rejected ({last.Reason}); the same feedback and recipe would give the same candidate";
         bool enough = train >= needs.MinTrain && heldOut >= needs.MinHeldOut && prompts >= PairedBootstrap.MinClusters;
         bool canTest = texts >= needs.MinHeldOut || (liked >= ExamPaper.MinOfEachKind && disliked >= ExamPaper.MinOfEachKind);
