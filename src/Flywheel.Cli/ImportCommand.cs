@@ -19,23 +19,12 @@ internal static class ImportCommand
     private static async Task RunAsync(string from, string? name, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
-        string? source = null, fetched = null;
-        if (HubReference.IsOne(from))
-        {
-            (from, source) = await FetchAsync(HubReference.Parse(from), Path.Combine(home.Cache, "hub"), cancellation);
-            fetched = Path.GetDirectoryName(File.Exists(from) ? Path.GetDirectoryName(from) : from);
-        }
-        ModelFolder model = ModelImport.Import(from, home.Models, TimeProvider.System.GetUtcNow(), source, name);
-        if (fetched is not null) Directory.Delete(fetched, recursive: true); // the model has it all
-        Report(model);
-    }
-
-    private static async Task<(string Path, string Source)> FetchAsync(HubReference reference, string cache, CancellationToken cancellation)
-    {
-        using var client = new HubClient();
-        if (Console.IsOutputRedirected) return await client.FetchAsync(reference, cache, new Lines(), cancellation);
-        return await AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-            .StartAsync(context => client.FetchAsync(reference, cache, new Bars(context), cancellation));
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        bool bars = HubReference.IsOne(from) && !Console.IsOutputRedirected;
+        Report(!bars ? await ModelImport.BringAsync(from, home, now, name, new Lines(), cancellation)
+            : await AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(),
+                new TransferSpeedColumn(), new RemainingTimeColumn())
+                .StartAsync(context => ModelImport.BringAsync(from, home, now, name, new Bars(context), cancellation)));
     }
 
     private static void Report(ModelFolder model)

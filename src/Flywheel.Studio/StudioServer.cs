@@ -7,6 +7,7 @@ using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Apps.Console;
 using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Turns;
@@ -203,6 +204,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(store); // given, so ours to dispose, after the host
         services.AddSingleton(provider => new ModelHost(model, options.Engine, provider.GetRequiredService<ILogger<ModelHost>>()));
+        services.AddSingleton<ModelSwitch>();
         services.AddSingleton<ServerEnding>();
         services.AddSingleton<ServingMetrics>();
         services.AddSingleton<ServingContext>();
@@ -215,6 +217,7 @@ public sealed class StudioServer : IAsyncDisposable
             // a scrape tells what is, not what was
             .AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
+        services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync)).AddSingleton<ImportJob>();
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);

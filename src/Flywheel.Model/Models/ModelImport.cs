@@ -24,6 +24,25 @@ public static class ModelImport
         return name is null ? model : model.Rename(name);
     }
 
+    /// <summary>The same from wherever a person says: what is on a hub is fetched first, through the home's cache.</summary>
+    /// <param name="from">A Hugging Face model folder, a GGUF file, or <c>hf:owner/name</c> with @revision or :file.gguf.</param>
+    /// <param name="home">Gets the model.</param>
+    /// <param name="created">The time that the manifest records.</param>
+    /// <param name="name">What the model is called; as it calls itself when null.</param>
+    /// <param name="progress">Told how far each file is that is fetched.</param>
+    /// <param name="cancellation">Ends the fetching; what has come is gone on with the next time.</param>
+    /// <exception cref="FlywheelException">As for <see cref="Import(string, string, DateTimeOffset, string?, string?)"/>, or the hub does not give it.</exception>
+    public static async Task<ModelFolder> BringAsync(
+        string from, FlywheelHome home, DateTimeOffset created, string? name, IProgress<HubProgress> progress, CancellationToken cancellation)
+    {
+        if (!HubReference.IsOne(from)) return await Task.Run(() => Import(from, home.Models, created, source: null, name), cancellation);
+        using var client = new HubClient();
+        (string path, string source) = await client.FetchAsync(HubReference.Parse(from), Path.Combine(home.Cache, "hub"), progress, cancellation);
+        ModelFolder model = await Task.Run(() => Import(path, home.Models, created, source, name), cancellation);
+        Directory.Delete(Path.GetDirectoryName(File.Exists(path) ? Path.GetDirectoryName(path) : path)!, recursive: true); // the model has it all
+        return model;
+    }
+
     private static ModelFolder Import(string path, string models, DateTimeOffset created, string? source)
     {
         path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));

@@ -11,22 +11,14 @@ namespace Flywheel.Studio;
 internal static class AdminEndpoints
 {
     /// <summary><c>POST /admin/promote {"model": hash, name or folder, "reason"?}</c>: answered when new requests go to that model.</summary>
-    public static async Task PromoteAsync(HttpContext http, ModelHost host, FlywheelStore store)
+    public static async Task PromoteAsync(HttpContext http, ModelSwitch models, ModelHost host, FlywheelStore store)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         string wanted = body.RequiredText("model");
         string reason = body.Text("reason", 1000) ?? "promoted by hand";
-        ModelFolder folder;
         try
         {
-            var catalog = new ModelCatalog(store.Home);
-            folder = await Task.Run(() => catalog.Keep(catalog.FindModel(wanted), TimeProvider.System.GetUtcNow()));
-            // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
-            await host.PromoteAsync(folder, async () =>
-            {
-                await store.RegisterModelAsync(folder);
-                await store.ReleaseAsync(folder.Hash, reason);
-            });
+            await models.ServeAsync(wanted, reason);
         }
         catch (FlywheelException e)
         {

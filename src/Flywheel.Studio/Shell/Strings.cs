@@ -36,6 +36,9 @@ public sealed class Strings
     /// <summary>A text; a key that is not known shows itself, which a test of the sources forbids.</summary>
     public string this[string key] => _texts.GetValueOrDefault(key, key);
 
+    /// <summary>Whether there is such a text: for names that come from outside, such as an application's.</summary>
+    public bool Knows(string key) => _texts.ContainsKey(key);
+
     /// <summary>A text with its {0}, {1}, ... filled in.</summary>
     public string Format(string key, params object?[] values) => string.Format(CultureInfo.InvariantCulture, this[key], values);
 

@@ -81,6 +81,11 @@ public sealed class ShellTests : IAsyncLifetime
     [InlineData("/tasks")]
     [InlineData("/tasks/copywriting")]
     [InlineData("/loop")]
+    [InlineData("/console")]
+    [InlineData("/console/usage")]
+    [InlineData("/console/feedback")]
+    [InlineData("/console/runs")]
+    [InlineData("/console/jobs")]
     public async Task Page_EachLanguageColourAndWidth_IsAccessibleAndFits(string address)
     {
         foreach ((string language, bool dark, int width) in new[] { ("en", false, 1440), ("zh-CN", true, 1440), ("zh-CN", false, 390), ("en", true, 390) })

@@ -32,6 +32,8 @@ public sealed partial class LoopPage
 
     [Inject] private Teacher Teacher { get; set; } = null!;
 
+    [Inject] private ModelSwitch Models { get; set; } = null!;
+
     [Inject] private FlywheelStore Store { get; set; } = null!;
 
     [Inject] private TimeProvider Time { get; set; } = null!;
@@ -114,17 +116,10 @@ public sealed partial class LoopPage
     }
 
     private Task AnswerAsync(TurnRow turn, bool accept) => DoAsync(() =>
-        new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, (hash, reason) => SwapAsync(hash, reason)));
+        new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, Models.ServeAsync));
 
     /// <summary>An earlier champion answers again, from now on and after a restart.</summary>
-    private Task ServeAsync(ReleaseRow release) => DoAsync(() => SwapAsync(release.ModelHash, $"served again by {Visit.Person}"));
-
-    private async Task SwapAsync(string hash, string reason)
-    {
-        ModelRow row = await Store.FindModelAsync(hash) ?? throw new FlywheelException($"model {hash} is not known in {Store.Home.Path}");
-        ModelFolder folder = await Task.Run(() => ModelFolder.Open(Store.FolderOf(row)));
-        await Generator.Host.PromoteAsync(folder, () => Store.ReleaseAsync(folder.Hash, reason));
-    }
+    private Task ServeAsync(ReleaseRow release) => DoAsync(() => Models.ServeAsync(release.ModelHash, $"served again by {Visit.Person}"));
 
     private async Task DoAsync(Func<Task> act)
     {

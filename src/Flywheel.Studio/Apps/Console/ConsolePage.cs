@@ -1,0 +1,69 @@
+using Flywheel.Studio.Shell;
+using Microsoft.AspNetCore.Components;
+
+namespace Flywheel.Studio.Apps.Console;
+
+/// <summary>What the pages of the console share: they load for an administrator, and look again while something moves.</summary>
+public abstract class ConsolePage : ComponentBase, IDisposable
+{
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _gone = new();
+
+    [Inject] protected TimeProvider Time { get; set; } = null!;
+
+    [CascadingParameter] protected Visit Visit { get; set; } = null!;
+
+    protected Strings Words => Visit.Words;
+
+    /// <summary>Fires when nobody looks any more.</summary>
+    protected CancellationToken Gone => _gone.Token;
+
+    /// <summary>Whether everyone may look; then the page itself shows each what is theirs.</summary>
+    protected virtual bool ForEveryone => false;
+
+    /// <summary>Whether what is shown changes by itself, so that it is loaded again every second.</summary>
+    protected virtual bool IsMoving => false;
+
+    /// <summary>Reads what the page shows.</summary>
+    protected abstract Task LoadAsync();
+
+    protected override async Task OnInitializedAsync()
+    {
+        if (Visit.MayAdminister || ForEveryone) await LoadAsync();
+    }
+
+    protected override void OnAfterRender(bool firstRender)
+    {
+        if (firstRender && (Visit.MayAdminister || ForEveryone)) _ = FollowAsync();
+    }
+
+    private async Task FollowAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(s_pause, Time, Gone);
+                if (!IsMoving) continue;
+                await InvokeAsync(LoadAsync);
+                await InvokeAsync(StateHasChanged);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // the page was left
+        }
+        catch (ObjectDisposedException)
+        {
+            // it was left while it drew
+        }
+    }
+
+    public virtual void Dispose()
+    {
+        _gone.Cancel();
+        _gone.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,23 @@
+using Flywheel.Loop;
+using Flywheel.Model;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>Makes another model the one that answers, from now on and after a restart.</summary>
+internal sealed class ModelSwitch(ModelHost host, FlywheelStore store, TimeProvider time)
+{
+    /// <param name="wanted">A model's name, the beginning of its hash, or the path of its folder.</param>
+    /// <param name="reason">What the record of releases says.</param>
+    /// <exception cref="FlywheelException">There is no such model, or it does not load; the one before goes on.</exception>
+    public async Task ServeAsync(string wanted, string reason)
+    {
+        var catalog = new ModelCatalog(store.Home);
+        ModelFolder folder = await Task.Run(() => catalog.Keep(catalog.FindModel(wanted), time.GetUtcNow()));
+        // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
+        await host.PromoteAsync(folder, async () =>
+        {
+            await store.RegisterModelAsync(folder);
+            await store.ReleaseAsync(folder.Hash, reason);
+        });
+    }
+}
