@@ -41,6 +41,7 @@ internal static class SafeMarkdown
         }
         html = Sanitizer.Sanitize(html)
             .Replace("<a href=", "<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=", StringComparison.Ordinal)
+            .Replace("<th></th>", "<td></td>", StringComparison.Ordinal) // a heading of nothing tells a screen reader nothing
             .Replace("<pre>", $"<div class=\"code\"><button type=\"button\" class=\"plain copy-code\">{System.Net.WebUtility.HtmlEncode(copy)}</button><pre tabindex=\"0\">", StringComparison.Ordinal)
             .Replace("</pre>", "</pre></div>", StringComparison.Ordinal);
         return new MarkupString(html);
