@@ -8,6 +8,7 @@ using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
 using Flywheel.Studio.Apps.Console;
+using Flywheel.Studio.Apps.Dubbing;
 using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Turns;
@@ -15,6 +16,7 @@ using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
+using Flywheel.Voice;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.DataProtection;
@@ -226,6 +228,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(options).AddSingleton<Teacher>();
+        services.AddSingleton(SpeechEngines.Default).AddSingleton(new Renderer(SpeechEngines.Default, SegmentCache.In(options.Home))).AddSingleton<VoiceProjects>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
@@ -277,6 +280,7 @@ public sealed class StudioServer : IAsyncDisposable
         TranslateApi.Map(app);
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
+        DubbingEndpoints.Map(app);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;
     }

@@ -114,6 +114,28 @@
       for (const line of list.dataset.always.split("\n")) add(...line.split("\t"));
       dialog.showModal();
     },
+    // Plays a sound of this server; once more on the same button stops it. What cannot be played says why.
+    play(button, url) {
+      const audio = document.getElementById("sound"), problem = document.getElementById("sound-problem");
+      const clear = () => document.querySelectorAll(".playing").forEach(element => element.classList.remove("playing"));
+      const same = audio.playedBy === button && !audio.paused;
+      clear();
+      problem.hidden = true;
+      if (same) return audio.pause();
+      audio.playedBy = button;
+      (button.closest("[data-line]") ?? button).classList.add("playing");
+      audio.onended = audio.onpause = clear;
+      audio.hidden = false;
+      audio.onerror = async () => {
+        clear();
+        const answer = await fetch(url).catch(() => null);
+        if (answer?.ok !== false) return;
+        problem.textContent = await answer.text();
+        problem.hidden = false;
+      };
+      audio.src = url + "?at=" + Date.now(); // as it is now
+      audio.play().catch(() => { /* its error has said so, or the next sound came before */ });
+    },
     // The page answers now: the cursor goes back to where a person was already typing.
     live() {
       const target = cursor && document.getElementById(cursor.id);

@@ -50,8 +50,8 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
     {
         string wanted = language.ToLowerInvariant(), general = wanted.Split('-')[0];
         IReadOnlyList<Voice> voices = await VoicesAsync(cancellation);
-        return voices.FirstOrDefault(voice => voice.Language == wanted && voice.Name != "kal")
-            ?? voices.FirstOrDefault(voice => voice.Language.Split('-')[0] == general && voice.Name != "kal")
+        return voices.FirstOrDefault(voice => voice.Language == wanted && !voice.Name.StartsWith("kal", StringComparison.Ordinal))
+            ?? voices.FirstOrDefault(voice => voice.Language.Split('-')[0] == general && !voice.Name.StartsWith("kal", StringComparison.Ordinal))
             ?? throw new FlywheelException(voices.Count == 0
                 ? $"no speech engine is installed; apt-get install {string.Join(" or ", engines.Select(engine => engine.Program.Package))}"
                 : $"no installed voice speaks '{language}'; ./flywheel voice voices lists those that are");

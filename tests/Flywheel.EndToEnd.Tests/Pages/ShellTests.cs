@@ -80,6 +80,7 @@ public sealed class ShellTests : IAsyncLifetime
     [InlineData("/chat")]
     [InlineData("/tasks")]
     [InlineData("/tasks/copywriting")]
+    [InlineData("/voice")]
     [InlineData("/loop")]
     [InlineData("/console")]
     [InlineData("/console/usage")]

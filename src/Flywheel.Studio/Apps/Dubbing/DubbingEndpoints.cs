@@ -1,0 +1,77 @@
+using Flywheel.Model;
+using Flywheel.Studio.Shell;
+using Flywheel.Voice;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Flywheel.Studio.Apps.Dubbing;
+
+/// <summary>The sound of the page Voice, and its downloads. What is not rendered yet is rendered now.</summary>
+internal static class DubbingEndpoints
+{
+    /// <summary>Ending and media type of what a project is exported as.</summary>
+    public static IReadOnlyDictionary<string, string> Exports { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["wav"] = "audio/wav", ["mp3"] = "audio/mpeg", ["opus"] = "audio/ogg", ["flac"] = "audio/flac", ["srt"] = "application/x-subrip", ["vtt"] = "text/vtt", ["json"] = "application/json",
+    };
+
+    public static void Map(IEndpointRouteBuilder app)
+    {
+        app.MapGet("/voice/sound/{id:guid}/{line}", LineAsync);
+        app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync);
+    }
+
+    /// <summary><c>GET /voice/sound/PROJECT/LINE</c>: the line as it is now, as WAV.</summary>
+    private static async Task<IResult> LineAsync(HttpContext http, Guid id, string line, VoiceProjects projects)
+    {
+        string person = Visitor.Identify(http);
+        if (await projects.FindAsync(id, person) is not var (_, project) || project.Lines.All(one => one.Id != line)) return Results.NotFound();
+        try
+        {
+            RenderedLine rendered = await projects.Renderer.RenderLineAsync(project, line, http.RequestAborted);
+            if (project.Line(line).RenderedHash != rendered.Hash) await projects.HeardAsync(id, person, line, rendered.Hash);
+            var sound = new MemoryStream();
+            using (var writer = new WavWriter(sound, rendered.Clip.Rate)) writer.Write(rendered.Clip.Samples);
+            return Results.File(sound.ToArray(), "audio/wav", enableRangeProcessing: true);
+        }
+        catch (FlywheelException e)
+        {
+            return Results.Text(e.Message, statusCode: StatusCodes.Status422UnprocessableEntity);
+        }
+    }
+
+    /// <summary><c>GET /voice/export/PROJECT/FORMAT</c>: all of it as sound, as subtitles or as a project's file.</summary>
+    private static async Task<IResult> ExportAsync(HttpContext http, Guid id, string format, VoiceProjects projects)
+    {
+        if (!Exports.TryGetValue(format, out string? type) || await projects.FindAsync(id, Visitor.Identify(http)) is not var (document, project)) return Results.NotFound();
+        string name = $"{(document.Title.Length > 0 ? document.Title : "voice")}.{format}";
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        if (format == "json") return Results.File(System.Text.Encoding.UTF8.GetBytes(project.ToJson()), type, name);
+        string folder = Directory.CreateTempSubdirectory("flywheel-voice-").FullName;
+        try
+        {
+            string path = Path.Combine(folder, $"voice.{format}");
+            if (format is "srt" or "vtt") SubtitleFile.Write(path, await CuesAsync(projects, project, Path.Combine(folder, "voice.wav"), http.RequestAborted));
+            else await AudioEncoder.WriteAsync(path, wav => projects.Renderer.RenderAsync(project, wav, cancellation: http.RequestAborted), http.RequestAborted);
+            // Taken away once it is open: the bytes stay until they are sent.
+            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            return Results.File(file, type, name, enableRangeProcessing: true);
+        }
+        catch (FlywheelException e)
+        {
+            return Results.Text(e.Message, statusCode: StatusCodes.Status422UnprocessableEntity);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Lines at the times at which they are spoken.</summary>
+    private static async Task<IEnumerable<Cue>> CuesAsync(VoiceProjects projects, VoiceProject project, string wav, CancellationToken cancellation)
+    {
+        RenderReport report = await projects.Renderer.RenderAsync(project, wav, cancellation: cancellation);
+        return report.Lines.Select(line => new Cue(TimeSpan.FromSeconds(line.Start), TimeSpan.FromSeconds(line.End), project.Line(line.Id).Text, line.Role));
+    }
+}

@@ -1,0 +1,245 @@
+using System.Globalization;
+using Flywheel.Model;
+using Flywheel.Studio.Shell;
+using Flywheel.Voice;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Web;
+
+namespace Flywheel.Studio.Apps.Dubbing;
+
+/// <summary>A script, who speaks it and how words are said; each line plays as it stands, and what changed since it was heard is marked.</summary>
+public sealed partial class VoiceProjectPage
+{
+    private const int PageSize = 100, MaxUndo = 50;
+
+    private readonly CancellationTokenSource _gone = new();
+    private readonly Stack<string> _undo = new();
+    private Dictionary<string, LineState> _states = [];
+    private Dictionary<string, Wave> _waves = [];
+    private IReadOnlyList<Voice.Voice> _voices = [];
+    private Document? _document;
+    private VoiceProject? _project;
+    private CancellationTokenSource? _rendering;
+    private string? _problem, _typedLine;
+    private string _word = "", _said = "";
+    private int _first, _done, _todo, _asked;
+    private double _seconds;
+    private bool _missing, _own;
+
+    [Parameter] public Guid Id { get; set; }
+
+    [Inject] private VoiceProjects Projects { get; set; } = null!;
+
+    [Inject] private Documents Documents { get; set; } = null!;
+
+    [Inject] private SpeechEngines Engines { get; set; } = null!;
+
+    [CascadingParameter] private Visit Visit { get; set; } = null!;
+
+    private Strings Words => Visit.Words;
+
+    private IEnumerable<string> Roles => _project!.Lines.Select(line => line.Role).OfType<string>().Concat(_project.Cast.Keys).Distinct(StringComparer.Ordinal);
+
+    /// <summary>Lines of this page of which there is no sound as they stand.</summary>
+    private int Waiting => _states.Values.Count(state => state is { IsReady: false, Fault: null });
+
+    protected override async Task OnInitializedAsync()
+    {
+        Projects.Changed += OnChanged;
+        _voices = await Engines.VoicesAsync(_gone.Token);
+        await LoadAsync();
+    }
+
+    private async Task LoadAsync()
+    {
+        if (await Projects.FindAsync(Id, Visit.Person) is not var (document, project))
+        {
+            _missing = true;
+            return;
+        }
+        (_document, _project) = (document, project);
+        _first = Math.Clamp(_first, 0, Math.Max(0, project.Lines.Count - 1) / PageSize * PageSize);
+        await LookAsync();
+    }
+
+    /// <summary>Where each line of this page stands, and the outlines of those that are rendered.</summary>
+    private async Task LookAsync()
+    {
+        int asked = ++_asked;
+        VoiceProject shown = _project! with { Lines = [.. _project.Lines.Skip(_first).Take(PageSize)] };
+        try
+        {
+            var states = (await Projects.Renderer.StatesAsync(shown, _gone.Token)).ToDictionary(state => state.LineId);
+            var waves = new Dictionary<string, Wave>();
+            foreach (LineState state in states.Values.Where(state => state is { IsReady: true, Fault: null })) waves[state.LineId] = await Projects.WaveAsync(shown, state);
+            if (asked != _asked) return; // it was changed meanwhile
+            (_states, _waves) = (states, waves);
+            _seconds = waves.Count == shown.Lines.Count ? waves.Values.Sum(wave => wave.Seconds) : 0;
+        }
+        catch (OperationCanceledException)
+        {
+            // the page was left
+        }
+        catch (FlywheelException e)
+        {
+            _problem = e.Message;
+        }
+    }
+
+    /// <summary>Seconds by which a line's sound is longer than the time until the next line begins.</summary>
+    private double OverOf(int number)
+    {
+        VoiceLine line = _project!.Lines[number];
+        if (line.Start is not { } start || !_waves.TryGetValue(line.Id, out Wave? wave)) return 0;
+        TimeSpan? until = number + 1 < _project.Lines.Count ? _project.Lines[number + 1].Start : null;
+        return until is { } next ? Math.Max(0, Math.Round(wave.Seconds - (next - start).TotalSeconds, 1)) : 0;
+    }
+
+    private async Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null)
+    {
+        _problem = null;
+        string before = _project!.ToJson();
+        try
+        {
+            _own = true;
+            _project = await Projects.ChangeAsync(Id, Visit.Person, change);
+        }
+        catch (FlywheelException e)
+        {
+            _problem = e.Message;
+            return;
+        }
+        finally
+        {
+            _own = false;
+        }
+        // Letters of one line are one step.
+        if (typed is null || typed != _typedLine) Remember(before);
+        _typedLine = typed;
+        await LookAsync();
+        StateHasChanged();
+    }
+
+    private void Remember(string before)
+    {
+        _undo.Push(before);
+        if (_undo.Count <= MaxUndo) return;
+        string[] latest = [.. _undo.Take(MaxUndo)];
+        _undo.Clear();
+        foreach (string one in latest.Reverse()) _undo.Push(one);
+    }
+
+    private Task UndoAsync()
+    {
+        string before = _undo.Pop();
+        int left = _undo.Count;
+        _typedLine = null;
+        return ChangeAsync(_ => VoiceProject.Parse(before, "project")).ContinueWith(_ => { while (_undo.Count > left) _undo.Pop(); }, TaskScheduler.FromCurrentSynchronizationContext());
+    }
+
+    private async Task<string?> SaveLineAsync(string line, string text, string over)
+    {
+        string? theirs = null;
+        await ChangeAsync(project =>
+        {
+            VoiceLine now = project.Line(line);
+            if (now.Text != over && now.Text != text) theirs = now.Text;
+            return theirs is null ? project.With(now with { Text = text }) : project;
+        }, line);
+        return theirs;
+    }
+
+    private async Task<string?> SaveTitleAsync(string text, string over)
+    {
+        string? theirs = null;
+        await ChangeAsync(project =>
+        {
+            if (project.Name != over && project.Name != text) theirs = project.Name;
+            return theirs is null ? project with { Name = text } : project;
+        }, "title");
+        return theirs;
+    }
+
+    private Task AddAsync(string after) => ChangeAsync(project =>
+    {
+        VoiceLine before = project.Line(after);
+        int number = project.Lines.ToList().IndexOf(before), free = 1 + project.Lines.Max(line => int.TryParse(line.Id, out int id) ? id : 0);
+        var added = new VoiceLine { Id = free.ToString(CultureInfo.InvariantCulture), Role = before.Role, Text = "" };
+        return project with { Lines = [.. project.Lines.Take(number + 1), added, .. project.Lines.Skip(number + 1)] };
+    });
+
+    private Task RemoveAsync(string id) => ChangeAsync(project => project.Lines.Count == 1 ? throw new FlywheelException(Words["voice.last-line"]) : project with { Lines = [.. project.Lines.Where(line => line.Id != id)] });
+
+    private Task CastAsync(string role, VoiceSettings settings) => ChangeAsync(project => role.Length == 0 ? project with { Voice = settings }
+        : project with { Cast = new Dictionary<string, VoiceSettings>(project.Cast) { [role] = settings } });
+
+    private async Task AddWordAsync()
+    {
+        string word = _word.Trim(), said = _said.Trim();
+        if (word.Length == 0 || said.Length == 0) return;
+        // Between slashes, as phoneticians write it, it is IPA; else a respelling.
+        bool isIpa = said.Length > 2 && said[0] == '/' && said[^1] == '/';
+        var entry = new Pronunciation { Word = word, Ipa = isIpa ? said[1..^1].Trim() : null, Respelling = isIpa ? null : said };
+        await ChangeAsync(project => project with { Dictionary = [.. project.Dictionary.Where(one => one.Word != word), entry] });
+        if (_problem is null) (_word, _said) = ("", "");
+    }
+
+    /// <summary>Makes the sound of every line that has none; what was made stays, also when it is stopped.</summary>
+    private async Task RenderAsync()
+    {
+        if (_rendering is not null) return;
+        using var rendering = _rendering = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
+        string[] waiting = [.. _states.Values.Where(state => state is { IsReady: false, Fault: null }).Select(state => state.LineId)];
+        (_done, _todo, _problem) = (0, waiting.Length, null);
+        try
+        {
+            foreach (string line in waiting)
+            {
+                if (_project!.Lines.All(one => one.Id != line)) continue; // it was removed meanwhile
+                RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(_project, line, rendering.Token));
+                await Projects.HeardAsync(Id, Visit.Person, line, rendered.Hash);
+                _done++;
+                StateHasChanged();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // stopped, or left
+        }
+        catch (FlywheelException e)
+        {
+            _problem = e.Message;
+        }
+        _rendering = null;
+        if (!_gone.IsCancellationRequested) await LoadAsync();
+    }
+
+    private async Task TurnAsync(int by)
+    {
+        _first += by;
+        await LoadAsync();
+    }
+
+    private static string Number(double? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "";
+
+    private static double? Parse(object? value) => double.TryParse($"{value}", NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
+
+    // Another window, or a line that was played.
+    private void OnChanged(Guid id)
+    {
+        if (id != Id || _own) return;
+        _ = InvokeAsync(async () =>
+        {
+            if (_gone.IsCancellationRequested) return;
+            await LoadAsync();
+            StateHasChanged();
+        });
+    }
+
+    public void Dispose()
+    {
+        Projects.Changed -= OnChanged;
+        _gone.Cancel();
+        _gone.Dispose();
+    }
+}

@@ -1,0 +1,135 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
+using Flywheel.Model;
+using Flywheel.Voice;
+
+namespace Flywheel.Studio.Apps.Dubbing;
+
+/// <summary>A line's sound as a page shows it.</summary>
+/// <param name="Seconds">How long it is.</param>
+/// <param name="Path">Its outline as an SVG path, <see cref="Columns"/> wide and 2 high, silence at 1.</param>
+public sealed record Wave(double Seconds, string Path)
+{
+    public const int Columns = 160;
+}
+
+/// <summary>What the page Voice keeps: each person's projects, and the sound of their lines.</summary>
+internal sealed class VoiceProjects(Documents documents, Renderer renderer, TimeProvider time)
+{
+    public const string App = "voice", Kind = "project", ScriptKind = "script";
+
+    /// <summary>Outlines that are kept; they are made again in a moment.</summary>
+    private const int MaxWaves = 5000;
+
+    private readonly ConcurrentDictionary<string, Wave> _waves = [];
+
+    public event Action<Guid>? Changed
+    {
+        add => documents.Changed += value;
+        remove => documents.Changed -= value;
+    }
+
+    public Renderer Renderer => renderer;
+
+    public async Task<(Document Document, VoiceProject Project)?> FindAsync(Guid id, string person) =>
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, VoiceProject.Parse(document.Body, "project")) : null;
+
+    public async Task<IReadOnlyList<(Document Document, VoiceProject Project)>> ListAsync(string person, bool deleted = false) =>
+        [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(document => (document, VoiceProject.Parse(document.Body, "project")))];
+
+    public Task<Document> CreateAsync(string person, VoiceProject project) =>
+        documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, Kind, project.Name, project.ToJson());
+
+    /// <summary>What a person has typed for a project that is not begun yet.</summary>
+    public async Task<string> ScriptAsync(string person) => await ScriptOfAsync(person) is { } script ? script.Body : "";
+
+    /// <inheritdoc cref="SaveTextAsync"/>
+    public async Task<string?> SaveScriptAsync(string person, string text, string over)
+    {
+        if (await ScriptOfAsync(person) is not { } known)
+        {
+            await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, ScriptKind, "", text);
+            return null;
+        }
+        string? theirs = null;
+        await documents.ChangeAsync(known.Id, person, document =>
+        {
+            if (document.Body != over && document.Body != text) theirs = document.Body;
+            else document.Body = text;
+            return theirs is null;
+        });
+        return theirs;
+    }
+
+    private async Task<Document?> ScriptOfAsync(string person) => await documents.ListAsync(person, App, ScriptKind) is [var script, ..] ? script : null;
+
+    /// <summary>Reads a script that was pasted or dropped.</summary>
+    /// <param name="name">Of the file; its ending says what it is. What has none is plain text.</param>
+    /// <exception cref="FlywheelException">A fault in it; the message names the line.</exception>
+    public static VoiceProject Read(string name, string text)
+    {
+        string title = Path.GetFileNameWithoutExtension(name);
+        VoiceProject project = Path.GetExtension(name).ToLowerInvariant() switch
+        {
+            ".srt" => new VoiceProject { Name = title, Lines = ScriptFile.OfCues(Srt.Parse(text, name)) },
+            ".vtt" => new VoiceProject { Name = title, Lines = ScriptFile.OfCues(WebVtt.Parse(text, name)) },
+            ".json" => VoiceProject.Parse(text, name),
+            "" or ".txt" => new VoiceProject { Name = title, Lines = ScriptFile.OfText(text) },
+            var other => throw new FlywheelException($"{name}: is no script by its ending '{other}', expected .srt, .vtt, .txt or a project's .json"),
+        };
+        project.Validate(name);
+        return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
+    }
+
+    /// <summary>Changes a project; one that would not be valid stays as it is.</summary>
+    /// <exception cref="FlywheelException">The change is not valid, or this person has no such project.</exception>
+    public async Task<VoiceProject> ChangeAsync(Guid id, string person, Func<VoiceProject, VoiceProject> change)
+    {
+        VoiceProject? after = null;
+        _ = await documents.ChangeAsync(id, person, document =>
+        {
+            after = change(VoiceProject.Parse(document.Body, "project"));
+            after.Validate(after.Name);
+            (document.Body, document.Title) = (after.ToJson(), after.Name);
+            return true;
+        });
+        return after ?? throw new FlywheelException($"there is no project {id} of yours");
+    }
+
+    /// <summary>Puts a line's text on disk if it still says what it said when it was typed over; else nothing is changed.</summary>
+    /// <returns>Null, or what another window has written there.</returns>
+    public async Task<string?> SaveTextAsync(Guid id, string person, string line, string text, string over)
+    {
+        string? theirs = null;
+        await ChangeAsync(id, person, project =>
+        {
+            VoiceLine now = project.Line(line);
+            if (now.Text != over && now.Text != text) theirs = now.Text;
+            return theirs is null ? project.With(now with { Text = text }) : project;
+        });
+        return theirs;
+    }
+
+    /// <summary>Notes what of a line was last heard, so that a later change marks it stale.</summary>
+    public Task HeardAsync(Guid id, string person, string line, string hash) =>
+        ChangeAsync(id, person, project => project.Lines.Any(one => one.Id == line) ? project.With(project.Line(line) with { RenderedHash = hash }) : project);
+
+    /// <summary>The outline of a line that is rendered.</summary>
+    public async Task<Wave> WaveAsync(VoiceProject project, LineState state)
+    {
+        if (_waves.TryGetValue(state.Hash!, out Wave? known)) return known;
+        if (_waves.Count > MaxWaves) _waves.Clear();
+        Clip clip = (await renderer.RenderLineAsync(project, state.LineId)).Clip;
+        return _waves[state.Hash!] = new Wave(clip.Duration.TotalSeconds, Outline(Peaks.Of(clip, Wave.Columns)));
+    }
+
+    private static string Outline(Peaks peaks)
+    {
+        const float Gain = 2; // speech seldom goes beyond half of full scale
+        var path = new StringBuilder("M");
+        for (int i = 0; i < peaks.Max.Count; i++) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Max(0, 1 - Gain * peaks.Max[i]):0.##} ");
+        for (int i = peaks.Min.Count - 1; i >= 0; i--) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Min(2, 1.02f - Gain * peaks.Min[i]):0.##} ");
+        return path.Append('Z').ToString();
+    }
+}

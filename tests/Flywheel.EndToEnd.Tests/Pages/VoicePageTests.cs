@@ -1,0 +1,94 @@
+using Flywheel.Voice;
+using Microsoft.Playwright;
+
+namespace Flywheel.EndToEnd.Tests.Pages;
+
+/// <summary>A person at the page Voice: a script becomes lines, lines sound, a word is mended, all of it is exported.</summary>
+public sealed class VoicePageTests : IAsyncLifetime
+{
+    private const string Script = "ANNA: Welcome to the harbour museum.\nBEN: The <b>SQL</b> is kept downstairs.\nThe museum closes at five.";
+
+    private StudioBrowser _studio = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        if (!new FliteEngine().Program.IsInstalled) Assert.Skip("flite is not installed (Debian: apt-get install flite)");
+        _studio = await StudioBrowser.StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_studio is not null) await _studio.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Script_FromFirstLettersToExport_SoundsAndLosesNothing()
+    {
+        IPage page = await _studio.OpenAsync("/voice");
+        await page.Locator("#script-text").FillAsync(Script);
+        await page.Locator("#script-text").BlurAsync();
+        await page.ReloadAsync();
+        await StudioBrowser.LiveAsync(page);
+        await Assertions.Expect(page.Locator("#script-text")).ToHaveValueAsync(Script);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Begin" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline")).ToHaveCountAsync(3);
+        await Assertions.Expect(page.GetByLabel("Role of line 2")).ToHaveValueAsync("BEN");
+
+        await page.GetByRole(AriaRole.Button, new() { Name = "Render 3 lines" }).ClickAsync();
+        await Assertions.Expect(page.Locator("svg.wave")).ToHaveCountAsync(3);
+        await StudioBrowser.CheckAsync(page, "a rendered project");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Play line 1" }).ClickAsync();
+        await page.WaitForFunctionAsync("document.getElementById('sound').duration > 0.5");
+
+        // A word is mended: the line that holds it changes, and no other.
+        await page.GetByRole(AriaRole.Textbox, new() { Name = "Word" }).FillAsync("SQL");
+        await page.GetByRole(AriaRole.Textbox, new() { Name = "Said as" }).FillAsync("sequel");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Add", Exact = true }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(1);
+        await Assertions.Expect(page.Locator(".vline.stale textarea")).ToHaveValueAsync("The <b>SQL</b> is kept downstairs.");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(0);
+
+        // An edit is on disk when the field is left, and a crash takes nothing.
+        ILocator last = page.GetByLabel("Text of line 3");
+        await last.FillAsync("The museum closes at six.");
+        await last.BlurAsync();
+        await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(1);
+        _studio.Expected = complaint => complaint.StartsWith("console: ", StringComparison.Ordinal); // the connection that breaks
+        await _studio.CrashAndRestartAsync();
+        IPage again = await _studio.OpenAsync(page.Context, new Uri(page.Url).PathAndQuery);
+        await Assertions.Expect(again.GetByLabel("Text of line 3")).ToHaveValueAsync("The museum closes at six.");
+        await Assertions.Expect(again.Locator("svg.wave")).ToHaveCountAsync(2); // the rest was rendered before
+
+        byte[] wav = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/wav")).BodyAsync();
+        Assert.Equal("RIFF"u8, wav.AsSpan(0, 4));
+        Assert.InRange(wav.Length / 2 / 24_000.0, 3, 20);
+        string srt = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/srt")).TextAsync();
+        Assert.Equal(3, Srt.Parse(srt, "export").Count);
+    }
+
+    [Fact]
+    public async Task Sound_OfAnothersProject_IsNotFound()
+    {
+        IPage page = await _studio.OpenAsync("/voice");
+        await page.Locator("#script-text").FillAsync("Mine alone.");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Begin" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline")).ToHaveCountAsync(1);
+        string id = page.Url.Split('/')[^1];
+        IBrowserContext other = await _studio.NewPersonAsync();
+        foreach (string address in new[] { $"/voice/sound/{id}/1", $"/voice/export/{id}/wav", $"/voice/export/{id}/json" })
+            Assert.Equal(404, (await other.APIRequest.GetAsync(_studio.Server.Url + address)).Status);
+        Assert.Equal(404, (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{id}/exe")).Status);
+        Assert.Equal(404, (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/sound/{id}/2")).Status);
+    }
+
+    [Fact]
+    public async Task File_ThatIsBroken_IsRefusedWithItsLine()
+    {
+        IPage page = await _studio.OpenAsync("/voice");
+        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
+        await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("film.srt: line 2");
+        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
+        await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("latin.txt is not UTF-8");
+    }
+}
