@@ -126,7 +126,7 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Time
 
     private static string Outline(Peaks peaks)
     {
-        const float Gain = 2; // speech seldom goes beyond half of full scale
+        const float Gain = 1.5f; // speech seldom goes beyond two thirds of full scale
         var path = new StringBuilder("M");
         for (int i = 0; i < peaks.Max.Count; i++) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Max(0, 1 - Gain * peaks.Max[i]):0.##} ");
         for (int i = peaks.Min.Count - 1; i >= 0; i--) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Min(2, 1.02f - Gain * peaks.Min[i]):0.##} ");
