@@ -32,14 +32,15 @@ internal static partial class FactFrames
     private static bool Misfit(string fact, string text)
     {
         Form form = FormOf(fact);
-        if (form == Form.Open) return false;
+        if (form == Form.Open && !NoInfinitive().IsMatch(fact)) return false;
         foreach (Match at in Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase))
         {
             string before = text[..at.Index];
+            if (form == Form.Open) return Able().IsMatch(before);
             if (form != Form.Thing && Having().IsMatch(before)) return true;
             if (form == Form.Said && HavingAnd().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before)) return true;
-            if (form == Form.Verb && Able().IsMatch(before)) return true;
+            if ((form == Form.Verb || NoInfinitive().IsMatch(fact)) && Able().IsMatch(before)) return true;
             if ((form == Form.Said || (form == Form.Thing && Counted().IsMatch(fact))) && Doing().IsMatch(before)) return true;
             if ((form != Form.Thing || PluralOf(fact)) && Articled().IsMatch(before)) return true;
         }
@@ -58,10 +59,11 @@ internal static partial class FactFrames
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string first = words[0].ToLowerInvariant();
         if (Clause().IsMatch(fact)) return Form.Sentence;
-        if (Verbs.Contains(first) && words.Length > 1) return Form.Verb;
+        if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes")) return Form.Verb;
         if (Prepositions.Contains(first) || (words.Length > 1 && Saying().IsMatch(fact))) return Form.Said;
         if (Counted().IsMatch(fact)) return Measure().IsMatch(fact) ? Form.Open : Form.Thing;
         // "paints walls" may be a verb that is not on the list.
+        if (words.Length is 2 or 3 && first[^1] != 's' && !Qualified().IsMatch(fact)) return Form.Thing;
         return PluralOf(fact) && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
     }
 
@@ -88,6 +90,14 @@ internal static partial class FactFrames
 
     [GeneratedRegex(@"^(an? |\d)", RegexOptions.IgnoreCase)]
     private static partial Regex Counted();
+
+    /// <summary>No verb that "you can" takes: a number, an article, a plural or a third person.</summary>
+    [GeneratedRegex(@"^(an? |no |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)\b|\w{2,}[^sui\W]s (?!up|off|on)\w)", RegexOptions.IgnoreCase)]
+    private static partial Regex NoInfinitive();
+
+    /// <summary>Two or three words that may be said of a thing ("dog friendly", "open late") rather than be one ("steam room").</summary>
+    [GeneratedRegex(@"^(open|closed|fully|never|always|very|best|easy|ready|quick|out|half|no|all|one|only|first|two|three|four|five|six|seven|eight|nine|ten)\b|,|\b(and|or|of|to|for|in|on|at|by|with|from|per|is|are|until|not|than|as)\b|\b(friendly|free|proof|resistant|safe|accessible|run|made|fresh|cold|hot|warm|late|early|only|online|outside|included|welcome|old|long|high|wide|\w+(ed|able|ible|ful|less|ous|ive|ly|y|en|wn|est|er))$", RegexOptions.IgnoreCase)]
+    private static partial Regex Qualified();
 
     [GeneratedRegex(@"^([\d.,]+|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|an?) (minutes?|hours?|days?|weeks?|months?|years?|(kilo|centi|milli)?met(re|er)s?|kilos?|(kilo)?grams?|lit(re|er)s?|miles?|pages? long|percent|degrees)\b|^\d+([:.]\d+)?$", RegexOptions.IgnoreCase)]
     private static partial Regex Measure();
