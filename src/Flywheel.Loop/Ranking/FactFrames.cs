@@ -41,7 +41,7 @@ internal static partial class FactFrames
             if (form == Form.Said && HavingAnd().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before)) return true;
             if ((form == Form.Verb || NoInfinitive().IsMatch(fact)) && Able().IsMatch(before)) return true;
-            if ((form == Form.Said || (form == Form.Thing && Counted().IsMatch(fact))) && Doing().IsMatch(before)) return true;
+            if (form is Form.Thing or Form.Said && !MaybeVerb().IsMatch(fact) && Doing().IsMatch(before)) return true;
             if ((form != Form.Thing || PluralOf(fact)) && Articled().IsMatch(before)) return true;
         }
         return false;
@@ -60,11 +60,11 @@ internal static partial class FactFrames
         string first = words[0].ToLowerInvariant();
         if (Clause().IsMatch(fact)) return Form.Sentence;
         if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes")) return Form.Verb;
-        if (Prepositions.Contains(first) || (words.Length > 1 && Saying().IsMatch(fact))) return Form.Said;
+        if (Prepositions.Contains(first) || Saying().IsMatch(fact)) return Form.Said;
         if (Counted().IsMatch(fact)) return Measure().IsMatch(fact) ? Form.Open : Form.Thing;
         // "paints walls" may be a verb that is not on the list.
         if (words.Length is 2 or 3 && first[^1] != 's' && !Qualified().IsMatch(fact)) return Form.Thing;
-        return PluralOf(fact) && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
+        return PluralOf(fact) && first is not ("never" or "always" or "also") && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
     }
 
     /// <summary>Whether the noun before the first preposition is a plural.</summary>
@@ -74,7 +74,7 @@ internal static partial class FactFrames
         return head.Length > 3 && head[^1] == 's' && head[^2] is not ('s' or 'u' or 'i') && !Measure().IsMatch(fact);
     }
 
-    private static readonly HashSet<string> Verbs = [.. "accepts answers appears arrives bakes begins brews brings builds buys carries celebrates changes charges checks cleans closes collects comes compares connects contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports fits flies floats folds follows gives glows goes groups grows hangs helps hides holds hosts imports keeps lasts learns lends lets lies lists looks makes measures melts mixes moves needs offers opens organises packs pairs performs plans plays prepares prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves searches sells sends serves shares ships shows sleeps smells sorts speaks stands starts stays stores supports syncs takes tastes teaches tells tests tracks trains translates travels turns uses visits wakes walks warms washes waters weighs welcomes withstands works wraps writes".Split(' ')];
+    private static readonly HashSet<string> Verbs = [.. "accepts adds adjusts answers appears arrives bakes begins brews brings builds buys carries celebrates changes catches charges checks cleans closes collects comes compares connects contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports feeds fetches fills finds fits flies floats folds follows gives glows goes groups grows hangs helps hides holds hosts imports includes keeps lasts learns lends lets lies lists loads locks looks matches makes measures melts mixes moves needs offers opens organises packs picks plants pairs performs plans plays prepares prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves scans searches seats sees sells sets signs sings sits sends serves shares ships shows sleeps smells sorts speaks stands starts stays stops switches stores supports syncs takes tastes teaches tells tests tracks trains translates travels tunes turns unfolds updates uses visits waits wakes walks watches warms washes waters weighs welcomes withstands works wraps writes".Split(' ')];
 
     private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
@@ -85,18 +85,22 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) \w|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
     private static partial Regex Clause();
 
-    [GeneratedRegex(@"^([\w-]+(ed|en)|made|built|sewn|cut|set|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Saying();
 
-    [GeneratedRegex(@"^(an? |\d)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(an? |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty) )", RegexOptions.IgnoreCase)]
     private static partial Regex Counted();
+
+    /// <summary>Begins as a third person might, and no "by" or "of" makes it a plural.</summary>
+    [GeneratedRegex(@"^\w+s (?!by |of )", RegexOptions.IgnoreCase)]
+    private static partial Regex MaybeVerb();
 
     /// <summary>No verb that "you can" takes: a number, an article, a plural or a third person.</summary>
     [GeneratedRegex(@"^(an? |no |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)\b|\w{2,}[^sui\W]s (?!up|off|on)\w)", RegexOptions.IgnoreCase)]
     private static partial Regex NoInfinitive();
 
     /// <summary>Two or three words that may be said of a thing ("dog friendly", "open late") rather than be one ("steam room").</summary>
-    [GeneratedRegex(@"^(open|closed|fully|never|always|very|best|easy|ready|quick|out|half|no|all|one|only|first|two|three|four|five|six|seven|eight|nine|ten)\b|,|\b(and|or|of|to|for|in|on|at|by|with|from|per|is|are|until|not|than|as)\b|\b(friendly|free|proof|resistant|safe|accessible|run|made|fresh|cold|hot|warm|late|early|only|online|outside|included|welcome|old|long|high|wide|\w+(ed|able|ible|ful|less|ous|ive|ly|y|en|wn|est|er))$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(open|closed|fully|never|always|very|best|easy|ready|quick|out|half|no|all|one|only|first|two|three|four|five|six|seven|eight|nine|ten)\b|,|\b(and|or|of|to|for|in|on|at|by|with|from|per|since|after|before|within|is|are|until|not|than|as)\b|\b(friendly|free|proof|resistant|safe|accessible|run|made|fresh|cold|hot|warm|late|early|only|online|outside|included|welcome|old|long|high|wide|\w+(ed|able|ible|ful|less|ous|ive|ly|y|en|wn|est|er))$", RegexOptions.IgnoreCase)]
     private static partial Regex Qualified();
 
     [GeneratedRegex(@"^([\d.,]+|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|an?) (minutes?|hours?|days?|weeks?|months?|years?|(kilo|centi|milli)?met(re|er)s?|kilos?|(kilo)?grams?|lit(re|er)s?|miles?|pages? long|percent|degrees)\b|^\d+([:.]\d+)?$", RegexOptions.IgnoreCase)]
