@@ -133,7 +133,8 @@ public sealed class Apertium(TimeProvider time, string program = "apertium") : I
         {
             if (stream[i] is '[' or ']') continue;
             if (stream[i] == '\\' && i + 1 < stream.Length) i++;
-            text.Append(stream[i]);
+            // Rules that find nothing leave the blanks on both sides.
+            if (stream[i] != ' ' || text.Length == 0 || text[^1] != ' ' || source.Contains("  ", StringComparison.Ordinal)) text.Append(stream[i]);
         }
         return text.ToString().Trim();
     }

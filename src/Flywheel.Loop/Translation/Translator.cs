@@ -18,6 +18,9 @@ public sealed record TranslationOrder
 
     public bool UseMemory { get; init; } = true;
 
+    /// <summary>Only units of the same source are looked for: likes of it cost a search each, and are not taken where an engine drafts.</summary>
+    public bool ExactOnly { get; init; }
+
     public bool UseGlossary { get; init; } = true;
 
     public required DraftCaller Caller { get; init; }
@@ -57,7 +60,7 @@ public sealed class Translator(TranslationMemory memory, Glossary glossary, IEnu
         IDraftEngine? engine = order.Engine is null ? null : Engine(order.Engine)
             ?? throw new FlywheelException($"field 'engine' is '{order.Engine}', expected {string.Join(", ", Engines.Select(one => one.Name))} or none");
         IReadOnlyList<IReadOnlyList<MemoryMatch>> matches = order.UseMemory
-            ? await memory.FindAsync(order.Pair, order.Caller.User, [.. order.Segments.Select((text, i) => new MemoryQuery(text, order.Contexts?[i] ?? (i > 0 ? order.Segments[i - 1] : "")))], count: 1, cancellation: cancellation)
+            ? await memory.FindAsync(order.Pair, order.Caller.User, [.. order.Segments.Select((text, i) => new MemoryQuery(text, order.Contexts?[i] ?? (i > 0 ? order.Segments[i - 1] : "")))], count: 1, order.ExactOnly, cancellation)
             : [.. order.Segments.Select(_ => (IReadOnlyList<MemoryMatch>)[])];
         TermList terms = order.UseGlossary ? await glossary.ListAsync(order.Pair, cancellation) : new TermList([]);
         bool Takes(int i) => matches[i] is [{ } best, ..] && (engine is null || best.Score == 1);

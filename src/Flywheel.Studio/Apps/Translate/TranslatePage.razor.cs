@@ -170,11 +170,13 @@ public sealed partial class TranslatePage
         return Task.CompletedTask;
     }
 
-    private Task StepAsync(int number, int by)
+    private async Task StepAsync(int number, int by)
     {
         IReadOnlyList<int> shown = Shown;
         int at = Enumerable.Range(0, shown.Count).First(i => shown[i] == number) + by;
-        return at >= 0 && at < shown.Count ? OpenAsync(shown[at]) : Task.CompletedTask;
+        if (at < 0 || at >= shown.Count) return;
+        await OpenAsync(shown[at]);
+        StateHasChanged();
     }
 
     private async Task<string?> SaveAsync(int number, string text, string over)
@@ -214,9 +216,11 @@ public sealed partial class TranslatePage
         {
             Log.LogError(e, "An approval could not be recorded");
             _problem = e is FlywheelException ? e.Message : Words["translate.approval-not-saved"];
+            StateHasChanged();
             return;
         }
         await OpenNextAsync(number);
+        StateHasChanged();
     }
 
     private async Task UndoAsync()
@@ -248,6 +252,7 @@ public sealed partial class TranslatePage
         {
             _problem = e.Message;
         }
+        StateHasChanged();
     }
 
     private async Task LoadVersionsAsync()

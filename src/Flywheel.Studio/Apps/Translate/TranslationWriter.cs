@@ -78,6 +78,7 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
         Contexts = [.. numbers.Select(number => number > 0 ? body.Segments[number - 1].Source : "")],
         Pair = new(person.Workspace, body.From, body.To),
         Engine = engine.Length > 0 ? engine : null,
+        ExactOnly = engine.Length > 0,
         Caller = new DraftCaller(person.Name, "", Translations.App),
     };
 

@@ -68,8 +68,9 @@ internal sealed partial class WordParagraph
         foreach (OpenXmlElement child in _paragraph.ChildElements.ToList()) child.Remove();
         foreach (OpenXmlElement? element in (IEnumerable<OpenXmlElement?>)[properties, .. _carried, .. content])
         {
-            element?.Remove();
-            if (element is not null) _paragraph.AppendChild(element);
+            if (element is null) continue;
+            if (element.Parent is not null) element.Remove();
+            _paragraph.AppendChild(element);
         }
 
         void Say(string words, Part? part)
