@@ -189,8 +189,9 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
 
     private static IReadOnlyDictionary<string, string> FieldsOf(JsonObject message, string where)
     {
-        string? refused = Array.Find(["function_call", "audio"], name => message[name] is not null);
-        if (refused is not null) throw new FlywheelException($"field '{where}.{refused}' is not supported, expected {(refused == "audio" ? "only text" : "'tool_calls'")}");
+        // Other APIs put pictures and files beside the content; a template would pass them over in silence.
+        string? refused = Array.Find(["function_call", "audio", "images", "image_url", "input_audio", "files", "attachments"], name => message[name] is not null and not JsonArray { Count: 0 });
+        if (refused is not null) throw new FlywheelException($"field '{where}.{refused}' is not supported, expected {(refused == "function_call" ? "'tool_calls'" : "only text")}");
         return JsonFields.Read(message, s_read);
     }
 

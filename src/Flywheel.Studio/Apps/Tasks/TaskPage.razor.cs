@@ -103,8 +103,14 @@ public sealed partial class TaskPage
     private static string Short(IReadOnlyDictionary<string, string> fields)
     {
         const int most = 36;
-        string text = string.Join(" · ", fields.Values.Select(value => value.Trim().ReplaceLineEndings(", ")));
-        return text.Length <= most ? text : $"{text[..(most - 1)].TrimEnd()}…";
+        string text = "";
+        foreach (string value in fields.Values.Select(value => value.Trim().ReplaceLineEndings(", ")))
+        {
+            string longer = text.Length == 0 ? value : $"{text} · {value}";
+            if (longer.Length > most) return text.Length > 0 ? text : $"{value[..(most - 1)].TrimEnd()}…"; // whole values
+            text = longer;
+        }
+        return text;
     }
 
     private string? ErrorOf(TaskField field) => _error is { } error && error.Field == field.Name ? error.Message : null;
