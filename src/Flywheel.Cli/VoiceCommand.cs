@@ -40,16 +40,41 @@ internal static class VoiceCommand
     }
 
     /// <summary>Renders, encodes, and says what came of it.</summary>
-    internal static async Task RenderAsync(VoiceProject project, IReadOnlyList<string> dictionaries, string output, string? report, CancellationToken cancellation)
+    internal static async Task RenderAsync(VoiceProject project, IReadOnlyList<string> dictionaries, string output, string? report, CancellationToken cancellation,
+        MixOptions? mix = null, string? stems = null, string? lines = null)
     {
         AudioEncoder.Check(output);
         SegmentCache cache = SegmentCache.In(new FlywheelHome());
         var renderer = new Renderer(SpeechEngines.Default, cache, [.. dictionaries.Select(DictionaryFile.Read)]);
-        RenderReport made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);
+        RenderReport made;
+        MixReport? mixed = null;
+        if (mix is null) made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);
+        else
+        {
+            string speech = Directory.CreateTempSubdirectory("flywheel-speech-").FullName;
+            try
+            {
+                made = await renderer.RenderAsync(project, Path.Combine(speech, "speech.wav"), cancellation: cancellation);
+                mixed = await Mixer.MixAsync(Path.Combine(speech, "speech.wav"), output, mix, stems, cancellation);
+            }
+            finally
+            {
+                Directory.Delete(speech, recursive: true);
+            }
+        }
+        if (lines is not null) await renderer.WriteLinesAsync(project, lines, cancellation);
         cache.Trim();
         if (report is not null) AtomicFile.WriteText(report, made.ToJson());
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{output}: {made.Seconds:0.0} seconds, {made.NumLines} {(made.NumLines == 1 ? "line" : "lines")}, {made.NumEngineCalls} calls of engines (the rest was there)"));
+            $"{output}: {mixed?.Seconds ?? made.Seconds:0.0} seconds, {made.NumLines} {(made.NumLines == 1 ? "line" : "lines")}, {made.NumEngineCalls} calls of engines (the rest was there)"));
+        if (made.Fit is { } fit)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Of {fit.NumTimed} lines with a time {fit.NumShortened} took a shorter text, {fit.NumFaster} are spoken faster, {fit.ShareAbove:P1} are too long at 1.2 (the worst by {fit.LargestOverrun:0.00} s); the end drifts by {1000 * fit.EndDrift:0} ms"));
+        foreach (LineReport line in made.Lines.Where(line => line.Flag is not null).Take(20))
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  line {line.Id} is too long by {line.Overrun:0.00} s"));
+        if (mixed is not null)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Loudness {mixed.Loudness.Integrated:0.0} LUFS, range {mixed.Loudness.Range:0.0} LU, true peak {mixed.Loudness.TruePeak:0.0} dBTP, {mixed.NumClipped} samples clipped"));
     }
 
     private static async Task VoicesAsync(string? language, CancellationToken cancellation)

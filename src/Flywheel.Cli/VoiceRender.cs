@@ -17,9 +17,15 @@ internal static class VoiceRender
         var dictionary = new Option<string[]>("--dictionary") { Description = "Pronunciations, .csv or .pls; of several the last counts most" };
         var output = new Option<string>("--output", "-o") { Description = $"File to write ({NearestName.List(AudioEncoder.Endings)}); of a folder of scripts, a folder", Required = true };
         var format = new Option<string>("--format") { Description = "Of the files of a folder", DefaultValueFactory = _ => "wav" };
+        var translate = new Option<string?>("--translate") { Description = "Speak it in another language, such as en-es: by this home's translation memory and glossary, and Apertium" };
+        var bed = new Option<string?>("--bed") { Description = "Music or original sound that gives way to the speech: any file that ffmpeg reads" };
+        var bedVolume = new Option<double>("--bed-volume") { Description = "Of the bed, in decibels", DefaultValueFactory = _ => new MixOptions().BedVolume };
+        var loudness = new Option<double?>("--loudness") { Description = "Bring the whole to so many LUFS: -23 for broadcast, -16 for the web" };
+        var stems = new Option<string?>("--stems") { Description = "Folder that gets speech and bed as files of their own" };
+        var lines = new Option<string?>("--lines") { Description = "Folder that gets each line as a file of its own" };
         var report = new Option<string?>("--report") { Description = "JSON with what became of each line; of a folder of scripts, a folder" };
         var command = new Command("render", "Speak a script. Subtitles keep their times, labels such as [JOHN] become roles. What was rendered before is not rendered again, also after a crash.\nExample: ./flywheel voice render film.srt --voice flite:slt --cast cast.yaml -o film.mp3")
-            { script, voice, language, speed, cast, dictionary, output, format, report };
+            { script, voice, language, speed, cast, dictionary, translate, bed, bedVolume, loudness, stems, lines, output, format, report };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(script)!, to = parse.GetValue(output)!;
@@ -27,6 +33,9 @@ internal static class VoiceRender
             IReadOnlyDictionary<string, VoiceSettings> roles = parse.GetValue(cast) is { } file ? CastFile.Read(file) : new Dictionary<string, VoiceSettings>();
             var settings = new VoiceSettings { Voice = parse.GetValue(voice), Speed = parse.GetValue(speed) };
             settings.Validate("render");
+            MixOptions? mix = parse.GetValue(bed) is null && parse.GetValue(loudness) is null && parse.GetValue(stems) is null ? null
+                : new MixOptions { Bed = parse.GetValue(bed), BedVolume = parse.GetValue(bedVolume), Loudness = parse.GetValue(loudness) };
+            mix?.Validate();
             if (!Directory.Exists(path))
             {
                 await RenderOneAsync(path, to, parse.GetValue(report));
@@ -45,8 +54,10 @@ internal static class VoiceRender
                 await RenderOneAsync(each, Path.Combine(to, name + ending), parse.GetValue(report) is { } folder ? Path.Combine(folder, $"{name}.json") : null);
             }
 
-            Task RenderOneAsync(string from, string target, string? made)
+            async Task RenderOneAsync(string from, string target, string? made)
             {
+                string name = Path.GetFileNameWithoutExtension(from);
+                string? Folder(Option<string?> option) => parse.GetValue(option) is { } folder ? Directory.Exists(path) ? Path.Combine(folder, name) : folder : null;
                 VoiceProject project = ScriptFile.Read(from, [.. roles.Keys]);
                 if (SubtitleFile.IsSubtitles(from))
                     foreach ((Cue first, Cue second) in Cue.Overlaps(SubtitleFile.Read(from)))
@@ -59,7 +70,8 @@ internal static class VoiceRender
                     Voice = settings.Over(project.Voice),
                     Cast = project.Cast.Where(role => !roles.ContainsKey(role.Key)).Concat(roles).ToDictionary(),
                 };
-                return VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation);
+                if (parse.GetValue(translate) is { } pair) project = await VoiceTranslation.TranslateAsync(project, pair, cancellation);
+                await VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation, mix, Folder(stems), Folder(lines));
             }
         });
         return command;

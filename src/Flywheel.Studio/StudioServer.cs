@@ -227,6 +227,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
+        services.AddSingleton(SpeechEngines.Default).AddSingleton(SegmentCache.In(options.Home));
+        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>()));
         services.AddSingleton(options).AddSingleton<Teacher>();
         services.AddSingleton(SpeechEngines.Default).AddSingleton(new Renderer(SpeechEngines.Default, SegmentCache.In(options.Home))).AddSingleton<VoiceProjects>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
@@ -258,6 +260,8 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapDelete("/v1/responses/{id}", ResponsesEndpoint.DeleteAsync);
         app.MapGet("/v1/responses/{id}/input_items", ResponsesEndpoint.InputItemsAsync);
         app.MapPost("/v1/embeddings", Embeddings.HandleAsync);
+        app.MapPost("/v1/audio/speech", Speech.SpeakAsync);
+        app.MapGet("/v1/voices", Speech.VoicesAsync);
         app.MapGet("/v1/tasks", TaskEndpoints.ListAsync);
         app.MapGet("/v1/tasks/{name}", TaskEndpoints.OneAsync);
         app.MapPost("/v1/tasks/{name}", TaskEndpoints.AskAsync);

@@ -71,4 +71,27 @@ public sealed class VoiceTests : IDisposable
         Assert.Equal(2, code);
         Assert.Contains("c.srt: line 2: ", output, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Render_InAnotherLanguageOverABed_IsDubbedToTheLoudness()
+    {
+        foreach (string program in new[] { "espeak-ng", "ffmpeg", "apertium" })
+            if (!Tool.Exists(program)) Assert.Skip($"{program} is not installed");
+        if (!File.Exists("/usr/share/apertium/modes/eng-spa.mode")) Assert.Skip("apertium-eng-spa is not installed");
+        File.WriteAllText(_folder["film.srt"], "1\n00:00:01,000 --> 00:00:03,000\nThe dog is in the house.\n\n2\n00:00:04,000 --> 00:00:06,000\nGood morning.\n");
+        await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=f=500:d=3", _folder["bed.mp3"]], _folder.Path);
+        (int code, string output) = await RunAsync("render", _folder["film.srt"], "--translate", "en-es", "--voice", "espeak:es", "--bed", _folder["bed.mp3"], "--loudness", "-18",
+            "--stems", _folder["stems"], "--lines", _folder["lines"], "-o", _folder["film.mp3"], "--report", _folder["report.json"]);
+        Assert.True(code == 0, output);
+        Assert.Matches(@"Loudness -1[78]\.\d LUFS, .* 0 samples clipped", output);
+        Assert.Contains("Of 2 lines with a time", output, StringComparison.Ordinal);
+        Assert.Equal([_folder["lines/0001-line.wav"], _folder["lines/0002-line.wav"]], Directory.GetFiles(_folder["lines"]).Order());
+        Assert.Equal(["bed.wav", "speech.wav"], Directory.GetFiles(_folder["stems"]).Select(Path.GetFileName).Order());
+        // It is Spanish that is spoken: the same lines given in Spanish are the same sounds.
+        File.WriteAllText(_folder["spanish.srt"], "1\n00:00:01,000 --> 00:00:03,000\nEl perro es en la casa.\n\n2\n00:00:04,000 --> 00:00:06,000\nBuenos días.\n");
+        Assert.Equal(0, (await RunAsync("render", _folder["spanish.srt"], "--language", "es", "--voice", "espeak:es", "-o", _folder["spanish.wav"], "--report", _folder["spanish.json"])).Code);
+        string Hash(string report, int line) => JsonNode.Parse(File.ReadAllText(_folder[report]))!["lines"]![line]!["hash"]!.GetValue<string>();
+        Assert.Equal((Hash("report.json", 0), Hash("report.json", 1)), (Hash("spanish.json", 0), Hash("spanish.json", 1)));
+        Assert.Equal(2, (await RunAsync("render", _folder["film.srt"], "--translate", "en-xx", "-o", _folder["a.wav"])).Code);
+    }
 }

@@ -24,7 +24,8 @@ internal sealed class ServingMetrics
 
     private readonly Histogram<double> _request, _firstToken, _perToken, _record;
     private readonly Histogram<long> _usage;
-    private readonly Counter<long> _cached, _feedback;
+    private readonly Counter<long> _cached, _feedback, _characters;
+    private readonly Counter<double> _speech;
 
     public ServingMetrics(IMeterFactory factory, ModelHost host)
     {
@@ -43,6 +44,8 @@ internal sealed class ServingMetrics
             meter.CreateHistogram("flywheel.record.duration", "s", "From the end of a generation to its record on disk.",
             advice: OfRecords);
         _feedback = meter.CreateCounter<long>("flywheel.feedback", "{feedback}", "Feedback that was stored.");
+        _speech = meter.CreateCounter<double>("flywheel.speech.duration", "s", "Sound that was spoken.");
+        _characters = meter.CreateCounter<long>("flywheel.speech.characters", "{character}", "Characters of texts to speak.");
         meter.CreateObservableGauge("flywheel.engine.running", () =>
             host.Current.Engine.NumRunning, "{request}", "Requests in the engine's batch.");
         meter.CreateObservableGauge("flywheel.engine.waiting", () =>
@@ -57,7 +60,7 @@ internal sealed class ServingMetrics
     }
 
     /// <summary>A request that ran, whole or not.</summary>
-    /// <param name="operation"><c>chat</c>, <c>text_completion</c> or <c>embeddings</c>.</param>
+    /// <param name="operation"><c>chat</c>, <c>text_completion</c>, <c>embeddings</c> or <c>speech</c>.</param>
     /// <param name="model">Name of the model or adapter that answered.</param>
     /// <param name="app">The application that asked.</param>
     /// <param name="took">From its arrival on.</param>
@@ -86,6 +89,12 @@ internal sealed class ServingMetrics
     public void Recorded(TimeSpan took) => _record.Record(took.TotalSeconds);
 
     public void Feedback(string metric) => _feedback.Add(1, new KeyValuePair<string, object?>("metric", metric));
+
+    public void Speech(string voice, int numCharacters, double seconds)
+    {
+        _characters.Add(numCharacters, new KeyValuePair<string, object?>("voice", voice));
+        _speech.Add(seconds, new KeyValuePair<string, object?>("voice", voice));
+    }
 
     private static KeyValuePair<string, object?>[] Tags(string operation, string model) =>
         [new("gen_ai.operation.name", operation), new("gen_ai.provider.name", "flywheel"), new("gen_ai.response.model", model)];

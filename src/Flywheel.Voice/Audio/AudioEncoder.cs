@@ -59,5 +59,15 @@ public static class AudioEncoder
         }
     }
 
+    /// <summary>Encodes samples as they come.</summary>
+    /// <param name="format">One of <see cref="Endings"/> but wav.</param>
+    /// <param name="sampleRate">Of the samples.</param>
+    /// <param name="feed">Writes samples: one channel, 16 bits, little-endian.</param>
+    /// <param name="output">Gets the file as it comes.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static Task StreamAsync(string format, int sampleRate, Func<Stream, Task> feed, Stream output, CancellationToken cancellation) =>
+        ExternalProgram.Ffmpeg.PipeAsync(["-v", "error", "-f", "s16le", "-ar", sampleRate.ToString(System.Globalization.CultureInfo.InvariantCulture), "-ac", "1", "-i", "pipe:0",
+            "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-flush_packets", "1", .. Codecs[format], "pipe:1"], feed, output, s_limit, cancellation: cancellation);
+
     private static string EndingOf(string path) => Path.GetExtension(path).TrimStart('.').ToLowerInvariant();
 }

@@ -42,7 +42,7 @@ public sealed class WavWriter : IDisposable
         (_stream, _format, _numChannels) = (stream, format, numChannels);
         Rate = rate;
         _start = stream.CanSeek ? stream.Position : 0;
-        stream.Write(Header(stream.CanSeek ? 0 : uint.MaxValue));
+        stream.Write(Header(rate, numChannels, format, stream.CanSeek ? 0 : uint.MaxValue));
     }
 
     public int Rate { get; }
@@ -50,7 +50,7 @@ public sealed class WavWriter : IDisposable
     /// <summary>Frames written.</summary>
     public long NumFrames => _numBytes / (Width * _numChannels);
 
-    private int Width => _format switch { SampleFormat.Pcm8 => 1, SampleFormat.Pcm16 => 2, SampleFormat.Pcm24 => 3, _ => 4 };
+    private int Width => WidthOf(_format);
 
     /// <param name="samples">Channels interleaved; what is beyond -1 to 1 is cut, except in float.</param>
     /// <exception cref="FlywheelException">The file would pass 4 GiB.</exception>
@@ -119,25 +119,30 @@ public sealed class WavWriter : IDisposable
         if ((_numBytes & 1) == 1) _stream.WriteByte(0); // chunks have an even length
         long end = _stream.Position;
         _stream.Position = _start;
-        _stream.Write(Header((uint)_numBytes));
+        _stream.Write(Header(Rate, _numChannels, _format, (uint)_numBytes));
         _stream.Position = end;
     }
 
     private static long Quantize(double sample, double scale) => (long)Math.Clamp(Math.Round(sample * scale), -scale, scale - 1);
 
-    private byte[] Header(uint numBytes)
+    /// <summary>Of a sound whose length is not known yet: it goes on to the end of the stream.</summary>
+    internal static byte[] EndlessHeader(int rate) => Header(rate, 1, SampleFormat.Pcm16, uint.MaxValue);
+
+    private static int WidthOf(SampleFormat format) => format switch { SampleFormat.Pcm8 => 1, SampleFormat.Pcm16 => 2, SampleFormat.Pcm24 => 3, _ => 4 };
+
+    private static byte[] Header(int rate, int numChannels, SampleFormat format, uint numBytes)
     {
         byte[] header = new byte[44];
         "RIFF"u8.CopyTo(header);
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(4), numBytes == uint.MaxValue ? numBytes : numBytes + (numBytes & 1) + 36);
         "WAVEfmt "u8.CopyTo(header.AsSpan(8));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(16), 16);
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(20), (ushort)(_format == SampleFormat.Float32 ? 3 : 1));
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(22), (ushort)_numChannels);
-        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(24), (uint)Rate);
-        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(28), (uint)(Rate * _numChannels * Width));
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(32), (ushort)(_numChannels * Width));
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(34), (ushort)(8 * Width));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(20), (ushort)(format == SampleFormat.Float32 ? 3 : 1));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(22), (ushort)numChannels);
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(24), (uint)rate);
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(28), (uint)(rate * numChannels * WidthOf(format)));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(32), (ushort)(numChannels * WidthOf(format)));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(34), (ushort)(8 * WidthOf(format)));
         "data"u8.CopyTo(header.AsSpan(36));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(40), numBytes);
         return header;

@@ -35,6 +35,22 @@ public sealed record ExternalProgram(string Name, string Package)
     /// <exception cref="FlywheelException">It is not installed, failed, or took too long.</exception>
     public async Task<(byte[] Output, string Errors)> RunAsync(IEnumerable<string> arguments, byte[]? input = null, TimeSpan? limit = null, int success = 0, CancellationToken cancellation = default)
     {
+        var output = new MemoryStream();
+        string errors = await PipeAsync(arguments, stdin => stdin.WriteAsync(input ?? [], cancellation).AsTask(), output, limit, success, cancellation);
+        return (output.ToArray(), errors);
+    }
+
+    /// <summary>Runs to the end, its input written while its output is read.</summary>
+    /// <param name="arguments">Each is one argument.</param>
+    /// <param name="feed">Writes standard input; what it throws ends the process.</param>
+    /// <param name="output">Gets standard output as it comes.</param>
+    /// <param name="limit">The process is ended after it.</param>
+    /// <param name="success">The exit code that means that all is well.</param>
+    /// <param name="cancellation">Ends the process.</param>
+    /// <returns>What it wrote to standard error.</returns>
+    /// <exception cref="FlywheelException">It is not installed, failed, or took too long.</exception>
+    public async Task<string> PipeAsync(IEnumerable<string> arguments, Func<Stream, Task> feed, Stream output, TimeSpan? limit = null, int success = 0, CancellationToken cancellation = default)
+    {
         var start = new ProcessStartInfo(Path ?? throw Missing, arguments)
         {
             RedirectStandardInput = true,
@@ -50,14 +66,15 @@ public sealed record ExternalProgram(string Name, string Package)
         using Process process = Start(start);
         try
         {
-            var output = new MemoryStream();
-            Task copying = process.StandardOutput.BaseStream.CopyToAsync(output, ending.Token);
+            Task copying = CopyAsync(process.StandardOutput.BaseStream, output, ending.Token);
             Task<string> errors = ReadEndAsync(process.StandardError, ending.Token);
-            await FeedAsync(process.StandardInput.BaseStream, input ?? [], ending.Token);
+            Task feeding = FeedAsync(process.StandardInput.BaseStream, feed, ending.Token);
+            await await Task.WhenAny(copying, feeding); // a listener who is gone must not leave the other end waiting
+            await feeding;
             await copying;
             string said = await errors;
             await process.WaitForExitAsync(ending.Token);
-            if (process.ExitCode == success) return (output.ToArray(), said);
+            if (process.ExitCode == success) return said;
             throw new FlywheelException($"{Name} failed with exit code {process.ExitCode}{(said.Length > 0 ? $": {said.Trim()}" : "")}");
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
@@ -82,15 +99,26 @@ public sealed record ExternalProgram(string Name, string Package)
         }
     }
 
-    private static async Task FeedAsync(Stream stdin, byte[] input, CancellationToken cancellation)
+    private static async Task FeedAsync(Stream stdin, Func<Stream, Task> feed, CancellationToken cancellation)
     {
         try
         {
-            await using (stdin) await stdin.WriteAsync(input, cancellation);
+            await using (stdin) await feed(stdin).WaitAsync(cancellation);
         }
         catch (IOException)
         {
             // It ended without reading all: its exit code tells whether that is a failure.
+        }
+    }
+
+    /// <summary>Passes on what there is at once: somebody may listen already.</summary>
+    private static async Task CopyAsync(Stream from, Stream to, CancellationToken cancellation)
+    {
+        byte[] piece = new byte[1 << 14];
+        for (int read; (read = await from.ReadAsync(piece, cancellation)) > 0;)
+        {
+            await to.WriteAsync(piece.AsMemory(0, read), cancellation);
+            await to.FlushAsync(cancellation);
         }
     }
 

@@ -108,6 +108,8 @@ public sealed record VoiceLine
 {
     public const int MaxTextLength = 20_000, MaxAlternates = 20;
 
+    private static readonly TimeSpan s_longest = TimeSpan.FromHours(24);
+
     /// <summary>Of no other line of the project; it stays when the line moves.</summary>
     public required string Id { get; init; }
 
@@ -139,6 +141,7 @@ public sealed record VoiceLine
 
     internal void Validate(string where)
     {
+        if (Start > s_longest || End > s_longest) throw new FlywheelException($"{where}: its time is {(End ?? Start)!.Value.TotalHours:0.#} hours, expected at most {s_longest.TotalHours:0}");
         if (Text.Length > MaxTextLength) throw new FlywheelException($"{where}: text has {Text.Length} characters, expected at most {MaxTextLength}; divide it");
         if (Start < TimeSpan.Zero) throw new FlywheelException($"{where}: start is {Start.Value.TotalSeconds:0.###}, expected at least 0");
         if (End is not null && (Start is null || End < Start)) throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");

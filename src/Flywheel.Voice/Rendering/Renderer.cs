@@ -15,6 +15,9 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
     /// <summary>Engines at a time, of all renderers: each takes a core.</summary>
     private static readonly SemaphoreSlim s_places = new(Environment.ProcessorCount);
 
+    /// <summary>Between lines that have no times.</summary>
+    public static readonly TimeSpan UsualPause = TimeSpan.FromMilliseconds(350);
+
     private readonly ConcurrentDictionary<string, Task> _running = new(StringComparer.Ordinal);
     private long _numCalls;
 
@@ -64,19 +67,17 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
     public async Task<RenderReport> RenderAsync(VoiceProject project, string path, IProgress<RenderProgress>? progress = null, CancellationToken cancellation = default)
     {
         long before = NumEngineCalls;
-        IReadOnlyList<LinePlan> plans = await PlanAllAsync(project, cancellation);
-        long[] lengths = await RenderAllAsync(plans, progress, cancellation);
-        IReadOnlyList<long> starts = Timeline.Place(project, lengths);
+        FittedProject fitted = await FitAsync(project, progress, cancellation);
         string temporary = $"{Path.GetFullPath(path)}.{Guid.NewGuid():N}.tmp";
         try
         {
             await using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16))
             {
                 using (var writer = new WavWriter(stream, project.SampleRate))
-                    for (int i = 0; i < plans.Count; i++)
+                    for (int i = 0; i < fitted.Plans.Count; i++)
                     {
-                        Clip clip = await RenderAsync(plans[i], cancellation);
-                        writer.WriteSilence(starts[i] - writer.NumFrames);
+                        Clip clip = await RenderAsync(fitted, i, cancellation);
+                        writer.WriteSilence(fitted.Placements[i].Start - writer.NumFrames);
                         writer.Write(clip.Samples);
                     }
                 stream.Flush(flushToDisk: true);
@@ -87,7 +88,68 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
         {
             File.Delete(temporary); // nothing when it has been renamed
         }
-        return RenderReport.Create(project, plans, starts, lengths, NumEngineCalls - before);
+        return RenderReport.Create(project, fitted.Plans, fitted.Placements, NumEngineCalls - before);
+    }
+
+    /// <summary>Where all lines of the project lie and how they fit, without writing a file.</summary>
+    /// <exception cref="FlywheelException">A line cannot be spoken; the message names it.</exception>
+    public async Task<RenderReport> FitReportAsync(VoiceProject project, IProgress<RenderProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        long before = NumEngineCalls;
+        FittedProject fitted = await FitAsync(project, progress, cancellation);
+        return RenderReport.Create(project, fitted.Plans, fitted.Placements, NumEngineCalls - before);
+    }
+
+    /// <summary>Each line as a file of its own, as it is spoken in the whole.</summary>
+    /// <param name="project">What is spoken.</param>
+    /// <param name="folder">Gets files such as <c>0001-JOHN.wav</c>.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>Paths in the order of the lines.</returns>
+    public async Task<IReadOnlyList<string>> WriteLinesAsync(VoiceProject project, string folder, CancellationToken cancellation = default)
+    {
+        FittedProject fitted = await FitAsync(project, null, cancellation);
+        Directory.CreateDirectory(folder);
+        var paths = new List<string>();
+        for (int i = 0; i < fitted.Plans.Count; i++)
+        {
+            string role = string.Concat((project.Lines[i].Role ?? "line").Select(letter => char.IsLetterOrDigit(letter) ? letter : '-'));
+            paths.Add(Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{i + 1:0000}-{role}.wav")));
+            WavWriter.WriteFile(paths[^1], await RenderAsync(fitted, i, cancellation));
+        }
+        return paths;
+    }
+
+    /// <summary>A project whose lines are rendered and laid.</summary>
+    /// <param name="Plans">Of the texts that were chosen.</param>
+    /// <param name="Placements">Of each line.</param>
+    private sealed record FittedProject(IReadOnlyList<LinePlan> Plans, IReadOnlyList<Placement> Placements);
+
+    private async Task<Clip> RenderAsync(FittedProject fitted, int line, CancellationToken cancellation) =>
+        Tempo.Change(await RenderAsync(fitted.Plans[line], cancellation), fitted.Placements[line].Speed);
+
+    private async Task<FittedProject> FitAsync(VoiceProject project, IProgress<RenderProgress>? progress, CancellationToken cancellation)
+    {
+        Planner planner = PlannerOf(project);
+        List<LinePlan> plans = [.. await PlanAllAsync(project, cancellation)];
+        long[] lengths = await RenderAllAsync(plans, progress, cancellation);
+        FitLine[] lines = [.. project.Lines.Select((line, i) => new FitLine(At(line.Start), At(line.End), [lengths[i]], At(i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero)!.Value))];
+        // Shorter texts are spoken only where they are needed.
+        IReadOnlyList<bool> needsShorter = Fit.NeedsShorter(lines, project.SampleRate);
+        var shorter = new Dictionary<int, IReadOnlyList<LinePlan>>();
+        for (int i = 0; i < lines.Length; i++)
+        {
+            if (!needsShorter[i] || project.Lines[i].Alternates.Count == 0) continue;
+            var alternates = new List<LinePlan>();
+            foreach (string text in project.Lines[i].Alternates) alternates.Add(await planner.PlanAsync(project.Lines[i], text, project.Lines[i].IsMarkup, cancellation));
+            shorter[i] = alternates;
+            lines[i] = lines[i] with { Lengths = [lengths[i], .. await RenderAllAsync(alternates, null, cancellation)] };
+        }
+        IReadOnlyList<Placement> placements = Fit.Place(lines, project.SampleRate);
+        for (int i = 0; i < plans.Count; i++)
+            if (placements[i].Choice > 0) plans[i] = shorter[i][placements[i].Choice - 1];
+        return new FittedProject(plans, placements);
+
+        long? At(TimeSpan? time) => time is { } set ? Time.ToSamples(set, project.SampleRate) : null;
     }
 
     /// <summary>Plans of all lines; a line that cannot be spoken is found before anything is rendered.</summary>

@@ -9,6 +9,11 @@ public sealed class SegmentCache(string folder)
     /// <summary>What a rendering may leave behind, the oldest going first.</summary>
     public const long MaxBytes = 4L << 30;
 
+    /// <summary>It is looked at once so many bytes have been added.</summary>
+    private const long BytesBetweenTrims = 256 << 20;
+
+    private long _numAdded;
+
     /// <summary>In a home's cache.</summary>
     public static SegmentCache In(FlywheelHome home) => new(Path.Combine(home.Cache, "voice"));
 
@@ -48,6 +53,9 @@ public sealed class SegmentCache(string folder)
         {
             File.Delete(temporary); // nothing when it has been renamed
         }
+        if (Interlocked.Add(ref _numAdded, 2L * clip.Samples.Length) < BytesBetweenTrims) return;
+        Interlocked.Exchange(ref _numAdded, 0);
+        Trim();
     }
 
     /// <summary>Takes the sounds away that were written longest ago, until no more than so many bytes are left.</summary>

@@ -80,6 +80,20 @@ const vectors = await client.embeddings.create({ model: "flywheel", input: ["The
 assert.equal(vectors.data.length, 2);
 assert.ok(Math.abs(vectors.data[0].embedding.reduce((sum, value) => sum + value * value, 0) - 1) < 1e-4);
 
+// Speech, where the server's machine has an engine.
+if ((await client.get("/voices")).data.some((voice) => voice.id === "espeak:en-us")) {
+  const spoken = await client.audio.speech.create({ model: "tts-1", voice: "espeak:en-us", input: "The wheel turns.", response_format: "wav" });
+  assert.equal(spoken.headers.get("content-type"), "audio/wav");
+  const wav = Buffer.from(await spoken.arrayBuffer());
+  assert.equal(wav.toString("latin1", 0, 4), "RIFF");
+  assert.ok(wav.length > 24000);
+  const raw = await client.audio.speech.create({ model: "espeak", voice: "en-us", input: "The wheel turns.", response_format: "pcm" });
+  let bytes = 0;
+  for await (const piece of raw.body) bytes += piece.length;
+  assert.equal(bytes, wav.length - 44);
+  await assert.rejects(client.audio.speech.create({ model: "tts-1", voice: "nobody", input: "Hello" }), (e) => e instanceof OpenAI.BadRequestError && e.param === "voice");
+}
+
 assert.deepEqual((await client.models.list()).data.map((model) => model.id)[0], "flywheel");
 
 await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");

@@ -134,7 +134,7 @@ internal static partial class ErrorAnswers
     private static ApiException FromStatus(HttpContext http, int status) => status switch
     {
         404 => new ApiException(404,
-            $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /feedback, /health, and /reference for all", code: "unknown_url"),
+            $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/audio/speech, /feedback, /health, and /reference for all", code: "unknown_url"),
         405 => new ApiException(405, $"{http.Request.Path} does not take {http.Request.Method}, only {http.Response.Headers.Allow}", code: "method_not_allowed"),
         _ => new ApiException(status, $"the request was refused with status {status}"),
     };
