@@ -145,6 +145,19 @@ public sealed class RendererTests : IDisposable
     }
 
     [Fact]
+    public async Task Render_OnAFullDisk_SaysSoAndLeavesNothingHalfWritten()
+    {
+        using var disk = new SmallDisk(_folder["disk"], 1 << 20);
+        VoiceProject project = Project("one", "two") with { Lines = [new VoiceLine { Id = "a", Text = "one" }, new VoiceLine { Id = "b", Text = "two", Start = TimeSpan.FromSeconds(60) }] };
+        var fault = await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderAsync(project, _folder["disk/a.wav"])); // a minute takes 2.9 MB
+        Assert.StartsWith($"{_folder["disk/a.wav"]}: no space left on the disk", fault.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder["disk"]));
+        SmallDisk.Fill(_folder["disk/full"]);
+        fault = await Assert.ThrowsAsync<FlywheelException>(() => new Renderer(new SpeechEngines([_engine]), new SegmentCache(_folder["disk/cache"])).RenderAsync(project, _folder["a.wav"]));
+        Assert.Contains("no space left on the disk", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Cache_PastItsBound_LosesTheOldest()
     {
         var cache = new SegmentCache(_folder["small"]);

@@ -84,6 +84,10 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
             }
             File.Move(temporary, path, overwrite: true);
         }
+        catch (IOException e) when (FullDisk.Is(e))
+        {
+            throw FullDisk.Named(path, e);
+        }
         finally
         {
             File.Delete(temporary); // nothing when it has been renamed

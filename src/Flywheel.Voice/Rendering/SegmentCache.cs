@@ -49,6 +49,10 @@ public sealed class SegmentCache(string folder)
                 writer.Write(clip.Samples);
             File.Move(temporary, path, overwrite: true);
         }
+        catch (IOException e) when (FullDisk.Is(e))
+        {
+            throw FullDisk.Named(folder, e);
+        }
         finally
         {
             File.Delete(temporary); // nothing when it has been renamed
