@@ -78,6 +78,16 @@ public sealed class FitTests
     }
 
     [Fact]
+    public void Place_OfALineThatNoSpeedSaves_DoesNotHurryTheOthers()
+    {
+        IReadOnlyList<Placement> placed = Fit.Place([
+            new FitLine(0, 1000, [1050]), new FitLine(1000, 2000, [2000]), new FitLine(2000, 4000, [500]), new FitLine(4000, 5000, [1000])], Rate);
+        Assert.Equal([1.05, 1.2, 1.05, 1.05], placed.Select(at => at.Speed));
+        Assert.Equal([0L, 667, 0, 0], placed.Select(at => at.Over));
+        Assert.Equal([0L, 0, 787, 0], placed.Select(at => at.Delay)); // and the time that others leave makes up for it
+    }
+
+    [Fact]
     public void Place_OfTheOrderOfRemedies_BorrowsShortensSpeedsAndFlags()
     {
         // Borrows from the gap: 1000 + 500 - 120 are there.

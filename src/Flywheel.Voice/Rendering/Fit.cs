@@ -2,7 +2,7 @@ namespace Flywheel.Voice;
 
 /// <summary>
 /// Lays lines into their times. In this order: silence is trimmed already; a line borrows from the gap after it; a shorter text is taken
-/// where one is offered; the lines of a block are all spoken a little faster; what is still too long is flagged, and what follows waits.
+/// where one is offered; the lines of a block are all spoken a little faster; what no speed can save is flagged, and what follows waits.
 /// Nothing is ever slowed down, cut or laid over another.
 /// </summary>
 /// <remarks>All in samples, so that the same lines always give the same sound.</remarks>
@@ -17,6 +17,9 @@ internal sealed class Fit
     /// <summary>After so long a silence another speed is not noticed: a new block begins.</summary>
     public static readonly TimeSpan BlockGap = TimeSpan.FromMilliseconds(1500);
 
+    /// <summary>Nor after so long a talk.</summary>
+    public static readonly TimeSpan BlockLength = TimeSpan.FromSeconds(30);
+
     /// <summary>What the last line may borrow, after which nothing comes.</summary>
     public static readonly TimeSpan Tail = TimeSpan.FromMilliseconds(150);
 
@@ -27,12 +30,12 @@ internal sealed class Fit
     private readonly long?[] _starts;
     private readonly long[] _limits;
     private readonly int[] _choices;
-    private readonly long _minGap, _blockGap, _tail;
+    private readonly long _minGap, _blockGap, _blockLength, _tail;
 
     private Fit(IReadOnlyList<FitLine> lines, int sampleRate)
     {
         _lines = lines;
-        (_minGap, _blockGap, _tail) = (Time.ToSamples(MinGap, sampleRate), Time.ToSamples(BlockGap, sampleRate), Time.ToSamples(Tail, sampleRate));
+        (_minGap, _blockGap, _blockLength, _tail) = (Time.ToSamples(MinGap, sampleRate), Time.ToSamples(BlockGap, sampleRate), Time.ToSamples(BlockLength, sampleRate), Time.ToSamples(Tail, sampleRate));
         _starts = Starts();
         _limits = [.. lines.Select((_, i) => Limit(i))];
         _choices = [.. lines.Select((_, i) => Choice(i))];
@@ -57,46 +60,60 @@ internal sealed class Fit
         for (int first = 0; first < _lines.Count;)
         {
             int after = first + 1;
-            while (after < _lines.Count && IsSameBlock(after)) after++;
-            // The least speed at which all lines of the block fit: ends come earlier as speed rises, so halving finds it.
-            int low = 0, high = _starts[first] is null || Simulate(first, after, 0, end).All(each => each.IsInTime) ? 0 : MaxThousandths;
-            while (low < high)
+            while (after < _lines.Count && IsSameBlock(first, after)) after++;
+            // What no speed can save must not hurry the others.
+            int together = Enumerable.Range(first, after - first).Select(Needed).Where(needed => needed is not null).Max() ?? 0;
+            for (int i = first; i < after; i++)
             {
-                int middle = (low + high) / 2;
-                if (Simulate(first, after, middle, end).All(each => each.IsInTime)) high = middle;
-                else low = middle + 1;
+                placements.Add(Lay(i, Needed(i) is null ? MaxThousandths : together, end));
+                end = placements[^1].End;
             }
-            placements.AddRange(Simulate(first, after, high, end));
-            end = placements[^1].End;
             first = after;
         }
         return placements;
     }
 
-    private bool IsSameBlock(int i) => _starts[i] is { } start && _starts[i - 1] is not null && start - (_lines[i - 1].End ?? _starts[i - 1]!.Value) < _blockGap;
+    private bool IsSameBlock(int first, int i) => _starts[i] is { } start && _starts[i - 1] is not null
+        && start - (_lines[i - 1].End ?? _starts[i - 1]!.Value) < _blockGap && start - _starts[first]!.Value < _blockLength;
 
-    private List<Placement> Simulate(int first, int after, int thousandths, long end)
+    /// <summary>The least speed, in thousandths above 1, at which a line fits its time; null when the greatest does not do.</summary>
+    private int? Needed(int i)
     {
-        var placements = new List<Placement>(after - first);
-        double speed = 1 + thousandths / 1000.0;
-        for (int i = first; i < after; i++)
+        if (Slot(i) is not { } slot) return 0;
+        // Lengths fall as speed rises, so halving finds it.
+        long natural = _lines[i].Lengths[_choices[i]];
+        if (Spoken(natural, MaxThousandths) > slot) return null;
+        int low = 0, high = MaxThousandths;
+        while (low < high)
         {
-            FitLine line = _lines[i];
-            long start = _starts[i] is not { } due ? end + (i > 0 ? line.PauseBefore : 0) : end <= due ? due : end + _minGap;
-            long natural = line.Lengths[_choices[i]], length = thousandths == 0 ? natural : (long)Math.Round(natural / speed);
-            end = start + length;
-            bool isTimed = _starts[i] is not null && _limits[i] < Never;
-            placements.Add(new Placement(start, length, speed, _choices[i])
-            {
-                Natural = natural,
-                Slot = isTimed ? Math.Max(0, _limits[i] - _starts[i]!.Value) : null,
-                Borrowed = line.End is { } planned && length > 0 ? Math.Clamp(Math.Min(end, _limits[i]) - planned, 0, length) : 0,
-                Over = isTimed ? Math.Max(0, length - Math.Max(0, _limits[i] - _starts[i]!.Value)) : 0,
-                IsInTime = !isTimed || length == 0 || end <= _limits[i],
-                Delay = line.Start is { } wanted ? start - wanted : 0,
-            });
+            int middle = (low + high) / 2;
+            if (Spoken(natural, middle) <= slot) high = middle;
+            else low = middle + 1;
         }
-        return placements;
+        return high;
+    }
+
+    private static double Speed(int thousandths) => 1 + thousandths / 1000.0;
+
+    private static long Spoken(long natural, int thousandths) => thousandths == 0 ? natural : (long)Math.Round(natural / Speed(thousandths));
+
+    /// <summary>What a line may take; null when nothing bounds it.</summary>
+    private long? Slot(int i) => _starts[i] is { } start && _limits[i] < Never ? Math.Max(0, _limits[i] - start) : null;
+
+    private Placement Lay(int i, int thousandths, long end)
+    {
+        FitLine line = _lines[i];
+        long start = _starts[i] is not { } due ? end + (i > 0 ? line.PauseBefore : 0) : end <= due ? due : end + _minGap;
+        long natural = line.Lengths[_choices[i]], length = Spoken(natural, thousandths);
+        long? slot = Slot(i);
+        return new Placement(start, length, Speed(thousandths), _choices[i])
+        {
+            Natural = natural,
+            Slot = slot,
+            Borrowed = line.End is { } planned ? Math.Clamp(Math.Min(start + length, _limits[i]) - planned, 0, length) : 0,
+            Over = slot is { } most ? Math.Max(0, length - most) : 0,
+            Delay = line.Start is { } wanted ? start - wanted : 0,
+        };
     }
 
     /// <summary>When lines begin: at their times; of two that overlap, the time of both is divided by their lengths.</summary>
@@ -169,9 +186,6 @@ internal sealed record Placement(long Start, long Length, double Speed, int Choi
 
     /// <summary>What it takes more than its slot; that of a line which only waits for the one before is 0.</summary>
     public required long Over { get; init; }
-
-    /// <summary>It ends where it must have.</summary>
-    public required bool IsInTime { get; init; }
 
     /// <summary>Later than its time, because the line before took it.</summary>
     public required long Delay { get; init; }
