@@ -57,7 +57,7 @@ internal static partial class FactFrames
     {
         if (fact.Length == 0) return Form.Open;
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        string first = words[0].ToLowerInvariant();
+        string first = words[0].ToLowerInvariant().TrimEnd(',');
         if (Clause().IsMatch(fact)) return Form.Sentence;
         if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes")) return Form.Verb;
         if (Prepositions.Contains(first) || Saying().IsMatch(fact)) return Form.Said;
@@ -85,14 +85,14 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) \w|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
     private static partial Regex Clause();
 
-    [GeneratedRegex(@"^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Saying();
 
     [GeneratedRegex(@"^(an? |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty) )", RegexOptions.IgnoreCase)]
     private static partial Regex Counted();
 
     /// <summary>Begins as a third person might, and no "by" or "of" makes it a plural.</summary>
-    [GeneratedRegex(@"^\w+s (?!by |of )", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^\w+s,? (?!by |of )", RegexOptions.IgnoreCase)]
     private static partial Regex MaybeVerb();
 
     /// <summary>No verb that "you can" takes: a number, an article, a plural or a third person.</summary>
@@ -122,7 +122,7 @@ internal static partial class FactFrames
     [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Able();
 
-    [GeneratedRegex(@"\b(it( also| even| further)?|that|which)\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(it( also| even| further)?|(?<!to )that|which)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Doing();
 
     [GeneratedRegex(@"\b(a|an)\s+$", RegexOptions.IgnoreCase)]
