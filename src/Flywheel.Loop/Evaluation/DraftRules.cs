@@ -17,6 +17,9 @@ internal static class DraftRules
     /// <summary>Examples of each outcome that a report shows.</summary>
     private const int NumExamples = 3;
 
+    /// <summary>How the name of that rule begins.</summary>
+    public const string PreferredName = "drafts preferred";
+
     private const string Unit = "share of drafts";
 
     /// <param name="asked">Prompts, in the order of the results' drafts.</param>
@@ -42,7 +45,7 @@ internal static class DraftRules
         }
         int wins = outcomes.Count(item => item.Difference > 0), losses = outcomes.Count(item => item.Difference < 0);
         double Share(int won, int lost) => (1 + (won - lost) / (double)outcomes.Count) / 2; // ties are split
-        string name = $"drafts preferred ({judge.Name})";
+        string name = $"{PreferredName} ({judge.Name})";
         string basis = $"{outcomes.Count} pairs of drafts to {asked.Count} prompts of {People(asked)}: "
             + $"{wins} candidate's, {losses} champion's, {outcomes.Count - wins - losses} ties";
         return (Gate.Better(name, Unit, Share(losses, wins), Share(wins, losses), outcomes, basis, alpha, byPerson, byPerson, seed),

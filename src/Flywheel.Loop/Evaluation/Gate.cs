@@ -42,6 +42,14 @@ public sealed record GateDecision(IReadOnlyList<RuleResult> Rules)
     /// <summary>Who compared the drafts and what that rests on; or why nobody did.</summary>
     public string Judge { get; init; } = "";
 
+    /// <summary>The same as a sentence; empty where it was not written down.</summary>
+    [JsonIgnore]
+    public string JudgedBy => Judge.Length == 0 ? "" : IsJudged ? $"Drafts were compared by {Judge}." : $"Nobody compared the drafts: {Judge}.";
+
+    /// <summary>A judge compared the drafts.</summary>
+    [JsonIgnore]
+    public bool IsJudged => Rules.Any(rule => rule.Name.StartsWith(DraftRules.PreferredName, StringComparison.Ordinal));
+
     /// <summary>What this turn could show.</summary>
     public string Power { get; init; } = "";
 

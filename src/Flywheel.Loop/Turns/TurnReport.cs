@@ -20,7 +20,7 @@ internal sealed record TurnReport(
     public string Verdict => Turn.State switch { TurnState.Promoted => "Promoted", TurnState.Waiting => "Waiting", _ => "Rejected" };
 
     /// <summary>Why a person decides, and what the figures mean then; null where nobody is asked.</summary>
-    public string? Limits => Decision.AskReason is { } reason ? $"A person compares the drafts and decides, because {reason}." : null;
+    public string? Limits => Decision is { Passed: true, AskReason: { } reason } ? $"A person compares the drafts and decides, because {reason}." : null;
 
     /// <summary>From the turn's start to its end.</summary>
     public TimeSpan Took => (Turn.Ended ?? Written) - Turn.Started;
@@ -31,7 +31,7 @@ internal sealed record TurnReport(
     /// <summary>One sentence a line about how the decision came about: who judged, what could be shown.</summary>
     public IEnumerable<string> Grounds => new[]
     {
-        Decision.Judge.Length > 0 ? $"Drafts were compared by {Decision.Judge}." : "",
+        Decision.JudgedBy,
         Decision.Power.Length > 0 ? $"{char.ToUpperInvariant(Decision.Power[0])}{Decision.Power[1..]}." : "",
     }.Where(line => line.Length > 0);
 
