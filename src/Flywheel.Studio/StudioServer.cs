@@ -228,9 +228,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(SpeechEngines.Default).AddSingleton(SegmentCache.In(options.Home));
-        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>()));
+        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>())).AddSingleton<VoiceProjects>();
         services.AddSingleton(options).AddSingleton<Teacher>();
-        services.AddSingleton(SpeechEngines.Default).AddSingleton(new Renderer(SpeechEngines.Default, SegmentCache.In(options.Home))).AddSingleton<VoiceProjects>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
