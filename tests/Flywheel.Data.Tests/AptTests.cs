@@ -55,7 +55,7 @@ public class AptTests
         {
             string answer = conversation.Messages[1].Text;
             Assert.InRange(answer.Length, 10, 900);
-            Assert.DoesNotContain("://", answer, StringComparison.OrdinalIgnoreCase);
+            Assert.DoesNotMatch("(?i)https?://", answer);
             Assert.DoesNotMatch("</?[a-z]+>", answer);
         }
     }
