@@ -12,7 +12,10 @@ internal sealed class ModelSwitch(ModelHost host, FlywheelStore store, TimeProvi
     public async Task ServeAsync(string wanted, string reason)
     {
         var catalog = new ModelCatalog(store.Home);
-        ModelFolder folder = await Task.Run(() => catalog.Keep(catalog.FindModel(wanted), time.GetUtcNow()));
+        // The record also knows models that lie elsewhere.
+        ModelRow? known = await store.FindModelAsync(wanted);
+        ModelFolder folder = await Task.Run(() => known is not null && Directory.Exists(store.FolderOf(known)) ? ModelFolder.Open(store.FolderOf(known))
+            : catalog.Keep(catalog.FindModel(wanted), time.GetUtcNow()));
         // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
         await host.PromoteAsync(folder, async () =>
         {
