@@ -20,13 +20,13 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// Puts drafts in the order in which they deserve to be shown. A pure function: same brief and drafts, same order. The score is a sum of
 /// stated parts:
 /// <list type="bullet">
-/// <item>name: 2 for the exact name (1 for a tagline, which may do without; nothing for a feature list, which has no need of it)</item>
+/// <item>name: 2 for the exact name (nothing for a feature list, which has no need of it)</item>
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
 /// <item>twice: -1.5 for each fact that one paragraph says twice, at most -3</item>
 /// <item>form: -1.5 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -3</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
-/// <item>foreign: -1.5 for each name or number that the brief does not have, at most -4.5</item>
+/// <item>foreign: -2 for each name or number that the brief does not have, at most -6</item>
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
 /// <item>agreement: -1 for each "a" or "an" that stands before a plural, or before the other's sound; at most -2</item>
 /// <item>complete: -3 for a text that was cut or ends in mid-air</item>
@@ -73,7 +73,7 @@ public static partial class DraftRanker
         if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
         if (brief is null) return parts;
         CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text);
-        parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, Brief.Tagline => 1, _ => 2 };
+        parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, _ => 2 };
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
@@ -81,7 +81,7 @@ public static partial class DraftRanker
         parts["form"] = brief.Kind == Brief.Features ? 0 : -1.5 * Math.Min(2, FactFrames.Misfits(brief.Facts, draft.Text));
         parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
-        parts["foreign"] = -1.5 * Math.Min(3, metrics.Foreign.Count);
+        parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
         return parts;
     }
