@@ -234,6 +234,7 @@ public sealed class WritePageTests : IAsyncLifetime
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Delete" })).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Library" }).ClickAsync();
         await page.GetByLabel("Every folder").Or(page.Locator("select").First).SelectOptionAsync("Spring/Web");
+        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Delete Lanternfish" })).ToHaveCountAsync(1); // of two texts
         await page.GetByRole(AriaRole.Button, new() { Name = "Delete Lanternfish" }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Delete Lanternfish" })).ToHaveCountAsync(1);
