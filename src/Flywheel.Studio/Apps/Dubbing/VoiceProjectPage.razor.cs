@@ -95,7 +95,7 @@ public sealed partial class VoiceProjectPage
         return until is { } next ? Math.Max(0, Math.Round(wave.Seconds - (next - start).TotalSeconds, 1)) : 0;
     }
 
-    private async Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null)
+    private async Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true)
     {
         _problem = null;
         string before = _project!.ToJson();
@@ -114,7 +114,7 @@ public sealed partial class VoiceProjectPage
             _own = false;
         }
         // Letters of one line are one step.
-        if (typed is null || typed != _typedLine) Remember(before);
+        if (remember && (typed is null || typed != _typedLine)) Remember(before);
         _typedLine = typed;
         await LookAsync();
         StateHasChanged();
@@ -132,9 +132,7 @@ public sealed partial class VoiceProjectPage
     private Task UndoAsync()
     {
         string before = _undo.Pop();
-        int left = _undo.Count;
-        _typedLine = null;
-        return ChangeAsync(_ => VoiceProject.Parse(before, "project")).ContinueWith(_ => { while (_undo.Count > left) _undo.Pop(); }, TaskScheduler.FromCurrentSynchronizationContext());
+        return ChangeAsync(_ => VoiceProject.Parse(before, "project"), remember: false);
     }
 
     private async Task<string?> SaveLineAsync(string line, string text, string over)
@@ -219,10 +217,6 @@ public sealed partial class VoiceProjectPage
         _first += by;
         await LoadAsync();
     }
-
-    private static string Number(double? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "";
-
-    private static double? Parse(object? value) => double.TryParse($"{value}", NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
 
     // Another window, or a line that was played.
     private void OnChanged(Guid id)

@@ -44,7 +44,8 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Time
     /// <summary>What a person has typed for a project that is not begun yet.</summary>
     public async Task<string> ScriptAsync(string person) => await ScriptOfAsync(person) is { } script ? script.Body : "";
 
-    /// <inheritdoc cref="SaveTextAsync"/>
+    /// <summary>Puts it on disk if what lies there is still what it was typed over; else nothing is changed.</summary>
+    /// <returns>Null, or what another window has written there.</returns>
     public async Task<string?> SaveScriptAsync(string person, string text, string over)
     {
         if (await ScriptOfAsync(person) is not { } known)
@@ -95,20 +96,6 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Time
             return true;
         });
         return after ?? throw new FlywheelException($"there is no project {id} of yours");
-    }
-
-    /// <summary>Puts a line's text on disk if it still says what it said when it was typed over; else nothing is changed.</summary>
-    /// <returns>Null, or what another window has written there.</returns>
-    public async Task<string?> SaveTextAsync(Guid id, string person, string line, string text, string over)
-    {
-        string? theirs = null;
-        await ChangeAsync(id, person, project =>
-        {
-            VoiceLine now = project.Line(line);
-            if (now.Text != over && now.Text != text) theirs = now.Text;
-            return theirs is null ? project.With(now with { Text = text }) : project;
-        });
-        return theirs;
     }
 
     /// <summary>Notes what of a line was last heard, so that a later change marks it stale.</summary>
