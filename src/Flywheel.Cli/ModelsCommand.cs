@@ -51,14 +51,11 @@ internal static class ModelsCommand
         foreach (string problem in problems) Console.WriteLine($"Not readable: {problem}");
     }
 
-    private static string What(CatalogEntry entry) => entry switch
+    private static string What(CatalogEntry entry) => entry.Kind switch
     {
-        { IsAdapter: true } => "[blue]adapter[/]",
-        { Path: var path } when path == ModelCatalog.Starter => "the starter",
-        { Manifest.Adapter: not null } => "merged",
-        { Manifest.Source: not null } => "imported",
-        { Manifest.Run: not null } => "trained",
-        _ => "converted",
+        "adapter" => "[blue]adapter[/]",
+        "starter" => "the starter",
+        var kind => kind,
     };
 
     private static string From(ModelManifest manifest) =>

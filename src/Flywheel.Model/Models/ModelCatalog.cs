@@ -11,6 +11,17 @@ public sealed record CatalogEntry(string Path, ModelManifest Manifest)
 
     public bool IsAdapter => AdapterFolder.IsAdapter(Path);
 
+    /// <summary>How it came here: adapter, starter, merged, imported, trained or converted.</summary>
+    public string Kind => this switch
+    {
+        { IsAdapter: true } => "adapter",
+        { Path: var path } when path == ModelCatalog.Starter => "starter",
+        { Manifest.Adapter: not null } => "merged",
+        { Manifest.Source: not null } => "imported",
+        { Manifest.Run: not null } => "trained",
+        _ => "converted",
+    };
+
     public long NumBytes => Directory.EnumerateFiles(Path).Sum(file => new FileInfo(file).Length);
 }
 
