@@ -29,8 +29,7 @@ public static class Rollback
         ModelRow from = (await store.FindModelAsync(champion, cancellation))!, to = (await store.FindModelAsync(hash, cancellation))!;
         ModelFolder.Open(store.FolderOf(to)); // whole, before anything is changed
         string reason = $"rolled back by hand from {champion[..12]}";
-        if (RunningServer.Find(store.Home) is { } server) await server.PromoteAsync(hash, reason, cancellation);
-        await store.ReleaseAsync(hash, reason, cancellation: cancellation);
+        await ServerPromotion.ReleaseAsync(store.Home, hash, reason, () => store.ReleaseAsync(hash, reason, cancellation: cancellation), cancellation: cancellation);
         return (from, to);
     }
 }

@@ -6,12 +6,39 @@ using Flywheel.Model;
 
 namespace Flywheel.Loop;
 
-/// <summary>Asks a running server to swap its model.</summary>
-internal static class ServerPromotion
+/// <summary>Makes a model the champion in the record, and in the server that runs on the home.</summary>
+public static class ServerPromotion
 {
+    /// <summary>
+    /// Asks the home's server, if one runs, to swap; then writes the record. A server that only comes up meanwhile makes itself known and
+    /// then looks at the record: either it finds the release there, or it is found here and asked.
+    /// </summary>
+    /// <param name="home">Whose server is asked.</param>
+    /// <param name="modelHash">The next champion.</param>
+    /// <param name="reason">What the server's release says.</param>
+    /// <param name="record">Writes the release; completes when it is on disk.</param>
+    /// <param name="asks">Told before a server is asked.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <exception cref="FlywheelException">The server refused or cannot be reached; it goes on with its old model.</exception>
+    public static async Task ReleaseAsync(FlywheelHome home, string modelHash, string reason, Func<Task> record,
+        Action<RunningServer>? asks = null, CancellationToken cancellation = default)
+    {
+        bool asked = await AskAsync();
+        await record();
+        if (!asked) await AskAsync();
+
+        async Task<bool> AskAsync()
+        {
+            if (RunningServer.Find(home) is not { } server) return false;
+            asks?.Invoke(server);
+            await server.PromoteAsync(modelHash, reason, cancellation);
+            return true;
+        }
+    }
+
     /// <summary>Completes when new requests go to the model.</summary>
     /// <exception cref="FlywheelException">The server refused or cannot be reached; it goes on with its old model.</exception>
-    public static async Task PromoteAsync(this RunningServer server, string modelHash, string reason, CancellationToken cancellation)
+    private static async Task PromoteAsync(this RunningServer server, string modelHash, string reason, CancellationToken cancellation)
     {
         // Loading and warming up a large model takes its time.
         using var client = new HttpClient(Direct()) { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };

@@ -386,13 +386,16 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task PromoteAsync(TurnRow turn, Func<string, string, Task>? swap, CancellationToken cancellation)
     {
-        if (swap is not null) await swap(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}");
-        else if (RunningServer.Find(store.Home) is { } server)
+        string reason = $"turn {turn.Number}: {turn.Reason}";
+        Func<Task> record = () => ledger.PromotedAsync(turn, cancellation);
+        if (swap is null)
         {
-            progress.Say($"Swapping the model of the server at {server.Url}.");
-            await server.PromoteAsync(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}", cancellation);
+            await ServerPromotion.ReleaseAsync(store.Home, turn.Candidate!, reason, record,
+                server => progress.Say($"Swapping the model of the server at {server.Url}."), cancellation);
+            return;
         }
-        await ledger.PromotedAsync(turn, cancellation);
+        await swap(turn.Candidate!, reason);
+        await record();
     }
 
     private async Task<ModelFolder> OpenAsync(string hash, CancellationToken cancellation)
