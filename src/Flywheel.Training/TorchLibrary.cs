@@ -85,7 +85,7 @@ public static partial class TorchLibrary
     /// </summary>
     private static void TuneProcess()
     {
-        _ = SetEnvironment("OMP_WAIT_POLICY", "passive", overwrite: 0);
+        _ = NativeEnvironment.Set("OMP_WAIT_POLICY", "passive", overwrite: 0);
         _ = MallocOption(MmapThreshold, 1 << 30);
         _ = MallocOption(TrimThreshold, int.MaxValue);
         _ = MallocOption(TopPad, 256 << 20);
@@ -95,9 +95,6 @@ public static partial class TorchLibrary
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
     private static partial int MallocOption(int parameter, int value);
-
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetEnvironment(string name, string value, int overwrite);
 
     /// <summary>The system's libstdc++ is new enough when it exports the symbol that came with the version.</summary>
     private static bool SystemHasVersion() =>

@@ -30,13 +30,19 @@
   document.addEventListener("focusin", event => { if (!isLive() && event.target.id) cursor = event.target; });
 
   // Keys. An element with data-key="k" is clicked by that key: the nearest to the focus first, then any on the page.
+  // data-keys keeps those of a part of the page to the focus within it; those of data-keys="only", of which one is open at a time, also hear
+  // what is typed while the focus is nowhere: its last place may just have been taken away.
   let first = null;
   const visible = element => element.getClientRects().length > 0 && !element.disabled;
+  const isReached = element => {
+    const scope = element.closest("[data-keys]");
+    return !scope || scope.dataset.keys === "only" && document.activeElement === document.body;
+  };
   const withKey = key => {
     const all = selector => [...document.querySelectorAll(selector)].filter(visible);
     const selector = `[data-key="${CSS.escape(key)}"]`;
     const scope = document.activeElement?.closest("[data-keys]");
-    return (scope && [...scope.querySelectorAll(selector)].find(visible)) ?? all(selector).find(element => !element.closest("[data-keys]"));
+    return (scope && [...scope.querySelectorAll(selector)].find(visible)) ?? all(selector).find(isReached);
   };
   document.addEventListener("keydown", event => {
     const chord = (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + event.key;

@@ -74,6 +74,9 @@ internal sealed unsafe partial class MpiLibrary
     /// <exception cref="FlywheelException">None loads.</exception>
     public static MpiLibrary Load(Launcher launcher)
     {
+        // UCX, which MPICH and Open MPI send by, takes these signals for its own crash report. To .NET they are null references and
+        // divisions by zero in code that catches them, and a collection of garbage under way: a rank would end for nothing.
+        _ = NativeEnvironment.Set("UCX_ERROR_SIGNALS", "", overwrite: 0);
         List<string> failures = [];
         foreach (string name in launcher.Libraries)
         {
