@@ -28,6 +28,7 @@ public sealed partial class TranslatePage
     private (int Own, int All) _counts;
     private LiveTranslation? _live;
     private int? _open;
+    private Guid? _shown; // what is shown or just being read: a change meanwhile is read again
     private int _more = PageSize;
     private string? _problem, _again;
     private string _filter = "all", _announcement = "";
@@ -99,14 +100,14 @@ public sealed partial class TranslatePage
     protected override void OnInitialized()
     {
         Translations.Changed += OnChanged;
-        Writer.Progressed += OnProgressed;
+        Writer.Progressed += OnChanged;
     }
 
     protected override async Task OnParametersSetAsync()
     {
         Guid? id = Id ?? (await Translations.ListAsync(Visit.Person) is [var latest, ..] ? latest.Document.Id : null);
-        if (id is null || id == _document?.Id) return;
-        (_open, _filter, _more, _problem, _document, _missing) = (null, "all", PageSize, null, null, false);
+        if (id is null || id == _shown) return;
+        (_shown, _open, _filter, _more, _problem, _document, _missing) = (id, null, "all", PageSize, null, null, false);
         _undo.Clear();
         await LoadAsync(id.Value);
         _missing = _document is null;
@@ -274,12 +275,7 @@ public sealed partial class TranslatePage
     // Another tab, or the drafts in the background.
     private void OnChanged(Guid id)
     {
-        if (id == _document?.Id) _ = RefreshAsync(id);
-    }
-
-    private void OnProgressed(Guid id)
-    {
-        if (id == _document?.Id) _ = RefreshAsync(id);
+        if (id == _shown) _ = RefreshAsync(id);
     }
 
     private Task RefreshAsync(Guid id) => InvokeAsync(async () =>
@@ -305,7 +301,7 @@ public sealed partial class TranslatePage
     public ValueTask DisposeAsync()
     {
         Translations.Changed -= OnChanged;
-        Writer.Progressed -= OnProgressed;
+        Writer.Progressed -= OnChanged;
         return ValueTask.CompletedTask;
     }
 }
