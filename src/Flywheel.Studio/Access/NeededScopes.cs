@@ -23,10 +23,14 @@ internal static class NeededScopes
     /// <summary>Who uses the pages asks the model and says what they did with its answers.</summary>
     public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
 
-    /// <summary>What is put into the translation memory or the glossary shows in everybody's next text.</summary>
-    private static bool Teaches(Endpoint? endpoint) =>
-        endpoint is RouteEndpoint route && route.RoutePattern.RawText?.StartsWith("/v1/translate/", StringComparison.Ordinal) == true
-        && route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true;
+    /// <summary>
+    /// What is put into the translation memory or the glossary shows in everybody's next text; what is fine-tuned is served to everybody, and
+    /// takes the machine for a while.
+    /// </summary>
+    private static bool Teaches(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
+        && (route.StartsWith("/v1/files", StringComparison.Ordinal) || route.StartsWith("/v1/fine_tuning/", StringComparison.Ordinal)
+            || route.StartsWith("/v1/translate/", StringComparison.Ordinal)
+            && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true);
 
     // The route and not the path: what was matched decides, however the path spells it.
     private static string? Root(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText?.TrimStart('/').Split('/')[0];

@@ -142,6 +142,13 @@
       audio.src = url + "?at=" + Date.now(); // as it is now
       audio.play().catch(() => { /* its error has said so, or the next sound came before */ });
     },
+    // Another page is shown.
+    arrive() {
+      const heading = document.querySelector("h1");
+      if (!heading || isText(document.activeElement)) return;
+      if (!heading.hasAttribute("tabindex")) heading.tabIndex = -1;
+      heading.focus();
+    },
     // The page answers now: the cursor goes back to where a person was already typing.
     live() {
       const target = cursor && document.getElementById(cursor.id);

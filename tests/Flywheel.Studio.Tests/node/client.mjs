@@ -99,3 +99,16 @@ assert.deepEqual((await client.models.list()).data.map((model) => model.id)[0], 
 await assert.rejects(client.chat.completions.create({ ...ask, model: "gpt-9" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");
 await assert.rejects(client.chat.completions.create({ ...ask, temperature: 9 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "temperature");
 console.log("all checks passed");
+
+// Files and fine-tuning: upload, list, begin, cancel, delete.
+const lines = Array.from({ length: 12 }, (_, i) => JSON.stringify({ messages: [{ role: "user", content: `Say hello ${i}.` }, { role: "assistant", content: "hello there" }] })).join("\n");
+const uploaded = await client.files.create({ file: await OpenAI.toFile(Buffer.from(lines), "examples.jsonl"), purpose: "fine-tune" });
+assert.equal(uploaded.bytes, Buffer.byteLength(lines));
+assert.equal(await (await client.files.content(uploaded.id)).text(), lines);
+const tuning = await client.fineTuning.jobs.create({ model: "flywheel", training_file: uploaded.id, suffix: "npm", method: { type: "supervised", supervised: { hyperparameters: { n_epochs: "auto" } } } });
+assert.equal(tuning.object, "fine_tuning.job");
+assert.deepEqual((await client.fineTuning.jobs.list()).data.map((job) => job.id), [tuning.id]);
+assert.ok((await client.fineTuning.jobs.listEvents(tuning.id)).data.some((event) => event.message.includes(tuning.id)));
+assert.match((await client.fineTuning.jobs.cancel(tuning.id)).status, /cancelled|running|validating_files/);
+assert.ok((await client.files.delete(uploaded.id)).deleted);
+await assert.rejects(client.files.retrieve(uploaded.id), OpenAI.NotFoundError);

@@ -6,6 +6,11 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary>A page of a list as OpenAI gives it: <c>limit</c>, <c>order</c> and <c>after</c> in the query.</summary>
 internal static class Listing
 {
+    /// <summary>The items' <c>metadata[KEY]</c> that a query asks for.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string?>> Labels(IQueryCollection query) =>
+        [.. query.Where(field => field.Key.StartsWith("metadata[", StringComparison.Ordinal) && field.Key.EndsWith(']'))
+            .Select(field => KeyValuePair.Create(field.Key["metadata[".Length..^1], (string?)field.Value))];
+
     /// <param name="query">Of the request.</param>
     /// <param name="items">All, oldest first, each with an <c>id</c>.</param>
     /// <param name="newestFirst">The order when the query names none.</param>

@@ -38,15 +38,13 @@ internal static class StoredChats
     /// <summary>Oldest first; the query may name a <c>model</c> and <c>metadata[KEY]</c>.</summary>
     public static async Task ListAsync(HttpContext http, FlywheelStore store)
     {
-        var wanted =
-            http.Request.Query.Where(field => field.Key.StartsWith("metadata[", StringComparison.Ordinal) && field.Key.EndsWith(']'))
-            .Select(field => (Key: field.Key["metadata[".Length..^1], Value: (string?)field.Value)).ToList();
+        var wanted = Listing.Labels(http.Request.Query);
         var found = new List<JsonObject>();
         await foreach (StoredAnswer answer in store.AnswersAsync(StoredAnswer.Chat, http.Request.Query["model"], http.RequestAborted))
         {
             if (!Caller.MaySee(http.User, answer.User)) continue;
             JsonObject completion = JsonNode.Parse(answer.Answer)!.AsObject();
-            if (wanted.TrueForAll(label => (string?)completion["metadata"]?[label.Key] == label.Value)) found.Add(completion);
+            if (wanted.All(label => (string?)completion["metadata"]?[label.Key] == label.Value)) found.Add(completion);
         }
         await Answers.Json(http, Listing.Of(http.Request.Query, found, newestFirst: false));
     }
