@@ -25,7 +25,7 @@ internal static class NamedSources
             case "task":
                 return (TaskItems.Conversations(TaskFolder.Open(path), seed, home), path);
             case "grammar":
-                CopyGrammar grammar = CopyGrammar.Load(path, files.Find("corpora", "corpora.tar.gz", "https://github.com/dariusk/corpora"));
+                CopyGrammar grammar = CopyGrammar.Load(path, source.Corpora != false ? files.Find("corpora", "corpora.tar.gz", "https://github.com/dariusk/corpora") : null);
                 return (GrammarSource.Read(grammar, source.Limit, seed), path);
             case SchemaGuidedDialogue.Name:
                 string dialogues = files.Find(SchemaGuidedDialogue.Name, "train.jsonl.gz", SchemaGuidedDialogue.Publisher);

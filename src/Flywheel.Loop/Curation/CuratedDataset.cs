@@ -30,6 +30,13 @@ public sealed class CuratedDataset
     /// <summary>SHA-256 of what would be trained on and tested on; the dataset's name.</summary>
     public string Hash { get; private init; } = "";
 
+    /// <summary>What is learnt again beside the rows (<see cref="ReplayRecipe"/>); empty of a dataset that was read from the record.</summary>
+    public IReadOnlyList<ReplayedText> Replayed { get; private init; } = [];
+
+    /// <summary>The same with texts to learn again, which are part of what it is.</summary>
+    public CuratedDataset With(IReadOnlyList<ReplayedText> replayed) => replayed.Count == 0 ? this
+        : new(Rows) { Replayed = replayed, Hash = Hex(string.Join('\n', replayed.Select(text => text.Hash).Prepend(Hash))) };
+
     /// <param name="curated">From <see cref="Curator"/>.</param>
     /// <param name="rules">How they are split and capped.</param>
     public static CuratedDataset Create(IReadOnlyList<CuratedExample> curated, SplitRules rules)
@@ -189,6 +196,9 @@ public sealed class CuratedDataset
                     File.WriteAllLines(Path.Combine(inner, $"{split.ToString().ToLowerInvariant()}.jsonl"), Of(kind, split)
                         .OrderBy(HashOf, StringComparer.Ordinal).Select(Line));
             }
+            if (Replayed.Count > 0)
+                File.WriteAllLines(Path.Combine(Directory.CreateDirectory(Path.Combine(folder, Replay.FolderName)).FullName, "train.jsonl"),
+                    Replayed.Select(text => text.Json));
             File.WriteAllText(Path.Combine(folder, "report.md"), Report());
         });
         return path;
@@ -231,11 +241,12 @@ public sealed class CuratedDataset
         text.Append($"| people | {NumPeople(Split.Train)} | {NumPeople(Split.HeldOut)} |\n");
         foreach (ExampleKind kind in Kinds)
             text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
+        if (Replayed.Count > 0) text.Append($"| replay | {Replayed.Count} | 0 |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");
         foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");
         foreach (string warning in Warnings) text.Append($"\nWarning: {warning}.\n");
         return text.ToString();
     }
 
-    private static string Hex(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    internal static string Hex(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 }

@@ -63,7 +63,8 @@ internal static class FrozenSet
 
     /// <summary>Kinds of what a curated dataset has to learn; empty when its folder is not there.</summary>
     internal static IReadOnlySet<string> TaughtBy(string dataset) => !Directory.Exists(dataset) ? new HashSet<string>() :
-        Directory.EnumerateDirectories(dataset).Select(folder => Path.Combine(folder, "train.jsonl")).Where(File.Exists)
+        Directory.EnumerateDirectories(dataset).Where(folder => Path.GetFileName(folder) != Replay.FolderName)
+            .Select(folder => Path.Combine(folder, "train.jsonl")).Where(File.Exists)
             .SelectMany(File.ReadLines)
             .Where(line => line.Length > 0).Select(line => JsonNode.Parse(line)!)
             .Select(row => KindOf(Conversation.FromJson((row["messages"] ?? row["input"]!["messages"])!.AsArray())))

@@ -36,9 +36,55 @@ internal static class FeedbackReader
             .Select(row => new { row.Sequence, row.GenerationId, Group = db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault() })
             .ToListAsync(cancellation);
 
+        (List<Shown> shown, List<Feedback> feedback) = await LoadAsync(db, open.Select(row => row.Group), withTokens, cancellation);
+        (Dictionary<string, Split> people, Dictionary<string, Split> prompts) = await SidesAsync(db, feedback, null, cancellation);
+        HashSet<string> used = await UsedAsync(db, promoted, cancellation);
+        return new(
+            [.. shown.OrderBy(answer => answer.Id)],
+            [.. feedback.OrderBy(row => row.Sequence)],
+            open.Count(row => row.Group is not null),
+            open.Count(row => row.Group is not null && row.Sequence > last),
+            open.Count(row => row.Group is null),
+            open.Select(row => row.Sequence).Append(last).Max(),
+            people,
+            prompts,
+            used);
+    }
+
+    /// <summary>
+    /// What a turn had found when it began, as far as it is still there: the feedback that its rows name, and what earlier turns had done
+    /// with people and prompts by then. What came later, such as a word taken back, is not in it.
+    /// </summary>
+    public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, TurnRow turn, bool withTokens, CancellationToken cancellation)
+    {
+        HashSet<Guid> seen = [.. await db.ExampleFeedback
+            .Where(source => db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id))
+            .Select(source => source.FeedbackId).Distinct().ToListAsync(cancellation)];
+        List<Guid?> groups = [];
+        foreach (Guid[] ids in seen.Chunk(500))
+            groups.AddRange(await db.Feedback.Where(row => ids.Contains(row.Id))
+                .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
+                .ToListAsync(cancellation));
+        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, groups, withTokens, cancellation);
+        List<Feedback> feedback = [.. all.Where(row => seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
+        List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
+        (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
+            await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
+        HashSet<string> used = await UsedAsync(db, [.. earlier.Where(row => row.State == TurnState.Promoted).Select(row => row.Id)], cancellation);
+        return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people, prompts, used);
+    }
+
+    private static async Task<HashSet<string>> UsedAsync(FlywheelDb db, List<Guid> promoted, CancellationToken cancellation) =>
+        [.. await db.Examples.Where(row => row.DropReason == null && promoted.Contains(row.TurnId)).Select(row => row.Hash!).Distinct()
+            .ToListAsync(cancellation)];
+
+    /// <summary>Every answer of requests, and all feedback about them.</summary>
+    private static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, IEnumerable<Guid?> requests, bool withTokens,
+        CancellationToken cancellation)
+    {
         List<Shown> shown = [];
         List<Feedback> feedback = [];
-        foreach (Guid?[] groups in open.Select(row => row.Group).Where(group => group is not null).Distinct().Chunk(500))
+        foreach (Guid?[] groups in requests.Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
                 .Select(row =>
@@ -53,19 +99,7 @@ internal static class FeedbackReader
                 .ToListAsync(cancellation));
             feedback.AddRange(await db.Feedback.AsNoTracking().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && groups.Contains(generation.Group))).ToListAsync(cancellation));
         }
-
-        (Dictionary<string, Split> people, Dictionary<string, Split> prompts) = await SidesAsync(db, feedback, cancellation);
-        List<string> used = await db.Examples.Where(row => row.DropReason == null && promoted.Contains(row.TurnId)).Select(row => row.Hash!).Distinct().ToListAsync(cancellation);
-        return new(
-            [.. shown.OrderBy(answer => answer.Id)],
-            [.. feedback.OrderBy(row => row.Sequence)],
-            open.Count(row => row.Group is not null),
-            open.Count(row => row.Group is not null && row.Sequence > last),
-            open.Count(row => row.Group is null),
-            open.Select(row => row.Sequence).Append(last).Max(),
-            people,
-            prompts,
-            used.ToHashSet());
+        return (shown, feedback);
     }
 
     /// <summary>
@@ -73,9 +107,10 @@ internal static class FeedbackReader
     /// prompts were held out, and one who did the same under a stated name before a key named them. So nobody is tested on after a
     /// model has learnt from them.
     /// </summary>
-    private static async Task<(Dictionary<string, Split> People, Dictionary<string, Split> Prompts)> SidesAsync(FlywheelDb db, IReadOnlyList<Feedback> feedback, CancellationToken cancellation)
+    private static async Task<(Dictionary<string, Split> People, Dictionary<string, Split> Prompts)> SidesAsync(FlywheelDb db, IReadOnlyList<Feedback> feedback,
+        List<Guid>? turns, CancellationToken cancellation)
     {
-        var rows = await db.Examples.Where(row => row.Split != null).Select(row => new { row.User, row.Owner, row.PromptHash, row.Split }).Distinct().ToListAsync(cancellation);
+        var rows = await db.Examples.Where(row => row.Split != null && (turns == null || turns.Contains(row.TurnId))).Select(row => new { row.User, row.Owner, row.PromptHash, row.Split }).Distinct().ToListAsync(cancellation);
         Dictionary<string, Split> people = Sides(rows.Select(row => (CuratedExample.PersonOf(row.User, row.Owner), row.Split!.Value)));
         foreach (Feedback row in feedback.Where(row => row.Owner.Length > 0 && row.User.Length > 0))
             if (people.TryGetValue(row.User, out Split side) && side == Split.Train) people[row.Owner] = Split.Train;

@@ -77,10 +77,14 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             if (!File.Exists(recipe.Gate.Regression)) throw new FlywheelException($"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
             ModelRow champion = await store.ChampionAsync(cancellation) ?? throw new FlywheelException(NoChampion);
             (dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
-            if (Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation)) is { } missing) throw new FlywheelException(missing);
+            TurnRow? last = await ledger.LastAsync(cancellation);
+            if (Missing(dataset, intake, recipe, last) is { } missing) throw new FlywheelException(missing);
+            dataset = dataset.With(await Replay.DrawAsync(store, recipe, await OpenAsync(champion.Hash, cancellation), (last?.Number ?? 0) + 1,
+                dataset, progress.Say, cancellation));
             dataset.Write(store.Home.Datasets);
             turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
+            if (dataset.Replayed.Count > 0) progress.Say($"Replay: {dataset.Replayed.Count} texts that {champion.Name} learnt before.");
             progress.Say($"Power: {(await PowerAsync(turn.Champion, dataset, recipe, turn.Number, cancellation)).Text}.");
             foreach (string warning in dataset.Warnings) progress.Say($"Warning: {warning}.");
         }
@@ -210,22 +214,10 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task<(CuratedDataset, FeedbackIntake)> CurateAsync(TurnRecipe recipe, ModelRow? champion, CancellationToken cancellation)
     {
-        ModelFolder? model = champion is null ? null : ModelFolder.Open(store.FolderOf(champion));
-        ChatTemplate? template = model?.ChatTemplate;
         await using FlywheelDb db = store.Tables();
-        HashSet<ExampleKind> kinds = [.. recipe.Stages.Select(KindOf)];
-        bool sampled = kinds.Contains(ExampleKind.Sampled);
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, sampled, cancellation);
-        IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback,
-            new CurationRules(recipe.Curate.MinCharacters, conversation =>
-            template is null || template.Document(conversation).Tokens.Length <= model!.Config.MaxPositions)
-        {
-            Judged = kinds.Contains(ExampleKind.Judged),
-            Sampled = sampled && template is not null ? conversation => template.Prompt(conversation) : null,
-        });
-        byte[] salt = await store.SecretAsync("split", cancellation);
-        return (CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore)),
-            intake);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, TurnCuration.NeedsTokens(recipe), cancellation);
+        return (await TurnCuration.CurateAsync(store, recipe, champion is null ? null : ModelFolder.Open(store.FolderOf(champion)), intake,
+            cancellation), intake);
     }
 
     /// <summary>Where a person decides, a few texts are enough to have something to decide about.</summary>
@@ -240,7 +232,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
         CurateRecipe needs = NeedsOf(dataset, recipe);
-        ExampleKind[] kinds = [.. recipe.Stages.Select(KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
+        ExampleKind[] kinds = [.. recipe.Stages.Select(TurnTraining.KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
         int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count();
         int heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
         int liked = Judged(reward => reward > 0), disliked = Judged(reward => reward < 0);
@@ -283,44 +275,11 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task TrainAsync(TurnRow turn, TurnRecipe recipe, CancellationToken cancellation)
     {
-        string dataset = Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(turn.Dataset!));
-        ModelFolder model = await OpenAsync(turn.Champion, cancellation);
-        foreach (StageRecipe stage in recipe.Stages)
-        {
-            ExampleKind kind = KindOf(stage);
-            string examples = Path.Combine(dataset, kind.ToString().ToLowerInvariant());
-            if (new FileInfo(Path.Combine(examples, "train.jsonl")) is not { Exists: true, Length: > 0 })
-            {
-                progress.Say($"No {kind.ToString().ToLowerInvariant()} examples: that pass is left out.");
-                continue;
-            }
-            var pass = new Recipe
-            {
-                Name = $"turn-{turn.Number:0000}-{stage.Train.Objective}",
-                Base = model.Path,
-                Seed = recipe.Seed,
-                Data = [new SourceRecipe { Source = "dataset", Path = examples }, .. stage.Data],
-                Train = stage.Train,
-            };
-            progress.Say($"Training: {stage.Train.Objective}.");
-            var runner = new RecipeRunner(store.Home) { Progress = progress.Trained, Time = time };
-            string from = model.Hash;
-            FinishedRun run = await Task.Run(() => runner.Run(pass, dataset, cancellation), cancellation);
-            model = run.Whole(store.Home.Models);
-            await ledger.TrainedAsync(turn, Path.GetFileName(run.RunFolder), from, model, cancellation);
-        }
+        ModelFolder model = await new TurnTraining(store.Home, progress, time).RunAsync(turn.Number, turn.Dataset!,
+            await OpenAsync(turn.Champion, cancellation), recipe,
+            (run, from, made) => ledger.TrainedAsync(turn, run, from, made, cancellation), cancellation);
         if (model.Hash == turn.Champion) throw new FlywheelException($"turn {turn.Number}: no pass of the recipe had anything to learn");
         await ledger.HasCandidateAsync(turn, model.Hash, cancellation);
-    }
-
-    /// <summary>Which examples an objective learns from.</summary>
-    private static ExampleKind KindOf(StageRecipe stage)
-    {
-        DocumentForm form = Objective.Named(stage.Train.Objective).Form;
-        return form == DocumentForm.Pairs ? ExampleKind.Preference
-            : form == DocumentForm.Judged ? ExampleKind.Judged
-            : form == DocumentForm.Sampled ? ExampleKind.Sampled
-            : ExampleKind.Supervised;
     }
 
     /// <summary>Champion and candidate on everything, the first release on the frozen set, and what the gate says.</summary>
@@ -411,10 +370,12 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static TurnRecipe Rooted(TurnRecipe recipe, string folder) => recipe with
     {
         Gate = recipe.Gate with { Regression = Path.GetFullPath(recipe.Gate.Regression, folder) },
-        Stages = [.. recipe.Stages.Select(stage =>
-            stage with { Data = [.. stage.Data.Select(source => source.Path is { } path
-            ? source with { Path = Path.GetFullPath(path, folder) } : source)] })],
+        Replay = recipe.Replay with { Data = Rooted(recipe.Replay.Data, folder) },
+        Stages = [.. recipe.Stages.Select(stage => stage with { Data = Rooted(stage.Data, folder) })],
     };
+
+    private static IReadOnlyList<SourceRecipe> Rooted(IReadOnlyList<SourceRecipe> sources, string folder) =>
+        [.. sources.Select(source => source.Path is { } path ? source with { Path = Path.GetFullPath(path, folder) } : source)];
 
     /// <summary>One turn at a time on a home; the operating system drops the lock of a killed one.</summary>
     private FileStream Lock()

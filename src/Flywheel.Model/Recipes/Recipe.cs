@@ -188,6 +188,9 @@ public sealed record SourceRecipe
     /// <summary>Keep at most so many items; 0 keeps all.</summary>
     public int Limit { get; init; }
 
+    /// <summary>Of a grammar: false leaves its word lists as they are; else they are lengthened from the corpora archive, which must be there.</summary>
+    public bool? Corpora { get; init; }
+
     /// <summary>Texts that share this share of their five-word stretches with an earlier one are dropped; null keeps all that are not equal.</summary>
     public double? NearDuplicates { get; init; }
 

@@ -16,12 +16,15 @@ public sealed record TurnRecipe
     /// <summary>Training passes, one after another; the first starts from the champion.</summary>
     public required IReadOnlyList<StageRecipe> Stages { get; init; }
 
+    public ReplayRecipe Replay { get; init; } = new();
+
     public required GateRecipe Gate { get; init; }
 
     internal void Validate(Func<string, string> where)
     {
         var check = new RecipeCheck(where);
         Curate.Validate(check);
+        Replay.Validate(check);
         check.That(Stages.Count > 0, "stages", "empty", "at least one training pass");
         for (int i = 0; i < Stages.Count; i++)
         {
@@ -66,6 +69,27 @@ public sealed record CurateRecipe
         check.AtLeast(1, "curate.min_characters", MinCharacters);
         check.AtLeast(1, "curate.min_train", MinTrain);
         check.AtLeast(2, "curate.min_held_out", MinHeldOut);
+    }
+}
+
+/// <summary>
+/// What a pass that learns people's texts learns again beside them: some of what its champion was made from. A model that sees a few
+/// hundred texts and nothing else forgets how to copy and spell.
+/// </summary>
+public sealed record ReplayRecipe
+{
+    /// <summary>Part of the texts of such a pass that is replay; 0 replays nothing.</summary>
+    public double Share { get; init; }
+
+    /// <summary>
+    /// Where it comes from, beside what earlier turns taught. A source in a task's folder is for models that were trained for the task.
+    /// </summary>
+    public IReadOnlyList<SourceRecipe> Data { get; init; } = [];
+
+    internal void Validate(RecipeCheck check)
+    {
+        check.That(Share is >= 0 and < 1, "replay.share", Share, "a share of at least 0, below 1");
+        for (int i = 0; i < Data.Count; i++) Data[i].Validate(check, $"replay.data[{i}]");
     }
 }
 
