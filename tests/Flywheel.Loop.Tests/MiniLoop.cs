@@ -14,8 +14,9 @@ internal static class MiniLoop
     /// <param name="path">Its home.</param>
     /// <param name="people">Who ask.</param>
     /// <param name="requests">Of each.</param>
+    /// <param name="without">This person never acts.</param>
     /// <param name="acts">What each says of a request's answers; null keeps or edits the first and discards the second.</param>
-    public static async Task<FlywheelStore> CreateAsync(string path, int people = 24, int requests = 3, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts = null)
+    public static async Task<FlywheelStore> CreateAsync(string path, int people = 24, int requests = 3, IReadOnlyList<(int Choice, string Metric, JsonNode Value)>? acts = null, int without = -1)
     {
         var home = new FlywheelHome(path);
         FlywheelStore store = await FlywheelStore.OpenAsync(home, new Given.Clock(Given.Monday));
@@ -27,10 +28,18 @@ internal static class MiniLoop
         ModelFolder champion = Champion(home.Models);
         await store.RegisterModelAsync(champion);
         await store.ReleaseAsync(champion.Hash, "first");
-        for (int person = 0; person < people; person++)
+        foreach (int person in Enumerable.Range(0, people).Where(person => person != without))
             for (int request = 0; request < requests; request++) await AskAsync(store, champion.Hash, person, request, acts);
         File.WriteAllLines(Path.Combine(home.Path, "regression.jsonl"), Things.Select(thing => new Conversation([Message.User($"Say what a {thing} is."), Message.Assistant($"A {thing} is a program.")]).ToString()));
         return store;
+    }
+
+    /// <summary>The same people ask for three more texts each.</summary>
+    public static async Task AskMoreAsync(FlywheelStore store, int people, int without)
+    {
+        string champion = new('c', 64); // ids of models are not learnt from
+        foreach (int person in Enumerable.Range(0, people).Where(person => person != without))
+            for (int request = 10; request < 13; request++) await AskAsync(store, champion, person, request, null);
     }
 
     /// <summary>Everyone likes texts that begin with a verb; the model knows nothing of it.</summary>

@@ -17,6 +17,9 @@ internal static class Program
             case nameof(JobTests):
                 await JobTests.WorkForEver(args[0], args[1]);
                 return 0;
+            case nameof(ForgetTests):
+                await ForgetTests.ForgetAloud(args[0]);
+                return 0;
             case nameof(TurnTests):
                 await TurnTests.TurnAloud(args[0]);
                 return 0;

@@ -60,6 +60,8 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
 
     public DbSet<TermRow> Terms => Set<TermRow>();
 
+    public DbSet<DeletionRow> Deletions => Set<DeletionRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         // Ids and states read in the sqlite3 shell as they read in the API; times sort as numbers.
@@ -178,6 +180,11 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             key.ToTable("key").HasKey(row => row.Id);
             key.HasIndex(row => row.Hash).IsUnique();
             key.HasIndex(row => row.User);
+        });
+        modelBuilder.Entity<DeletionRow>(deletion =>
+        {
+            deletion.ToTable("deletion").HasKey(row => row.Id);
+            deletion.HasIndex(row => row.Person);
         });
         modelBuilder.Entity<SecretRow>().ToTable("secret").HasKey(row => row.Name);
         modelBuilder.Entity<DocumentRow>(document =>

@@ -39,33 +39,38 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         };
         db.Turns.Add(turn);
         if (!await db.Datasets.AnyAsync(row => row.Hash == dataset.Hash, cancellation))
-            db.Datasets.Add(new DatasetRow
-            {
-                Hash = dataset.Hash,
-                TurnId = turn.Id,
-                NumTrain = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.Train),
-                NumHeldOut = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.HeldOut),
-                Created = now,
-            });
-        db.Examples.AddRange(dataset.Rows.Select(row => new ExampleRow
-        {
-            TurnId = turn.Id,
-            Hash = row.Prompt is null ? null : CuratedDataset.HashOf(row),
-            Kind = row.Kind,
-            Split = row.Split,
-            User = row.User,
-            Owner = row.Owner,
-            Source = row.Source,
-            PromptHash = row.PromptHash,
-            GenerationId = row.GenerationId,
-            RejectedId = row.RejectedId,
-            DropReason = row.Drop,
-            Sources = [.. row.FeedbackIds.Distinct().Select(id => new ExampleFeedback { FeedbackId = id })],
-        }));
+            db.Datasets.Add(RowOf(turn.Id, dataset, now));
+        db.Examples.AddRange(RowsOf(turn.Id, dataset));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return turn;
     }
+
+    internal static DatasetRow RowOf(Guid turn, CuratedDataset dataset, DateTimeOffset now) => new()
+    {
+        Hash = dataset.Hash,
+        TurnId = turn,
+        NumTrain = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.Train),
+        NumHeldOut = dataset.Rows.Count(row => row.Drop is null && row.Split == Split.HeldOut),
+        Created = now,
+    };
+
+    /// <summary>What curation made of feedback, as rows of the record.</summary>
+    internal static IEnumerable<ExampleRow> RowsOf(Guid turn, CuratedDataset dataset) => dataset.Rows.Select(row => new ExampleRow
+    {
+        TurnId = turn,
+        Hash = row.Prompt is null ? null : CuratedDataset.HashOf(row),
+        Kind = row.Kind,
+        Split = row.Split,
+        User = row.User,
+        Owner = row.Owner,
+        Source = row.Source,
+        PromptHash = row.PromptHash,
+        GenerationId = row.GenerationId,
+        RejectedId = row.RejectedId,
+        DropReason = row.Drop,
+        Sources = [.. row.FeedbackIds.Distinct().Select(id => new ExampleFeedback { FeedbackId = id })],
+    });
 
     /// <summary>A training pass made a model.</summary>
     public async Task TrainedAsync(TurnRow turn, string run, string from, ModelFolder model, CancellationToken cancellation)

@@ -76,7 +76,7 @@ public sealed record TrainingResult
 }
 
 /// <summary>What decides a run's bits; run.json in its folder. A folder with another identity is refused.</summary>
-internal sealed record RunIdentity
+public sealed record RunIdentity
 {
     public string? Base { get; init; }
 

@@ -1,0 +1,104 @@
+using Flywheel.Loop.Jobs;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Loop;
+
+/// <summary>
+/// Every row of the record that is a person's: what was written for them, what they said about it, what they keep, their keys. A row is
+/// theirs when it names them as user or as the owner of the key.
+/// </summary>
+internal sealed class PersonRows(FlywheelDb db, string person)
+{
+    private const string Somebody = "somebody who was forgotten";
+
+    private IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
+
+    /// <summary>What they said, and what anybody said about answers to them.</summary>
+    private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person
+        || db.Generations.Any(generation => generation.Id == row.GenerationId && (generation.User == person || generation.Owner == person)));
+
+    /// <summary>What curation made of it, in any turn.</summary>
+    public IQueryable<ExampleRow> Examples => db.Examples.Where(row => row.User == person || row.Owner == person
+        || db.Generations.Any(generation => (generation.Id == row.GenerationId || generation.Id == row.RejectedId)
+            && (generation.User == person || generation.Owner == person)));
+
+    /// <summary>Answers to others whose prompts showed a text of theirs.</summary>
+    private IQueryable<PromptExample> Shown => db.Set<PromptExample>().Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId));
+
+    private IQueryable<StoredAnswer> Answers => db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
+
+    private IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
+
+    private IQueryable<ConversationRow> Conversations => db.Conversations.Where(row => row.User == person);
+
+    private IQueryable<TranslationUnit> Translations => db.TranslationUnits.Where(row => row.User == person
+        || Documents.Any(document => document.Id == row.DocumentId));
+
+    private IQueryable<TermRow> Terms => db.Terms.Where(row => row.User == person);
+
+    private IQueryable<KeyRow> Keys => db.Keys.Where(row => row.User == person);
+
+    private IQueryable<JobRow> Jobs => db.Jobs.Where(row => row.User == person && row.Kind != ForgetJob.Kind);
+
+    /// <summary>How many rows of each kind there are.</summary>
+    public async Task<SortedDictionary<string, int>> CountAsync(CancellationToken cancellation) => new(StringComparer.Ordinal)
+    {
+        ["generations"] = await Generations.CountAsync(cancellation),
+        ["feedback"] = await Feedback.CountAsync(cancellation),
+        ["examples"] = await Examples.CountAsync(cancellation),
+        ["prompts that showed their texts"] = await Shown.Select(row => row.GenerationId).Distinct().CountAsync(cancellation),
+        ["stored answers"] = await Answers.CountAsync(cancellation),
+        ["documents"] = await Documents.CountAsync(cancellation),
+        ["conversations"] = await Conversations.CountAsync(cancellation),
+        ["translations"] = await Translations.CountAsync(cancellation),
+        ["terms"] = await Terms.CountAsync(cancellation),
+        ["keys"] = await Keys.CountAsync(cancellation),
+        ["jobs"] = await Jobs.CountAsync(cancellation),
+    };
+
+    /// <summary>Removes them all; call it in a transaction.</summary>
+    public async Task DeleteAsync(CancellationToken cancellation)
+    {
+        // Each before the rows by which it is found.
+        List<Guid> shown = await Shown.Select(row => row.GenerationId).Distinct().ToListAsync(cancellation);
+        foreach (Guid[] ids in shown.Chunk(500))
+        {
+            await db.Set<GenerationPayload>().Where(row => ids.Contains(row.GenerationId)).ExecuteDeleteAsync(cancellation);
+            await db.Generations.Where(row => ids.Contains(row.Id))
+                .ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
+        }
+        await Shown.ExecuteDeleteAsync(cancellation);
+        await db.ExampleFeedback.Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId)
+            || Examples.Any(example => example.Id == row.ExampleId)).ExecuteDeleteAsync(cancellation);
+        await Examples.ExecuteDeleteAsync(cancellation);
+        await Answers.ExecuteDeleteAsync(cancellation);
+        await Feedback.ExecuteDeleteAsync(cancellation);
+        await db.Set<GenerationPayload>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId)).ExecuteDeleteAsync(cancellation);
+        await db.Set<PromptExample>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId)).ExecuteDeleteAsync(cancellation);
+        await Generations.ExecuteDeleteAsync(cancellation);
+        await Translations.ExecuteDeleteAsync(cancellation);
+        await Terms.ExecuteDeleteAsync(cancellation);
+        await db.DocumentVersions.Where(row => row.User == person || Documents.Any(document => document.Id == row.DocumentId)).ExecuteDeleteAsync(cancellation);
+        await Documents.ExecuteDeleteAsync(cancellation);
+        await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId)).ExecuteDeleteAsync(cancellation);
+        await Conversations.ExecuteDeleteAsync(cancellation);
+        await Keys.ExecuteDeleteAsync(cancellation);
+        await db.Set<JobPayload>().Where(row => Jobs.Any(job => job.Id == row.JobId)).ExecuteDeleteAsync(cancellation);
+        await Jobs.ExecuteDeleteAsync(cancellation);
+        await UnnameAsync(cancellation);
+    }
+
+    /// <summary>Who had a model made or promoted is no act that anything was learnt from; the name goes, the row stays.</summary>
+    private async Task UnnameAsync(CancellationToken cancellation)
+    {
+        await db.Models.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(model => model.Owner, ""), cancellation);
+        await db.Runs.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(run => run.Owner, ""), cancellation);
+        await db.Datasets.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(dataset => dataset.Owner, ""), cancellation);
+        string by = $" by {person} ", now = $" by {Somebody} ";
+        foreach (TurnRow turn in await db.Turns.Where(row => row.Reason != null && row.Reason.Contains(by)).ToListAsync(cancellation))
+            turn.Reason = turn.Reason!.Replace(by, now, StringComparison.Ordinal);
+        foreach (ReleaseRow release in await db.Releases.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
+            release.Reason = release.Reason.Replace(by, now, StringComparison.Ordinal);
+        await db.SaveChangesAsync(cancellation);
+    }
+}
