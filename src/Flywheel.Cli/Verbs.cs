@@ -13,6 +13,8 @@ internal static class Verbs
         LineageCommand.Create(),
         ModelsCommand.Create(),
         KeysCommand.Create(),
+        ForgetCommand.Create(),
+        RebuildCommand.Create(),
         BackupCommand.Create(),
         RestoreCommand.Create(),
         DemoCommand.Create(),

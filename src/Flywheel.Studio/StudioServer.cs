@@ -175,6 +175,22 @@ public sealed class StudioServer : IAsyncDisposable
             await host.PromoteAsync(ModelFolder.Open(store.FolderOf(champion)), () => Task.CompletedTask);
     }
 
+    /// <summary>Who was forgotten is also gone from this server's memory, and it serves what was rebuilt.</summary>
+    private static ForgetJob NewForgetJob(IServiceProvider provider)
+    {
+        FlywheelStore store = provider.GetRequiredService<FlywheelStore>();
+        return new ForgetJob(store, provider.GetRequiredService<JobQueue>(), provider.GetRequiredService<TimeProvider>())
+        {
+            Swap = async (hash, reason) => await provider.GetRequiredService<ModelHost>().PromoteAsync(
+                ModelFolder.Open(store.FolderOf((await store.FindModelAsync(hash))!)), () => Task.CompletedTask),
+            Removed = () =>
+            {
+                provider.GetRequiredService<TranslationMemory>().Reload();
+                provider.GetRequiredService<Glossary>().Reload();
+            },
+        };
+    }
+
     private static WebApplication Build(StudioOptions options, AccessRules rules, ApiKeys keys, string adminSecret, FlywheelStore store, ServedModel model)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
@@ -223,6 +239,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync)).AddSingleton<FineTuneJob>();
         services.AddSingleton(new UploadedFiles(options.Home, TimeProvider.System)).AddSingleton<FineTunedAdapters>();
         services.AddHostedService(provider => provider.GetRequiredService<FineTunedAdapters>());
+        services.AddSingleton(NewForgetJob);
+        services.AddSingleton(provider => new JobKind(ForgetJob.Kind, provider.GetRequiredService<ForgetJob>().RunAsync));
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);
@@ -297,6 +315,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/", () => Results.Redirect("/write"));
         WriteEndpoints.Map(app);
         TranslateApi.Map(app);
+        DeletionEndpoints.Map(app);
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
         DubbingEndpoints.Map(app);

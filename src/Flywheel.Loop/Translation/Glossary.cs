@@ -38,6 +38,9 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
         return _lists[pair] = new TermList(await Of(db, pair).AsNoTracking().OrderBy(row => row.Source).ThenBy(row => row.Id).ToListAsync(cancellation));
     }
 
+    /// <summary>Reads everything anew when it is next asked: rows were removed elsewhere.</summary>
+    public void Reload() => _lists.Clear();
+
     /// <summary>Adds a term, or changes the one of the same source.</summary>
     /// <exception cref="FlywheelException">A field is missing or too long, or the glossary is full.</exception>
     public async Task<TermRow> PutAsync(LanguagePair pair, string person, TermInput term, CancellationToken cancellation = default) =>

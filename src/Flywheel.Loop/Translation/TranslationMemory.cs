@@ -49,6 +49,9 @@ public sealed class TranslationMemory(FlywheelStore store, TimeProvider time) : 
         return [.. queries.Select(query => index.Find(query.Source, query.Context, count, exactOnly, unit => !hidden.Contains(unit.User)))];
     }
 
+    /// <summary>Reads everything anew when it is next asked: rows were removed elsewhere.</summary>
+    public void Reload() => _indices.Clear();
+
     /// <summary>Stores a pair. The unit of the same segment, or else the same person's of the same source and context, is replaced.</summary>
     /// <exception cref="FlywheelException">A text is empty or too long.</exception>
     public async Task<TranslationUnit> AddAsync(LanguagePair pair, string person, string source, string target, string context = "", Guid? document = null, int? segment = null, CancellationToken cancellation = default)

@@ -55,4 +55,27 @@ public sealed class ConsolePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".use").Nth(1)).ToContainTextAsync("ann");
         await StudioBrowser.CheckAsync(page, "usage");
     }
+
+    [Fact]
+    public async Task People_OneForgotten_IsGoneAndInTheLedgerWithoutAName()
+    {
+        foreach (string user in new[] { "ann", "bo <b>b</b>" })
+            await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 2, ["user"] = user });
+        IPage page = await _studio.OpenAsync("/console/people");
+        await Assertions.Expect(page.Locator(".people")).ToContainTextAsync("bo <b>b</b>");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Forget ann", Exact = true }).ClickAsync();
+        ILocator asks = page.GetByRole(AriaRole.Group, new() { Name = "Forget ann" });
+        await Assertions.Expect(asks).ToContainTextAsync("Removed for good: 1 texts.");
+        await Assertions.Expect(asks).ToContainTextAsync("No model was trained with their acts.");
+        await StudioBrowser.CheckAsync(page, "asked whether to forget");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Leave it" }).ClickAsync();
+        await Assertions.Expect(asks).ToHaveCountAsync(0);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Forget ann", Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Forget ann for good" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".jobs .verdict.done")).ToBeVisibleAsync();
+        await Assertions.Expect(page.Locator(".people")).Not.ToContainTextAsync("ann");
+        await Assertions.Expect(page.Locator(".people")).ToContainTextAsync("bo <b>b</b>");
+        await Assertions.Expect(page.GetByRole(AriaRole.Region, new() { Name = "Ledger" })).ToContainTextAsync("1 texts");
+        await StudioBrowser.CheckAsync(page, "the ledger");
+    }
 }
