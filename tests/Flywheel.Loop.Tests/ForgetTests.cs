@@ -74,7 +74,7 @@ public sealed partial class ForgetTests : IDisposable
             for (int line = 0; line <= lines && !ended; line++) ended = await child.StandardOutput.ReadLineAsync() is null or "done";
             child.Kill();
             await child.WaitForExitAsync();
-            lines += 2;
+            lines += 3;
         }
         Assert.True(lines > 2, $"{lines}");
 
@@ -84,6 +84,7 @@ public sealed partial class ForgetTests : IDisposable
         JobRow job = await db.Jobs.Include(found => found.Payload).SingleAsync();
         Assert.Equal((JobState.Done, "{}"), (job.State, job.Payload!.Input));
         Assert.NotNull((await db.Deletions.SingleAsync()).Finished);
+        NothingIsLeft(again);
     }
 
     /// <summary>The child: does the job that waits, and says what it does.</summary>

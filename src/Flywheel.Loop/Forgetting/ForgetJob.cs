@@ -49,15 +49,19 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
         };
         DeletionRow row = await new Forget(store, said, time) { Swap = Swap }.RunAsync(person, cancellation);
         Removed();
-        await UnnameAsync(job.Id, cancellation);
+        await UnnameAsync(job.Id, person, cancellation);
         await job.ReportAsync(1, "");
         return new JsonObject { ["deletion"] = row.Id.ToString() }.ToJsonString(JsonText.Compact);
     }
 
     /// <summary>The job itself must not keep who it was.</summary>
-    private async Task UnnameAsync(Guid id, CancellationToken cancellation)
+    private async Task UnnameAsync(Guid id, string person, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
+        await db.Database.OpenConnectionAsync(cancellation);
+        await db.Database.ExecuteSqlRawAsync("PRAGMA secure_delete = ON", cancellation);
+        await db.Jobs.Where(row => row.User == person).ExecuteUpdateAsync(row => row.SetProperty(job => job.User, ""), cancellation);
         await db.Set<JobPayload>().Where(row => row.JobId == id).ExecuteUpdateAsync(row => row.SetProperty(payload => payload.Input, "{}"), cancellation);
+        await ForgottenFiles.EmptyLogAsync(db, Progress.Say, cancellation);
     }
 }

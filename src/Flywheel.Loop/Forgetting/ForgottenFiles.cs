@@ -46,11 +46,24 @@ internal static class ForgottenFiles
         try
         {
             await db.Database.ExecuteSqlRawAsync("VACUUM", cancellation);
-            await db.Database.ExecuteSqlRawAsync("PRAGMA wal_checkpoint(TRUNCATE)", cancellation);
         }
         catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6) // busy, locked
         {
             say("The database is busy: its free pages, which were overwritten with zeros, are kept.");
+        }
+        await EmptyLogAsync(db, say, cancellation);
+    }
+
+    /// <summary>Empties the database's log, which holds pages as they were.</summary>
+    public static async Task EmptyLogAsync(FlywheelDb db, Action<string> say, CancellationToken cancellation)
+    {
+        try
+        {
+            await db.Database.ExecuteSqlRawAsync("PRAGMA wal_checkpoint(TRUNCATE)", cancellation);
+        }
+        catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6)
+        {
+            say("The database is busy: its log is emptied when the last program closes it.");
         }
     }
 
