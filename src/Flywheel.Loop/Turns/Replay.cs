@@ -32,6 +32,7 @@ internal static class Replay
     public static async Task<IReadOnlyList<ReplayedText>> DrawAsync(FlywheelStore store, TurnRecipe recipe, ModelFolder champion, int number,
         CuratedDataset dataset, Action<string> say, CancellationToken cancellation)
     {
+        if (recipe.Stages.All(stage => TurnTraining.KindOf(stage) != ExampleKind.Supervised)) return [];
         int wanted = (int)Math.Round(dataset.Of(ExampleKind.Supervised, Split.Train).Count() * recipe.Replay.Share / (1 - recipe.Replay.Share));
         if (wanted == 0) return [];
         HashSet<string> known = [.. dataset.Rows.Select(row => row.PromptHash).OfType<string>()];
