@@ -39,6 +39,7 @@ public sealed class TranslatePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".segment.approved")).ToHaveCountAsync(3);
         await page.Locator(".mud-snackbar").GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
         await Assertions.Expect(page.Locator(".segment.approved")).ToHaveCountAsync(1);
+        await Assertions.Expect(page.GetByText("The approval is taken back")).ToBeAttachedAsync(); // and the page is drawn to its end
         await segments.Nth(1).GetByRole(AriaRole.Button).First.ClickAsync();
         await ApproveAsync(page, 2, "Abra la caja.");
         await Assertions.Expect(page.Locator(".segment.approved")).ToHaveCountAsync(3);
