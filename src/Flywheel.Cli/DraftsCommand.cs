@@ -15,7 +15,7 @@ internal static class DraftsCommand
         var briefs = new Argument<string>("briefs") { Description = "JSON lines with id, name, categories, facts, audience and tone" };
         var model = new Option<string>("--model") { Description = $"Model: {ModelCatalog.Names}", Required = true };
         var kind = new Option<string>("--kind") { Description = $"Kind of text: {NearestName.List(Brief.Kinds)}", DefaultValueFactory = _ => Brief.Description };
-        var candidates = new Option<int>("--candidates") { Description = "Drafts sampled of each brief", DefaultValueFactory = _ => 12 };
+        var candidates = new Option<int>("--candidates") { Description = "Drafts sampled of each brief", DefaultValueFactory = _ => DraftSampling.NumCandidates };
         var show = new Option<int>("--show") { Description = "Drafts of each brief that are printed", DefaultValueFactory = _ => 3 };
         var temperature = new Option<float?>("--temperature") { Description = "As the model's generation_config.json says when not given" };
         var topP = new Option<float?>("--top-p") { Description = "The same" };

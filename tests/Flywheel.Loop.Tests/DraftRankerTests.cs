@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Text.RegularExpressions;
 using CsCheck;
 using Flywheel.Data;
+using Flywheel.Engine;
 using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Testing;
@@ -43,6 +44,10 @@ public class DraftRankerTests
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. Good to know: opens at six.", "labels")]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It hut at six.", "strange")]
     [InlineData("Old Kiln 2 is a bakery with bread from sourdough Leeds. It opens at six.", "facts")]
+    [InlineData("Old Kiln 2 is a Bakery with sourdough bread from Leeds. It opens at six.", "kind")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It is a bakery. It opens at six.", "kind")]
+    [InlineData("Old Kiln 2, a bakery with sourdough bread from Leeds. It opens at six.", "verbless")]
+    [InlineData("Early risers, early risers: Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", "audience")]
     [InlineData("", "empty")]
     public void Rank_OneFault_StandsBehindAndSaysWhy(string faulty, string part)
     {
@@ -81,10 +86,48 @@ public class DraftRankerTests
     [InlineData("edit photos", "It is edit photos.", "You can edit photos.")]
     [InlineData("paints walls", "It has it.", "It paints walls.")]
     [InlineData("5 minutes from the pier", "Visit us.", "It is 5 minutes from the pier.")]
+    [InlineData("45 minutes a round", "It is also 45 minutes a round.", "Good to know: 45 minutes a round.")]
+    [InlineData("vegan filling", "It is a vegan filling.", "It has a vegan filling.")]
+    [InlineData("shines for 30 hours", "It has shines for 30 hours.", "It shines for 30 hours.")]
+    [InlineData("resoles boots by hand", "It has resoles boots by hand.", "It resoles boots by hand.")]
+    [InlineData("listening booths", "You can also listening booths.", "It has listening booths.")]
+    [InlineData("guided tours every hour", "It has a guided tours every hour.", "It has guided tours every hour.")]
+    [InlineData("packed in oil", "Add to that packed in oil.", "It is packed in oil.")]
+    [InlineData("visit the brewery", "Visit us.", "You can visit the brewery.")]
+    [InlineData("seat for two", "Enjoy it.", "It has a seat for two.")]
+    [InlineData("20 minutes", "It is 20 minutes.", "Good to know: 20 minutes.")]
+    [InlineData("early swim from six", "It is also early swim from six.", "It also has early swim from six.")]
+    [InlineData("suits made to measure", "Best of all, it is suits made to measure.", "Enjoy suits made to measure.")]
+    [InlineData("free entry", "It is also free entry.", "It has free entry.")]
+    [InlineData("dark and light themes", "It has a dark and light themes.", "It has dark and light themes.")]
+    [InlineData("loud enough for a hall", "It has loud enough for a hall.", "It is loud enough for a hall.")]
+    [InlineData("choirs sing at dusk", "It comes with choirs sing at dusk.", "Here, choirs sing at dusk.")]
+    [InlineData("lunch is cooked on site", "Enjoy a garden and lunch is cooked on site.", "It has a garden, and lunch is cooked on site.")]
+    [InlineData("we work with ash", "A joiner that we work with ash.", "Here, we work with ash.")]
+    [InlineData("gluten-free cakes", "A shop that opens at six and gluten-free cakes.", "A shop that opens at six and has gluten-free cakes.")]
+    [InlineData("next to the port", "It sleeps four and next to the port.", "It sleeps four and is next to the port.")]
+    [InlineData("every Friday", "It has every Friday.", "It is every Friday.")]
     public void Misfits_FactInAFrame_AreCountedWhereTheFormDoesNotFit(string fact, string bad, string good)
     {
         Assert.Equal(bad.Contains(fact, StringComparison.Ordinal) ? 1 : 0, FactFrames.Misfits([fact], bad));
         Assert.Equal(0, FactFrames.Misfits([fact], good));
+    }
+
+    [Theory]
+    [InlineData("Honey never heated.", "Honey is never heated.")]
+    [InlineData("Honey is an umbrella withstands wind.", "Honey is an umbrella that withstands wind.")]
+    public void Misfits_NameOrCategoryBefore_CountsAsSubjectOrNoun(string bad, string good)
+    {
+        var brief = new Brief("Honey", Brief.Description, ["never heated", "withstands wind"], ["Umbrella"]);
+        Assert.Equal((1, 0), (FactFrames.Misfits(brief, bad), FactFrames.Misfits(brief, good)));
+    }
+
+    [Fact]
+    public void Rank_WordsThatTheModelFoundUnlikely_CountUnlessTheyAreTheBriefs()
+    {
+        SampledToken Token(string text, float logprob) => new(1, logprob, 0, text, []);
+        Draft forced = Draft.Of([Token("Old Kiln 2", -9), Token(" opens at six", -9), Token(".", -9)], true), lost = Draft.Of([Token("Old Kiln 2", -1), Token(" opens", -1), Token(" wow", -8), Token(" at six.", -1)], true);
+        Assert.Equal((0.0, -2.5), (DraftRanker.Rank(Kiln, [forced])[0].Parts["unlikely"], DraftRanker.Rank(Kiln, [lost])[0].Parts["unlikely"]));
     }
 
     [Fact]
@@ -98,7 +141,7 @@ public class DraftRankerTests
         ];
         IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, drafts);
         Assert.Equal(2, ranked[1].Index);
-        Assert.Equal(-0.75, ranked[2].Parts["opening"]);
+        Assert.Equal(-0.5, ranked[2].Parts["opening"]);
     }
 
     /// <summary>Copy that is right by construction is the oracle: the ranking must find no fault with it.</summary>

@@ -19,7 +19,7 @@ public sealed class CandidatesTests : IAsyncLifetime
 
     private static JsonObject Request(int candidates, int n = 2) => new()
     {
-        ["model"] = "flywheel", ["n"] = n, ["candidates"] = candidates, ["max_tokens"] = 12, ["seed"] = 5,
+        ["model"] = "flywheel", ["n"] = n, ["candidates"] = candidates, ["max_tokens"] = 12, ["seed"] = 5, ["temperature"] = 1,
         ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write a tagline.\nName: Kiln\nFacts:\n- opens at six" }),
     };
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Serialization;
 using Flywheel.Engine;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 
 namespace Flywheel.Loop;
@@ -134,7 +135,7 @@ public static class Exam
             {
                 PromptTokens = tokens[i / drafts],
                 MaxTokens = Brief.Find(prompt)?.Kind == Brief.Tagline ? Math.Min(TaglineTokens, maxTokens) : maxTokens,
-                Sampler = sampler with { Seed = (ulong)(seed + i), Grammar = SymbolAnswer.GrammarOf(prompt) },
+                Sampler = sampler with { Seed = (ulong)(seed + i), Grammar = SymbolAnswer.GrammarOf(prompt) ?? DraftWords.GrammarOf(prompt, model) },
             };
             GenerationStream stream = engine.Submit(request, stop);
             (string text, int count) = await SymbolAnswer.ReadAsync(stream, template.Tokenizer, prompt);

@@ -20,19 +20,23 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
     /// <summary>Mean share of facts that are restated with all their content words; 1 of a brief without facts.</summary>
     public double FactRecall => FactsRestated.Count == 0 ? 1 : FactsRestated.Count(share => share >= 1) / (double)FactsRestated.Count;
 
-    public static CopyMetrics Of(Brief brief, string text)
+    /// <param name="brief">The brief.</param>
+    /// <param name="text">Written to it.</param>
+    /// <param name="taught">Words that are not strange either; see <see cref="DraftWords.TaughtOf"/>.</param>
+    public static CopyMetrics Of(Brief brief, string text, IReadOnlyCollection<string>? taught = null)
     {
         string[] words = Words(text);
         HashSet<string> present = [.. words.Select(Stem)];
         string said = string.Join(' ', [brief.Name, .. brief.Categories, brief.Audience, brief.Tone, .. brief.Facts]);
         HashSet<string> supported = [.. Words(said).Select(Stem)];
+        HashSet<string> own = taught is null or { Count: 0 } ? [] : [.. taught.SelectMany(Words)];
         string[] content = [.. words.Where(word => word.Length > 3 && !Frame.Contains(word))];
         return new CopyMetrics(
             Regex.IsMatch(text, $@"(?<![\p{{L}}\d]){Regex.Escape(brief.Name)}(?![\p{{L}}\d])"),
             [.. brief.Facts.Select(fact => Share(fact, present))],
             [.. ForeignIn(text, supported)],
             content.Length == 0 ? 0 : content.Count(word => !supported.Contains(Stem(word))) / (double)content.Length,
-            [.. words.Where(word => word.Length > 1 && !Known.Contains(word) && !supported.Contains(Stem(word))).Distinct()],
+            [.. words.Where(word => word.Length > 1 && !Known.Contains(word) && !own.Contains(word) && !supported.Contains(Stem(word))).Distinct()],
             brief.Facts.Count == 0 ? 1 : brief.Facts.Count(fact => Occurrences(fact, text) > 0) / (double)brief.Facts.Count,
             brief.Facts.Count(fact => text.Split('\n').Any(paragraph => Occurrences(fact, paragraph) > 1)));
     }
@@ -78,8 +82,8 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
     /// <summary>Words that hold sentences together, whatever they are about: they count neither for nor against a text.</summary>
     private static readonly HashSet<string> Frame = [.. "a add addition additionally all also an and any are as at be because being best brings by call can choice come comes contact customers dear did discover enjoy even expect feature features feel find for from further get give good guess guests has have hello hey here home hooray i ideal in information is it its just kind like look looking lot love lovely made make may meet mention more much need new now of offers on or order our out part particularly perfect please present provides ready regards right say see sincerely so stay subject such suited than thank thanks that the there thing this to today treat try up us visit waiting warm we welcome what who will with yes you your yours yourself".Split(' ')];
 
-    /// <summary>Words that a text may use without its brief: those of <see cref="Frame"/>, the rest of the grammar's sentences (a test says so), and the commonest of English.</summary>
-    private static readonly HashSet<string> Known = [.. Frame, .. "about allow allows along always another ask been book both brand bring but calling choose combine combines complete completes could count course designed detail details do does drop each else every fan fancy fans few forget forward free fun furthermore gives go got grab hear hungry if inside introduce join knock know knowing let lets looks makes many mark marks me means meets menu mind most must my name needs news nice nicest no not note off offer offering oh one only over own pair people piece plan plans pleased plus possible program provide psst reason reasons rest room same seeing service set shelf shelves short some soon special stand stands stays store surprise take their them then these they things those time too use very visitors wait want was way well when where which without word words work worth would wow".Split(' ')];
+    /// <summary>Words that a text may use without its brief.</summary>
+    private static readonly HashSet<string> Known = [.. Frame, .. DraftWords.Known.SelectMany(entry => entry.Split(' '))];
 
     [GeneratedRegex(@"[\p{L}\d][\p{L}\d'’-]*")]
     private static partial Regex Token();

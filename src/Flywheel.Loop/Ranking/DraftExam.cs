@@ -37,22 +37,22 @@ public static class DraftExam
         await Parallel.ForEachAsync(Enumerable.Range(0, drafts.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
         {
             Brief brief = briefs[i / candidates].Brief;
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = template.Prompt(brief.ToConversation()), MaxTokens = brief.Kind == Brief.Tagline ? 48 : 256, Sampler = sampler with { Seed = sampler.Seed + (ulong)i } }, stop);
-            var text = new StringBuilder();
-            double sum = 0;
-            int count = 0;
-            await foreach (SampledToken token in stream.Tokens)
+            Conversation prompt = brief.ToConversation();
+            var request = new GenerationRequest
             {
-                text.Append(token.Text);
-                sum += token.Logprob;
-                count++;
-            }
-            drafts[i] = new Draft(text.ToString().Trim(), stream.FinishReason == FinishReason.Stop, count == 0 ? -2 : sum / count);
+                PromptTokens = template.Prompt(prompt),
+                MaxTokens = DraftSampling.MaxTokens(brief.Kind),
+                Sampler = DraftSampling.Of(sampler, i % candidates, candidates) with { Seed = sampler.Seed + (ulong)i, Grammar = DraftWords.GrammarOf(prompt, model) },
+            };
+            GenerationStream stream = engine.Submit(request, stop);
+            List<SampledToken> tokens = [];
+            await foreach (SampledToken token in stream.Tokens) tokens.Add(token);
+            drafts[i] = Draft.Of(tokens, stream.FinishReason == FinishReason.Stop);
         });
         return [.. briefs.Select((entry, i) =>
         {
             Draft[] own = drafts[(i * candidates)..((i + 1) * candidates)];
-            return new DraftedBrief(entry.Id, entry.Brief, own, DraftRanker.Rank(entry.Brief, own));
+            return new DraftedBrief(entry.Id, entry.Brief, own, DraftRanker.Rank(entry.Brief, own, model.Manifest.Words));
         })];
     }
 

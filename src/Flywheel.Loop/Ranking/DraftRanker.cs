@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Flywheel.Data;
+using Flywheel.Engine;
 using Flywheel.Model;
 
 namespace Flywheel.Loop.Ranking;
@@ -8,7 +9,13 @@ namespace Flywheel.Loop.Ranking;
 /// <param name="Text">As it was sampled.</param>
 /// <param name="Ended">The model ended it itself; false where it was cut.</param>
 /// <param name="MeanLogProb">Nats a token under the model, at most 0.</param>
-public sealed record Draft(string Text, bool Ended, double MeanLogProb);
+/// <param name="Tokens">What it was sampled as, where that is known.</param>
+public sealed record Draft(string Text, bool Ended, double MeanLogProb, IReadOnlyList<SampledToken>? Tokens = null)
+{
+    /// <summary>A draft as it was sampled; -2 nats a token of an empty one.</summary>
+    public static Draft Of(IReadOnlyList<SampledToken> tokens, bool ended) => new(string.Concat(tokens.Select(token => token.Text)).Trim(), ended,
+        tokens.Count == 0 ? -2 : tokens.Average(token => token.Logprob), tokens);
+}
 
 /// <summary>Where a draft came and why.</summary>
 /// <param name="Index">Among the drafts that were given.</param>
@@ -22,8 +29,12 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <list type="bullet">
 /// <item>name: 2 for the exact name (nothing for a feature list, which has no need of it)</item>
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
-/// <item>twice: -1.5 for each fact that one paragraph says twice, at most -3</item>
-/// <item>form: -1.5 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -3</item>
+/// <item>twice: -2.5 for each fact that one paragraph says twice, at most -5</item>
+/// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
+/// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
+/// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most -4.5</item>
+/// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, or a plural one that is taken for a singular, at most -3</item>
+/// <item>audience: -1 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -2</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
 /// <item>foreign: -2 for each name or number that the brief does not have, at most -6</item>
@@ -32,18 +43,19 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>complete: -3 for a text that was cut or ends in mid-air</item>
 /// <item>repetition: up to -3, the share of three-word stretches and -1 for each sentence that occurred before</item>
 /// <item>likelihood: nats a token, at least -2</item>
-/// <item>diversity: up to -2, the largest resemblance to a draft that is placed before it</item>
-/// <item>opening: -0.75 when a draft that is placed before it begins with the same words</item>
+/// <item>diversity: up to -1.5, the largest resemblance to a draft that is placed before it</item>
+/// <item>opening: -0.5 when a draft that is placed before it begins with the same words</item>
 /// </list>
 /// </summary>
 public static partial class DraftRanker
 {
     /// <param name="brief">What was asked for; null when the request was no brief: then only form, repetition, likelihood and diversity count.</param>
     /// <param name="drafts">In the order in which they were sampled.</param>
+    /// <param name="taught">Words beside those of the list that are not strange; see <see cref="DraftWords.TaughtOf"/>.</param>
     /// <returns>All of them, the best first; an empty or equal text never stands before another.</returns>
-    public static IReadOnlyList<RankedDraft> Rank(Brief? brief, IReadOnlyList<Draft> drafts)
+    public static IReadOnlyList<RankedDraft> Rank(Brief? brief, IReadOnlyList<Draft> drafts, IReadOnlyCollection<string>? taught = null)
     {
-        List<(int Index, SortedDictionary<string, double> Parts)> left = [.. drafts.Select((draft, index) => (index, Parts(brief, draft)))];
+        List<(int Index, SortedDictionary<string, double> Parts)> left = [.. drafts.Select((draft, index) => (index, Parts(brief, draft, taught)))];
         string[] openings = [.. drafts.Select(draft => OpeningOf(brief, draft.Text))];
         HashSet<string>[] stretches = [.. drafts.Select(draft => Stretches(draft.Text))];
         List<RankedDraft> ranked = [];
@@ -51,8 +63,8 @@ public static partial class DraftRanker
         {
             foreach ((int index, SortedDictionary<string, double> parts) in left)
             {
-                parts["opening"] = ranked.Any(before => openings[before.Index] == openings[index]) ? -0.75 : 0;
-                parts["diversity"] = -2 * ranked.Select(before => Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0).Max();
+                parts["opening"] = ranked.Any(before => openings[before.Index] == openings[index]) ? -0.5 : 0;
+                parts["diversity"] = -1.5 * ranked.Select(before => Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0).Max();
             }
             (int Index, SortedDictionary<string, double> Parts) best = left.MaxBy(entry => entry.Parts.Values.Sum());
             left.Remove(best);
@@ -61,7 +73,7 @@ public static partial class DraftRanker
         return ranked;
     }
 
-    private static SortedDictionary<string, double> Parts(Brief? brief, Draft draft)
+    private static SortedDictionary<string, double> Parts(Brief? brief, Draft draft, IReadOnlyCollection<string>? taught)
     {
         var parts = new SortedDictionary<string, double>(StringComparer.Ordinal)
         {
@@ -72,19 +84,65 @@ public static partial class DraftRanker
         };
         if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
         if (brief is null) return parts;
-        CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text);
+        CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text, taught);
         parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, _ => 2 };
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
-        parts["twice"] = -1.5 * Math.Min(2, metrics.Twice);
-        parts["form"] = brief.Kind == Brief.Features ? 0 : -1.5 * Math.Min(2, FactFrames.Misfits(brief.Facts, draft.Text));
+        parts["twice"] = -2.5 * Math.Min(2, metrics.Twice);
+        parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
+        parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
+        parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
+        parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
+        parts["audience"] = -Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
         parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
         return parts;
     }
+
+    /// <summary>
+    /// Words of sentences that the model itself found very unlikely: where decoding forbade what it would have written, and it did not find
+    /// back. What the brief says may be as unlikely as it likes.
+    /// </summary>
+    private static double Unlikely(Brief brief, Draft draft)
+    {
+        if (draft.Tokens is null) return 0;
+        string raw = string.Concat(draft.Tokens.Select(token => token.Text));
+        bool[] said = new bool[raw.Length + 1];
+        foreach (string phrase in (string[])[brief.Name, brief.Audience, .. brief.Categories, .. brief.Facts.Select(FactFrames.Bare)])
+            for (int at = 0; phrase.Length > 0 && (at = raw.IndexOf(phrase, at, StringComparison.OrdinalIgnoreCase)) >= 0; at += phrase.Length) said.AsSpan(at, phrase.Length).Fill(true);
+        double sum = 0;
+        int start = 0;
+        foreach (SampledToken token in draft.Tokens)
+        {
+            int word = start + token.Text.Length - token.Text.TrimStart().Length;
+            if (token.Text.Any(char.IsLetter) && !said[word]) sum += 0.5 * Math.Max(0, LikelyLogprob - token.Logprob);
+            start += token.Text.Length;
+        }
+        return sum;
+    }
+
+    /// <summary>Down to so many nats a token is nothing unusual.</summary>
+    private const float LikelyLogprob = -3;
+
+    /// <summary>Categories that keep the capital of the form they were typed into, and verbs that take a thing of several for one.</summary>
+    private static int Kinds(Brief brief, string text)
+    {
+        int count = 0;
+        text = text.Replace(brief.Name, "", StringComparison.Ordinal);
+        foreach (string category in brief.Categories.Where(category => category.Length > 1 && char.IsUpper(category[0]) && !category.Skip(1).Any(char.IsUpper) && !DraftWords.KeepsCapital(category)))
+        {
+            count += Regex.Count(text, $@"(?<=[\p{{Ll}},] ){Regex.Escape(category)}(?!\w)");
+            count += Math.Max(0, Regex.Count(text, $@"\ban? {Regex.Escape(category)}(?!\w)", RegexOptions.IgnoreCase) - 1);
+            if (EnglishNouns.IsPlural(EnglishNouns.Head(category)))
+                count += Regex.Count(text, $@"\b(an? {Regex.Escape(category)}|(?<! of ){Regex.Escape(category)} that (is|has|\w+[^s\W]s))\b", RegexOptions.IgnoreCase);
+        }
+        return count;
+    }
+
+    private static int Times(string phrase, string text) => phrase.Length == 0 ? 0 : Regex.Count(text, $@"(?<!\w){Regex.Escape(phrase)}(?!\w)", RegexOptions.IgnoreCase);
 
     private static bool IsComplete(string? kind, Draft draft)
     {
@@ -126,7 +184,7 @@ public static partial class DraftRanker
         return all == 0 ? 0 : shared / (double)all;
     }
 
-    [GeneratedRegex(@"\b[Aa]n? [\w-]{2,}(?<![sui]s)s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
+    [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();
 
     [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]

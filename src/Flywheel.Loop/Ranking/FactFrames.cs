@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Flywheel.Model;
 
 namespace Flywheel.Loop.Ranking;
 
@@ -8,7 +9,7 @@ namespace Flywheel.Loop.Ranking;
 /// </summary>
 internal static partial class FactFrames
 {
-    private enum Form
+    public enum Form
     {
         /// <summary>Not sure.</summary>
         Open,
@@ -26,23 +27,49 @@ internal static partial class FactFrames
         Sentence,
     }
 
+    /// <summary>How many of the brief's facts stand where their form does not fit.</summary>
+    public static int Misfits(Brief brief, string text)
+    {
+        // whatever it is called, the name is a subject and the category a noun
+        if (brief.Name.Length > 0) text = text.Replace(brief.Name, "It", StringComparison.Ordinal);
+        foreach (string category in brief.Categories.Where(category => category.Length > 0))
+            text = Regex.Replace(text, $@"(?<=\ban? ){Regex.Escape(category)}(?!\w)", "thing", RegexOptions.IgnoreCase);
+        return Misfits(brief.Facts, text);
+    }
+
     /// <summary>How many of the facts stand where their form does not fit.</summary>
     public static int Misfits(IEnumerable<string> facts, string text) => facts.Count(fact => Misfit(Bare(fact), text));
+
+    /// <summary>Whether a sentence has the name as its subject, or would have, and no verb.</summary>
+    public static bool IsVerbless(Brief brief, string sentence)
+    {
+        if (!sentence.EndsWith('.') || sentence.Contains(':', StringComparison.Ordinal) || !Regex.IsMatch(sentence, $@"^((At|With|In) )?{Regex.Escape(brief.Name)}(?!\w)")) return false;
+        IEnumerable<string> own = brief.Facts.Select(Bare).Where(fact => FormOf(fact) is Form.Verb or Form.Open or Form.Sentence).SelectMany(fact => fact.Split(' '));
+        HashSet<string> verbs = [.. Verbs, .. Finite, .. Acts, .. own];
+        return !Regex.Matches(sentence.Replace(brief.Name, "", StringComparison.Ordinal), @"[\w-]+").Any(word => verbs.Contains(word.Value));
+    }
+
+    private static readonly HashSet<string> Finite = [.. "is are was were has have can may must will would does do did lets let offers offer provides provide brings bring gives give comes come makes make combines stands allows invites awaits need needs want wants get find enjoy discover meet see know love look visit try call book ask expect add guests there".Split(' ')];
 
     private static bool Misfit(string fact, string text)
     {
         Form form = FormOf(fact);
-        if (form == Form.Open && !NoInfinitive().IsMatch(fact)) return false;
+        if (form == Form.Open && !NoInfinitive().IsMatch(fact) && !Regular().IsMatch(fact) && !PluralOf(fact)) return false;
         foreach (Match at in Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase))
         {
             string before = text[..at.Index];
-            if (form == Form.Open) return Able().IsMatch(before);
+            if (form == Form.Sentence && Relative().IsMatch(before)) return true;
+            if (PluralOf(fact) && Articled().IsMatch(before)) return true;
+            if (form == Form.Open) return Able().IsMatch(before) || Being().IsMatch(before) && Span().IsMatch(fact) || Having().IsMatch(before) && Regular().IsMatch(fact);
             if (form != Form.Thing && Having().IsMatch(before)) return true;
-            if (form == Form.Said && HavingAnd().IsMatch(before)) return true;
-            if (form != Form.Said && Being().IsMatch(before)) return true;
-            if ((form == Form.Verb || NoInfinitive().IsMatch(fact)) && Able().IsMatch(before)) return true;
-            if (form is Form.Thing or Form.Said && !MaybeVerb().IsMatch(fact) && Doing().IsMatch(before)) return true;
-            if ((form != Form.Thing || PluralOf(fact)) && Articled().IsMatch(before)) return true;
+            if (form == Form.Said && (HavingAnd().IsMatch(before) || BareAnd().IsMatch(before))) return true;
+            if (form == Form.Sentence && HavingAnd().IsMatch(before) && !before.TrimEnd().EndsWith(", and", StringComparison.OrdinalIgnoreCase)) return true;
+            if (form == Form.Thing && ThatAnd().IsMatch(before)) return true;
+            if (form is Form.Verb or Form.Sentence or Form.Thing && OfAThing().IsMatch(before)) return true;
+            if (form != Form.Said && Being().IsMatch(before) || form == Form.Thing && BeingA().IsMatch(before)) return true;
+            if ((form == Form.Verb || NoInfinitive().IsMatch(fact) || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal)) && Able().IsMatch(before)) return true;
+            if (form is Form.Thing or Form.Said && (!MaybeVerb().IsMatch(fact) || EnglishNouns.IsKnown(fact.Split(' ')[0])) && Doing().IsMatch(before)) return true;
+            if ((form != Form.Thing || EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Mass) && Articled().IsMatch(before)) return true;
         }
         return false;
     }
@@ -51,30 +78,35 @@ internal static partial class FactFrames
     private static string Start(string fact) => string.Join(@"\s+", fact.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2).Select(Regex.Escape)) + @"(?!\w)";
 
     /// <summary>Without what the sentence may say otherwise.</summary>
-    private static string Bare(string fact) => Lead().Replace(fact.Trim().TrimEnd('.'), "");
+    public static string Bare(string fact) => Lead().Replace(fact.Trim().TrimEnd('.'), "");
 
-    private static Form FormOf(string fact)
+    public static Form FormOf(string fact)
     {
         if (fact.Length == 0) return Form.Open;
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string first = words[0].ToLowerInvariant().TrimEnd(',');
-        if (Clause().IsMatch(fact)) return Form.Sentence;
-        if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes")) return Form.Verb;
+        if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
+        if (Enough().IsMatch(fact)) return Form.Said;
+        if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes" or "warns" or "reminds" or "consists")) return Form.Verb;
+        if (words.Length > 1 && first.Length > 3 && first[^1] == 's' && first[^2] is not ('s' or 'u' or 'i') && !EnglishNouns.IsKnown(words[0]) && (Object().IsMatch(words[1]) || EnglishNouns.IsPlural(words[1]))) return Form.Verb;
         if (Prepositions.Contains(first) || Saying().IsMatch(fact)) return Form.Said;
         if (Counted().IsMatch(fact)) return Measure().IsMatch(fact) ? Form.Open : Form.Thing;
+        if (EnglishNouns.IsKnown(fact) || EnglishNouns.IsPlural(words[0]) && EnglishNouns.IsKnown(words[0])) return Form.Thing;
         // "paints walls" may be a verb that is not on the list.
         if (words.Length is 2 or 3 && first[^1] != 's' && !Qualified().IsMatch(fact)) return Form.Thing;
         return PluralOf(fact) && first is not ("never" or "always" or "also") && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
     }
 
-    /// <summary>Whether the noun before the first preposition is a plural.</summary>
-    private static bool PluralOf(string fact)
-    {
-        string head = Tail().Split(fact)[0].Split(' ', StringSplitOptions.RemoveEmptyEntries)[^1];
-        return head.Length > 3 && head[^1] == 's' && head[^2] is not ('s' or 'u' or 'i') && !Measure().IsMatch(fact);
-    }
+    /// <summary>A subject and its verb: "choirs sing at dusk", "the lamp lasts a year".</summary>
+    private static bool IsClause(string[] words) => Enumerable.Range(1, Math.Clamp(words.Length - 2, 0, 3)).Any(at =>
+        EnglishNouns.IsPlural(words[at - 1]) && !Verbs.Contains(words[at - 1].ToLowerInvariant()) && Acts.Contains(words[at]));
 
-    private static readonly HashSet<string> Verbs = [.. "accepts adds adjusts answers appears arrives bakes begins brews brings builds buys carries celebrates changes catches charges checks cleans closes collects comes compares connects contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports feeds fetches fills finds fits flies floats folds follows gives glows goes groups grows hangs helps hides holds hosts imports includes keeps lasts learns lends lets lies lists loads locks looks matches makes measures melts mixes moves needs offers opens organises packs picks plants pairs performs plans plays prepares prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves scans searches seats sees sells sets signs sings sits sends serves shares ships shows sleeps smells sorts speaks stands starts stays stops switches stores supports syncs takes tastes teaches tells tests tracks trains translates travels tunes turns unfolds updates uses visits waits wakes walks watches warms washes waters weighs welcomes withstands works wraps writes".Split(' ')];
+    private static readonly HashSet<string> Acts = [.. "answer arrive bake bark bring brew carry climb close come cook eat fall fit float fly gather get go graze greet grow hang help hunt join land lead lie listen live love meet move open pass pay perform play read ride ring rise roam run sail sell serve shine show sing sit sleep speak stand start stay stop sweep swim take talk teach tell visit wait walk watch welcome work write".Split(' ')];
+
+    /// <summary>Whether the noun before the first preposition is a plural.</summary>
+    private static bool PluralOf(string fact) => EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Plural && !Measure().IsMatch(fact);
+
+    private static readonly HashSet<string> Verbs = [.. "accepts adds adjusts answers appears arrives bakes begins brews brings builds buys carries celebrates changes catches charges checks cleans closes collects comes compares connects contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports feeds fetches fills finds fits flies floats folds follows gives glows goes grows hangs helps hides holds hosts imports includes keeps lasts learns lends lets lies lists loads locks looks matches makes measures melts mixes moves needs offers opens organises packs picks plants pairs performs plans plays prepares prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves scans searches seats sees sells sets signs sings sits sends serves shares ships shows sleeps smells sorts speaks stands starts stays stops switches stores supports syncs takes tastes teaches tells tests tracks trains translates travels turns unfolds uses visits waits wakes walks watches warms washes waters weighs welcomes withstands works wraps writes alerts allows analyses applies arranges attaches blooms blows boils brightens broadcasts burns calculates calms cancels captures cares chooses churns clamps clears clicks climbs compiles compresses controls corrects crawls creates decorates designs detects digs dips dispenses dives downloads drains drives dyes eases emails empties ensures enters erases explores fastens fixes flashes forwards freezes fries generates glides greets grinds guides handles harvests heats hears hems hums ignites improves informs inspects installs introduces invites irons jumps knits launches leads lifts listens lowers mends merges mows mutes navigates notices overlooks pauses pays peels polishes pops pours praises predicts prevents promises puts raises reacts rebuilds recognises recommends reduces refills refunds reheats relieves resoles restores rises rotates sands schedules scrubs selects senses separates settles sews sharpens shaves shines shortens shreds simplifies smooths solves splits spreads steers stirs stitches submits suggests summarises sweeps swims synchronises tans thaws tightens tows transcribes transforms types undoes unlocks unpacks validates vibrates warns weaves weeds whisks widens wipes withdraws yields".Split(' ')];
 
     private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
@@ -109,15 +141,47 @@ internal static partial class FactFrames
     [GeneratedRegex(@" (?:of|with|for|from|in|on|at|by|to|around|beside|over|under|until|after|before|between|through|without|per|that|who|which|and)\b.*$", RegexOptions.IgnoreCase)]
     private static partial Regex Tail();
 
-    [GeneratedRegex(@"\b(has|have|having|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|mention|brings? you|gives? you|combines|stands for|comes with|along with)\s+(a |an |the )?$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(has|have|having|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|mention|brings? you|gives? you|combines|stands for|comes with|along with|add to that)\s+(a |an |the )?$", RegexOptions.IgnoreCase)]
     private static partial Regex Having();
 
     /// <summary>"has a pool and", with no other verb since.</summary>
     [GeneratedRegex(@"\b(has|have|with|offers?|offering|provides?|enjoy|gets?|expect|find|love|combines)\b(?!.*\b(is|are|was|it|you|that|which|who)\b)[^.!?;:]* and\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex HavingAnd();
 
+    /// <summary>How long, and of what is not said.</summary>
+    [GeneratedRegex(@"^\S+ (minutes?|hours?|days?|weeks?|months?|pages?|grams?|kilos?|lit(re|er)s?|met(re|er)s?|kilomet(re|er)s?)( (an?|per|each) .*)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Span();
+
+    /// <summary>What follows a verb and no noun: "compares two databases", "records how you slept".</summary>
+    [GeneratedRegex(@"^(the|an?|your|its|his|her|their|how|what|where|when|why|whole|all|every|each|you|it|them|up|off|out|back|away|together|itself|\d\S*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)$", RegexOptions.IgnoreCase)]
+    private static partial Regex Object();
+
+    [GeneratedRegex(@"^\w+ enough\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Enough();
+
+    /// <summary>How often.</summary>
+    [GeneratedRegex(@"^(every|each|daily|weekly) |^\S+ to \S+ (players|people|persons|pages|years)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Regular();
+
+    [GeneratedRegex(@"\b(?<!(add to|mention|know|say|note) )(that|which|who)\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Relative();
+
+    /// <summary>"sleeps four and", where nothing is said to be anything.</summary>
+    [GeneratedRegex(@"(^|[.!?]\s+)(?!.*\b(is|are|with)\b)\w+ (?!\bthing\b)[^.!?;:,]* and\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex BareAnd();
+
+    /// <summary>"that opens at six and", where nothing is had.</summary>
+    [GeneratedRegex(@"(?<! to) (that|which|who) (?!.*\b(is|has|have|having|with|offers?|provides?|combines|stands for|comes)\b)[^.!?;:,]* and\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex ThatAnd();
+
+    [GeneratedRegex(@"\ban? thing\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex OfAThing();
+
     [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Being();
+
+    [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)? (a|an|the)\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex BeingA();
 
     [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Able();

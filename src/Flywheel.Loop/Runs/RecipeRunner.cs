@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Flywheel.Data;
 using Flywheel.Loop.Planning;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Training;
 
@@ -148,10 +149,19 @@ public sealed class RecipeRunner(FlywheelHome home)
             ValidationData = data.ValidationPath,
             ModelsFolder = home.Models,
             Tasks = TaskCatalog.Of(recipe, folder),
+            Words = parent?.Manifest.Tasks?.Contains(DraftWords.Task) == true && !TaskCatalog.Of(recipe, folder).Contains(DraftWords.Task) ? Learnt(collection) : [],
             NumThreads = NumThreads,
             Time = Time,
         }, data);
     }
+
+    private static IReadOnlyList<string> Learnt(DataCollection collection) => DraftWords.Learnt(collection.Items(Flywheel.Data.Split.Train).SelectMany(item => item.Examples).Select(example => example switch
+    {
+        ConversationExample { Conversation: var text } => text,
+        PairExample { Preferred: var text } => text,
+        JudgedExample { Liked: true, Conversation: var text } => text,
+        _ => null,
+    }).OfType<Conversation>());
 
     private void Begin(TrainingJob job, CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 using Flywheel.Engine;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 
 namespace Flywheel.Loop.Tasks;
@@ -6,7 +7,7 @@ namespace Flywheel.Loop.Tasks;
 /// <summary>A task's fields as a model is asked about them: the page, the API, the command line and the evaluation ask by this one.</summary>
 /// <param name="Conversation">Up to the answer.</param>
 /// <param name="Prompt">Its ids.</param>
-/// <param name="Sampler">Confined to the output's modality.</param>
+/// <param name="Sampler">Confined to the output's modality, or to its words.</param>
 /// <param name="MaxTokens">Of the answer.</param>
 public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOptions Sampler, int MaxTokens)
 {
@@ -23,7 +24,7 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
         int room = model.Config.MaxPositions - prompt.Length;
         if (room < 1) throw new FlywheelException($"the fields of the task '{task.Name}' make a prompt of {prompt.Length} tokens; this model's context holds {model.Config.MaxPositions}, prompt and answer together");
         TaskForm form = task.Description.Form;
-        return new(conversation, prompt, defaults with { Temperature = (float?)form.Temperature ?? defaults.Temperature, Grammar = SymbolAnswer.GrammarOf(conversation) }, Math.Min(form.MaxTokens, room));
+        return new(conversation, prompt, defaults with { Temperature = (float?)form.Temperature ?? defaults.Temperature, Grammar = SymbolAnswer.GrammarOf(conversation) ?? DraftWords.GrammarOf(task, conversation, model) }, Math.Min(form.MaxTokens, room));
     }
 
     /// <summary>Why a model cannot be asked at all; null when it can.</summary>

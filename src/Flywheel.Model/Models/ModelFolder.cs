@@ -48,6 +48,12 @@ public sealed record ModelManifest
     /// <summary>Tasks that it, or a model that it was made from, was trained for; null where it is not known.</summary>
     public IReadOnlyList<string>? Tasks { get; init; }
 
+    /// <summary>
+    /// Words that people's copy taught it, or a model that it was made from, beside those of the task's list: its drafts may say them (see
+    /// Flywheel.Loop's DraftWords); null where there are none.
+    /// </summary>
+    public IReadOnlyList<string>? Words { get; init; }
+
     /// <summary>Figures such as validation loss.</summary>
     public IReadOnlyDictionary<string, double> Evaluation { get; init; } = new Dictionary<string, double>();
 
@@ -74,6 +80,7 @@ public sealed record ModelManifest
         Licence = Licence ?? model.Manifest.Licence,
         BaseLicence = model.Manifest.BaseLicence ?? model.Manifest.Licence,
         Tasks = Tasks is null ? model.Manifest.Tasks : [.. Tasks.Union(model.Manifest.Tasks ?? [])],
+        Words = Words is null ? model.Manifest.Words : [.. Words.Union(model.Manifest.Words ?? [])],
     };
 }
 

@@ -19,7 +19,7 @@ internal static class TaskChecks
         check.State(task.Licence.Length > 0, "licence", "empty", "the licence of the file and of what lies beside it, such as Apache-2.0");
         check.State(task.Fields.Count > 0, "fields", "empty", "at least one field");
         for (int i = 0; i < task.Fields.Count; i++) Field(check, task, i);
-        Output(check, task.Output);
+        Output(check, task.Output, folder);
         HashSet<string> fields = [.. task.Fields.Select(field => field.Name)];
         HashSet<string> texts = [.. task.Fields.Where(field => field.Modality == TaskField.Text).Select(field => field.Name)];
         if (task.Form.System is { } system) Template(check, "form.system", system, texts);
@@ -76,10 +76,16 @@ internal static class TaskChecks
         check.That(field.Min is null || field.Max is null || field.Min <= field.Max, $"{at}max", field.Max ?? 0, $"at least min {field.Min}");
     }
 
-    private static void Output(RecipeCheck check, TaskOutput output)
+    private static void Output(RecipeCheck check, TaskOutput output, string? folder)
     {
         if (output.Label is not null) Words(check, "output.label", output.Label);
         Modality(check, "output.modality", output.Modality);
+        if (output.Words is { } words)
+        {
+            check.State(output.Symbols is null, "output.words", words, "none, because the output is no text");
+            FileOf(check, "output.words", words, folder);
+            if (folder is not null) check.State(TaskFolder.ParseWords(Utf8File.ReadText(Path.Combine(folder, words))).Length > 0, "output.words", words, "a file with at least one word");
+        }
         if (output.Widget.Length > 0) check.OneOf("output.widget", output.Widget, output.Symbols is null ? [TaskField.Line, TaskField.Lines] : [TaskField.Symbols]);
     }
 

@@ -104,6 +104,12 @@ public sealed record TaskOutput
     /// <summary><c>line</c>, <c>lines</c> or <c>symbols</c>.</summary>
     public string Widget { get; init; } = "";
 
+    /// <summary>
+    /// A file of English words in the folder, between commas or each on a line, "#" before a comment: with what a request says, the only ones
+    /// that an answer of a model that was trained for the task may have. Null allows all.
+    /// </summary>
+    public string? Words { get; init; }
+
     /// <summary>A group of <see cref="ReservedTokens"/>; null for text.</summary>
     public string? Symbols => Modality == TaskField.Text ? null : Modality;
 

@@ -15,6 +15,7 @@ public sealed class TaskFolder
     private TaskFolder(string path, TaskDescription description)
     {
         (Path, Description) = (path, description);
+        if (description.Output.Words is { } words) Words = ParseWords(Utf8File.ReadText(System.IO.Path.Combine(path, words)));
         TaskForm form = description.Form;
         _system = form.System is { } system ? new JinjaTemplate(system) : null;
         (_ask, _answer, _output) = (new JinjaTemplate(form.Ask), new JinjaTemplate(form.Answer), new JinjaTemplate(form.Output));
@@ -26,6 +27,9 @@ public sealed class TaskFolder
     public TaskDescription Description { get; }
 
     public string Name => Description.Name;
+
+    /// <summary>What <see cref="TaskOutput.Words"/> lists; null without such a file.</summary>
+    public IReadOnlyList<string>? Words { get; }
 
     /// <param name="path">A folder with a <c>task.yaml</c>.</param>
     /// <exception cref="FlywheelException">There is none, or it is not valid; the message names file, line and field.</exception>
@@ -43,6 +47,9 @@ public sealed class TaskFolder
     /// <exception cref="FlywheelException">Not valid; the message names source, line and field.</exception>
     public static TaskDescription Parse(string yaml, string source, string? folder = null) =>
         RecipeFile.Parse<TaskDescription>(yaml, source, [], (task, where) => TaskChecks.Check(task, where, folder), "task");
+
+    /// <summary>Entries of a list of words: between commas and ends of lines; a line that begins with "#" is a comment.</summary>
+    public static string[] ParseWords(string list) => [.. list.ReplaceLineEndings("\n").Split('\n').Where(line => !line.StartsWith('#')).SelectMany(line => line.Split(',')).Select(word => word.Trim()).Where(word => word.Length > 0)];
 
     /// <summary>Values of the fields as a request gives them.</summary>
     /// <param name="given">A JSON object: texts, numbers, and lists for fields of several values.</param>

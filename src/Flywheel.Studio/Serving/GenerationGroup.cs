@@ -82,7 +82,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                 {
                     PromptTokens = prompt,
                     MaxTokens = Math.Min(order.MaxTokens ?? room, room),
-                    Sampler = order.Sampler with { Seed = SeedOf(order.Sampler.Seed, index) },
+                    Sampler = (order.Varied ? DraftSampling.Of(order.Sampler, index, order.Candidates) : order.Sampler) with { Seed = SeedOf(order.Sampler.Seed, index) },
                     Stop = order.Stop,
                     TopLogprobs = order.TopLogprobs,
                     Adapter = order.Adapter,
@@ -155,14 +155,14 @@ internal sealed class GenerationGroup : IAsyncDisposable
         async Task RankAsync()
         {
             (ExceptionDispatchInfo? Fault, TimeSpan Latency)[] ends = await Task.WhenAll(running.Select(async one => (await SampleAsync(one.Choice, one.Stream, tell: false), SinceStart())));
-            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(order.Conversation is null ? null : Brief.Find(order.Conversation), [.. running.Select(one => Draft(one.Choice, one.Stream))]);
+            Brief? brief = order.Conversation is null ? null : Brief.Find(order.Conversation);
+            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief, [.. running.Select(one => Draft(one.Choice, one.Stream))], DraftWords.TaughtOf(order.Conversation, Model.Folder));
             foreach ((int place, RankedDraft rank) in ranked.Index()) running[rank.Index].Choice.Place(rank, place, ranked.Count);
             Choices = [.. ranked.Take(order.NumChoices).Select(rank => running[rank.Index].Choice)];
             await Task.WhenAll(ranked.Select(rank => RecordAsync(running[rank.Index].Choice, running[rank.Index].Stream, ends[rank.Index].Fault, ends[rank.Index].Latency, tell: Choices.Contains(running[rank.Index].Choice))));
         }
 
-        static Draft Draft(Choice choice, GenerationStream stream) =>
-            new(choice.Text, stream.FinishReason == FinishReason.Stop, choice.Tokens.Count == 0 ? double.NegativeInfinity : choice.Tokens.Average(token => token.Logprob));
+        static Draft Draft(Choice choice, GenerationStream stream) => Loop.Ranking.Draft.Of(choice.Tokens, stream.FinishReason == FinishReason.Stop);
 
         async Task<ExceptionDispatchInfo?> SampleAsync(Choice choice, GenerationStream stream, bool tell)
         {

@@ -18,6 +18,9 @@ internal sealed record GenerationOrder
     /// <summary>Drafts that are sampled and ranked, of which the best are the answers; 0 answers with what is sampled. Only for one prompt.</summary>
     public int Candidates { get; init; }
 
+    /// <summary>Candidates are sampled ever more freely (<see cref="Flywheel.Loop.Ranking.DraftSampling"/>), for nobody asked for a temperature.</summary>
+    public bool Varied { get; init; }
+
     /// <summary>The seed is that of the first choice; the others' follow from it.</summary>
     public required SamplerOptions Sampler { get; init; }
 

@@ -22,6 +22,8 @@ public static class TrainingJobFile
         public required int NumThreads { get; init; }
 
         public IReadOnlyList<string> Tasks { get; init; } = [];
+
+        public IReadOnlyList<string> Words { get; init; } = [];
     }
 
     /// <summary>Writes job.json into the run folder and, without a base, the shape and tokenizer beside it.</summary>
@@ -44,6 +46,7 @@ public static class TrainingJobFile
             ModelsFolder = Path.GetFullPath(job.ModelsFolder),
             NumThreads = job.NumThreads,
             Tasks = job.Tasks,
+            Words = job.Words,
         }, JsonText.Indented));
         return path;
     }
@@ -74,6 +77,7 @@ public static class TrainingJobFile
             ModelsFolder = content.ModelsFolder,
             NumThreads = content.NumThreads,
             Tasks = content.Tasks,
+            Words = content.Words,
         };
     }
 }

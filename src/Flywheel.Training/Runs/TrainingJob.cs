@@ -27,6 +27,9 @@ public sealed record TrainingJob
     /// <summary>Tasks whose data it learns from, for the model's manifest.</summary>
     public IReadOnlyList<string> Tasks { get; init; } = [];
 
+    /// <summary>Words that its texts teach beside those of a task's list, for the model's manifest.</summary>
+    public IReadOnlyList<string> Words { get; init; } = [];
+
     /// <summary>The finished model appears here.</summary>
     public required string ModelsFolder { get; init; }
 

@@ -317,6 +317,7 @@ public sealed class TrainingRun
             Licence = _job.Recipe.Licence,
             IntendedUse = _job.Recipe.IntendedUse,
             Tasks = _job.Tasks.Count > 0 ? _job.Tasks : null,
+            Words = _job.Words.Count > 0 ? _job.Words : null,
             Run = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_job.RunFolder))),
             Dataset = _train.Manifest.Hash,
             Created = _job.Time.GetUtcNow(),

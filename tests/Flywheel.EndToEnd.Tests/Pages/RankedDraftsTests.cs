@@ -1,14 +1,15 @@
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Testing;
 using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>The model that comes with the project, as a person meets it: twelve drafts, of which the page shows the three best by rank.</summary>
+/// <summary>The model that comes with the project, as a person meets it: a set of drafts, of which the page shows the three best by rank.</summary>
 public sealed class RankedDraftsTests : IAsyncLifetime
 {
-    private const int NumCandidates = 12, NumShown = 3;
+    private const int NumCandidates = DraftSampling.NumCandidates, NumShown = 3;
 
     private StudioBrowser? _studio;
 
@@ -39,6 +40,8 @@ public sealed class RankedDraftsTests : IAsyncLifetime
         Assert.All(all, generation => Assert.Equal(NumCandidates, generation.NumCandidates));
         for (int i = 0; i < NumShown; i++) Assert.Contains(all[i].Payload!.Text.Trim(), shown[i], StringComparison.Ordinal);
         Assert.Contains("Lanternfish", all[0].Payload!.Text, StringComparison.Ordinal);
+        Assert.All(all, generation => Assert.Contains("rye bread with walnuts", generation.Payload!.Sampler.Grammar, StringComparison.Ordinal)); // what it was drawn from is recorded
+        Assert.Equal(NumCandidates, all.Select(generation => generation.Payload!.Sampler.Temperature).Distinct().Count());
         Assert.Single(await store.FeedbackAsync(all[0].Id)); // what was kept is the draft that was shown first
         Assert.All(all.Skip(1), generation => Assert.NotEqual(all[0].Id, generation.Id));
     }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
@@ -49,7 +50,15 @@ internal static class Completions
         GenerationOrder order = GenerationFields.Order(body, model, promptField, [prompt], topLogprobs, generator.DrawSeed());
         // Ours: so many drafts are sampled and ranked, and the n best are the answers.
         int candidates = body.Count("candidates", order.NumChoices, GenerationFields.MaxChoices) ?? 0;
-        return order with { Conversation = conversation, Candidates = candidates, ReadsToolCalls = tools.Offered.Count > 0, Sampler = order.Sampler with { Grammar = tools.Grammar } };
+        string? grammar = tools.Grammar ?? (candidates > 0 && tools.Offered.Count == 0 ? DraftWords.GrammarOf(conversation, model.Folder) : null);
+        return order with
+        {
+            Conversation = conversation,
+            Candidates = candidates,
+            Varied = body["temperature"] is null,
+            ReadsToolCalls = tools.Offered.Count > 0,
+            Sampler = order.Sampler with { Grammar = grammar },
+        };
     }
 
     public static async Task TextAsync(HttpContext http, Generator generator, ILogger<Generator> log)

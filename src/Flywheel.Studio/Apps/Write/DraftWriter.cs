@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Flywheel.Engine;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.Extensions.Logging;
@@ -10,9 +11,6 @@ namespace Flywheel.Studio.Apps.Write;
 internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvider time, ILogger<DraftWriter> log) : IAsyncDisposable
 {
     public const int NumDrafts = 3;
-
-    /// <summary>Of a model of ours, so many are sampled, and the three that are shown are the best by rank.</summary>
-    private const int NumCandidates = 12;
 
     /// <summary>A browser redraws this often while text streams in; each token by itself would only cost.</summary>
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
@@ -123,9 +121,10 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Conversation = ask,
             Prompts = [prompt],
             NumChoices = NumDrafts,
-            Candidates = CopyAbilities.IsRanked(model) ? NumCandidates : 0,
-            MaxTokens = kind == Brief.Tagline ? 48 : 256,
-            Sampler = model.Defaults with { Seed = generator.DrawSeed() },
+            Candidates = CopyAbilities.IsRanked(model) ? DraftSampling.NumCandidates : 0,
+            Varied = true,
+            MaxTokens = DraftSampling.MaxTokens(kind),
+            Sampler = model.Defaults with { Seed = generator.DrawSeed(), Grammar = DraftWords.GrammarOf(ask, model.Folder) },
             User = person,
             App = "write",
             PromptExamples = [.. examples.Select(example => example.Feedback)],
