@@ -15,6 +15,8 @@ public class WordGrammarTests
     [InlineData("Hello! (It opens.)\n- It has the tea\n- it", true)]
     [InlineData("\"It has\" – it has", true)]
     [InlineData("Ali's & Sons has it. Ali's & Sons' tea", true)]
+    [InlineData("Hello,\n\nIt has tea.\n\nAli's & Sons", true)]
+    [InlineData("Hello,\n it has tea\n Ali's & Sons", true)]
     [InlineData("it-has", true)]
     [InlineData("It has a roo bar.", false)]
     [InlineData("It has a rooftop.", false)]

@@ -95,6 +95,7 @@ public class DraftRankerTests
     [InlineData("packed in oil", "Add to that packed in oil.", "It is packed in oil.")]
     [InlineData("visit the brewery", "Visit us.", "You can visit the brewery.")]
     [InlineData("seat for two", "Enjoy it.", "It has a seat for two.")]
+    [InlineData("swims by itself", "Go on, swims by itself!", "It swims by itself!")]
     [InlineData("20 minutes", "It is 20 minutes.", "Good to know: 20 minutes.")]
     [InlineData("early swim from six", "It is also early swim from six.", "It also has early swim from six.")]
     [InlineData("suits made to measure", "Best of all, it is suits made to measure.", "Enjoy suits made to measure.")]
@@ -112,6 +113,14 @@ public class DraftRankerTests
         Assert.Equal(bad.Contains(fact, StringComparison.Ordinal) ? 1 : 0, FactFrames.Misfits([fact], bad));
         Assert.Equal(0, FactFrames.Misfits([fact], good));
     }
+
+    [Theory]
+    [InlineData("rooftop bar", "It has rooftop bar.", "It has a rooftop bar.")]
+    [InlineData("large garden with swings", "Enjoy large garden with swings.", "Enjoy the large garden with swings.")]
+    [InlineData("free parking", "", "It has free parking.")]
+    [InlineData("34 rooms", "", "It has 34 rooms.")]
+    public void MissingArticles_OneOfSeveralThings_WantsOne(string fact, string bad, string good) =>
+        Assert.Equal((bad.Length > 0 ? 1 : 0, 0), (FactFrames.MissingArticles([fact], bad), FactFrames.MissingArticles([fact], good)));
 
     [Theory]
     [InlineData("Honey never heated.", "Honey is never heated.")]

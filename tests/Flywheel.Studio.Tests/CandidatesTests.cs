@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Ranking;
 using Flywheel.Model;
@@ -39,7 +40,11 @@ public sealed class CandidatesTests : IAsyncLifetime
         JsonObject plain = Request(7, n: 7);
         plain.Remove("candidates");
         plain["logprobs"] = true;
-        Draft[] drafts = [.. (await _server.PostAsync(Path, plain))["choices"]!.AsArray().Select(choice => new Draft((string)choice!["message"]!["content"]!, (string)choice["finish_reason"]! == "stop", choice["logprobs"]!["content"]!.AsArray().Average(token => (double)token!["logprob"]!)))];
+        Draft[] drafts = [.. (await _server.PostAsync(Path, plain))["choices"]!.AsArray().Select(choice =>
+        {
+            SampledToken[] tokens = [.. choice!["logprobs"]!["content"]!.AsArray().Select(token => new SampledToken(0, (float)token!["logprob"]!, 0, (string)token["token"]!, []))];
+            return Draft.Of(tokens, (string)choice["finish_reason"]! == "stop") with { Text = (string)choice["message"]!["content"]! };
+        })];
         IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(new Brief("Kiln", Brief.Tagline, ["opens at six"], []), drafts);
         Assert.Equal(ranked.Take(2).Select(rank => drafts[rank.Index].Text), choices.Select(choice => (string)choice["message"]!["content"]!));
     }

@@ -11,7 +11,7 @@ namespace Flywheel.Engine.Grammars;
 public static class WordGrammar
 {
     /// <summary>Between words: marks that close, a space or new line, marks that open. A hyphen or slash may also stand alone.</summary>
-    private const string Gap = """shut? ([ ] open{0,2} | "\n"{1,2} ("- " | "• ")? open{0,2} | " " [–—-] " ") | [-/]""";
+    private const string Gap = """shut? ([ ] open{0,2} | "\n"{1,2} ("- " | "• " | " ")? open{0,2} | " " [–—-] " ") | [-/]""";
 
     /// <summary>Characters by which spellings are told apart, as a grammar nests no deeper.</summary>
     private const int MaxDepth = 120;

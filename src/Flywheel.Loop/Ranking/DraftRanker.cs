@@ -31,6 +31,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
 /// <item>twice: -2.5 for each fact that one paragraph says twice, at most -5</item>
 /// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
+/// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
 /// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most -4.5</item>
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, or a plural one that is taken for a singular, at most -3</item>
@@ -91,6 +92,7 @@ public static partial class DraftRanker
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
         parts["twice"] = -2.5 * Math.Min(2, metrics.Twice);
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
+        parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
         parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
         parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));

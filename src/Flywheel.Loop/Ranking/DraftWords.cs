@@ -77,24 +77,24 @@ public static partial class DraftWords
 
     /// <summary>Everything that is said word for word.</summary>
     /// <param name="brief">The brief.</param>
-    /// <param name="bareThings">A thing may stand without "a", since something of the model's own may stand between them.</param>
-    private static IEnumerable<string> Phrases(Brief brief, bool bareThings)
+    /// <param name="bareKinds">A category may stand without "a", since something of the model's own may stand between them.</param>
+    private static IEnumerable<string> Phrases(Brief brief, bool bareKinds)
     {
         foreach (string fact in brief.Facts)
-            foreach (string phrase in FactPhrases(Plain(fact), bareThings || brief.Kind == Brief.Features)) yield return phrase;
+            foreach (string phrase in FactPhrases(Plain(fact))) yield return phrase;
         foreach (string category in brief.Categories)
-            foreach (string phrase in CategoryPhrases(Plain(category), bareThings)) yield return phrase;
+            foreach (string phrase in CategoryPhrases(Plain(category), bareKinds)) yield return phrase;
         foreach (string form in Inner(Plain(brief.Audience))) yield return form;
     }
 
-    private static IEnumerable<string> FactPhrases(string fact, bool bare)
+    private static IEnumerable<string> FactPhrases(string fact)
     {
         foreach (string text in new[] { fact, FactFrames.Bare(fact) }.Distinct().SelectMany(Inner))
         {
             FactFrames.Form form = FactFrames.FormOf(text);
             EnglishNouns.Number number = form == FactFrames.Form.Thing ? EnglishNouns.NumberOf(text) : EnglishNouns.Number.Open;
-            if (bare || number != EnglishNouns.Number.Count) yield return text;
-            if (form is FactFrames.Form.Thing or FactFrames.Form.Open && number is EnglishNouns.Number.Count or EnglishNouns.Number.Open && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
+            yield return text;
+            if ((form is FactFrames.Form.Thing or FactFrames.Form.Open) && number != EnglishNouns.Number.Plural && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
                 foreach (string phrase in WithArticles(text)) yield return phrase;
             // "you can keep bees" of "keeps bees"; two verbs would have to change together
             if (form == FactFrames.Form.Verb && !SecondVerb().IsMatch(text)) yield return Infinitive().Replace(text, match => Stem(match.Value), 1);

@@ -51,6 +51,10 @@ internal static partial class FactFrames
 
     private static readonly HashSet<string> Finite = [.. "is are was were has have can may must will would does do did lets let offers offer provides provide brings bring gives give comes come makes make combines stands allows invites awaits need needs want wants get find enjoy discover meet see know love look visit try call book ask expect add guests there".Split(' ')];
 
+    /// <summary>How many facts that are one of several things ("rooftop bar") stand without an article.</summary>
+    public static int MissingArticles(IEnumerable<string> facts, string text) => facts.Select(Bare).Count(fact => FormOf(fact) == Form.Thing
+        && EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Count && Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase).Any(at => Needing().IsMatch(text[..at.Index])));
+
     private static bool Misfit(string fact, string text)
     {
         Form form = FormOf(fact);
@@ -66,6 +70,7 @@ internal static partial class FactFrames
             if (form == Form.Sentence && HavingAnd().IsMatch(before) && !before.TrimEnd().EndsWith(", and", StringComparison.OrdinalIgnoreCase)) return true;
             if (form == Form.Thing && ThatAnd().IsMatch(before)) return true;
             if (form is Form.Verb or Form.Sentence or Form.Thing && OfAThing().IsMatch(before)) return true;
+            if (Urging().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before) || form == Form.Thing && BeingA().IsMatch(before)) return true;
             if ((form == Form.Verb || NoInfinitive().IsMatch(fact) || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal)) && Able().IsMatch(before)) return true;
             if (form is Form.Thing or Form.Said && (!MaybeVerb().IsMatch(fact) || EnglishNouns.IsKnown(fact.Split(' ')[0])) && Doing().IsMatch(before)) return true;
@@ -188,6 +193,14 @@ internal static partial class FactFrames
 
     [GeneratedRegex(@"\b(it( also| even| further)?|(?<!to )that|which)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Doing();
+
+    /// <summary>"Go on, opens at six!"</summary>
+    [GeneratedRegex(@"\bgo on,\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Urging();
+
+    /// <summary>Where a thing follows and nothing that says which.</summary>
+    [GeneratedRegex(@"\b(with|has|have|offers?|offering|provides?|enjoy|gets?|expect|find|love|mention|brings you|comes with|also|that|is)\s+$|,\s+$", RegexOptions.IgnoreCase)]
+    private static partial Regex Needing();
 
     [GeneratedRegex(@"\b(a|an)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Articled();
