@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Flywheel.Loop;
 using Flywheel.Studio.Access;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Flywheel.Model;
 
-namespace Flywheel.Studio.OpenAI;
+namespace Flywheel.Loop;
 
 /// <summary>A file that was uploaded, or that a job made.</summary>
 /// <param name="Id"><c>file-</c> and 32 hexadecimal digits.</param>
@@ -11,10 +11,10 @@ namespace Flywheel.Studio.OpenAI;
 /// <param name="NumBytes">Its size.</param>
 /// <param name="Created">When it was complete.</param>
 /// <param name="User">Whose it is; empty without accounts.</param>
-internal sealed record UploadedFile(string Id, string Name, string Purpose, long NumBytes, DateTimeOffset Created, string User);
+public sealed record UploadedFile(string Id, string Name, string Purpose, long NumBytes, DateTimeOffset Created, string User);
 
 /// <summary>Files of the API in the home's folder <c>files</c>: one folder each, which is there as a whole or not at all.</summary>
-internal sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time)
+public sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time)
 {
     public const string FineTune = "fine-tune", FineTuneResults = "fine-tune-results";
 
@@ -61,6 +61,7 @@ internal sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time
     /// <summary>Where its bytes lie.</summary>
     public string PathOf(UploadedFile file) => Path.Combine(Root, file.Id, "content");
 
+    /// <summary>Removes it; what has opened it already reads on.</summary>
     public void Delete(UploadedFile file)
     {
         string folder = Path.Combine(Root, file.Id), leaving = folder + ".tmp";
