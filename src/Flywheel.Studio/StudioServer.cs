@@ -13,6 +13,7 @@ using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Turns;
 using Flywheel.Studio.Apps.Write;
+using Flywheel.Studio.Apps.Write.Bulk;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
@@ -235,12 +236,13 @@ public sealed class StudioServer : IAsyncDisposable
             // a scrape tells what is, not what was
             .AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
-        services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync)).AddSingleton<ImportJob>();
-        services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync)).AddSingleton<FineTuneJob>();
+        services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync, "import")).AddSingleton<ImportJob>();
+        services.AddSingleton(provider => new JobKind(BulkBriefs.Job, provider.GetRequiredService<BulkJob>().RunAsync, "write")).AddSingleton<BulkJob>().AddSingleton<BulkBriefs>();
+        services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync, "training")).AddSingleton<FineTuneJob>();
         services.AddSingleton(new UploadedFiles(options.Home, TimeProvider.System)).AddSingleton<FineTunedAdapters>();
         services.AddHostedService(provider => provider.GetRequiredService<FineTunedAdapters>());
         services.AddSingleton(NewForgetJob);
-        services.AddSingleton(provider => new JobKind(ForgetJob.Kind, provider.GetRequiredService<ForgetJob>().RunAsync));
+        services.AddSingleton(provider => new JobKind(ForgetJob.Kind, provider.GetRequiredService<ForgetJob>().RunAsync, "training"));
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);
@@ -314,6 +316,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapDescription();
         app.MapGet("/", () => Results.Redirect("/write"));
         WriteEndpoints.Map(app);
+        BulkApi.Map(app);
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
         TranslateEndpoints.Map(app);

@@ -54,6 +54,23 @@ public sealed class JobTests : IAsyncLifetime
         foreach (FlywheelStore store in stores) await store.DisposeAsync();
     }
 
+    [Fact]
+    public async Task GiveUp_DeadWorkersJob_IsClaimedAtOnceAndALivingOnesIsNot()
+    {
+        Assert.True(JobWorker.IsDead($"{Environment.MachineName}/{int.MaxValue}/a"));
+        foreach (string? alive in new[] { new JobWorker(_queue, new Dictionary<string, JobHandler>()).Name, $"elsewhere/{int.MaxValue}/a", "worker", null }) Assert.False(JobWorker.IsDead(alive));
+        await _queue.EnqueueAsync("count", "1", cancellation: Stop);
+        JobRow job = (await _queue.ClaimAsync("dead", ["count"], s_lease, Stop))!;
+        Assert.Null(await _queue.ClaimAsync("next", ["count"], s_lease, Stop));
+        // It said something after it was looked at: it lives.
+        _clock.Now += TimeSpan.FromSeconds(1);
+        await _queue.ReportAsync(job.Id, "dead", s_lease, 0.5, cancellation: Stop);
+        await _queue.GiveUpAsync(job, Stop);
+        Assert.Null(await _queue.ClaimAsync("next", ["count"], s_lease, Stop));
+        await _queue.GiveUpAsync(Assert.Single(await _queue.ListAsync(state: JobState.Running, cancellation: Stop)), Stop);
+        Assert.Equal(job.Id, (await _queue.ClaimAsync("next", ["count"], s_lease, Stop))!.Id);
+    }
+
     /// <summary>Whatever workers and people do in whatever order: one worker has a job, and its row says how it stands.</summary>
     [Fact]
     public async Task Queue_AnyOrderOfActs_OneWorkerHasAJobAndNothingIsStuck()

@@ -69,6 +69,7 @@ public sealed partial class ApiDescriptionTests : IAsyncLifetime
     [InlineData("/v1/translate/memory/import")]
     [InlineData("/v1/translate/glossary")]
     [InlineData("/v1/translate/glossary/import")]
+    [InlineData("/v1/write/bulk")]
     [InlineData("/feedback")]
     public async Task Document_FieldsAndExampleOfARequest_AreTheEndpoints(string path)
     {

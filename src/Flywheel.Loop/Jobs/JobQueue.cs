@@ -50,12 +50,13 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     /// <summary>The latest jobs of a workspace without their payloads, newest first.</summary>
     public async Task<IReadOnlyList<JobRow>> ListAsync(
-        string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100,
+        string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100, JobState? state = null,
             CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         return await db.Jobs.AsNoTracking()
-            .Where(job => job.Workspace == workspace && (user == null || job.User == user) && (kind == null || job.Kind == kind))
+            .Where(job => job.Workspace == workspace && (user == null || job.User == user) && (kind == null || job.Kind == kind)
+                && (state == null || job.State == state))
             .OrderByDescending(job => job.Created).ThenByDescending(job => job.Id).Take(count).ToListAsync(cancellation);
     }
 
@@ -101,6 +102,17 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
                 .SetProperty(row => row.Updated, now), cancellation);
             if (won == 1) return await FindAsync(next.Id, cancellation);
         }
+    }
+
+    /// <summary>The claim of a worker that is known to be dead ends now instead of by itself.</summary>
+    /// <param name="job">As it was seen: what has changed since stays.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task GiveUpAsync(JobRow job, CancellationToken cancellation = default)
+    {
+        DateTimeOffset past = Now - TimeSpan.FromTicks(1);
+        await using FlywheelDb db = store.Tables();
+        await Mine(db, job.Id, job.ClaimedBy ?? "").Where(row => row.ClaimedUntil == job.ClaimedUntil)
+            .ExecuteUpdateAsync(rows => rows.SetProperty(row => row.ClaimedUntil, past), cancellation);
     }
 
     /// <summary>A worker says how far its job is; the claim is renewed.</summary>

@@ -55,6 +55,21 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
     /// <summary>Unlike that of any other worker.</summary>
     public string Name { get; init; } = $"{Environment.MachineName}/{Environment.ProcessId}/{Guid.NewGuid().ToString("N")[..8]}";
 
+    /// <summary>Whether a worker was of a process of this machine that has ended. Of another machine's nothing is known.</summary>
+    public static bool IsDead(string? worker)
+    {
+        if (worker?.Split('/') is not [var machine, var process, _] || machine != Environment.MachineName || !int.TryParse(process, out int id)) return false;
+        try
+        {
+            using var found = System.Diagnostics.Process.GetProcessById(id);
+            return found.HasExited;
+        }
+        catch (ArgumentException)
+        {
+            return true;
+        }
+    }
+
     /// <summary>A dead worker's job waits so long for another.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -25,6 +25,13 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
         return (await Of(db, user).Where(row => row.Id == id).Select(Now(db)).SingleOrDefaultAsync()) is { } found ? Read(found) : null;
     }
 
+    /// <summary>Those of these documents that there are, in no order.</summary>
+    public async Task<IReadOnlyList<Document>> FindAsync(IReadOnlyCollection<Guid> ids, string user)
+    {
+        await using FlywheelDb db = store.Tables();
+        return [.. (await Of(db, user).Where(row => ids.Contains(row.Id)).Select(Now(db)).ToListAsync()).Select(Read)];
+    }
+
     /// <summary>A person's documents of a kind with what they say now, the latest first.</summary>
     public async Task<IReadOnlyList<Document>> ListAsync(string user, string app, string kind, bool deleted = false)
     {

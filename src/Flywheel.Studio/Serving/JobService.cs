@@ -5,18 +5,24 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.Serving;
 
 /// <summary>A kind of job that this server does. Register one as a singleton, and put jobs in by <see cref="JobQueue"/>.</summary>
-internal sealed record JobKind(string Name, JobHandler Handler);
+/// <param name="Name">As jobs name it.</param>
+/// <param name="Handler">Does it.</param>
+/// <param name="Line">Kinds in one line are done one at a time, other lines beside them.</param>
+internal sealed record JobKind(string Name, JobHandler Handler, string Line);
 
 /// <summary>
 /// Does the record's jobs beside the requests, as long as the server runs; what runs at its end goes on at the next start.
 /// </summary>
 internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, ILogger<JobService> log) : BackgroundService
 {
-    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        Dictionary<string, JobHandler> handlers = kinds.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal);
-        if (handlers.Count == 0) return Task.CompletedTask;
-        var worker = new JobWorker(queue, handlers) { Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.Message) };
-        return worker.RunAsync(stoppingToken);
+        JobWorker[] workers = [.. kinds.GroupBy(kind => kind.Line).Select(line => new JobWorker(queue, line.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal))
+        {
+            Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.Message),
+        })];
+        // What a killed server of this machine had begun need not wait until its claim runs out.
+        foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job => JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);
+        await Task.WhenAll(workers.Select(worker => worker.RunAsync(stoppingToken)));
     }
 }

@@ -194,6 +194,12 @@
     reveal(element) {
       if (element && element.getBoundingClientRect().top > window.innerHeight * 0.6) element.scrollIntoView({ behavior: "smooth", block: "start" });
     },
+    // The cursor goes to the next of these after where it is; after the last, to the first.
+    next(selector) {
+      const all = [...document.querySelectorAll(selector)], here = document.activeElement;
+      const after = all.find(element => element !== here && here.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING && !here.contains(element));
+      (here === document.body ? all[0] : after ?? all[0])?.focus();
+    },
     focus(id) { document.getElementById(id)?.focus(); },
     // Puts the cursor at the end of an editor and lets it grow with its text.
     beginEdit(area) {

@@ -9,6 +9,9 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
 {
     public const string App = "write", BriefKind = "brief", TextKind = "text", VoiceKind = "voice";
 
+    /// <summary>A brief that is a row of a table: it can be opened like any other, and is listed with its table.</summary>
+    public const string RowKind = "bulk-row";
+
     /// <summary>Sets of drafts that a brief shows; of older ones the kept texts remain.</summary>
     private const int MaxSets = 40;
 
@@ -22,7 +25,7 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     }
 
     public async Task<(Document Document, BriefBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind } document ? (document, BriefBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind or RowKind } document ? (document, BriefBody.Parse(document.Body)) : null;
 
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Select(document => (document, BriefBody.Parse(document.Body)))];

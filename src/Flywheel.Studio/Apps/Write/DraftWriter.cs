@@ -23,19 +23,41 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
     /// <summary>What is being written for a brief, or null.</summary>
     public LiveSet? Find(Guid brief) => _live.GetValueOrDefault(brief);
 
-    /// <summary>Begins three drafts for a brief.</summary>
+    /// <summary>Begins drafts for a brief. Examples that do not fit beside it are left out, the last first.</summary>
     /// <param name="brief">Id of the brief's document.</param>
     /// <param name="person">Its owner.</param>
     /// <param name="fields">The brief as it stands.</param>
-    /// <param name="ask">The conversation that the model answers.</param>
+    /// <param name="ask">What the model is asked.</param>
     /// <param name="way">How it is asked for; empty for the brief alone.</param>
-    /// <param name="examples">Kept texts that the conversation shows.</param>
-    /// <exception cref="FlywheelException">The conversation is more than the model can read, or the model cannot be talked to.</exception>
+    /// <param name="examples">Kept texts that are shown before the request.</param>
+    /// <param name="numDrafts">How many.</param>
+    /// <param name="priority">Nobody waits for what is written in the background: it goes behind what a person asks for.</param>
+    /// <returns>What is being written for the brief, also when that was begun before.</returns>
+    /// <exception cref="PromptTooLongException">The request alone is more than the model can read.</exception>
+    /// <exception cref="FlywheelException">The model cannot be talked to.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public async Task StartAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples)
+    public async Task<LiveSet> StartAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples,
+        int numDrafts = NumDrafts, Priority priority = Priority.Normal)
     {
-        if (_live.ContainsKey(brief)) return;
-        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples), CancellationToken.None);
+        while (true)
+        {
+            Conversation whole = ask with { Messages = [.. examples.SelectMany(example => (Message[])[Message.User(example.Asked), Message.Assistant(example.Text.Trim())]), .. ask.Messages] };
+            try
+            {
+                return await BeginAsync(brief, person, fields, whole, way, examples, numDrafts, priority);
+            }
+            catch (PromptTooLongException) when (examples.Count > 0)
+            {
+                examples = [.. examples.SkipLast(1)];
+            }
+        }
+    }
+
+    private async Task<LiveSet> BeginAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples,
+        int numDrafts, Priority priority)
+    {
+        if (_live.TryGetValue(brief, out LiveSet? running)) return running;
+        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None);
         var set = new DraftSet
         {
             Id = group.Id,
@@ -45,13 +67,13 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Fields = fields,
             Way = way,
             Examples = [.. examples.Select(example => example.Generation)],
-            Drafts = [.. group.Choices.Take(NumDrafts).Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
+            Drafts = [.. group.Choices.Take(numDrafts).Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
         };
         var live = new LiveSet(set, group);
         if (!_live.TryAdd(brief, live))
         {
             await group.DisposeAsync();
-            return;
+            return _live.GetValueOrDefault(brief) ?? live;
         }
         try
         {
@@ -65,6 +87,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         }
         live.Running = RunAsync(brief, person, live);
         Progressed?.Invoke(brief);
+        return live;
     }
 
     private async Task RunAsync(Guid brief, string person, LiveSet live)
@@ -111,7 +134,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         await Task.WhenAll(running.Select(one => one.Running));
     }
 
-    private GenerationOrder Order(ServedModel model, string kind, string person, Conversation ask, IReadOnlyList<KeptText> examples)
+    private GenerationOrder Order(ServedModel model, string kind, string person, Conversation ask, IReadOnlyList<KeptText> examples, int numDrafts)
     {
         int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
         int room = model.Folder.Config.MaxPositions - prompt.Length;
@@ -120,7 +143,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         {
             Conversation = ask,
             Prompts = [prompt],
-            NumChoices = NumDrafts,
+            NumChoices = numDrafts,
             Candidates = CopyAbilities.IsRanked(model) ? DraftSampling.NumCandidates : 0,
             Varied = true,
             MaxTokens = DraftSampling.MaxTokens(kind),
@@ -143,6 +166,9 @@ internal sealed class LiveSet(DraftSet set, GenerationGroup group)
     public string[] Texts { get; } = [.. set.Drafts.Select(_ => "")];
 
     public bool Failed { get; set; }
+
+    /// <summary>Every text came to its own end.</summary>
+    public bool IsWhole => group.Choices.All(choice => choice.FinishReason is FinishReason.Stop or FinishReason.Length);
 
     public Task Running { get; set; } = Task.CompletedTask;
 

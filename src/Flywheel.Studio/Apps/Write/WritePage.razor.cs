@@ -19,7 +19,7 @@ public sealed partial class WritePage
     private static readonly TimeSpan Young = TimeSpan.FromMinutes(2);
 
     /// <summary>As the model reads them, and as the task's training data says them.</summary>
-    private static readonly string[] Tones = ["friendly", "playful", "formal"], Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
+    internal static readonly string[] Tones = ["friendly", "playful", "formal"], Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
 
     private readonly HashSet<Guid> _without = [];
     private Guid? _id;
@@ -222,7 +222,7 @@ public sealed partial class WritePage
         try
         {
             IReadOnlyList<KeptText> examples = withExamples && _useExamples ? [.. _examples.Where(one => !_without.Contains(one.Generation))] : [];
-            await StartWithAsync(way, ask(_fields.ToBrief()), examples);
+            await Writer.StartAsync(await IdAsync(), Person, _fields, ask(_fields.ToBrief()), way, examples);
             _announcement = Words["write.announce-writing"];
             await LoadAsync();
             StateHasChanged();
@@ -235,25 +235,6 @@ public sealed partial class WritePage
         finally
         {
             _starting = false;
-        }
-    }
-
-    /// <summary>Examples that do not fit beside the brief are left out, the last first.</summary>
-    private async Task StartWithAsync(string way, Conversation ask, IReadOnlyList<KeptText> examples)
-    {
-        Guid id = await IdAsync();
-        while (true)
-        {
-            Conversation whole = ask with { Messages = [.. examples.SelectMany(example => (Message[])[Message.User(example.Asked), Message.Assistant(example.Text.Trim())]), .. ask.Messages] };
-            try
-            {
-                await Writer.StartAsync(id, Person, _fields, whole, way, examples);
-                return;
-            }
-            catch (PromptTooLongException) when (examples.Count > 0)
-            {
-                examples = [.. examples.SkipLast(1)];
-            }
         }
     }
 
