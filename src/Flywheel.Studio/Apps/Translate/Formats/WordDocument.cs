@@ -31,6 +31,14 @@ internal sealed class WordDocument : ITextFormat
         return stream.ToArray();
     });
 
+    /// <summary>The paragraphs as a reader reads them, without form: whether each is a heading, or stands in a list.</summary>
+    /// <exception cref="FlywheelException">It is no Word document, or unpacks to too much.</exception>
+    public IReadOnlyList<(string Text, bool IsHeading, bool IsItem)> Plain(byte[] file) => Open(file, editable: false, (document, _) =>
+        (IReadOnlyList<(string, bool, bool)>)[.. document.MainDocumentPart!.Document!.Body!.Descendants<Paragraph>()
+            .Select(paragraph => (Text: string.Concat(paragraph.Descendants<Text>().Select(text => text.Text)).Trim(), Style: paragraph.ParagraphProperties?.ParagraphStyleId?.Val?.Value ?? "", Properties: paragraph.ParagraphProperties))
+            .Where(one => one.Text.Length > 0)
+            .Select(one => (one.Text, one.Style.StartsWith("Heading", StringComparison.OrdinalIgnoreCase) || one.Style == "Title", one.Properties?.NumberingProperties is not null || one.Style.StartsWith("List", StringComparison.Ordinal)))]);
+
     private static T Open<T>(byte[] file, bool editable, Func<WordprocessingDocument, MemoryStream, T> work)
     {
         ZipGuard.Check(file);
