@@ -239,6 +239,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
         services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync, "import")).AddSingleton<ImportJob>();
         services.AddSingleton(provider => new JobKind(BulkBriefs.Job, provider.GetRequiredService<BulkJob>().RunAsync, "write")).AddSingleton<BulkJob>().AddSingleton<BulkBriefs>();
+        services.AddSingleton(provider => new JobKind(Teacher.Job, provider.GetRequiredService<Teacher>().RunAsync, "training"));
         services.AddSingleton(provider => new JobKind(OwnLearning.Job, provider.GetRequiredService<LearnJob>().RunAsync, "training")).AddSingleton<LearnJob>().AddSingleton<OwnLearning>();
         services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync, "training")).AddSingleton<FineTuneJob>();
         services.AddSingleton(new UploadedFiles(options.Home, TimeProvider.System)).AddSingleton<FineTunedAdapters>();

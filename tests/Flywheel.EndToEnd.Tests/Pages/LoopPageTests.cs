@@ -1,7 +1,10 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Testing;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
@@ -50,6 +53,60 @@ public sealed class LoopPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator("main .head")).ToContainTextAsync(champion[..12]);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         Assert.Equal([champion, candidate, champion], (await store.ReleasesAsync()).Select(release => release.ModelHash));
+    }
+
+    /// <summary>The job is the record's: a reload and the server's death leave it going.</summary>
+    [Fact]
+    public async Task Teach_ReloadedAndKilled_IsOneTurnThatEndsWithAQuestion()
+    {
+        _studio.Expected = _ => true; // a killed server's page complains
+        for (int i = 0; i < 30; i++)
+        {
+            JsonNode answer = await _studio.Server.PostAsync("/v1/chat/completions", new()
+            {
+                ["model"] = "flywheel", ["user"] = "ann", ["max_tokens"] = 4, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = $"Write a tagline.\nName: Thing {i}" }),
+            });
+            await _studio.Server.PostAsync("/feedback", new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration", ["value"] = $"Thing {i} turns.", ["user"] = "ann" });
+        }
+        IPage page = await _studio.OpenAsync("/loop");
+        ILocator asks = page.GetByRole(AriaRole.Heading, new() { Name = "Turn 1 asks you" });
+        await page.GetByRole(AriaRole.Button, new() { Name = "Teach" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".meter.running").Or(asks)).ToBeVisibleAsync();
+        await page.ReloadAsync();
+        await StudioBrowser.LiveAsync(page);
+        await Assertions.Expect(page.Locator(".meter.running").Or(asks)).ToBeVisibleAsync();
+        await _studio.CrashAndRestartAsync();
+        await page.GotoAsync(_studio.Server.Url + "/loop");
+        await StudioBrowser.LiveAsync(page);
+        await Assertions.Expect(asks).ToBeVisibleAsync(new() { Timeout = 180_000 });
+        await Assertions.Expect(page.Locator(".side-by-side").First).ToBeVisibleAsync();
+    }
+
+    [Fact]
+    public async Task Teach_OneThatWaits_IsStoppedAndAnInterruptedTurnIsGivenUp()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
+        JobRow job = await new JobQueue(store).EnqueueAsync("teach", "{}", "ann");
+        await using (FlywheelDb db = store.Tables())
+        {
+            // It waits as after a failure, and its turn had begun before.
+            await db.Jobs.Where(row => row.Id == job.Id).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, JobState.Queued).SetProperty(row => row.NotBefore, DateTimeOffset.UtcNow.AddDays(1)));
+            db.Turns.Add(new TurnRow { Id = Guid.CreateVersion7(), Number = 1, Started = DateTimeOffset.UtcNow, State = TurnState.Training, Champion = (await store.ChampionAsync())!.Hash, Dataset = "", Recipe = "" });
+            await db.SaveChangesAsync();
+        }
+        IPage page = await _studio.OpenAsync("/loop");
+        // The worker was quicker than the update, or it waits: either way the page ends at the interrupted turn.
+        ILocator interrupted = page.GetByRole(AriaRole.Heading, new() { Name = "A turn was interrupted" }), stop = page.GetByRole(AriaRole.Button, new() { Name = "Stop" });
+        await Assertions.Expect(stop.Or(interrupted)).ToBeVisibleAsync();
+        if (await stop.IsVisibleAsync())
+        {
+            await StudioBrowser.CheckAsync(page, "a turn that waits");
+            await stop.ClickAsync();
+        }
+        await Assertions.Expect(interrupted).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Give it up" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".rows .verdict.rejected")).ToHaveTextAsync("not promoted");
+        await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "0 of 24 choices until the next turn" })).ToBeVisibleAsync();
     }
 
     [Fact]

@@ -25,8 +25,11 @@ public sealed partial class LoopPage
     private CurateRecipe? _needs;
     private string? _missing, _problem;
     private string _confirm = "";
-    private int _train, _test, _drawn;
+    private int _train, _test;
     private bool _ready, _interrupted, _busy, _all, _gone;
+
+    /// <summary>Fires when nobody looks any more.</summary>
+    private readonly CancellationTokenSource _left = new();
 
     [Inject] private Generator Generator { get; set; } = null!;
 
@@ -52,7 +55,6 @@ public sealed partial class LoopPage
     protected override async Task OnInitializedAsync()
     {
         _model = Generator.Host.Current;
-        Teacher.Changed += OnTaught;
         Generator.Host.Promoted += OnPromoted;
         await LoadAsync();
     }
@@ -60,12 +62,12 @@ public sealed partial class LoopPage
     private async Task LoadAsync()
     {
         _model = Generator.Host.Current;
-        _teacher = Teacher.Progress;
+        _teacher = await Teacher.ProgressAsync();
         _turns = await Teacher.TurnsAsync();
         _releases = await Store.ReleasesAsync();
         _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
         _waiting = _turns.FirstOrDefault(turn => turn.State == TurnState.Waiting);
-        _interrupted = !Teacher.IsRunning && _turns is [{ State: TurnState.Training or TurnState.Evaluating or TurnState.Promoting }, ..];
+        _interrupted = !IsMoving && _turns is [{ State: TurnState.Training or TurnState.Evaluating or TurnState.Promoting }, ..];
         _last = _waiting ?? _turns.FirstOrDefault(turn => turn.Ended is not null);
         (_learnt, _evaluations, _drafts, _decision) = ([], [], [], null);
         if (_last is { } last)
@@ -81,7 +83,7 @@ public sealed partial class LoopPage
                 // Its folder was tidied away; the record still says what it learnt.
             }
         }
-        if (!Teacher.IsRunning && _waiting is null) await PreviewAsync();
+        if (!IsMoving && _waiting is null) await PreviewAsync();
     }
 
     private async Task PreviewAsync()
@@ -100,20 +102,15 @@ public sealed partial class LoopPage
         }
     }
 
-    private void Teach()
-    {
-        _problem = null;
-        if (!Visit.MayAdminister) return;
-        try
-        {
-            Teacher.Start();
-        }
-        catch (FlywheelException e)
-        {
-            _problem = e.Message;
-        }
-        _teacher = Teacher.Progress;
-    }
+    /// <summary>A turn runs, or waits to run.</summary>
+    private bool IsMoving => _teacher is { IsMoving: true };
+
+    private Task TeachAsync() => DoAsync(() => Teacher.StartAsync(Visit.Person));
+
+    private Task StopAsync() => DoAsync(Teacher.StopAsync);
+
+    /// <summary>A turn that was stopped is given up; the next one begins anew.</summary>
+    private Task GiveUpAsync() => AnswerAsync(_turns[0], false);
 
     private Task AnswerAsync(TurnRow turn, bool accept) => DoAsync(() =>
         new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, Models.ServeAsync));
@@ -166,18 +163,34 @@ public sealed partial class LoopPage
 
     private static string Figure(double value, bool isShare = false) => value.ToString(isShare ? "0%" : "0.###", CultureInfo.InvariantCulture);
 
-    // Steps come by the hundred; a browser is told of the last of each moment.
-    private void OnTaught()
+    protected override void OnAfterRender(bool firstRender)
     {
-        if (Interlocked.Exchange(ref _drawn, 1) == 1) return;
-        _ = Task.Delay(250).ContinueWith(_ => InvokeAsync(async () =>
+        if (firstRender) _ = FollowAsync();
+    }
+
+    /// <summary>A turn may be begun, and end, without this page: in another tab, or with the server's next start.</summary>
+    private async Task FollowAsync()
+    {
+        try
         {
-            Interlocked.Exchange(ref _drawn, 0);
-            if (_gone) return;
-            _teacher = Teacher.Progress;
-            if (!Teacher.IsRunning) await LoadAsync();
-            StateHasChanged();
-        }), TaskScheduler.Default);
+            while (true)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), Time, _left.Token);
+                await InvokeAsync(async () =>
+                {
+                    bool moved = IsMoving;
+                    TeachProgress? now = await Teacher.ProgressAsync();
+                    if (now?.Id == _teacher?.Id && !moved) return;
+                    if (now is { IsMoving: true }) _teacher = now;
+                    else await LoadAsync();
+                    StateHasChanged();
+                });
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // the page was left
+        }
     }
 
     private void OnPromoted() => _ = InvokeAsync(async () =>
@@ -190,7 +203,8 @@ public sealed partial class LoopPage
     public void Dispose()
     {
         _gone = true;
-        Teacher.Changed -= OnTaught;
+        _left.Cancel();
+        _left.Dispose();
         Generator.Host.Promoted -= OnPromoted;
     }
 }

@@ -1,27 +1,28 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Apps.Turns;
 
 /// <summary>
-/// Runs a turn of the loop inside the server, one at a time, and tells how far it is. It belongs to the server, not to the page; a turn
-/// that the server's end interrupts is gone on with by the next one.
+/// Runs turns of the loop inside the server, one at a time, each as a job of the record: it tells how far it is, outlives a reload and the
+/// server, and can be stopped. What a stopped turn has done is not done again by the next.
 /// </summary>
-internal sealed class Teacher(FlywheelStore store, StudioOptions options, TimeProvider time, ILogger<Teacher> log) : IAsyncDisposable
+internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQueue queue, TimeProvider time) : IDisposable
 {
-    private readonly CancellationTokenSource _end = new();
-    private readonly Lock _lock = new();
-    private TeachProgress? _progress;
+    public const string Job = "teach";
 
-    /// <summary>A turn began, moved or ended.</summary>
-    public event Action? Changed;
+    /// <summary>Steps come by the hundred; the record takes the last of each moment.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The turn that runs, or how the last one of this server ended; null when none ran yet.</summary>
-    public TeachProgress? Progress => Volatile.Read(ref _progress);
+    private readonly SemaphoreSlim _starting = new(1, 1);
 
-    public bool IsRunning => Progress is { IsRunning: true };
+    /// <summary>How the latest turn that was begun from a page stands; null when none was.</summary>
+    public async Task<TeachProgress?> ProgressAsync() =>
+        (await queue.ListAsync(kind: Job, count: 1)) is [var latest] ? TeachProgress.Of(await queue.FindAsync(latest.Id)) : null;
 
     /// <summary>Why there can be no turn on this server at all; null when there can.</summary>
     public string? Fault => options.TurnRecipe is null ? "recipes/turn.yaml was not found above this program" : null;
@@ -30,19 +31,66 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, TimePr
     /// <exception cref="FlywheelException">The recipe is wrong, or there is no champion.</exception>
     public Task<TurnPreview> PreviewAsync() => Task.Run(() => new TurnRunner(store, time: time).PreviewAsync(Recipe(), Folder));
 
-    /// <summary>Begins a turn, or goes on with one that was interrupted; does nothing while one runs.</summary>
+    /// <summary>Begins a turn, or goes on with one that was stopped; does nothing while one runs or waits to run.</summary>
+    /// <param name="person">Who asks.</param>
     /// <exception cref="FlywheelException">The recipe is wrong.</exception>
-    public void Start()
+    public async Task StartAsync(string person)
     {
-        TurnRecipe recipe = Recipe();
-        TeachProgress progress;
-        lock (_lock)
+        Recipe();
+        await _starting.WaitAsync();
+        try
         {
-            if (IsRunning) return;
-            _progress = progress = new TeachProgress(time.GetUtcNow());
+            TeachProgress? latest = await ProgressAsync();
+            if (latest is { State: JobState.Paused }) await queue.ResumeAsync(latest.Id);
+            else if (latest is not { IsMoving: true }) await queue.EnqueueAsync(Job, "{}", person);
         }
-        progress.Running = Task.Run(() => RunAsync(progress, recipe));
-        Changed?.Invoke();
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    /// <summary>Stops the turn that runs after its next checkpoint.</summary>
+    /// <exception cref="FlywheelException">It has ended.</exception>
+    public async Task StopAsync()
+    {
+        if (await ProgressAsync() is { IsMoving: true } running) await queue.CancelAsync(running.Id);
+    }
+
+    /// <summary>The handler of the job.</summary>
+    public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
+    {
+        var steps = new TeachSteps();
+        string said = "";
+        var told = new TurnProgress
+        {
+            Say = text => Volatile.Write(ref said, text),
+            Trained = (name, trained) =>
+            {
+                if (trained.Note is { } note) Volatile.Write(ref said, note);
+                if (trained.Line is { } line) steps.Move(name, line.Step, trained.NumSteps);
+            },
+            Examined = steps.Move,
+        };
+        Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time).RunAsync(Recipe(), Folder, cancellation: cancellation), CancellationToken.None);
+        try
+        {
+            (string Said, string Steps) reported = ("", "");
+            while (await Task.WhenAny(running, Task.Delay(s_pause, time, CancellationToken.None)) != running)
+                if ((Volatile.Read(ref said), steps.ToJson()) is var now && now != reported)
+                {
+                    reported = now;
+                    await job.ReportAsync(steps.Share, now.Item1, now.Item2);
+                }
+        }
+        catch (JobLostException)
+        {
+            await running.ContinueWith(_ => { }, TaskScheduler.Default); // it was stopped, too: two must not run one turn
+            throw;
+        }
+        TurnOutcome outcome = await running;
+        await job.ReportAsync(1, said, steps.ToJson());
+        return JsonSerializer.Serialize(new { turn = outcome.Turn.Number }, JsonText.Compact);
     }
 
     /// <summary>Each turn, the latest first.</summary>
@@ -72,86 +120,31 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, TimePr
 
     private TurnRecipe Recipe() => options.TurnRecipe is { } path ? RecipeFile.LoadTurn(path, []) : throw new FlywheelException(Fault!);
 
-    private async Task RunAsync(TeachProgress progress, TurnRecipe recipe)
-    {
-        var told = new TurnProgress
-        {
-            Say = text => Tell(() => progress.Say(text)),
-            Trained = (name, trained) =>
-            {
-                if (trained.Note is { } note) Tell(() => progress.Say(note));
-                if (trained.Line is { } line) Tell(() => progress.Move(name, line.Step, trained.NumSteps));
-            },
-            Examined = (who, done, of) => Tell(() => progress.Move(who, done, of)),
-        };
-        try
-        {
-            TurnOutcome outcome = await new TurnRunner(store, told, time).RunAsync(recipe, Folder, cancellation: _end.Token);
-            progress.End(outcome.Turn.Number, null, interrupted: false);
-        }
-        catch (OperationCanceledException) when (_end.IsCancellationRequested)
-        {
-            progress.End(null, null, interrupted: true);
-        }
-        catch (FlywheelException e)
-        {
-            progress.End(null, e.Message, interrupted: false);
-        }
-        catch (Exception e)
-        {
-            log.LogError(e, "A turn failed");
-            progress.End(null, "the server's log says why", interrupted: false);
-        }
-        Changed?.Invoke();
-
-        void Tell(Action tell)
-        {
-            tell();
-            Changed?.Invoke();
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _end.CancelAsync();
-        if (Progress is { } progress) await progress.Running;
-        _end.Dispose();
-    }
+    public void Dispose() => _starting.Dispose();
 }
 
-/// <summary>How far a turn is.</summary>
-internal sealed class TeachProgress(DateTimeOffset started)
+/// <summary>How far a turn is, as its job says.</summary>
+/// <param name="Id">Of the job.</param>
+/// <param name="Started">When it was asked for.</param>
+/// <param name="Said">The last thing that the turn said; of one that failed, why.</param>
+/// <param name="Steps">Passes and examinations, in the order in which they began.</param>
+internal sealed record TeachProgress(Guid Id, JobState State, DateTimeOffset Started, string Said, IReadOnlyList<TeachStep> Steps)
+{
+    /// <summary>It runs, or will by itself.</summary>
+    public bool IsMoving => State is JobState.Queued or JobState.Running;
+
+    /// <summary>Why it came to no end.</summary>
+    public string? Fault => State == JobState.Failed ? Said : null;
+
+    public static TeachProgress Of(JobRow job) =>
+        new(job.Id, job.State, job.Created, job.Message, job.Payload?.Checkpoint is { } steps ? JsonSerializer.Deserialize<List<TeachStep>>(steps, JsonText.Compact)! : []);
+}
+
+/// <summary>Passes and examinations of a turn as they move.</summary>
+internal sealed class TeachSteps
 {
     private readonly Lock _lock = new();
     private readonly List<TeachStep> _steps = [];
-
-    public DateTimeOffset Started => started;
-
-    public Task Running { get; set; } = Task.CompletedTask;
-
-    public bool IsRunning { get; private set; } = true;
-
-    /// <summary>The last thing that the turn said.</summary>
-    public string Said { get; private set; } = "";
-
-    /// <summary>Number of the turn that came to its end.</summary>
-    public int? Turn { get; private set; }
-
-    /// <summary>Why it came to none.</summary>
-    public string? Fault { get; private set; }
-
-    /// <summary>The server ended; the next turn goes on from here.</summary>
-    public bool Interrupted { get; private set; }
-
-    public IReadOnlyList<TeachStep> Steps
-    {
-        get
-        {
-            lock (_lock) return [.. _steps];
-        }
-    }
-
-    public void Say(string text) => Said = text;
 
     public void Move(string name, int done, int of)
     {
@@ -164,11 +157,24 @@ internal sealed class TeachProgress(DateTimeOffset started)
         }
     }
 
-    public void End(int? turn, string? fault, bool interrupted) => (Turn, Fault, Interrupted, IsRunning) = (turn, fault, interrupted, false);
+    /// <summary>Of the steps that have begun, as if each were as long; those to come are not known.</summary>
+    public double Share
+    {
+        get
+        {
+            lock (_lock) return _steps.Count == 0 ? 0 : Math.Min(0.99, _steps.Sum(step => step.Share) / Math.Max(4, _steps.Count));
+        }
+    }
+
+    public string ToJson()
+    {
+        lock (_lock) return JsonSerializer.Serialize(_steps, JsonText.Compact);
+    }
 }
 
 /// <param name="Name">A training pass or an examination.</param>
 internal sealed record TeachStep(string Name, int Done, int Of)
 {
+    [JsonIgnore]
     public double Share => (double)Done / Of;
 }

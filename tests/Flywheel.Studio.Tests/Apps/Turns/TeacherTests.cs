@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Apps.Turns;
 using Flywheel.Testing;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Flywheel.Studio.Tests.Apps.Turns;
 
@@ -13,12 +13,14 @@ public sealed class TeacherTests : IAsyncLifetime
 {
     private readonly TempFolder _folder = new();
     private FlywheelStore _store = null!;
+    private JobQueue _queue = null!;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
         _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]), cancellation: Stop);
+        _queue = new JobQueue(_store);
         ModelFolder champion = TinyModel.Create(_store.Home.Models, context: 256);
         await _store.RegisterModelAsync(champion, cancellation: Stop);
         await _store.ReleaseAsync(champion.Hash, "first", cancellation: Stop);
@@ -42,61 +44,64 @@ public sealed class TeacherTests : IAsyncLifetime
     public async Task Teach_OnePersonsTexts_MovesAndEndsWithAQuestion()
     {
         await KeepAsync(30);
-        await using Teacher teacher = NewTeacher();
+        using Teacher teacher = NewTeacher();
         TurnPreview preview = await teacher.PreviewAsync();
         Assert.Null(preview.Missing);
         Assert.Equal((4, 2), (preview.Needs.MinTrain, preview.Needs.MinHeldOut)); // half of the recipe's: one person decides
-        int changes = 0;
-        teacher.Changed += () => Interlocked.Increment(ref changes);
 
-        teacher.Start();
-        teacher.Start(); // a second press is none
-        await teacher.Progress!.Running.WaitAsync(TimeSpan.FromMinutes(5), Stop);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => teacher.StartAsync("ann"))); // further presses are none
+        Assert.Single(await _queue.ListAsync(kind: Teacher.Job, cancellation: Stop));
+        TeachProgress progress = await RunAsync(teacher);
 
-        TeachProgress progress = teacher.Progress;
-        Assert.True(progress.Fault is null, progress.Fault);
-        Assert.Equal(1, progress.Turn);
-        Assert.True(changes > 10, $"{changes} changes");
+        Assert.True(progress.State == JobState.Done, progress.Said);
         Assert.Contains(progress.Steps, step => step.Name.EndsWith("supervised", StringComparison.Ordinal) && step.Done == step.Of);
         Assert.Contains(progress.Steps, step => step.Name == "candidate");
         TurnRow turn = Assert.Single(await teacher.TurnsAsync());
         Assert.Equal(TurnState.Waiting, turn.State);
+        Assert.Equal("""{"turn":1}""", (await _queue.FindAsync(progress.Id, Stop)).Payload!.Result);
         Assert.NotEmpty(await teacher.EvaluationsAsync(turn.Id));
         Assert.Equal(["ann"], (await teacher.LearntAsync(turn.Id)).Select(row => row.User).Distinct());
         Assert.NotEmpty((await new TurnRunner(_store).SideBySideAsync(1, Stop)).Drafts);
     }
 
     [Fact]
-    public async Task Teach_TooFewTexts_SaysWhatIsMissing()
+    public async Task Teach_TooFewTexts_FailsOnceAndSaysWhatIsMissing()
     {
         await KeepAsync(3);
-        await using Teacher teacher = NewTeacher();
+        using Teacher teacher = NewTeacher();
         Assert.Contains("too little feedback", (await teacher.PreviewAsync()).Missing, StringComparison.Ordinal);
-        teacher.Start();
-        await teacher.Progress!.Running.WaitAsync(TimeSpan.FromMinutes(1), Stop);
-        Assert.Contains("too little feedback", teacher.Progress.Fault, StringComparison.Ordinal);
-        Assert.False(teacher.IsRunning);
+        await teacher.StartAsync("ann");
+        TeachProgress progress = await RunAsync(teacher);
+        Assert.Contains("too little feedback", progress.Fault, StringComparison.Ordinal);
+        Assert.False(progress.IsMoving);
+        Assert.Equal(1, (await _queue.FindAsync(progress.Id, Stop)).Attempts);
     }
 
-    [Fact]
-    public async Task Teach_ServerEndsInTheMiddle_TheNextGoesOn()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Teach_StoppedOrItsServerEnds_TheSameTurnGoesOn(bool stopped)
     {
         await KeepAsync(30);
-        Teacher first = NewTeacher();
-        var training = new TaskCompletionSource();
-        first.Changed += () =>
+        using Teacher first = NewTeacher();
+        await first.StartAsync("ann");
+        bool asked = false;
+        TeachProgress half = await RunAsync(first, async (progress, end) =>
         {
-            if (first.Progress!.Steps.Count > 0) training.TrySetResult();
-        };
-        first.Start();
-        await training.Task.WaitAsync(TimeSpan.FromMinutes(2), Stop);
-        await first.DisposeAsync();
+            if (progress.Steps.Count == 0 || asked) return;
+            asked = true;
+            if (stopped) await first.StopAsync();
+            else await end.CancelAsync();
+        });
+        if (half.State == JobState.Done) return; // it was quicker
         TurnRow begun = Assert.Single(await first.TurnsAsync());
+        Assert.Equal(stopped ? JobState.Cancelled : JobState.Queued, half.State);
+        Assert.NotEqual(TurnState.Waiting, begun.State);
 
-        await using Teacher second = NewTeacher();
-        second.Start();
-        await second.Progress!.Running.WaitAsync(TimeSpan.FromMinutes(5), Stop);
-        Assert.True(second.Progress.Fault is null, second.Progress.Fault);
+        using Teacher second = NewTeacher();
+        if (stopped) await second.StartAsync("ann"); // what the server's end stopped goes on by itself
+        TeachProgress progress = await RunAsync(second);
+        Assert.True(progress.State == JobState.Done, progress.Said);
         TurnRow ended = Assert.Single(await second.TurnsAsync());
         Assert.Equal((begun.Id, TurnState.Waiting), (ended.Id, ended.State));
     }
@@ -104,11 +109,28 @@ public sealed class TeacherTests : IAsyncLifetime
     [Fact]
     public async Task Teach_WithoutARecipe_SaysSo()
     {
-        await using var teacher = new Teacher(_store, new StudioOptions { Home = _store.Home }, TimeProvider.System, NullLogger<Teacher>.Instance);
-        Assert.Contains("recipes/turn.yaml", Assert.Throws<FlywheelException>(teacher.Start).Message, StringComparison.Ordinal);
+        using var teacher = new Teacher(_store, new StudioOptions { Home = _store.Home }, _queue, TimeProvider.System);
+        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => teacher.StartAsync("ann"));
+        Assert.Contains("recipes/turn.yaml", refused.Message, StringComparison.Ordinal);
+        Assert.Null(await teacher.ProgressAsync());
     }
 
-    private Teacher NewTeacher() => new(_store, new StudioOptions { Home = _store.Home, TurnRecipe = _folder["turn.yaml"] }, TimeProvider.System, NullLogger<Teacher>.Instance);
+    private Teacher NewTeacher() => new(_store, new StudioOptions { Home = _store.Home, TurnRecipe = _folder["turn.yaml"] }, _queue, TimeProvider.System);
+
+    /// <summary>Does what is queued, until it has ended or its worker was told to end.</summary>
+    private async Task<TeachProgress> RunAsync(Teacher teacher, Func<TeachProgress, CancellationTokenSource, Task>? moved = null)
+    {
+        using var end = new CancellationTokenSource();
+        Task worker = new JobWorker(_queue, new Dictionary<string, JobHandler> { [Teacher.Job] = teacher.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20) }.RunAsync(end.Token);
+        while (!end.IsCancellationRequested && (await teacher.ProgressAsync())! is { IsMoving: true } progress)
+        {
+            if (moved is not null) await moved(progress, end);
+            await Task.Delay(20, Stop);
+        }
+        await end.CancelAsync();
+        await worker;
+        return (await teacher.ProgressAsync())!;
+    }
 
     /// <summary>One person keeps a text for each of so many briefs.</summary>
     private async Task KeepAsync(int count)
