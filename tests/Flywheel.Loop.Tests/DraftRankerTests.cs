@@ -95,6 +95,8 @@ public class DraftRankerTests
     [InlineData("packed in oil", "Add to that packed in oil.", "It is packed in oil.")]
     [InlineData("visit the brewery", "Visit us.", "You can visit the brewery.")]
     [InlineData("seat for two", "Enjoy it.", "It has a seat for two.")]
+    [InlineData("ten minutes from the ski lift", "It has ten minutes from the ski lift.", "It is ten minutes from the ski lift.")]
+    [InlineData("open until nine", "You can also open until nine.", "It is open until nine.")]
     [InlineData("swims by itself", "Go on, swims by itself!", "It swims by itself!")]
     [InlineData("20 minutes", "It is 20 minutes.", "Good to know: 20 minutes.")]
     [InlineData("early swim from six", "It is also early swim from six.", "It also has early swim from six.")]

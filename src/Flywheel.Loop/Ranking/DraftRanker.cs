@@ -34,8 +34,8 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
 /// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most -4.5</item>
-/// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, or a plural one that is taken for a singular, at most -3</item>
-/// <item>audience: -1 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -2</item>
+/// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a substance that has guests, at most -3</item>
+/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
 /// <item>foreign: -2 for each name or number that the brief does not have, at most -6</item>
@@ -96,7 +96,7 @@ public static partial class DraftRanker
         parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
         parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
-        parts["audience"] = -Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
+        parts["audience"] = -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
         parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
@@ -132,7 +132,7 @@ public static partial class DraftRanker
     /// <summary>Categories that keep the capital of the form they were typed into, and verbs that take a thing of several for one.</summary>
     private static int Kinds(Brief brief, string text)
     {
-        int count = 0;
+        int count = brief.Categories.Any(category => EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass) && Guests().IsMatch(text) ? 1 : 0;
         text = text.Replace(brief.Name, "", StringComparison.Ordinal);
         foreach (string category in brief.Categories.Where(category => category.Length > 1 && char.IsUpper(category[0]) && !category.Skip(1).Any(char.IsUpper) && !DraftWords.KeepsCapital(category)))
         {
@@ -191,6 +191,10 @@ public static partial class DraftRanker
 
     [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]
     private static partial Regex Label();
+
+    /// <summary>What a place has, and a packet of coffee does not.</summary>
+    [GeneratedRegex(@"\bguests\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Guests();
 
     private static readonly HashSet<string> Dangling = [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
 }

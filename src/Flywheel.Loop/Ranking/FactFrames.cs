@@ -72,7 +72,7 @@ internal static partial class FactFrames
             if (form is Form.Verb or Form.Sentence or Form.Thing && OfAThing().IsMatch(before)) return true;
             if (Urging().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before) || form == Form.Thing && BeingA().IsMatch(before)) return true;
-            if ((form == Form.Verb || NoInfinitive().IsMatch(fact) || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal)) && Able().IsMatch(before)) return true;
+            if ((form is Form.Verb or Form.Said || NoInfinitive().IsMatch(fact) || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal)) && Able().IsMatch(before)) return true;
             if (form is Form.Thing or Form.Said && (!MaybeVerb().IsMatch(fact) || EnglishNouns.IsKnown(fact.Split(' ')[0])) && Doing().IsMatch(before)) return true;
             if ((form != Form.Thing || EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Mass) && Articled().IsMatch(before)) return true;
         }
@@ -91,7 +91,7 @@ internal static partial class FactFrames
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string first = words[0].ToLowerInvariant().TrimEnd(',');
         if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
-        if (Enough().IsMatch(fact)) return Form.Said;
+        if (Enough().IsMatch(fact) || Away().IsMatch(fact)) return Form.Said;
         if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes" or "warns" or "reminds" or "consists")) return Form.Verb;
         if (words.Length > 1 && first.Length > 3 && first[^1] == 's' && first[^2] is not ('s' or 'u' or 'i') && !EnglishNouns.IsKnown(words[0]) && (Object().IsMatch(words[1]) || EnglishNouns.IsPlural(words[1]))) return Form.Verb;
         if (Prepositions.Contains(first) || Saying().IsMatch(fact)) return Form.Said;
@@ -163,6 +163,10 @@ internal static partial class FactFrames
 
     [GeneratedRegex(@"^\w+ enough\b", RegexOptions.IgnoreCase)]
     private static partial Regex Enough();
+
+    /// <summary>How far: said of a place, and nothing that it has.</summary>
+    [GeneratedRegex(@"^(an?|\d\S*|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty) (minutes?|hours?|steps?|met(re|er)s?|kilomet(re|er)s?|miles?) (from|to|by|away|on foot)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Away();
 
     /// <summary>How often.</summary>
     [GeneratedRegex(@"^(every|each|daily|weekly) |^\S+ to \S+ (players|people|persons|pages|years)\b", RegexOptions.IgnoreCase)]
