@@ -13,6 +13,10 @@ public sealed class DataCollection
 
     public IEnumerable<SourceItem> Items(Split split) => _items.Where(entry => entry.Split == split).Select(entry => entry.Item);
 
+    /// <summary>The same of the sources that are meant.</summary>
+    public IEnumerable<SourceItem> Items(Split split, Func<SourceReport, bool> from) =>
+        _items.Where(entry => entry.Split == split && from(entry.Report)).Select(entry => entry.Item);
+
     /// <summary>A split's items with the report of the source that each came from.</summary>
     internal IEnumerable<(SourceItem Item, SourceReport Report)> Entries(Split split) =>
         _items.Where(entry => entry.Split == split).Select(entry => (entry.Item, entry.Report));

@@ -144,6 +144,8 @@ public sealed partial class ForgetTests : IDisposable
             model: (await store.ChampionAsync())!.Hash);
         await store.RecordAsync(kept);
         await store.AddFeedbackAsync(new(kept.Id, Metrics.Keep, true));
+        string upload = Directory.CreateDirectory(Path.Combine(store.Home.Path, "files", "file-1")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(upload, "file.json"), $$"""{"id":"file-1","user":"{{Person}}"}""");
     }
 
     /// <summary>A turn of a second or two, promoted whatever its gate says.</summary>

@@ -42,6 +42,7 @@ internal sealed class StudioClient(string url, string secret) : IDisposable
         JsonObject request = ask.Brief.ToConversation().ToJson();
         request["model"] = "flywheel";
         request["n"] = count;
+        request["candidates"] = count; // drafts of known words, as the page writes them; none is held back
         request["seed"] = ask.Seed;
         request["temperature"] = Temperature;
         request["top_p"] = TopP;

@@ -57,7 +57,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         string hash = await HashOfAsync(store, Checked(person), cancellation);
         using FileStream _ = TurnRunner.Lock(store.Home);
         DeletionRow row = await BeginAsync(person, hash, cancellation);
-        await RemoveRowsAsync(row, person, cancellation);
+        await RemoveRowsAsync(person, cancellation);
+        ForgottenFiles.DeleteUploads(store.Home, person);
         var again = new TurnsAgain(store, progress, time);
         ForgetPlan plan = JsonSerializer.Deserialize<ForgetPlan>(row.Plan!, JsonText.Compact)!;
         Dictionary<string, ForgottenModel> done = JsonSerializer.Deserialize<ForgottenModel[]>(row.Models, JsonText.Compact)!.ToDictionary(model => model.Before);
@@ -125,7 +126,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     private static async Task<IEnumerable<string>> NamesAsync(FlywheelDb db, CancellationToken cancellation) =>
         (await db.Generations.Select(row => row.User).Distinct().Take(6).ToListAsync(cancellation)).Where(name => name.Length > 0).Select(name => $"'{name}'");
 
-    private async Task RemoveRowsAsync(DeletionRow row, string person, CancellationToken cancellation)
+    private async Task RemoveRowsAsync(string person, CancellationToken cancellation)
     {
         progress.Say("Removing what is recorded of them.");
         await using FlywheelDb db = store.Tables();

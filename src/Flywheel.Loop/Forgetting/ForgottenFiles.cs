@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Microsoft.Data.Sqlite;
@@ -37,6 +38,16 @@ internal static class ForgottenFiles
         }
         // Takes are named by what they say; all can be rendered again.
         Delete(Path.Combine(home.Cache, "voice"));
+    }
+
+    /// <summary>Files that the person uploaded: each has a folder that says whose it is.</summary>
+    public static void DeleteUploads(FlywheelHome home, string person)
+    {
+        string files = Path.Combine(home.Path, "files");
+        if (!Directory.Exists(files)) return;
+        foreach (string folder in Directory.EnumerateDirectories(files).Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
+
+        static string? UserOf(string file) => File.Exists(file) ? (string?)JsonNode.Parse(File.ReadAllText(file))?["user"] : null;
     }
 
     /// <summary>Rewrites the database without what was removed, which else stays readable in its free pages and its log.</summary>

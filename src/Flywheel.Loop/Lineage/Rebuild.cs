@@ -77,6 +77,7 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
             Recipe = recipe, RunFolder = Path.Combine(scratch, name), Base = parent, Config = own?.Config, Tokenizer = own?.Tokenizer,
             TrainData = data!, ValidationData = Directory.Exists(validation) ? validation : null,
             ModelsFolder = Directory.CreateDirectory(Path.Combine(scratch, "models")).FullName, Tasks = TaskCatalog.Of(recipe, folder),
+            Words = WordsOf(recipe, folder, parent),
             NumThreads = identity.NumThreads, Time = time,
         };
         TrainedModel made = await Task.Run(() => TrainingRun.Run(job, progress => Trained(recipe.Name, progress), cancellation), cancellation);
@@ -148,6 +149,19 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
             missing.Add($"its tokenised data {path} (and its sources cannot be read: {e.Message})");
         }
         return null;
+    }
+
+    /// <summary>What the manifest says beside the weights; none where the sources are not there any more.</summary>
+    private IReadOnlyList<string> WordsOf(Recipe recipe, string folder, ModelFolder? parent)
+    {
+        try
+        {
+            return RecipeRunner.WordsOf(recipe, folder, parent, DataCollection.Collect(recipe, folder, store.Home));
+        }
+        catch (FlywheelException)
+        {
+            return [];
+        }
     }
 
     private static IEnumerable<string> Differences(Experiment? then)

@@ -149,13 +149,18 @@ public sealed class RecipeRunner(FlywheelHome home)
             ValidationData = data.ValidationPath,
             ModelsFolder = home.Models,
             Tasks = TaskCatalog.Of(recipe, folder),
-            Words = parent?.Manifest.Tasks?.Contains(DraftWords.Task) == true && !TaskCatalog.Of(recipe, folder).Contains(DraftWords.Task) ? Learnt(collection) : [],
+            Words = WordsOf(recipe, folder, parent, collection),
             NumThreads = NumThreads,
             Time = Time,
         }, data);
     }
 
-    private static IReadOnlyList<string> Learnt(DataCollection collection) => DraftWords.Learnt(collection.Items(Flywheel.Data.Split.Train).SelectMany(item => item.Examples).Select(example => example switch
+    /// <summary>Words that people's texts teach a model that was trained for copywriting; what is only replayed teaches none.</summary>
+    internal static IReadOnlyList<string> WordsOf(Recipe recipe, string folder, ModelFolder? parent, DataCollection collection) =>
+        parent?.Manifest.Tasks?.Contains(DraftWords.Task) == true && !TaskCatalog.Of(recipe, folder).Contains(DraftWords.Task) ? Learnt(collection) : [];
+
+    private static IReadOnlyList<string> Learnt(DataCollection collection) => DraftWords.Learnt(collection
+        .Items(Flywheel.Data.Split.Train, source => Path.GetFileName(source.Origin) != Replay.FolderName).SelectMany(item => item.Examples).Select(example => example switch
     {
         ConversationExample { Conversation: var text } => text,
         PairExample { Preferred: var text } => text,
