@@ -11,7 +11,7 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        var taste = new Option<string>("--taste") { Description = $"Rule of the simulated users: {string.Join(", ", Taste.All.Select(taste => taste.Name))}", DefaultValueFactory = _ => Taste.All[0].Name };
+        var taste = new Option<string>("--taste") { Description = $"Rule of the simulated users: {string.Join(", ", Taste.All.Select(taste => taste.Name))}", DefaultValueFactory = _ => "two-things" };
         var users = new Option<int>("--users") { Description = "Simulated users that give feedback", DefaultValueFactory = _ => 48 };
         var prompts = new Option<int>("--prompts") { Description = "Prompts of each", DefaultValueFactory = _ => 8 };
         var seed = new Option<int>("--seed") { Description = "Decides products, users, drafts and intervals", DefaultValueFactory = _ => 1 };
