@@ -22,6 +22,7 @@ internal static class Verbs
         DataCommand.Create(),
         DraftsCommand.Create(),
         TasksCommand.Create(),
+        PlayCommand.Create(),
         TranslateCommand.Create(),
         TrainCommand.Create(),
         RankCommand.Create(),

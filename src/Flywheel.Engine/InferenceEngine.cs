@@ -162,6 +162,25 @@ public sealed class InferenceEngine : IAsyncDisposable
     }
 
     /// <summary>
+    /// Reads a prompt, takes the likeliest of some tokens for what follows, and reads what the model gives other tokens after it: two
+    /// distributions of one sequence, as a search over moves and their values asks for. Batched with everything else, and the same alone.
+    /// </summary>
+    /// <param name="prompt">Tokens to read.</param>
+    /// <param name="choices">Tokens of which the likeliest is taken; of equals the first.</param>
+    /// <param name="then">Tokens that are weighed after it.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">A token is none of the model's, or the prompt is empty or too long.</exception>
+    public Task<WeighedTokens> WeighAsync(int[] prompt, int[] choices, int[] then, CancellationToken cancellation = default)
+    {
+        CheckText([.. prompt, .. choices[..1]]);
+        CheckTokens(choices);
+        CheckTokens(then);
+        var sequence = new WeighingSequence(prompt, choices, then);
+        Add(sequence, cancellation);
+        return sequence.Result;
+    }
+
+    /// <summary>
     /// The model's state after its final norm, pooled over a text, [C]. Batched with everything else; the vector does not
     /// depend on it.
     /// </summary>

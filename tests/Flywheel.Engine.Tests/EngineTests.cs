@@ -72,6 +72,31 @@ public class EngineTests
         }
     }
 
+    /// <summary>Two distributions of one sequence are those of two readings; others in the batch change no bit.</summary>
+    [Fact]
+    public async Task Weigh_ManyAtOnce_EqualsTheLogitsOfEachAlone()
+    {
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 6 });
+        int[] choices = [7, 40, 41, 200], then = [3, 4, 5];
+        int[][] prompts = [.. Enumerable.Range(0, 40).Select(i => Enumerable.Range(0, 3 + i % 17).Select(j => (i * 31 + j * 7) % 250).ToArray())];
+        WeighedTokens[] weighed = await Task.WhenAll(prompts.Select(prompt => engine.WeighAsync(prompt, choices, then)));
+        foreach ((int[] prompt, WeighedTokens found) in prompts.Zip(weighed))
+        {
+            float[] first = await engine.LogitsAsync(prompt), second = await engine.LogitsAsync([.. prompt, choices[found.Taken]]);
+            Assert.Equal(choices.MaxBy(id => first[id]), choices[found.Taken]);
+            Assert.Equal(Array.IndexOf(first, first.Max()), found.Likeliest);
+            Assert.All(choices.Zip(found.Choices), pair => Assert.Equal(first[pair.First] - LogSum(first), pair.Second, 1e-4f));
+            Assert.All(then.Zip(found.Then), pair => Assert.Equal(second[pair.First] - LogSum(second), pair.Second, 1e-4f));
+            WeighedTokens alone = await engine.WeighAsync(prompt, choices, then);
+            Assert.Equal(alone.Choices, found.Choices);
+            Assert.Equal(alone.Then, found.Then);
+        }
+        Assert.Equal(0, engine.NumPagesInUse);
+        await Assert.ThrowsAsync<FlywheelException>(() => engine.WeighAsync([1], [9999], then));
+
+        static float LogSum(float[] logits) => MathF.Log(logits.Sum(logit => MathF.Exp(logit - logits.Max()))) + logits.Max();
+    }
+
     public static TheoryData<string> Kernels => [.. TestEngine.Kernels];
 
     [Fact]

@@ -20,6 +20,9 @@ internal static class Program
             case nameof(ForgetTests):
                 await ForgetTests.ForgetAloud(args[0]);
                 return 0;
+            case nameof(Games.GameLoopTests):
+                await Games.GameLoopTests.PlayOneTurn(args[0]);
+                return 0;
             case nameof(TurnTests):
                 await TurnTests.TurnAloud(args[0]);
                 return 0;

@@ -32,4 +32,18 @@ public sealed class ObjectiveFormulaTests
     [InlineData(-1.5, -1.5, 3, 2, 3)]
     public void Policy_OfAToken_EqualsTheHandComputedValue(double logProb, double sampled, double reward, double cap, double weight) =>
         Assert.Equal(weight, Policy.Weight(logProb, sampled, reward, cap), 1e-8);
+
+    /// <summary>Three documents of one prompt whose shares are 1/2, 3/10 and 1/5: the loss is the cross-entropy against them.</summary>
+    [Fact]
+    public void SoftTargets_OfADistribution_AreItsCrossEntropy()
+    {
+        double[] shares = [0.5, 0.3, 0.2], model = [0.7, 0.2, 0.1];
+        Weighed weighed = new SoftTargets().Weigh(new ScoredBatch
+        {
+            Step = new StepCounts(3, 0, 3, 0), LogProbs = [.. model.Select(p => (float)Math.Log(p))], RowDocuments = [0, 1, 2], Labels = [1, 1, 1],
+            SampledLogProbs = [.. shares.Select(p => (float)Math.Log(p))], Gains = [],
+        }, new TrainRecipe { Objective = SoftTargets.Id });
+        Assert.Equal(-shares.Zip(model, (share, p) => share * Math.Log(p)).Sum() / 3, weighed.Loss, 1e-6);
+        Assert.Equal(shares.Select(share => (float)(share / 3)), weighed.Weights, (a, b) => Math.Abs(a - b) < 1e-7);
+    }
 }

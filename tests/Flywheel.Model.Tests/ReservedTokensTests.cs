@@ -60,14 +60,14 @@ public class ReservedTokensTests
         Assert.Equal(Tokens.Hash, Tokenizer.Load(folder["tokenizer.json"]).Hash);
     }
 
-    /// <summary>The committed model has every range, says so in its manifest, and has a row of its embedding for each id.</summary>
+    /// <summary>The committed model has every range but that of games, which is younger; it says so in its manifest, and has a row of its embedding for each id.</summary>
     [Fact]
     public void FirstModel_Manifest_NamesEveryRange()
     {
         ModelFolder first = ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "first"));
         Assert.NotNull(first.Manifest.Ranges);
         Assert.Equal(ReservedTokens.Ranges(first.Tokenizer), first.Manifest.Ranges.OrderBy(range => range.Key, StringComparer.Ordinal));
-        Assert.Equal(ReservedTokens.Groups.Keys.Order(StringComparer.Ordinal), first.Manifest.Ranges.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(ReservedTokens.Groups.Keys.Except([GameTask.ColumnTokens]).Order(StringComparer.Ordinal), first.Manifest.Ranges.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(first.Config.VocabSize, first.Manifest.Ranges.Values.Max(range => range.First + range.Count));
     }
 }

@@ -81,7 +81,7 @@ internal static class TestModels
     /// <summary>A recipe of one objective, and data that suits it.</summary>
     public static (TrainRecipe, TokenDataset) Of(string objective, string parent, int vocabSize = 300, params int[] lengths) => (
         new TrainRecipe { Objective = objective, DpoBeta = 0.05, DpoSupervised = 0.1, ImportanceCap = 1.5 },
-        TokenDataset.Open(Dataset(parent, vocabSize, "none", lengths, 3, objective is "preference" or "kto", objective is "kto" or "policy", objective == "policy")));
+        TokenDataset.Open(Dataset(parent, vocabSize, "none", lengths, 3, objective is "preference" or "kto", objective is "kto" or "policy" or "soft-targets", objective is "policy" or "soft-targets")));
 
     /// <summary>One batch per document list, every token a target.</summary>
     public static Batch Batch(TokenDataset data, bool everyToken, params long[] documents) =>

@@ -24,8 +24,12 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
         int room = model.Config.MaxPositions - prompt.Length;
         if (room < 1) throw new FlywheelException($"the fields of the task '{task.Name}' make a prompt of {prompt.Length} tokens; this model's context holds {model.Config.MaxPositions}, prompt and answer together");
         TaskForm form = task.Description.Form;
-        return new(conversation, prompt, defaults with { Temperature = (float?)form.Temperature ?? defaults.Temperature, Grammar = SymbolAnswer.GrammarOf(conversation) ?? DraftWords.GrammarOf(task, conversation, model) }, Math.Min(form.MaxTokens, room));
+        return new(conversation, prompt, defaults with { Temperature = (float?)form.Temperature ?? defaults.Temperature, Grammar = GrammarOf(task, values) ?? SymbolAnswer.GrammarOf(conversation) ?? DraftWords.GrammarOf(task, conversation, model) }, Math.Min(form.MaxTokens, room));
     }
+
+    /// <summary>Of a game: one legal move and nothing else.</summary>
+    private static string? GrammarOf(TaskFolder task, IReadOnlyDictionary<string, string> values) => task.Description is { Game: not null, Output.Symbols: { } moves }
+        ? Engine.Grammars.Grammar.Parse($"root ::= {string.Join(" | ", GameTask.Moves(values).Select(move => ReservedTokens.Symbols(moves)[move]))}").Source : null;
 
     /// <summary>Why a model cannot be asked at all; null when it can.</summary>
     public static string? Fault(TaskFolder task, ModelFolder model)

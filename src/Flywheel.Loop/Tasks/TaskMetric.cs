@@ -21,6 +21,7 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
     private static readonly TaskMetric[] s_all =
     [
         Share(TaskMetricNames.Exact, (item, output) => output == item.Answer ? 1 : 0),
+        Share(TaskMetricNames.OneOf, (item, output) => item.Answer.Split(' ').Contains(output) ? 1 : 0),
         // Popović 2015 (chrF: character n-gram F-score), with sacreBLEU's sums over a corpus and its orders.
         new(TaskMetricNames.ChrF, true, (item, output) => NGrams(output, item.Answer), ChrFOf),
         Error(TaskMetricNames.WordError, text => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
@@ -63,7 +64,7 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         }
     }
 
-    private static Interval Wilson(double share, int n)
+    internal static Interval Wilson(double share, int n)
     {
         const double z = 1.959964;
         double middle = (share + z * z / (2 * n)) / (1 + z * z / n), reach = z / (1 + z * z / n) * Math.Sqrt(share * (1 - share) / n + z * z / (4.0 * n * n));

@@ -67,6 +67,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         {
             turn = unfinished;
             progress.Say($"Turn {turn.Number} was interrupted; it goes on with {turn.State.ToString().ToLowerInvariant()}.");
+            if (PlayRecipe.IsOne(turn.Recipe))
+                throw new FlywheelException($"turn {turn.Number} is one of games and is not ended; go on with it first: ./flywheel play --turns 1");
             recipe = RecipeFile.ParseTurn(turn.Recipe, $"recipe of turn {turn.Number}");
             dataset = await CuratedDataset.LoadAsync(store, turn, cancellation);
         }

@@ -224,8 +224,8 @@ public sealed record TrainRecipe
 
     /// <summary>
     /// <c>next-token</c>, <c>supervised</c> (loss on the assistant's tokens), <c>preference</c> (DPO, on pairs), <c>kto</c> (on
-    /// single answers that were liked or not) or <c>policy</c> (on served answers with rewards, corrected by the recorded
-    /// log-probabilities).
+    /// single answers that were liked or not), <c>policy</c> (on served answers with rewards, corrected by the recorded
+    /// log-probabilities) or <c>soft-targets</c> (on answers with their shares of a distribution).
     /// </summary>
     public required string Objective { get; init; }
 

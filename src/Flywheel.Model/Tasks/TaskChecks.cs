@@ -20,6 +20,7 @@ internal static class TaskChecks
         check.State(task.Fields.Count > 0, "fields", "empty", "at least one field");
         for (int i = 0; i < task.Fields.Count; i++) Field(check, task, i);
         Output(check, task.Output, folder);
+        if (task.Game is not null) Game(check, task);
         HashSet<string> fields = [.. task.Fields.Select(field => field.Name)];
         HashSet<string> texts = [.. task.Fields.Where(field => field.Modality == TaskField.Text).Select(field => field.Name)];
         if (task.Form.System is { } system) Template(check, "form.system", system, texts);
@@ -87,6 +88,17 @@ internal static class TaskChecks
             if (folder is not null) check.State(TaskFolder.ParseWords(Utf8File.ReadText(Path.Combine(folder, words))).Length > 0, "output.words", words, "a file with at least one word");
         }
         if (output.Widget.Length > 0) check.OneOf("output.widget", output.Widget, output.Symbols is null ? [TaskField.Line, TaskField.Lines] : [TaskField.Symbols]);
+    }
+
+    private static void Game(RecipeCheck check, TaskDescription task)
+    {
+        check.OneOf("game", task.Game!, [GameTask.ConnectFour]);
+        foreach ((string name, string modality) in GameTask.Fields)
+        {
+            TaskField? field = task.Fields.FirstOrDefault(field => field.Name == name);
+            check.State(field is { Required: false } && field.Modality == modality, "fields", $"without a field '{name}' of modality '{modality}' that may be left out", $"{NearestName.List([.. GameTask.Fields.Keys])}, which the game's rules read");
+        }
+        check.That(task.Output.Modality == GameTask.MoveTokens, "output.modality", task.Output.Modality, $"'{GameTask.MoveTokens}', the game's moves");
     }
 
     private static void Modality(RecipeCheck check, string field, string modality) => check.OneOf(field, modality, [TaskField.Text, .. ReservedTokens.Groups.Keys]);

@@ -22,6 +22,9 @@ public sealed record TaskDescription
     /// <summary>What goes in.</summary>
     public required IReadOnlyList<TaskField> Fields { get; init; }
 
+    /// <summary>Rules that its fields and answers keep to: <c>connect-four</c>; null for a task without any (<see cref="GameTask"/>).</summary>
+    public string? Game { get; init; }
+
     /// <summary>What comes out.</summary>
     public TaskOutput Output { get; init; } = new();
 
@@ -236,11 +239,11 @@ public sealed record TaskExample
 /// <summary>How an output is measured; each is defined where it is computed (Flywheel.Loop's TaskMetric).</summary>
 public static class TaskMetricNames
 {
-    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error", CharacterError = "character-error",
+    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error", CharacterError = "character-error", OneOf = "one-of",
         NameExact = "name-exact", FactsRestated = "facts-restated", NothingForeign = "nothing-foreign";
 
     /// <summary>Those that compare with a right answer.</summary>
-    public static readonly IReadOnlyList<string> WithAnswer = [Exact, ChrF, WordError, SymbolError, CharacterError];
+    public static readonly IReadOnlyList<string> WithAnswer = [Exact, OneOf, ChrF, WordError, SymbolError, CharacterError];
 
     /// <summary>Those that compare with the fields <c>name</c> and <c>facts</c>, as copywriting has them.</summary>
     public static readonly IReadOnlyList<string> WithBrief = [NameExact, FactsRestated, NothingForeign];

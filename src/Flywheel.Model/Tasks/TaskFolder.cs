@@ -82,7 +82,8 @@ public sealed class TaskFolder
         string[] names = [.. task.Fields.Select(field => field.Name)];
         if (given.Keys.FirstOrDefault(name => !names.Contains(name)) is { } unknown)
             throw new FlywheelException($"field '{unknown}' is unknown to the task '{task.Name}'{NearestName.Hint(unknown, names)}");
-        return task.Fields.ToDictionary(field => field.Name, field => CheckOne(field, given.GetValueOrDefault(field.Name) ?? ""), StringComparer.Ordinal);
+        Dictionary<string, string> values = task.Fields.ToDictionary(field => field.Name, field => CheckOne(field, given.GetValueOrDefault(field.Name) ?? ""), StringComparer.Ordinal);
+        return task.Game is null ? values : GameTask.Read(values);
     }
 
     private static string CheckOne(TaskField field, string text)
@@ -145,7 +146,7 @@ public sealed class TaskFolder
         string ask = Render(_ask, values, "form.ask");
         List<Part> parts = ask.Length > 0 ? [new TextPart(ask)] : [];
         foreach (TaskField field in Description.Fields)
-            if (field.Modality != TaskField.Text && values[field.Name].Length > 0) parts.Add(new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'"));
+            if (field.Modality != TaskField.Text && values[field.Name].Length > 0 && (Description.Game is null || GameTask.IsShown(field.Name))) parts.Add(new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'"));
         if (parts.Count == 0) throw new FlywheelException($"task '{Name}': field 'form.ask' says nothing to {string.Join(", ", values.Select(value => $"{value.Key} '{value.Value}'"))}; expected a text");
         messages.Add(new Message(Role.User, parts));
         return new Conversation(messages) { AnswerModality = Description.Output.Symbols };

@@ -43,6 +43,7 @@ public static class ReservedTokens
         ["language"] = Named("la_", ["en", "zh", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "ja", "ko", "ar", "tr", "sv", "cs"]),
         ["task"] = Numbered("task", 32),
         ["spare"] = Numbered("spare", 64),
+        ["connect-four-column"] = Named("cc_", ConnectFour.ColumnNames), // a position is 7 tokens instead of 42
     };
 
     /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>

@@ -1,5 +1,6 @@
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Games;
 using Flywheel.Loop.Tasks;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
@@ -31,6 +32,9 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
                 App = Generation.TaskApp + task.Name,
             });
         }, cancellation);
+
+    /// <summary>How a game's champions became better, turn by turn.</summary>
+    public GameCurve CurveOf(TaskFolder task) => GameCurve.Read(store.Home, task.Name);
 
     /// <summary>What was measured of the served model; null when nothing was.</summary>
     public TaskEvaluation? EvaluationOf(TaskFolder task, ServedModel model) => TaskEvaluation.Read(store.Home, task.Name, model.Hash);

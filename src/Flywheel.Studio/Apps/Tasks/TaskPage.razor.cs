@@ -1,5 +1,6 @@
 using System.Globalization;
 using Flywheel.Engine;
+using Flywheel.Loop.Games;
 using Flywheel.Loop.Tasks;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
@@ -17,6 +18,7 @@ public sealed partial class TaskPage
     private TaskFolder? _task;
     private TaskSheet _sheet = new();
     private TaskEvaluation? _evaluation;
+    private GameCurve? _curve;
     private ServedModel _model = null!;
     private readonly Dictionary<string, string> _typed = [];
     private (string Field, string Message)? _error;
@@ -77,7 +79,10 @@ public sealed partial class TaskPage
         _model = Host.Current;
         if (_task is null) return;
         (_fault, _trained, _evaluation) = (TaskAsk.Fault(_task, _model.Folder), TaskAsk.IsTrained(_task, _model.Folder), Desk.EvaluationOf(_task, _model));
+        _curve = _task.Description.Game is null ? null : Desk.CurveOf(_task);
     }
+
+    private GameCurve.Words CurveWords => new(Words["game.curve"], Words["game.elo"], Words["game.turn"], Words["game.optimal"], Words["game.alone"], Words["game.search"], Words["game.legal"]);
 
     private async Task LoadAsync()
     {

@@ -1,0 +1,31 @@
+using Flywheel.Engine;
+using Flywheel.Model;
+
+namespace Flywheel.Loop.Games;
+
+/// <summary>What a model thinks of a position, to be shown to a person.</summary>
+/// <param name="Shares">Of each column: the model's own probabilities, or what a search made of them, [7].</param>
+/// <param name="Value">Expected result for the side to move, from -1 to 1.</param>
+/// <param name="Best">The column that it would play.</param>
+public sealed record GameAdvice(IReadOnlyList<double> Shares, double Value, int Best)
+{
+    /// <param name="task">With a game.</param>
+    /// <param name="model">Who is asked.</param>
+    /// <param name="engine">That has it loaded.</param>
+    /// <param name="position">Not over.</param>
+    /// <param name="simulations">Of a search; 0 asks the model alone.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">The model has no tokens for the game.</exception>
+    public static async Task<GameAdvice> AskAsync(TaskFolder task, ModelFolder model, InferenceEngine engine, ConnectFour position, int simulations, CancellationToken cancellation = default)
+    {
+        await using var asked = new GameModel(task, model, engine);
+        if (simulations == 0)
+        {
+            Evaluation evaluation = (await asked.EvaluateAsync([position], cancellation))[0];
+            return new GameAdvice([.. evaluation.Policy.Select(share => (double)share)], evaluation.Value, evaluation.Best);
+        }
+        GameTree tree = (await SearchPlayer.SearchAsync(asked, new SearchSettings(simulations, new SelfPlayRecipe().Exploration), [position], cancellation))[0];
+        double[] shares = tree.Shares();
+        return new GameAdvice(shares, tree.Value, SearchPlayer.BestOf(shares));
+    }
+}

@@ -1,0 +1,204 @@
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Engine.Grammars;
+using Flywheel.Loop;
+using Flywheel.Loop.Games;
+using Flywheel.Loop.Tasks;
+using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Flywheel.Studio.Shell;
+using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Apps.Tasks;
+
+/// <summary>
+/// A game of a person against the served model. Its moves are generations of the task like any other; when the game is over the referee rates
+/// the model's. The moves so far are kept on the task's sheet, so that a reload goes on.
+/// </summary>
+public sealed partial class GameBoard
+{
+    /// <summary>As many as the recipe's measure has.</summary>
+    private const int Simulations = 64;
+
+    private const string BeginsField = "to_move";
+
+    private readonly List<Guid> _generations = [];
+    private List<int> _history = [];
+    private IReadOnlyList<double>? _shares;
+    private double? _value;
+    private string? _problem;
+    private bool _begins = true, _searches = true, _showsThoughts = true, _busy, _loaded;
+
+    [Inject] private TaskDesk Desk { get; set; } = null!;
+
+    [Inject] private TaskSheets Sheets { get; set; } = null!;
+
+    [Inject] private ModelHost Host { get; set; } = null!;
+
+    [Inject] private FlywheelStore Store { get; set; } = null!;
+
+    [Inject] private ILogger<GameBoard> Log { get; set; } = null!;
+
+    [CascadingParameter] private Visit Visit { get; set; } = null!;
+
+    [Parameter, EditorRequired] public TaskFolder Folder { get; set; } = null!;
+
+    private Strings Words => Visit.Words;
+
+    private ConnectFour Position => _history.Aggregate(ConnectFour.Empty, (position, column) => position.Play(column));
+
+    /// <summary>It is the person's move.</summary>
+    private bool IsTheirs => !_busy && _loaded && !Position.IsOver && _history.Count % 2 == 0 == _begins;
+
+    private bool Ready => RendererInfo.IsInteractive && _loaded && !_busy;
+
+    private string State => Position switch
+    {
+        { IsLost: true } => Words[_history.Count % 2 == 1 == _begins ? "game.won" : "game.lost"],
+        { IsFull: true } => Words["game.drawn"],
+        _ => Words[_busy ? "game.thinking" : "game.your-move"],
+    };
+
+    private string? StateClass => !Position.IsOver ? null : Position.IsLost && _history.Count % 2 == 1 == _begins ? "won" : Position.IsLost ? "lost" : "drawn";
+
+    protected override async Task OnInitializedAsync()
+    {
+        TaskSheet sheet = await Sheets.ReadAsync(Visit.Person, Folder.Name);
+        _begins = sheet.Fields.GetValueOrDefault(BeginsField) != GameTask.Second;
+        _history = Legal(sheet.Fields.GetValueOrDefault(GameTask.History) ?? "");
+        if (!RendererInfo.IsInteractive) return;
+        _loaded = true;
+        await GoOnAsync();
+    }
+
+    /// <summary>The moves of a text as far as the rules allow them.</summary>
+    private static List<int> Legal(string text)
+    {
+        var history = new List<int>();
+        ConnectFour position = ConnectFour.Empty;
+        foreach (string symbol in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (symbol.Length != 1 || symbol[0] - '0' is not (>= 0 and < ConnectFour.NumColumns and var column) || position.IsOver || !position.HasRoom(column)) break;
+            history.Add(column);
+            position = position.Play(column);
+        }
+        return history;
+    }
+
+    private Task PlayAsync(int column) => DoAsync(async () =>
+    {
+        if (!Position.HasRoom(column)) return;
+        _history.Add(column);
+        await KeepAsync();
+        await AnswerAsync();
+    });
+
+    private Task NewAsync(bool begins) => DoAsync(async () =>
+    {
+        (_begins, _history) = (begins, []);
+        _generations.Clear();
+        await KeepAsync();
+        await AnswerAsync();
+    });
+
+    /// <summary>Back to the person's move before.</summary>
+    private Task UndoAsync() => DoAsync(async () =>
+    {
+        do _history.RemoveAt(_history.Count - 1);
+        while (_history.Count > 0 && _history.Count % 2 == 0 != _begins);
+        await KeepAsync();
+        await AnswerAsync();
+    });
+
+    private Task SetAsync(bool? searches = null, bool? shows = null)
+    {
+        (_searches, _showsThoughts) = (searches ?? _searches, shows ?? _showsThoughts);
+        return DoAsync(ThinkAsync);
+    }
+
+    private Task GoOnAsync() => DoAsync(AnswerAsync);
+
+    /// <summary>The model moves where it is its turn; then what it thinks of the position is shown.</summary>
+    private async Task AnswerAsync()
+    {
+        if (!Position.IsOver && _history.Count % 2 == 0 != _begins)
+        {
+            StateHasChanged();
+            GameAdvice advice = await AdviceAsync();
+            IReadOnlyDictionary<string, string> values = Folder.Check(new Dictionary<string, string> { [GameTask.History] = string.Join(' ', _history) });
+            // What the search chose is asked of the model like any answer, so that the move is a generation with its own log-probability.
+            string only = Grammar.Parse($"root ::= {ReservedTokens.Symbols(GameTask.MoveTokens)[$"{advice.Best}"]}").Source;
+            await using GenerationGroup group = Desk.Start(Folder, values, (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
+            await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
+            _generations.Add(group.Choices[0].Id);
+            _history.Add(advice.Best);
+            await KeepAsync();
+        }
+        if (Position.IsOver) await RateAsync();
+        await ThinkAsync();
+    }
+
+    private async Task ThinkAsync()
+    {
+        (_shares, _value) = (null, null);
+        if (Position.IsOver || !_showsThoughts) return;
+        GameAdvice advice = await AdviceAsync();
+        (_shares, _value) = (advice.Shares, advice.Value);
+    }
+
+    private async Task<GameAdvice> AdviceAsync()
+    {
+        ServedModel model = Host.Acquire();
+        try
+        {
+            return await GameAdvice.AskAsync(Folder, model.Folder, model.Engine, Position, _searches ? Simulations : 0);
+        }
+        finally
+        {
+            model.Release();
+        }
+    }
+
+    /// <summary>The game's result is the referee's word on each of the model's moves.</summary>
+    private async Task RateAsync()
+    {
+        bool personWon = Position.IsLost && _history.Count % 2 == 1 == _begins;
+        double rating = !Position.IsLost ? 0.5 : personWon ? 0 : 1;
+        foreach (Guid generation in _generations)
+            await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Rating, JsonValue.Create(rating), "referee", new JsonObject { ["application"] = "tasks", ["task"] = Folder.Name }) { Source = FeedbackSource.Referee });
+        _generations.Clear();
+    }
+
+    private async Task KeepAsync()
+    {
+        StateHasChanged();
+        await SaveAsync(GameTask.History, string.Join(' ', _history));
+        await SaveAsync(BeginsField, _begins ? GameTask.First : GameTask.Second);
+    }
+
+    private async Task SaveAsync(string field, string value)
+    {
+        string? over = (await Sheets.ReadAsync(Visit.Person, Folder.Name)).Fields.GetValueOrDefault(field) ?? "";
+        while (over is not null && over != value) over = await Sheets.SaveFieldAsync(Visit.Person, Folder.Name, field, value, over); // another tab's last word is overwritten
+    }
+
+    private async Task DoAsync(Func<Task> what)
+    {
+        if (_busy) return;
+        (_busy, _problem) = (true, null);
+        try
+        {
+            await what();
+        }
+        catch (Exception e)
+        {
+            if (e is not (FlywheelException or QueueFullException)) Log.LogError(e, "A game could not go on");
+            _problem = e switch { QueueFullException => Words["tasks.queue-full"], FlywheelException => e.Message, _ => Words["tasks.failed"] };
+        }
+        finally
+        {
+            _busy = false;
+        }
+    }
+}
