@@ -185,14 +185,14 @@ public sealed class GameLoop
 
     private async Task TrainAsync(TurnRow turn, CancellationToken cancellation)
     {
-        ModelFolder champion = await OpenAsync(turn.Champion, cancellation);
+        ModelFolder start = await StartAsync(turn, cancellation);
         string run = $"turn-{turn.Number:0000}-play";
         long told = Stopwatch.GetTimestamp();
         var job = new TrainingJob
         {
-            Recipe = new Recipe { Name = run, Base = champion.Path, Seed = _recipe.Seed + turn.Number, Data = [], Train = _recipe.Train, Licence = _recipe.Licence, IntendedUse = _recipe.IntendedUse },
+            Recipe = new Recipe { Name = run, Base = start.Path, Seed = _recipe.Seed + turn.Number, Data = [], Train = _recipe.Train, Licence = _recipe.Licence, IntendedUse = _recipe.IntendedUse },
             RunFolder = Path.Combine(_store.Home.Runs, run),
-            Base = champion,
+            Base = start,
             TrainData = Path.Combine(_store.Home.Datasets, turn.Dataset![..16]),
             ModelsFolder = _store.Home.Models,
             Tasks = [_task.Name],
@@ -205,8 +205,19 @@ public sealed class GameLoop
             told = Stopwatch.GetTimestamp();
             Say(string.Create(CultureInfo.InvariantCulture, $"Turn {turn.Number}: step {progress.Line.Step} of {progress.NumSteps}, loss {loss:0.0000}, {progress.Line.TokensPerSecond:N0} tokens a second."));
         }, cancellation), cancellation);
-        await _ledger.TrainedAsync(turn, run, turn.Champion, made.Model!, cancellation);
+        await _ledger.TrainedAsync(turn, run, start.Hash, made.Model!, cancellation);
         await _ledger.HasCandidateAsync(turn, made.Hash, cancellation);
+    }
+
+    /// <summary>
+    /// What training goes on from: the candidate of the turn before, even where that was rejected. The match decides who plays, not what is
+    /// learnt (Silver 2017): else all that a candidate had learnt would be lost whenever it was not much better yet.
+    /// </summary>
+    private async Task<ModelFolder> StartAsync(TurnRow turn, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = _store.Tables();
+        TurnRow? last = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number && row.Candidate != null).OrderByDescending(row => row.Number).FirstOrDefaultAsync(cancellation);
+        return await OpenAsync(last is not null && PlayRecipe.IsOne(last.Recipe) ? last.Candidate! : turn.Champion, cancellation);
     }
 
     private async Task<(MatchResult, double)> MatchAsync(TurnRow turn, ModelFolder champion, ModelFolder candidate, CancellationToken cancellation)
