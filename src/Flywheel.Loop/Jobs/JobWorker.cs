@@ -11,6 +11,8 @@ public delegate Task<string?> JobHandler(JobContext job, CancellationToken cance
 /// <summary>A job in the hands of its handler.</summary>
 public sealed class JobContext
 {
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
+
     private readonly JobRow _row;
     private readonly Func<double?, string?, string?, Task> _report;
 
@@ -41,6 +43,31 @@ public sealed class JobContext
     {
         await _report(progress, message, checkpoint);
         Checkpoint = checkpoint ?? Checkpoint;
+    }
+
+    /// <summary>Says twice a second how far a work is that goes on beside it, until it ends.</summary>
+    /// <param name="work">Ends when the handler's cancellation fires, too.</param>
+    /// <param name="latest">Progress, words and checkpoint as of now; said when they are others than before. Null: nothing to say yet.</param>
+    /// <param name="time">Measures the pauses.</param>
+    /// <returns>What comes of the work.</returns>
+    public async Task<T> ReportWhileAsync<T>(Task<T> work, Func<(double Progress, string? Message, string? Checkpoint)?> latest, TimeProvider time)
+    {
+        (double, string?, string?)? told = null;
+        try
+        {
+            while (await Task.WhenAny(work, Task.Delay(s_pause, time, CancellationToken.None)) != work)
+                if (latest() is { } now && now != told)
+                {
+                    told = now;
+                    await ReportAsync(now.Progress, now.Message, now.Checkpoint);
+                }
+        }
+        catch (JobLostException)
+        {
+            await work.ContinueWith(_ => { }, TaskScheduler.Default); // it was stopped, too: two must not do one work
+            throw;
+        }
+        return await work;
     }
 }
 

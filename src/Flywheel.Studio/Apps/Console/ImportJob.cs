@@ -12,8 +12,6 @@ internal sealed class ImportJob(FlywheelStore store, JobQueue queue, TimeProvide
 {
     public const string Kind = "import";
 
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
-
     /// <param name="from">A folder or a GGUF file of this machine, or <c>hf:owner/name</c>.</param>
     /// <param name="name">What to call it; as it calls itself when empty.</param>
     /// <param name="user">Who asked.</param>
@@ -27,14 +25,8 @@ internal sealed class ImportJob(FlywheelStore store, JobQueue queue, TimeProvide
         await job.ReportAsync(0, from);
         var progress = new Latest();
         Task<ModelFolder> bringing = ModelImport.BringAsync(from, store.Home, time.GetUtcNow(), (string?)input["name"], progress, cancellation);
-        HubProgress? told = null;
-        while (await Task.WhenAny(bringing, Task.Delay(s_pause, time, CancellationToken.None)) != bringing)
-            if (progress.Value is { } now && now != told)
-            {
-                told = now;
-                await job.ReportAsync(now.Total > 0 ? Math.Min(1, (double)now.Done / now.Total) : 0, string.Create(CultureInfo.InvariantCulture, $"{now.File}, {now.Done / 1e6:N1}{(now.Total > 0 ? $" of {now.Total / 1e6:N1}" : "")} MB"));
-            }
-        ModelFolder model = await bringing;
+        ModelFolder model = await job.ReportWhileAsync(bringing, () => progress.Value is not { } now ? null : (now.Total > 0 ? Math.Min(1, (double)now.Done / now.Total) : 0,
+            string.Create(CultureInfo.InvariantCulture, $"{now.File}, {now.Done / 1e6:N1}{(now.Total > 0 ? $" of {now.Total / 1e6:N1}" : "")} MB"), null), time);
         await store.RegisterModelAsync(model, cancellation: cancellation);
         await job.ReportAsync(1, $"{model.Manifest.Name} {model.ShortHash}");
         return JsonSerializer.Serialize(new { hash = model.Hash }, JsonText.Compact);

@@ -23,8 +23,6 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
 
     private const int NumBriefs = 6, MaxTokens = 256, Seed = 1;
 
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
-
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
     {
         Guid id = Guid.Parse((string)JsonNode.Parse(job.Input)!["learn"]!);
@@ -109,23 +107,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
                 if (progress.Line is not null) Volatile.Write(ref latest, progress);
             },
         };
-        Task<FinishedRun> running = Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None);
-        TrainingProgress? told = null;
-        try
-        {
-            while (await Task.WhenAny(running, Task.Delay(s_pause, time, CancellationToken.None)) != running)
-                if (Volatile.Read(ref latest) is { } now && now != told)
-                {
-                    told = now;
-                    await job.ReportAsync(TrainingShare * now.Line!.Step / Math.Max(1, now.NumSteps), string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}"));
-                }
-        }
-        catch (JobLostException)
-        {
-            await running.ContinueWith(_ => { }, TaskScheduler.Default); // it was cancelled, too: two must not train into one folder
-            throw;
-        }
-        return await running;
+        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None), () => Volatile.Read(ref latest) is not { } now ? null
+            : (TrainingShare * now.Line!.Step / Math.Max(1, now.NumSteps), string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}"), null), time);
     }
 
     /// <summary>The person's latest briefs; where there are none, those of texts held out.</summary>

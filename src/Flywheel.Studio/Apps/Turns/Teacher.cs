@@ -16,8 +16,6 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     public const string Job = "teach";
 
     /// <summary>Steps come by the hundred; the record takes the last of each moment.</summary>
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
-
     private readonly SemaphoreSlim _starting = new(1, 1);
 
     /// <summary>How the latest turn that was begun from a page stands; null when none was.</summary>
@@ -73,22 +71,7 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
             Examined = steps.Move,
         };
         Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time).RunAsync(Recipe(), Folder, cancellation: cancellation), CancellationToken.None);
-        try
-        {
-            (string Said, string Steps) reported = ("", "");
-            while (await Task.WhenAny(running, Task.Delay(s_pause, time, CancellationToken.None)) != running)
-                if ((Volatile.Read(ref said), steps.ToJson()) is var now && now != reported)
-                {
-                    reported = now;
-                    await job.ReportAsync(steps.Share, now.Item1, now.Item2);
-                }
-        }
-        catch (JobLostException)
-        {
-            await running.ContinueWith(_ => { }, TaskScheduler.Default); // it was stopped, too: two must not run one turn
-            throw;
-        }
-        TurnOutcome outcome = await running;
+        TurnOutcome outcome = await job.ReportWhileAsync(running, () => (steps.Share, Volatile.Read(ref said), steps.ToJson()), time);
         await job.ReportAsync(1, said, steps.ToJson());
         return JsonSerializer.Serialize(new { turn = outcome.Turn.Number }, JsonText.Compact);
     }

@@ -27,8 +27,6 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
 
     private const int MinMicroTokens = 1024, MaxMetricEvents = 1000;
 
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
-
     public Task<JobRow> EnqueueAsync(FineTuneInput input, string user) =>
         queue.EnqueueAsync(Kind, JsonSerializer.Serialize(input, JsonText.Compact), user);
 
@@ -145,29 +143,20 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
 
     private async Task<FinishedRun> TrainAsync(Recipe recipe, string folder, JobContext job, FineTuneEvents events, CancellationToken cancellation)
     {
-        LogLine? last = null;
-        int numSteps = 1;
+        TrainingProgress? latest = null;
         var runner = new RecipeRunner(store.Home)
         {
             Time = time,
             Progress = (_, progress) =>
             {
-                numSteps = Math.Max(1, progress.NumSteps);
                 if (progress.Line is not { } line) return;
-                if (line.ValidationLoss is not null || line.Step % Math.Max(1, numSteps / MaxMetricEvents) == 0) events.Measured(line, numSteps);
-                Volatile.Write(ref last, line);
+                if (line.ValidationLoss is not null || line.Step % Math.Max(1, progress.NumSteps / MaxMetricEvents) == 0) events.Measured(line, progress.NumSteps);
+                if (line.Loss is not null) Volatile.Write(ref latest, progress);
             },
         };
-        Task<FinishedRun> training = Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None);
-        LogLine? told = null;
-        while (await Task.WhenAny(training, Task.Delay(s_pause, time, CancellationToken.None)) != training)
-            if (Volatile.Read(ref last) is { } line && line != told)
-            {
-                told = line;
-                await job.ReportAsync(Math.Min(1, (double)line.Step / numSteps),
-                    line.Loss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"step {line.Step} of {numSteps}, loss {loss:F3}") : null);
-            }
-        return await training;
+        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None), () => Volatile.Read(ref latest) is not { } now ? null
+            : (Math.Min(1, (double)now.Line!.Step / Math.Max(1, now.NumSteps)),
+                string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}, loss {now.Line.Loss:F3}"), null), time);
     }
 
     /// <summary>The curve as a table, as OpenAI leaves it.</summary>
