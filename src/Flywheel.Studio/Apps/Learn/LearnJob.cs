@@ -83,7 +83,7 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
             Data = [new SourceRecipe { Source = "dataset", Path = dataset }],
             Train = new TrainRecipe
             {
-                Objective = "supervised", Epochs = epochs, BatchTokens = Math.Max(batch, micro), MicroTokens = micro, LearningRate = 1e-3, Warmup = 0.1, WeightDecay = 0.01,
+                Objective = Supervised.Id, Epochs = epochs, BatchTokens = Math.Max(batch, micro), MicroTokens = micro, LearningRate = 1e-3, Warmup = 0.1, WeightDecay = 0.01,
                 Lora = new LoraRecipe(), CheckpointSeconds = 15, EvaluateEvery = 50,
             },
         };

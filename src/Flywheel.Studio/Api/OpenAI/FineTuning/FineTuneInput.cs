@@ -7,7 +7,7 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary>What a fine-tuning job was asked for, as its row keeps it.</summary>
 internal sealed record FineTuneInput
 {
-    public const string Supervised = "supervised", Dpo = "dpo";
+    public const string Supervised = Flywheel.Model.Supervised.Id, Dpo = "dpo";
 
     /// <summary>As the request named it.</summary>
     public required string Model { get; init; }

@@ -127,7 +127,7 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
             Data = [new SourceRecipe { Source = "dataset", Path = "data" }],
             Train = new TrainRecipe
             {
-                Objective = isDpo ? "preference" : "supervised",
+                Objective = isDpo ? Preference.Id : Supervised.Id,
                 Epochs = state.Epochs!.Value,
                 BatchTokens = Math.Max(batch, micro),
                 MicroTokens = micro,
