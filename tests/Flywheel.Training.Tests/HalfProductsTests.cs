@@ -47,7 +47,8 @@ public sealed class HalfProductsTests
         for (int rows = 3970; rows < 4096; rows += 3) Multiply(rows);
         ProcessMemory.Release();
         long grown = ProcessMemory.Resident - before;
-        Assert.True(grown < 16 << 20, $"grown by {grown >> 10:N0} KiB over 42 numbers of rows");
+        // Two kernels of 2 MB for each number would be 168 MB; the process itself moves by a few.
+        Assert.True(grown < 48 << 20, $"grown by {grown >> 10:N0} KiB over 42 numbers of rows");
 
         void Multiply(int rows)
         {

@@ -60,7 +60,8 @@ public sealed class SafeMarkdownTests
             {
                 Assert.False(attribute.Name.StartsWith("on", StringComparison.OrdinalIgnoreCase), $"{attribute.Name} of {markdown}");
                 Assert.DoesNotContain(attribute.Name, (string[])["style", "src", "srcset", "action", "formaction"]);
-                if (attribute.Name == "href") Assert.Matches("^(https?:|mailto:|[^:]*$)", attribute.Value.Trim());
+                // What stands before the first colon is a scheme only where no path, query or fragment has begun.
+                if (attribute.Name == "href") Assert.Matches("^(https?:|mailto:|[^:/?#]*([/?#]|$))", attribute.Value.Trim());
             }
         }
     }
