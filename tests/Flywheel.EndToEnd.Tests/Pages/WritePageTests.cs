@@ -76,7 +76,7 @@ public sealed class WritePageTests : IAsyncLifetime
         await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync("writes novels");
         await Assertions.Expect(page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("Quill");
 
-        await page.GetByLabel("Facts").FillAsync("writes novels\nchecks spelling");
+        await page.GetByLabel("Facts").FillAsync("writes novels\nchecks spelling"); // perhaps saved before the end, perhaps not
         await _studio.Server.KillAsync();
         await page.GetByLabel("Facts").PressSequentiallyAsync("\ntyped while the server was down", new() { Delay = 1 });
         await _studio.CrashAndRestartAsync();
@@ -87,7 +87,7 @@ public sealed class WritePageTests : IAsyncLifetime
         // It is on disk, not only in this browser: the same person elsewhere sees it.
         IBrowserContext elsewhere = await _studio.NewPersonAsync();
         await elsewhere.AddCookiesAsync((await page.Context.CookiesAsync()).Where(cookie => cookie.Name == "flywheel_person").Select(cookie => new Cookie { Name = cookie.Name, Value = cookie.Value, Url = _studio.Server.Url }));
-        IPage other = await _studio.OpenAsync(elsewhere);
+        IPage other = await _studio.OpenAsync(elsewhere, new Uri(page.Url).AbsolutePath);
         await Assertions.Expect(other.GetByLabel("Facts")).ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
     }
 
