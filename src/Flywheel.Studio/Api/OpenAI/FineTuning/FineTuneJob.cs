@@ -52,8 +52,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
             events.Say(job.Attempt == 1 && job.Checkpoint is null ? "Validating the files" : "Going on with the job");
             ModelFolder model = new ModelCatalog(store.Home).FindModel(input.Base);
             Directory.CreateDirectory(data);
-            FileSize size = Take("training_file", input.TrainingFile, Path.Combine(data, "train.jsonl"), model);
-            if (input.ValidationFile is { } held) Take("validation_file", held, Path.Combine(data, "heldout.jsonl"), model);
+            FileSize size = await TakeAsync("training_file", input.TrainingFile, Path.Combine(data, "train.jsonl"), model);
+            if (input.ValidationFile is { } held) await TakeAsync("validation_file", held, Path.Combine(data, "heldout.jsonl"), model);
             state = Decide(input, size);
             await job.ReportAsync(0, "", JsonSerializer.Serialize(state, JsonText.Compact));
             events.Say($"{size.Examples:N0} examples, {state.Epochs} epochs, {state.BatchSize} examples a step");
@@ -78,7 +78,7 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
         }
 
         // A file may be deleted while the job waits or trains: the job has its own.
-        FileSize Take(string field, string id, string path, ModelFolder model)
+        async Task<FileSize> TakeAsync(string field, string id, string path, ModelFolder model)
         {
             state = state with { FaultIn = field };
             try
@@ -99,7 +99,7 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
             catch (FlywheelException)
             {
                 File.Delete(path); // what is wrong is not kept; a next try reads the file anew
-                job.ReportAsync(0, null, JsonSerializer.Serialize(state, JsonText.Compact)).GetAwaiter().GetResult();
+                await job.ReportAsync(0, null, JsonSerializer.Serialize(state, JsonText.Compact));
                 throw;
             }
         }
