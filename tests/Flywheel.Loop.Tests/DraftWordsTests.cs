@@ -66,6 +66,18 @@ public class DraftWordsTests
         Assert.Null(DraftWords.GrammarOf(brief.ToConversation(), ModelFolder.Open(folder.Path))); // nobody says what it was trained for
     }
 
+    /// <summary>"Kestrel: the a tea house" was a first draft of a brief that said "a tea house".</summary>
+    [Theory]
+    [InlineData("a tea house", "tea house")]
+    [InlineData("An Atelier", "Atelier")]
+    [InlineData("The usual suspects", "usual suspects")]
+    [InlineData("a", "a")]
+    public void GrammarOf_CategoryWithArticle_AllowsWhatItAllowsWithout(string typed, string bare)
+    {
+        string? Of(string category) => DraftWords.GrammarOf(new Brief("Kestrel", Brief.Tagline, ["forty kinds of tea"], [category]).ToConversation(), First);
+        Assert.Equal(Of(bare), Of(typed));
+    }
+
     /// <summary>The page, the API of tasks and the evaluation ask by the same grammar.</summary>
     [Fact]
     public void TaskAsk_Copywriting_AsksForTheSameGrammarAsThePage()

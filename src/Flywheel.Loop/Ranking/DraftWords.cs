@@ -83,7 +83,7 @@ public static partial class DraftWords
         foreach (string fact in brief.Facts)
             foreach (string phrase in FactPhrases(Plain(fact))) yield return phrase;
         foreach (string category in brief.Categories)
-            foreach (string phrase in CategoryPhrases(Plain(category), bareKinds)) yield return phrase;
+            foreach (string phrase in CategoryPhrases(LeadingArticle().Replace(Plain(category), ""), bareKinds)) yield return phrase;
         foreach (string form in Inner(Plain(brief.Audience))) yield return form;
     }
 
@@ -164,6 +164,10 @@ public static partial class DraftWords
 
     [GeneratedRegex("^an? ")]
     private static partial Regex Article();
+
+    /// <summary>Of a category that was typed as it is said, "a tea house": a sentence brings its own.</summary>
+    [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
+    private static partial Regex LeadingArticle();
 
     [GeneratedRegex(@"^(an?|the|no|\d\S*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|all|every|each|one)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Determined();

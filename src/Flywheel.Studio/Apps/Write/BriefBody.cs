@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write;
@@ -17,7 +18,7 @@ public sealed record BriefBody
 }
 
 /// <summary>The fields of a brief as they are typed.</summary>
-public sealed record BriefFields
+public sealed partial record BriefFields
 {
     internal const int MaxLine = 200, MaxFacts = 12;
 
@@ -89,8 +90,15 @@ public sealed record BriefFields
         return new[] { "what", "audience", "tone" }.FirstOrDefault(name => this[name].Trim().Length > MaxLine) is { } longest ? (longest, "write.field-long", null) : null;
     }
 
-    /// <summary>As the model is asked.</summary>
-    public Brief ToBrief() => new(Name.Trim(), Kind, FactList, [.. Lines(What, ',')], Audience.Trim(), Tone.Trim(), Length.Trim());
+    /// <summary>As the model is asked: what it is without an article ("a tea house") and for whom without "for", which its sentences bring along.</summary>
+    public Brief ToBrief() => new(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))],
+        For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
+
+    [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
+    private static partial Regex Article();
+
+    [GeneratedRegex("^for (?=.)", RegexOptions.IgnoreCase)]
+    private static partial Regex For();
 
     // A person may type the dash that the model would see twice.
     private static IEnumerable<string> Lines(string text, char separator) =>

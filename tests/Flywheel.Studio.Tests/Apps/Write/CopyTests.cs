@@ -11,6 +11,15 @@ public sealed class CopyTests
 {
     private static readonly BriefFields Brief = new() { Name = "Lanternfish", What = "photo editor", Facts = "edits 30 raw formats\nruns on Linux and Windows\nmade in New York" };
 
+    [Fact]
+    public void ToBrief_TypedAsItIsSaid_AsksWithoutArticleAndFor()
+    {
+        Flywheel.Model.Brief brief = (Brief with { What = "a photo editor, The Gimp, an", Audience = "for photographers" }).ToBrief();
+        Assert.Equal(["photo editor", "Gimp", "an"], brief.Categories);
+        Assert.Equal("photographers", brief.Audience);
+        Assert.Equal("forest rangers", (Brief with { Audience = "forest rangers" }).ToBrief().Audience);
+    }
+
     private static readonly Gen<string> AnyText = Gen.OneOf(Gen.String, Gen.String[Gen.Char["ab \n.,轮子-’'=@+\t\"<&"], 0, 40]);
 
     [Theory]
