@@ -9,6 +9,10 @@ namespace Flywheel.Loop.Games;
 /// <param name="Best">The column that it would play.</param>
 public sealed record GameAdvice(IReadOnlyList<double> Shares, double Value, int Best)
 {
+    /// <summary>Why a model that can be asked for a move cannot say what it expects; null when it can.</summary>
+    public static string? Fault(TaskFolder task, ModelFolder model) => ReservedTokens.Ranges(model.Tokenizer).ContainsKey(GameTask.ValueTokens) ? null
+        : $"the task '{task.Name}' needs tokens of '{GameTask.ValueTokens}', which this model's vocabulary does not have";
+
     /// <param name="task">With a game.</param>
     /// <param name="model">Who is asked.</param>
     /// <param name="engine">That has it loaded.</param>

@@ -55,8 +55,9 @@ internal sealed class GameModel : IAsyncDisposable
         int[] prompt = TaskAsk.For(task, FieldsOf(ConnectFour.Empty), model, new()).Prompt;
         _columns = [.. ReservedTokens.Groups[GameTask.ColumnTokens].Select(token => model.Tokenizer.SpecialTokens[token])];
         _moves = [.. ReservedTokens.Groups[GameTask.MoveTokens].Select(token => model.Tokenizer.SpecialTokens[token])];
-        _values = ReservedTokens.Ranges(model.Tokenizer).TryGetValue(GameTask.ValueTokens, out TokenRange? range) ? [.. Enumerable.Range(range.First, range.Count)]
-            : throw new FlywheelException($"the task '{task.Name}' needs tokens of '{GameTask.ValueTokens}', which this model's vocabulary does not have");
+        if (GameAdvice.Fault(task, model) is { } fault) throw new FlywheelException(fault);
+        TokenRange range = ReservedTokens.Ranges(model.Tokenizer)[GameTask.ValueTokens];
+        _values = [.. Enumerable.Range(range.First, range.Count)];
         int at = Array.IndexOf(prompt, _columns[0]);
         (_prefix, _suffix) = (prompt[..at], prompt[(at + ConnectFour.NumColumns)..]);
         End = model.Tokenizer.SpecialTokens[Tokenizer.MessageEnd];

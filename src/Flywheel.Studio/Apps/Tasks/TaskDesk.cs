@@ -33,6 +33,52 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
             });
         }, cancellation);
 
+    /// <summary>Why the served model cannot do the task's page; null when it can. A board shows what the model expects, too.</summary>
+    public static string? FaultOf(TaskFolder task, ModelFolder model) => TaskAsk.Fault(task, model) ?? (task.Description.Game is null ? null : GameAdvice.Fault(task, model));
+
+    /// <summary>Models of this home that were trained for the task and can be asked.</summary>
+    public IReadOnlyList<CatalogEntry> ModelsFor(TaskFolder task) =>
+        [.. new ModelCatalog(store.Home).List().Where(entry => !entry.IsAdapter && entry.Manifest.Tasks?.Contains(task.Name) == true && IsAble(entry, task))];
+
+    /// <summary>
+    /// Commands that make a model for the task from nothing, by a recipe that comes with the program; none where there is no such recipe. A game
+    /// has a home of its own, whose champion it becomes.
+    /// </summary>
+    public static IReadOnlyList<string> CommandsFor(TaskFolder task)
+    {
+        if (TaskCatalog.Shipped is not { } tasks) return [];
+        string recipes = Path.Combine(Path.GetDirectoryName(tasks)!, "recipes");
+        if (task.Description.Game is not null)
+            return !File.Exists(Path.Combine(recipes, $"{task.Name}.yaml")) ? []
+                : [$"FLYWHEEL_HOME=~/flywheel-{task.Name} ./flywheel play --task {task.Name} --turns 3", $"FLYWHEEL_HOME=~/flywheel-{task.Name} ./flywheel up --port 5006"];
+        return Directory.EnumerateFiles(recipes, "*.yaml").Order(StringComparer.Ordinal).FirstOrDefault(Makes) is { } found ? [$"./flywheel train recipes/{Path.GetFileName(found)}"] : [];
+
+        bool Makes(string file)
+        {
+            try
+            {
+                Recipe recipe = RecipeFile.Load(file);
+                return recipe.Base is null && recipe.Train.Objective == Supervised.Id && TaskCatalog.Of(recipe, recipes).Contains(task.Name);
+            }
+            catch (FlywheelException)
+            {
+                return false; // of a turn, of play: a recipe of another kind
+            }
+        }
+    }
+
+    private static bool IsAble(CatalogEntry entry, TaskFolder task)
+    {
+        try
+        {
+            return FaultOf(task, ModelFolder.Open(entry.Path)) is null;
+        }
+        catch (FlywheelException)
+        {
+            return false; // no whole model; the Console says so
+        }
+    }
+
     /// <summary>How a game's champions became better, turn by turn.</summary>
     public GameCurve CurveOf(TaskFolder task) => GameCurve.Read(store.Home, task.Name);
 

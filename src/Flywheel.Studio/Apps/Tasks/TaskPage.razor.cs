@@ -78,7 +78,7 @@ public sealed partial class TaskPage
     {
         _model = Host.Current;
         if (_task is null) return;
-        (_fault, _trained, _evaluation) = (TaskAsk.Fault(_task, _model.Folder), TaskAsk.IsTrained(_task, _model.Folder), Desk.EvaluationOf(_task, _model));
+        (_fault, _trained, _evaluation) = (TaskDesk.FaultOf(_task, _model.Folder), TaskAsk.IsTrained(_task, _model.Folder), Desk.EvaluationOf(_task, _model));
         _curve = _task.Description.Game is null ? null : Desk.CurveOf(_task);
     }
 
