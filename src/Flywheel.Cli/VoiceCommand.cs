@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Apps.Dubbing;
 using Flywheel.Voice;
 using Spectre.Console;
 
@@ -45,7 +47,10 @@ internal static class VoiceCommand
     {
         AudioEncoder.Check(output);
         SegmentCache cache = SegmentCache.In(new FlywheelHome());
-        var renderer = new Renderer(SpeechEngines.Default, cache, [.. dictionaries.Select(DictionaryFile.Read)]);
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        var shared = new VoiceDictionaries(store, TimeProvider.System);
+        IReadOnlyList<Pronunciation>[] given = [.. dictionaries.Select(DictionaryFile.Read)];
+        var renderer = new Renderer(SpeechEngines.Default, cache, async stop => [.. await shared.ScopesAsync(stop), .. given]);
         RenderReport made;
         MixReport? mixed = null;
         if (mix is null) made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);

@@ -254,7 +254,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(SpeechEngines.Default).AddSingleton(SegmentCache.In(options.Home));
-        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>())).AddSingleton<VoiceProjects>();
+        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync));
+        services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);

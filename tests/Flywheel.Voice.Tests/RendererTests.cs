@@ -8,7 +8,7 @@ public sealed class RendererTests : IDisposable
     private readonly TempFolder _folder = new();
     private readonly HummingEngine _engine = new();
 
-    private Renderer Make(HummingEngine? engine = null, params IReadOnlyList<Pronunciation>[] scopes) => new(new SpeechEngines([engine ?? _engine]), new SegmentCache(_folder["cache"]), scopes);
+    private Renderer Make(HummingEngine? engine = null, params IReadOnlyList<Pronunciation>[] scopes) => new(new SpeechEngines([engine ?? _engine]), new SegmentCache(_folder["cache"]), _ => new(scopes));
 
     private static VoiceProject Project(params string[] texts) => new()
     {

@@ -30,6 +30,9 @@ public sealed record ServedTokens(int[] Prompt, int[] Tokens, float[] LogProbs);
 /// <param name="Fits">Whether a conversation fits the model's context.</param>
 public sealed record CurationRules(int MinCharacters, Func<Conversation, bool> Fits)
 {
+    /// <summary>Whether the model has tokens for an answer's symbols.</summary>
+    public Func<Conversation, bool> Speaks { get; init; } = _ => true;
+
     /// <summary>Make rows of answers that were liked or not.</summary>
     public bool Judged { get; init; }
 
@@ -109,6 +112,7 @@ public static class DropReasons
         NothingKept = "discarded, but nothing was kept beside it",
         TooShort = "too short",
         TooLong = "longer than the model's context",
+        NoSymbols = "the model has no tokens for such an answer",
         SameAsOriginal = "edit equals the original: counts as kept",
         SameText = "both texts are the same",
         NotWhole = "the other answer was stopped half-way",
@@ -244,7 +248,8 @@ public sealed class Curator
                     Prompt = winner.Answer.Prompt,
                 Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources,
             };
-            rows.Add(rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
+            rows.Add(!rules.Speaks(example.Answered) ? example with { Drop = DropReasons.NoSymbols }
+                : rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
             // A text without a draft before it is preferred to nothing.
             if (winner.Edited && winner.Answer.Text.Trim().Length > 0) Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
             foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(speaker, winner, loser);

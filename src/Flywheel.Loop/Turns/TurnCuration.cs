@@ -18,10 +18,12 @@ internal static class TurnCuration
     {
         ChatTemplate? template = champion?.ChatTemplate;
         HashSet<ExampleKind> kinds = KindsOf(recipe);
+        IReadOnlyDictionary<string, TokenRange>? ranges = champion is null ? null : ReservedTokens.Ranges(champion.Tokenizer);
         IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback,
             new CurationRules(recipe.Curate.MinCharacters, conversation =>
             template is null || template.Document(conversation).Tokens.Length <= champion!.Config.MaxPositions)
         {
+            Speaks = conversation => ranges is null || conversation.AnswerModality is not { } modality || ranges.ContainsKey(modality),
             Judged = kinds.Contains(ExampleKind.Judged),
             Sampled = NeedsTokens(recipe) && template is not null ? conversation => template.Prompt(conversation) : null,
         });

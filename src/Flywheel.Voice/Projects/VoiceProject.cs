@@ -17,6 +17,9 @@ public sealed record VoiceProject
     /// <summary>Of the text, as in BCP 47: <c>en-us</c>, <c>it</c>.</summary>
     public string Language { get; init; } = "en-us";
 
+    /// <summary>Of the original, where the lines are a translation; null where they are none.</summary>
+    public string? SourceLanguage { get; init; }
+
     /// <summary>Samples a second of all that is rendered.</summary>
     public int SampleRate { get; init; } = 24_000;
 
@@ -106,7 +109,7 @@ public sealed record VoiceProject
 /// <summary>One utterance.</summary>
 public sealed record VoiceLine
 {
-    public const int MaxTextLength = 20_000, MaxAlternates = 20;
+    public const int MaxTextLength = 20_000, MaxAlternates = 20, MaxTakes = 6;
 
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(24);
 
@@ -124,6 +127,12 @@ public sealed record VoiceLine
 
     public required string Text { get; init; }
 
+    /// <summary>Of a translation: the original text.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>Of a translation: what a machine wrote, before anybody edited it.</summary>
+    public string? Draft { get; init; }
+
     /// <summary>The text is SSML (<see cref="Ssml"/>).</summary>
     public bool IsMarkup { get; init; }
 
@@ -139,6 +148,13 @@ public sealed record VoiceLine
     /// <summary>Hash of what was last rendered and heard (<see cref="LinePlan.Hash"/>); null when nothing was.</summary>
     public string? RenderedHash { get; init; }
 
+    /// <summary>How it sounded so far, the latest first, to compare and to go back to.</summary>
+    public IReadOnlyList<VoiceTake> Takes { get; init; } = [];
+
+    /// <summary>The line with one more take; one that is there already becomes the latest.</summary>
+    public VoiceLine With(VoiceTake take) =>
+        this with { RenderedHash = take.Hash, Takes = [.. Takes.Where(known => known.Hash != take.Hash).Prepend(take).Take(MaxTakes)] };
+
     internal void Validate(string where)
     {
         if (Start > s_longest || End > s_longest) throw new FlywheelException($"{where}: its time is {(End ?? Start)!.Value.TotalHours:0.#} hours, expected at most {s_longest.TotalHours:0}");
@@ -149,7 +165,29 @@ public sealed record VoiceLine
         if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
         foreach (string text in Alternates)
             if (text.Length > MaxTextLength) throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
+        if (Takes.Count > MaxTakes) throw new FlywheelException($"{where}: has {Takes.Count} takes, expected at most {MaxTakes}");
+        foreach (VoiceTake take in Takes) take.Validate(where);
         Settings.Validate(where);
+    }
+}
+
+/// <summary>One rendering of a line, with what it was made of, so that it can be heard and taken again after edits.</summary>
+/// <param name="Hash">Names the sound (<see cref="LinePlan.Hash"/>).</param>
+/// <param name="Seconds">How long it is.</param>
+/// <param name="Text">As it was then.</param>
+/// <param name="Settings">The line's own, as they were then.</param>
+public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSettings Settings)
+{
+    private const int MaxPieces = 1000;
+
+    /// <summary>Sounds of the cache by their hashes, in order; silences as numbers of samples.</summary>
+    public IReadOnlyList<string> Pieces { get; init; } = [];
+
+    internal void Validate(string where)
+    {
+        Settings.Validate($"{where}: take");
+        if (Pieces.Count > MaxPieces || Pieces.Any(piece => piece.Length is 0 or > 64 || !piece.All(char.IsAsciiHexDigitLower)))
+            throw new FlywheelException($"{where}: a take's pieces are {Pieces.Count}, expected at most {MaxPieces} hashes of sounds or numbers of samples");
     }
 }
 

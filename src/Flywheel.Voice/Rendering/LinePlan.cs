@@ -21,6 +21,12 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
         PlannedPause pause => string.Create(CultureInfo.InvariantCulture, $"pause {pause.NumSamples} {SampleRate}"),
         _ => throw new InvalidOperationException($"{piece.GetType()} is no piece of a plan"),
     })));
+
+    /// <summary>The sound as a take of the line that it was made from.</summary>
+    public VoiceTake Take(VoiceLine line, Clip clip) => new(Hash, Math.Round(clip.Duration.TotalSeconds, 3), line.Text, line.Settings)
+    {
+        Pieces = [.. Pieces.Select(piece => piece is PlannedSpeech speech ? speech.Hash : ((PlannedPause)piece).NumSamples.ToString(CultureInfo.InvariantCulture))],
+    };
 }
 
 /// <summary>A part of a line.</summary>

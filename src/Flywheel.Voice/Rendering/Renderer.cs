@@ -9,8 +9,8 @@ namespace Flywheel.Voice;
 /// </summary>
 /// <param name="engines">Who speaks.</param>
 /// <param name="cache">Where sounds are kept.</param>
-/// <param name="scopes">Dictionaries beyond the projects' own, the widest first (system, team).</param>
-public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnlyList<IReadOnlyList<Pronunciation>>? scopes = null)
+/// <param name="scopes">Dictionaries beyond the projects' own, as they are when a line is planned.</param>
+public sealed class Renderer(SpeechEngines engines, SegmentCache cache, DictionaryScopes? scopes = null)
 {
     /// <summary>Engines at a time, of all renderers: each takes a core.</summary>
     private static readonly SemaphoreSlim s_places = new(Environment.ProcessorCount);
@@ -26,13 +26,13 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
 
     /// <summary>What a line is made of, and the hash of its sound.</summary>
     /// <exception cref="FlywheelException">The line cannot be spoken; the message says why.</exception>
-    public Task<LinePlan> PlanAsync(VoiceProject project, string lineId, CancellationToken cancellation = default) =>
-        PlannerOf(project).PlanAsync(project.Line(lineId), cancellation);
+    public async Task<LinePlan> PlanAsync(VoiceProject project, string lineId, CancellationToken cancellation = default) =>
+        await (await PlannerOfAsync(project, cancellation)).PlanAsync(project.Line(lineId), cancellation);
 
     /// <summary>Where each line stands: what its sound would be, whether it is there, whether what was heard is out of date.</summary>
     public async Task<IReadOnlyList<LineState>> StatesAsync(VoiceProject project, CancellationToken cancellation = default)
     {
-        Planner planner = PlannerOf(project);
+        Planner planner = await PlannerOfAsync(project, cancellation);
         var states = new List<LineState>();
         foreach (VoiceLine line in project.Lines)
         {
@@ -55,7 +55,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
     public async Task<RenderedLine> RenderLineAsync(VoiceProject project, string lineId, CancellationToken cancellation = default)
     {
         LinePlan plan = await PlanAsync(project, lineId, cancellation);
-        return new RenderedLine(lineId, plan.Hash, await RenderAsync(plan, cancellation));
+        return new RenderedLine(lineId, plan, await RenderAsync(plan, cancellation));
     }
 
     /// <summary>The whole project as one WAV file, its lines at their times.</summary>
@@ -133,7 +133,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
 
     private async Task<FittedProject> FitAsync(VoiceProject project, IProgress<RenderProgress>? progress, CancellationToken cancellation)
     {
-        Planner planner = PlannerOf(project);
+        Planner planner = await PlannerOfAsync(project, cancellation);
         List<LinePlan> plans = [.. await PlanAllAsync(project, cancellation)];
         long[] lengths = await RenderAllAsync(plans, progress, cancellation);
         FitLine[] lines = [.. project.Lines.Select((line, i) => new FitLine(At(line.Start), At(line.End), [lengths[i]], At(i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero)!.Value))];
@@ -159,7 +159,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
     /// <summary>Plans of all lines; a line that cannot be spoken is found before anything is rendered.</summary>
     internal async Task<IReadOnlyList<LinePlan>> PlanAllAsync(VoiceProject project, CancellationToken cancellation)
     {
-        Planner planner = PlannerOf(project);
+        Planner planner = await PlannerOfAsync(project, cancellation);
         var plans = new List<LinePlan>(project.Lines.Count);
         foreach (VoiceLine line in project.Lines) plans.Add(await planner.PlanAsync(line, cancellation));
         return plans;
@@ -180,6 +180,19 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
         return lengths;
     }
 
+    /// <summary>A take as it was; null where the cache has let go of a part of it.</summary>
+    public Clip? Find(VoiceTake take, int sampleRate)
+    {
+        var pieces = new List<float[]>();
+        foreach (string piece in take.Pieces)
+        {
+            if (piece.Length < 64) pieces.Add(new float[int.Parse(piece, System.Globalization.CultureInfo.InvariantCulture)]);
+            else if (cache.Find(piece) is { } clip && clip.Rate == sampleRate) pieces.Add(clip.Samples);
+            else return null;
+        }
+        return new Clip([.. pieces.SelectMany(samples => samples)], sampleRate);
+    }
+
     internal async Task<Clip> RenderAsync(LinePlan plan, CancellationToken cancellation)
     {
         var pieces = new List<float[]>();
@@ -188,7 +201,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
         return new Clip(pieces.Count == 1 ? pieces[0] : [.. pieces.SelectMany(samples => samples)], plan.SampleRate);
     }
 
-    internal Planner PlannerOf(VoiceProject project) => new(engines, project, scopes ?? []);
+    internal async Task<Planner> PlannerOfAsync(VoiceProject project, CancellationToken cancellation) => new(engines, project, scopes is null ? [] : await scopes(cancellation));
 
     /// <summary>From the cache, else made; the same sound is made once, however many ask for it at a time.</summary>
     private async Task<Clip> SpeechAsync(LinePlan plan, PlannedSpeech speech, CancellationToken cancellation)
@@ -237,10 +250,17 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, IReadOnl
     }
 }
 
+/// <summary>Dictionaries that hold for all projects, the widest first (system, team).</summary>
+public delegate ValueTask<IReadOnlyList<IReadOnlyList<Pronunciation>>> DictionaryScopes(CancellationToken cancellation);
+
 /// <param name="LineId">Of the line.</param>
-/// <param name="Hash">Of its sound.</param>
+/// <param name="Plan">What it was made of.</param>
 /// <param name="Clip">The sound.</param>
-public sealed record RenderedLine(string LineId, string Hash, Clip Clip);
+public sealed record RenderedLine(string LineId, LinePlan Plan, Clip Clip)
+{
+    /// <summary>Names the sound.</summary>
+    public string Hash => Plan.Hash;
+}
 
 /// <param name="NumDone">Lines that are rendered.</param>
 /// <param name="NumLines">All.</param>

@@ -20,19 +20,29 @@ internal static class DubbingEndpoints
     {
         app.MapGet("/voice/sound/{id:guid}/{line}", LineAsync);
         app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync);
+        app.MapGet("/voice/words/{scope}.{format}", WordsAsync);
     }
 
-    /// <summary><c>GET /voice/sound/PROJECT/LINE</c>: the line as it is now, as WAV.</summary>
+    /// <summary><c>GET /voice/sound/PROJECT/LINE</c>: the line as it is now, or with <c>?take=HASH</c> as it was, as WAV.</summary>
     private static async Task<IResult> LineAsync(HttpContext http, Guid id, string line, VoiceProjects projects)
     {
         string person = Visitor.Identify(http);
         if (await projects.FindAsync(id, person) is not var (_, project) || project.Lines.All(one => one.Id != line)) return Results.NotFound();
         try
         {
-            RenderedLine rendered = await projects.Renderer.RenderLineAsync(project, line, http.RequestAborted);
-            if (project.Line(line).RenderedHash != rendered.Hash) await projects.HeardAsync(id, person, line, rendered.Hash);
+            Clip? clip;
+            if (http.Request.Query["take"] is [{ Length: > 0 } hash])
+            {
+                if (project.Line(line).Takes.FirstOrDefault(take => take.Hash == hash) is not { } take || (clip = projects.Renderer.Find(take, project.SampleRate)) is null) return Results.NotFound();
+            }
+            else
+            {
+                RenderedLine rendered = await projects.Renderer.RenderLineAsync(project, line, http.RequestAborted);
+                await projects.SpokenAsync(id, person, project, rendered);
+                clip = rendered.Clip;
+            }
             var sound = new MemoryStream();
-            using (var writer = new WavWriter(sound, rendered.Clip.Rate)) writer.Write(rendered.Clip.Samples);
+            using (var writer = new WavWriter(sound, clip.Rate)) writer.Write(clip.Samples);
             return Results.File(sound.ToArray(), "audio/wav", enableRangeProcessing: true);
         }
         catch (FlywheelException e)
@@ -66,6 +76,16 @@ internal static class DubbingEndpoints
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary><c>GET /voice/words/team.csv</c>: a dictionary for other programs; as PLS with <c>?language=en</c>.</summary>
+    private static async Task<IResult> WordsAsync(HttpContext http, string scope, string format, VoiceDictionaries dictionaries)
+    {
+        if (scope is not ("team" or "system") || format is not ("csv" or "pls")) return Results.NotFound();
+        IReadOnlyList<Pronunciation> words = scope == "team" ? await dictionaries.ReadTeamAsync(http.RequestAborted) : dictionaries.ReadSystem();
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        string text = format == "csv" ? DictionaryFile.WriteCsv(words) : DictionaryFile.WritePls(words, http.Request.Query["language"] is [{ Length: > 0 and < 40 } language] ? language : "en");
+        return Results.File(System.Text.Encoding.UTF8.GetBytes(text), format == "csv" ? "text/csv" : "application/pls+xml", $"{scope}.{format}");
     }
 
     /// <summary>Lines at the times at which they are spoken.</summary>

@@ -34,6 +34,10 @@ public sealed partial class VoiceProjectPage
 
     [Inject] private SpeechEngines Engines { get; set; } = null!;
 
+    [Inject] private VoiceDictionaries Dictionaries { get; set; } = null!;
+
+    [Inject] private VoiceRecord Record { get; set; } = null!;
+
     [CascadingParameter] private Visit Visit { get; set; } = null!;
 
     private Strings Words => Visit.Words;
@@ -182,6 +186,24 @@ public sealed partial class VoiceProjectPage
         if (_problem is null) (_word, _said) = ("", "");
     }
 
+    private async Task ChooseAsync(string line, VoiceTake take)
+    {
+        Remember(_project!.ToJson());
+        _own = true;
+        _project = await Projects.ChooseAsync(Id, Visit.Person, line, take);
+        _own = false;
+        await LookAsync();
+    }
+
+    /// <summary>From now on the word is said so in every project.</summary>
+    private async Task GiveAsync(Pronunciation entry)
+    {
+        Pronunciation given = entry.Language.Length > 0 ? entry : entry with { Language = _project!.Language.Split('-')[0] };
+        (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) = await Dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [given]));
+        await Record.WordsAsync(Visit.Person, "team", "", before, after);
+        await ChangeAsync(now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
+    }
+
     /// <summary>Makes the sound of every line that has none; what was made stays, also when it is stopped.</summary>
     private async Task RenderAsync()
     {
@@ -194,8 +216,9 @@ public sealed partial class VoiceProjectPage
             foreach (string line in waiting)
             {
                 if (_project!.Lines.All(one => one.Id != line)) continue; // it was removed meanwhile
-                RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(_project, line, rendering.Token));
-                await Projects.HeardAsync(Id, Visit.Person, line, rendered.Hash);
+                VoiceProject now = _project;
+                RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(now, line, rendering.Token));
+                await Projects.SpokenAsync(Id, Visit.Person, now, rendered);
                 _done++;
                 StateHasChanged();
             }

@@ -15,7 +15,7 @@ public sealed record Wave(double Seconds, string Path)
 }
 
 /// <summary>What the page Voice keeps: each person's projects, and the sound of their lines.</summary>
-internal sealed class VoiceProjects(Documents documents, Renderer renderer, TimeProvider time)
+internal sealed class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record, TimeProvider time)
 {
     public const string App = "voice", Kind = "project", ScriptKind = "script";
 
@@ -87,20 +87,37 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Time
     /// <exception cref="FlywheelException">The change is not valid, or this person has no such project.</exception>
     public async Task<VoiceProject> ChangeAsync(Guid id, string person, Func<VoiceProject, VoiceProject> change)
     {
-        VoiceProject? after = null;
+        VoiceProject? before = null, after = null;
         _ = await documents.ChangeAsync(id, person, document =>
         {
-            after = change(VoiceProject.Parse(document.Body, "project"));
+            before = VoiceProject.Parse(document.Body, "project");
+            after = change(before);
             after.Validate(after.Name);
             (document.Body, document.Title) = (after.ToJson(), after.Name);
             return true;
         });
-        return after ?? throw new FlywheelException($"there is no project {id} of yours");
+        if (after is null) throw new FlywheelException($"there is no project {id} of yours");
+        await record.ChangedAsync(person, id, before!, after);
+        return after;
     }
 
-    /// <summary>Notes what of a line was last heard, so that a later change marks it stale.</summary>
-    public Task HeardAsync(Guid id, string person, string line, string hash) =>
-        ChangeAsync(id, person, project => project.Lines.Any(one => one.Id == line) ? project.With(project.Line(line) with { RenderedHash = hash }) : project);
+    /// <summary>A line was spoken: recorded, and noted as its latest take, so that a later change marks it stale.</summary>
+    public async Task SpokenAsync(Guid id, string person, VoiceProject project, RenderedLine rendered)
+    {
+        if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { } line) return;
+        await record.SpokenAsync(person, id, project, rendered, await engines[rendered.Plan.Voice].VersionAsync(CancellationToken.None));
+        if (line.RenderedHash == rendered.Hash && line.Takes.Any(take => take.Hash == rendered.Hash)) return;
+        VoiceTake take = rendered.Plan.Take(line, rendered.Clip);
+        await ChangeAsync(id, person, now => now.Lines.FirstOrDefault(one => one.Id == line.Id) is { } mine ? now.With(mine.With(take)) : now);
+    }
+
+    /// <summary>Of several takes this one: the line is again what it was, and the choice is recorded.</summary>
+    public async Task<VoiceProject> ChooseAsync(Guid id, string person, string line, VoiceTake take)
+    {
+        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, Settings = take.Settings }));
+        await record.ChosenAsync(person, id, line, take);
+        return changed;
+    }
 
     /// <summary>The outline of a line that is rendered.</summary>
     public async Task<Wave> WaveAsync(VoiceProject project, LineState state)

@@ -1,0 +1,87 @@
+using System.Text.Json;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Voice;
+
+namespace Flywheel.Studio.Apps.Dubbing;
+
+/// <summary>
+/// Pronunciations that hold for more than one project: the team's, which lie in this server's record, and the system's, a file in the home.
+/// A project's own entry counts before the team's, and the team's before the system's. Every change counts from the next line that is planned.
+/// </summary>
+public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
+{
+    public const int MaxEntries = 20_000;
+
+    /// <summary>Whose document it is in the record: nobody's own, so that no person's deletion takes the words of all.</summary>
+    private const string Team = "voice team", Kind = "dictionary";
+
+    private static readonly Guid s_team = VoiceRecord.IdOf("team dictionary");
+
+    private readonly Documents _documents = new(store, time);
+    private readonly Lock _lock = new();
+    private (int Version, DateTimeOffset Updated, IReadOnlyList<Pronunciation> Words)? _team;
+    private (DateTime Written, long Length, IReadOnlyList<Pronunciation> Words)? _system;
+
+    /// <summary>Somebody changed the team's words here.</summary>
+    public event Action? Changed;
+
+    /// <summary>The system's file, CSV as <see cref="DictionaryFile"/> reads it; it need not be there.</summary>
+    public string SystemFile => Path.Combine(store.Home.Path, "voice", "dictionary.csv");
+
+    /// <summary>System, then team: as <see cref="Renderer"/> takes them.</summary>
+    /// <exception cref="FlywheelException">The system's file is wrong; the message names its line.</exception>
+    public async ValueTask<IReadOnlyList<IReadOnlyList<Pronunciation>>> ScopesAsync(CancellationToken cancellation = default) => [ReadSystem(), await ReadTeamAsync(cancellation)];
+
+    public IReadOnlyList<Pronunciation> ReadSystem()
+    {
+        var file = new FileInfo(SystemFile);
+        if (!file.Exists) return [];
+        lock (_lock)
+            if (_system is { } known && known.Written == file.LastWriteTimeUtc && known.Length == file.Length) return known.Words;
+        IReadOnlyList<Pronunciation> words = DictionaryFile.Read(SystemFile);
+        lock (_lock) _system = (file.LastWriteTimeUtc, file.Length, words);
+        return words;
+    }
+
+    /// <summary>As another process may have left it, too.</summary>
+    public async Task<IReadOnlyList<Pronunciation>> ReadTeamAsync(CancellationToken cancellation = default)
+    {
+        if (await _documents.FindAsync(s_team, Team) is not { } document) return [];
+        cancellation.ThrowIfCancellationRequested();
+        lock (_lock)
+            if (_team is { } known && known.Version == document.Version && known.Updated == document.Updated) return known.Words;
+        IReadOnlyList<Pronunciation> words = Parse(document.Body);
+        lock (_lock) _team = (document.Version, document.Updated, words);
+        return words;
+    }
+
+    /// <summary>Changes the team's words.</summary>
+    /// <returns>Before and after.</returns>
+    /// <exception cref="FlywheelException">An entry is wrong, or there are too many.</exception>
+    public async Task<(IReadOnlyList<Pronunciation> Before, IReadOnlyList<Pronunciation> After)> ChangeAsync(Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
+    {
+        IReadOnlyList<Pronunciation> before = [], after = [];
+        if (await _documents.FindAsync(s_team, Team) is null) await _documents.PutAsync(s_team, Team, VoiceProjects.App, Kind, "", "[]");
+        await _documents.ChangeAsync(s_team, Team, document =>
+        {
+            before = Parse(document.Body);
+            after = [.. change(before).OrderBy(entry => entry.Word, StringComparer.InvariantCultureIgnoreCase).ThenBy(entry => entry.Language, StringComparer.Ordinal).ThenBy(entry => entry.Voice, StringComparer.Ordinal)];
+            if (after.Count > MaxEntries) throw new FlywheelException($"the team's dictionary would have {after.Count} words, expected at most {MaxEntries}");
+            foreach (Pronunciation entry in after) entry.Validate("the team's dictionary");
+            document.Body = JsonSerializer.Serialize(after, JsonText.Compact);
+            return true;
+        });
+        Changed?.Invoke();
+        return (before, after);
+    }
+
+    /// <summary>Entries with others put in: of one word, language and voice the later counts.</summary>
+    public static IReadOnlyList<Pronunciation> With(IEnumerable<Pronunciation> entries, IEnumerable<Pronunciation> added) =>
+        [.. entries.Concat(added).GroupBy(KeyOf).Select(same => same.Last())];
+
+    /// <summary>What an entry is for.</summary>
+    internal static (string Word, string Language, string Voice) KeyOf(Pronunciation entry) => (entry.Word.Trim().ToLowerInvariant(), entry.Language.ToLowerInvariant(), entry.Voice);
+
+    private static IReadOnlyList<Pronunciation> Parse(string body) => JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact) ?? [];
+}

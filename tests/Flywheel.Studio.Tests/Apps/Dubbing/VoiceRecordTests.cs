@@ -1,0 +1,160 @@
+using System.Text.Json.Nodes;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Studio.Apps;
+using Flywheel.Studio.Apps.Dubbing;
+using Flywheel.Testing;
+using Flywheel.Voice;
+using Flywheel.Voice.Tests;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Studio.Tests.Apps.Dubbing;
+
+/// <summary>What editors of voice projects do, in the record and in the next turn's data.</summary>
+public sealed class VoiceRecordTests : IAsyncLifetime
+{
+    private const string Ann = "ann";
+
+    private readonly TempFolder _folder = new();
+    private readonly HummingEngine _engine = new();
+    private FlywheelStore _store = null!;
+    private VoiceDictionaries _dictionaries = null!;
+    private VoiceProjects _projects = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        var engines = new SpeechEngines([_engine]);
+        _dictionaries = new VoiceDictionaries(_store, TimeProvider.System);
+        var renderer = new Renderer(engines, SegmentCache.In(_store.Home), _dictionaries.ScopesAsync);
+        _projects = new VoiceProjects(new Documents(_store, TimeProvider.System), renderer, engines, new VoiceRecord(_store, TimeProvider.System), TimeProvider.System);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private async Task<Guid> ProjectAsync(params string[] texts) => (await _projects.CreateAsync(Ann, new VoiceProject
+    {
+        Name = "film", Voice = new() { Voice = "hum:low" }, Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text })],
+    })).Id;
+
+    private async Task<VoiceProject> SpeakAsync(Guid id)
+    {
+        foreach (VoiceLine line in (await _projects.FindAsync(id, Ann))!.Value.Project.Lines)
+        {
+            VoiceProject now = (await _projects.FindAsync(id, Ann))!.Value.Project;
+            await _projects.SpokenAsync(id, Ann, now, await _projects.Renderer.RenderLineAsync(now, line.Id));
+        }
+        return (await _projects.FindAsync(id, Ann))!.Value.Project;
+    }
+
+    private async Task<string[]> StaleAsync(Guid id) =>
+        [.. (await _projects.Renderer.StatesAsync((await _projects.FindAsync(id, Ann))!.Value.Project)).Where(state => state.IsStale).Select(state => state.LineId)];
+
+    private async Task<IReadOnlyList<CuratedExample>> LearntAsync()
+    {
+        TurnRecipe recipe = RecipeFile.ParseTurn("""
+            name: mini
+            stages:
+              - train: { objective: supervised, steps: 1, batch_tokens: 64, micro_tokens: 64, learning_rate: 0.001 }
+            gate: { regression: none.jsonl, regression_margin: 1 }
+            """, "mini");
+        return [.. (await new TurnRunner(_store).PreviewAsync(recipe, _folder.Path)).Dataset.Rows.Where(row => row.Drop is null && row.Kind == ExampleKind.Supervised)];
+    }
+
+    [Fact]
+    public async Task Word_ThatIsCorrected_ChangesEveryLineThatHoldsItAndIsInTheNextTurnsData()
+    {
+        Guid film = await ProjectAsync("The SQL is kept here.", "Nothing of the kind.", "More sql, he said.", "MySQL is another word."), other = await ProjectAsync("SQL in another film.");
+        await SpeakAsync(film);
+        await SpeakAsync(other);
+        await _projects.ChangeAsync(film, Ann, project => project with { Dictionary = [new Pronunciation { Word = "SQL", Ipa = "ˈsiːkwəl" }] });
+        Assert.Equal(["1", "3"], await StaleAsync(film)); // every line that holds it, and no other
+        Assert.Empty(await StaleAsync(other)); // it was one project's word
+
+        CuratedExample example = Assert.Single(await LearntAsync());
+        Assert.Equal(("Pronounce: s q l", "S IY1 K W AH0 L", "phone"), (example.Prompt!.Messages[^1].Text, example.Preferred, example.Prompt.AnswerModality));
+
+        // Said again otherwise: the later one is learnt, once, however often it is saved.
+        for (int i = 0; i < 2; i++) await _projects.ChangeAsync(film, Ann, project => project with { Dictionary = [new Pronunciation { Word = "SQL", Ipa = "ˌɛskjuːˈɛl" }] });
+        Assert.Equal("EH1 S K Y UW0 EH1 L", Assert.Single(await LearntAsync()).Preferred);
+        await _projects.ChangeAsync(film, Ann, project => project with { Dictionary = [] });
+        Assert.Empty(await LearntAsync());
+        Assert.Empty(await StaleAsync(film));
+        await _projects.ChangeAsync(film, Ann, project => project with { Dictionary = [new Pronunciation { Word = "SQL", Ipa = "ˌɛskjuːˈɛl" }] }); // as it was before
+        Assert.Equal("EH1 S K Y UW0 EH1 L", Assert.Single(await LearntAsync()).Preferred);
+    }
+
+    [Fact]
+    public async Task Word_OfTheTeam_CountsInEveryProjectBeforeTheSystemsAndAfterItsOwn()
+    {
+        Guid film = await ProjectAsync("The quay."), other = await ProjectAsync("A quay.");
+        Directory.CreateDirectory(Path.GetDirectoryName(_dictionaries.SystemFile)!);
+        File.WriteAllText(_dictionaries.SystemFile, "word,language,voice,ipa,respelling\nquay,en,,,kway\n");
+        Assert.Equal("A kway.", await SaidAsync(other));
+        await _dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [new Pronunciation { Word = "quay", Language = "en", Respelling = "key" }]));
+        Assert.Equal("A key.", await SaidAsync(other));
+        await _projects.ChangeAsync(film, Ann, project => project with { Dictionary = [new Pronunciation { Word = "Quay", Respelling = "kay" }] });
+        Assert.Equal(("The kay.", "A key."), (await SaidAsync(film), await SaidAsync(other)));
+        // Another process sees it, too; the text stays as it was written.
+        Assert.Equal("key", Assert.Single(await new VoiceDictionaries(_store, TimeProvider.System).ReadTeamAsync()).Respelling);
+        Assert.Equal("The quay.", (await _projects.FindAsync(film, Ann))!.Value.Project.Lines[0].Text);
+        File.WriteAllText(_dictionaries.SystemFile, "word,ipa\nquay\n");
+        Assert.Contains("dictionary.csv: line 2", (await Assert.ThrowsAsync<FlywheelException>(() => SaidAsync(film))).Message, StringComparison.Ordinal);
+
+        async Task<string> SaidAsync(Guid id) => string.Concat((await _projects.Renderer.PlanAsync((await _projects.FindAsync(id, Ann))!.Value.Project, "1")).Pieces.OfType<PlannedSpeech>()
+            .SelectMany(speech => speech.Utterance.Parts).Select(part => part.Text));
+    }
+
+    [Fact]
+    public async Task Line_ThatIsSpoken_IsAGenerationOnceAndItsChosenTakeTeachesHowLongItTakes()
+    {
+        Guid film = await ProjectAsync("Welcome aboard.");
+        await SpeakAsync(film);
+        VoiceProject first = await SpeakAsync(film); // again: nothing new
+        await using (FlywheelDb db = _store.Tables())
+        {
+            Generation spoken = await db.Generations.Include(row => row.Payload).SingleAsync();
+            JsonNode facts = JsonNode.Parse(spoken.Payload!.Conversation!.TemplateArguments[VoiceRecord.Speech])!;
+            Assert.Equal((VoiceRecord.SpokenId(Ann, first.Lines[0].RenderedHash!), "voice", Ann), (spoken.Id, spoken.App, spoken.User));
+            Assert.Equal(("hum", "1", "hum:low", 1.0, first.Lines[0].RenderedHash),
+                ((string?)facts["engine"], (string?)facts["engine_version"], (string?)facts["voice"], (double)facts["speed"]!, (string?)facts["content_hash"]));
+            Assert.Equal(first.Lines[0].Takes[0].Seconds, (double)facts["seconds"]!);
+            Assert.EndsWith("Welcome aboard.", spoken.Payload.Conversation.Messages[^1].Text, StringComparison.Ordinal);
+        }
+        Assert.Empty(await LearntAsync());
+
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Settings = new() { Speed = 1.25 } }));
+        VoiceProject faster = await SpeakAsync(film);
+        Assert.Equal([1.25, null], faster.Lines[0].Takes.Select(take => take.Settings.Speed));
+        await using (FlywheelDb db = _store.Tables()) Assert.Equal("speed 1 -> 1.25", (await db.Feedback.SingleAsync()).Text);
+        VoiceProject chosen = await _projects.ChooseAsync(film, Ann, "1", faster.Lines[0].Takes[1]);
+        Assert.Equal((null, first.Lines[0].RenderedHash), (chosen.Lines[0].Settings.Speed, chosen.Lines[0].RenderedHash));
+        Assert.Equal(first.Lines[0].Takes[0].Seconds, _projects.Renderer.Find(faster.Lines[0].Takes[1], 24_000)!.Duration.TotalSeconds, .001);
+        CuratedExample example = Assert.Single(await LearntAsync());
+        Assert.StartsWith("How long does the voice hum:low take", example.Prompt!.Messages[^1].Text, StringComparison.Ordinal);
+        Assert.EndsWith(" seconds", example.Preferred, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Translation_ThatIsShortened_TeachesTheTranslationAndTheShorterText()
+    {
+        Guid film = (await _projects.CreateAsync(Ann, new VoiceProject
+        {
+            Name = "film", Language = "es", SourceLanguage = "en", Voice = new() { Voice = "hum:low" },
+            Lines = [new VoiceLine { Id = "1", Text = "El perro está dentro de la casa.", Source = "The dog is in the house.", Draft = "El perro está dentro de la casa." }],
+        })).Id;
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Text = "El perro está en casa." }));
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Alternates = ["El perro está ahí."] }));
+        Assert.Equal(
+            ["Shorten this Spanish line for dubbing to at most 18 characters.\nEl perro está en casa. => El perro está ahí.",
+            "Shorten this Spanish line for dubbing to at most 22 characters.\nEl perro está dentro de la casa. => El perro está en casa.",
+            "Translate from English into Spanish.\nThe dog is in the house. => El perro está en casa."],
+            (await LearntAsync()).Select(row => $"{row.Prompt!.Messages[^1].Text} => {row.Preferred}").Order(StringComparer.Ordinal));
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Text = project.Lines[0].Draft! }));
+        Assert.DoesNotContain(await LearntAsync(), row => row.Prompt!.Messages[^1].Text.StartsWith("Translate", StringComparison.Ordinal));
+    }
+}
