@@ -60,6 +60,11 @@ public class ReservedTokensTests
         Assert.Equal(Tokens.Hash, Tokenizer.Load(folder["tokenizer.json"]).Hash);
     }
 
+    /// <summary>Ids cannot be added to a model later: the next first one has all of them.</summary>
+    [Fact]
+    public void FirstBase_Reserve_NamesEveryRange() =>
+        Assert.Equal(ReservedTokens.Groups.Keys, RecipeFile.Load(Path.Combine(TestFiles.Root, "recipes", "first-base.yaml")).Tokenizer!.Reserve);
+
     /// <summary>The committed model has every range but that of games, which is younger; it says so in its manifest, and has a row of its embedding for each id.</summary>
     [Fact]
     public void FirstModel_Manifest_NamesEveryRange()

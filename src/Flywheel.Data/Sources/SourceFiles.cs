@@ -16,10 +16,14 @@ public sealed class SourceFiles(FlywheelHome home)
     /// <exception cref="FlywheelException">The file is in neither place.</exception>
     public string Find(string dataSet, string file, string publisher)
     {
-        string[] places = [.. new[] { _mirror, home.Sources }.OfType<string>().Select(place => Path.Combine(place, dataSet, file))];
-        return places.FirstOrDefault(File.Exists)
-            ?? throw new FlywheelException($"{file} of the data set '{dataSet}' is not there; expected it at {string.Join(" or ", places)}. It comes from {publisher}; docs/data.md says in which form.");
+        return TryFind(dataSet, file)
+            ?? throw new FlywheelException($"{file} of the data set '{dataSet}' is not there; expected it at {string.Join(" or ", Places(dataSet, file))}. It comes from {publisher}; docs/data.md says in which form.");
     }
+
+    /// <summary>The file, or null.</summary>
+    public string? TryFind(string dataSet, string file) => Places(dataSet, file).FirstOrDefault(File.Exists);
+
+    private IEnumerable<string> Places(string dataSet, string file) => new[] { _mirror, home.Sources }.OfType<string>().Select(place => Path.Combine(place, dataSet, file));
 
     /// <summary>The rows of JSON lines, gzipped where the name says so.</summary>
     /// <exception cref="FlywheelException">Not UTF-8 or not a JSON object; names file and line.</exception>

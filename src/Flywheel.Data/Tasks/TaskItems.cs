@@ -11,7 +11,8 @@ namespace Flywheel.Data;
 /// <param name="Answer">The right output; empty where many are right.</param>
 /// <param name="Split">Held out by the task's own rule.</param>
 /// <param name="Licence">Of the source.</param>
-public sealed record TaskItem(string Id, IReadOnlyDictionary<string, string> Fields, string Answer, Split Split, string Licence);
+/// <param name="Scored">A 1 for each letter of the answer, a 0 for those that are not measured; null measures all.</param>
+public sealed record TaskItem(string Id, IReadOnlyDictionary<string, string> Fields, string Answer, Split Split, string Licence, string? Scored = null);
 
 /// <summary>
 /// A task's sources as items with fields, and as training conversations. Training and evaluation read the same items, and which are held out
@@ -35,18 +36,20 @@ public static class TaskItems
         {
             TaskSource source = about.Sources[index];
             if (!TaskSource.OfRows.Contains(source.Source)) continue;
-            var mapping = new RowMapping(task, $"sources[{index}]", source.Fields, source.Answer, source.Keep);
+            var mapping = new RowMapping(task, $"sources[{index}]", source.Fields, source.Answer, source.Keep, source.HeldOut, source.Scored);
             int number = 0, kept = 0;
             foreach ((JinjaDict row, string where) in Rows(task, source, index, home))
             {
                 number++;
                 if (mapping.Read(row, where) is not var (fields, answer)) continue;
+                (bool? heldOut, string? scored) = mapping.Marks(row, where, answer);
                 string content = string.Join('\n', fields.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
                 if (!seen.Add(StableHash.Of($"{content}\n{answer}"))) continue;
                 string key = by is null ? content : task.Render(by, fields, "split.by");
                 // A file to measure on stands by itself: nothing of the sources is held out then.
-                Split split = about.Split.File is null && StableHash.Of($"task\n{task.Name}\n{key}") / (double)ulong.MaxValue < about.Split.HeldOut ? Split.Validation : Split.Train;
-                yield return new TaskItem($"{task.Name}:{index}:{number}", fields, answer, split, source.Licence);
+                Split split = heldOut is { } publisher ? publisher ? Split.Validation : Split.Train
+                    : about.Split.File is null && StableHash.Of($"task\n{task.Name}\n{key}") / (double)ulong.MaxValue < about.Split.HeldOut ? Split.Validation : Split.Train;
+                yield return new TaskItem($"{task.Name}:{index}:{number}", fields, answer, split, source.Licence, scored);
                 if (++kept == source.Limit) break;
             }
         }
@@ -100,6 +103,9 @@ public static class TaskItems
                 return CmuDictionary.Read(dictionary).Select(row => ((JinjaDict)JinjaJson.Read(row)!, dictionary));
             case TaskSource.PackageDescriptions:
                 return PackageTranslations.Read(home, source.Language!).Select(row => ((JinjaDict)JinjaJson.Read(row)!, $"package descriptions in {source.Language}"));
+            case TaskSource.ProteinStructure:
+                string chains = FlipSecondaryStructure.Find(new SourceFiles(home), home);
+                return FlipSecondaryStructure.Read(chains, source.Longest).Select(row => ((JinjaDict)JinjaJson.Read(row)!, $"{chains}: {row["id"]}"));
             default:
                 throw new InvalidOperationException($"source '{source.Source}' has no rows");
         }
@@ -126,14 +132,25 @@ public static class TaskItems
         private readonly TaskFolder _task;
         private readonly string _at;
         private readonly (string Field, JinjaTemplate? Template)[] _fields;
-        private readonly JinjaTemplate? _answer, _keep;
+        private readonly JinjaTemplate? _answer, _keep, _heldOut, _scored;
 
-        public RowMapping(TaskFolder task, string at, IReadOnlyDictionary<string, string> fields, string? answer, string? keep)
+        public RowMapping(TaskFolder task, string at, IReadOnlyDictionary<string, string> fields, string? answer, string? keep, string? heldOut = null, string? scored = null)
         {
             (_task, _at) = (task, at);
             _fields = [.. task.Description.Fields.Select(field => (field.Name, fields.TryGetValue(field.Name, out string? template) ? new JinjaTemplate(template) : null))];
             _answer = answer is null ? null : new JinjaTemplate(answer);
             _keep = keep is null ? null : new JinjaTemplate(keep);
+            _heldOut = heldOut is null ? null : new JinjaTemplate(heldOut);
+            _scored = scored is null ? null : new JinjaTemplate(scored);
+        }
+
+        /// <summary>What the publisher holds out (null: the publisher does not say), and which letters of the answer are measured.</summary>
+        public (bool? HeldOut, string? Scored) Marks(JinjaDict row, string where, string answer)
+        {
+            string? scored = _scored is null ? null : Render(_scored, row, where, $"{_at}.scored");
+            if (scored is not null && (scored.Length != answer.Length || scored.Any(c => c is not ('0' or '1'))))
+                throw new FlywheelException($"{where}: field '{_at}.scored' gives {scored.Length} marks, expected a 1 or a 0 for each of the {answer.Length} letters of the answer");
+            return (_heldOut is null ? null : Render(_heldOut, row, where, $"{_at}.held_out") == "True", scored);
         }
 
         /// <summary>Null for a row that is not to keep.</summary>

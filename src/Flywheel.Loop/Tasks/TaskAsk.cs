@@ -27,8 +27,10 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
         return new(conversation, prompt, defaults with { Temperature = (float?)form.Temperature ?? defaults.Temperature, Grammar = GrammarOf(task, values) ?? SymbolAnswer.GrammarOf(conversation) ?? DraftWords.GrammarOf(task, conversation, model) }, Math.Min(form.MaxTokens, room));
     }
 
-    /// <summary>Of a game: one legal move and nothing else.</summary>
-    private static string? GrammarOf(TaskFolder task, IReadOnlyDictionary<string, string> values) => task.Description is { Game: not null, Output.Symbols: { } moves }
+    /// <summary>Of a game one legal move and nothing else; of an output that says so, only some symbols, or as many as a field has.</summary>
+    private static string? GrammarOf(TaskFolder task, IReadOnlyDictionary<string, string> values) => task.Description is { Game: null, Output: { Symbols: { } states } output } && (output.Only.Count > 0 || output.AsLongAs is not null)
+        ? Engine.Grammars.Grammar.Parse($"root ::= one{(output.AsLongAs is { } like ? $"{{{values[like].Split(' ').Length}}}" : "+")}\none ::= {string.Join(" | ", ReservedTokens.Symbols(states).Where(symbol => output.Only.Count == 0 || output.Only.Contains(symbol.Key)).Select(symbol => symbol.Value))}").Source
+        : task.Description is { Game: not null, Output.Symbols: { } moves }
         ? Engine.Grammars.Grammar.Parse($"root ::= {string.Join(" | ", GameTask.Moves(values).Select(move => ReservedTokens.Symbols(moves)[move]))}").Source : null;
 
     /// <summary>Why a model cannot be asked at all; null when it can.</summary>
@@ -36,7 +38,7 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
     {
         if (model.FindChatFault() is { } chat) return $"the model cannot be talked to: {chat}";
         IReadOnlyDictionary<string, TokenRange> ranges = ReservedTokens.Ranges(model.Tokenizer);
-        string? missing = task.Description.Fields.Select(field => field.Modality).Append(task.Description.Output.Modality)
+        string? missing = task.Description.Fields.SelectMany(field => field.Places > 0 ? [field.Modality, "spare"] : new[] { field.Modality }).Append(task.Description.Output.Modality)
             .FirstOrDefault(modality => modality != TaskField.Text && !ranges.ContainsKey(modality));
         return missing is null ? null : $"the task '{task.Name}' needs tokens of '{missing}', which this model's vocabulary does not have";
     }

@@ -103,6 +103,12 @@ public static class TaskExam
             string common = train.CountBy(item => item.Answer).OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).First().Key;
             return [.. items.Select(_ => common)];
         }
+        if (baseline.Kind == TaskBaseline.Window)
+        {
+            string sequence = task.Description.Fields[0].Name;
+            var bayes = new WindowBayes(baseline.Width, train.Select(item => (item.Fields[sequence].Split(' '), item.Answer, item.Scored)));
+            return [.. items.Select(item => bayes.Predict(item.Fields[sequence].Split(' ')))];
+        }
         (string Key, string Answer)[] known = [.. train.Select(item => (KeyOf(item), item.Answer))];
         string[] nearest = new string[items.Count];
         Parallel.For(0, items.Count, i =>

@@ -27,6 +27,7 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         Error(TaskMetricNames.WordError, text => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
         Error(TaskMetricNames.SymbolError, text => text.Split(' ', StringSplitOptions.RemoveEmptyEntries)),
         Error(TaskMetricNames.CharacterError, text => [.. text.EnumerateRunes().Select(rune => rune.ToString())]),
+        new(TaskMetricNames.PerLetter, true, PerLetter, Mean),
         Share(TaskMetricNames.NameExact, (item, output) => CopyMetrics.Of(BriefOf(item), output).NameExact ? 1 : 0),
         Share(TaskMetricNames.FactsRestated, (item, output) => CopyMetrics.Of(BriefOf(item), output).FactRecall),
         Share(TaskMetricNames.NothingForeign, (item, output) => output.Length > 0 && CopyMetrics.Of(BriefOf(item), output).Foreign.Count == 0 ? 1 : 0),
@@ -80,6 +81,19 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         string[] right = units(item.Answer);
         return [Edits.Distance(units(output), right), right.Length];
     }, Mean);
+
+    /// <summary>Letters of the answer that the output has at the same place, of those that are measured: of structure in three states, Q3.</summary>
+    private static double[] PerLetter(TaskItem item, string output)
+    {
+        int right = 0, measured = 0;
+        for (int i = 0; i < item.Answer.Length; i++)
+        {
+            if (item.Scored is { } marks && marks[i] == '0') continue;
+            measured++;
+            if (i < output.Length && output[i] == item.Answer[i]) right++;
+        }
+        return [right, measured];
+    }
 
     private static double Mean(double[] sums) => sums[1] == 0 ? 0 : sums[0] / sums[1];
 

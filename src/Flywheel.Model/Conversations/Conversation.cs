@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -259,7 +260,7 @@ public sealed record TextPart(string Text) : Part
 public sealed record SymbolsPart : Part
 {
     /// <param name="modality">A group of <see cref="ReservedTokens"/>.</param>
-    /// <param name="text">Symbols with white space between.</param>
+    /// <param name="text">Symbols with white space between; where each is one letter, as of residues, white space may be left out.</param>
     /// <param name="what">Begins the message about a wrong one.</param>
     /// <exception cref="FlywheelException">One is no symbol of that modality.</exception>
     public SymbolsPart(string modality, string text, string what = "the answer") => (Modality, Text) = (modality, Normalise(modality, text, what));
@@ -275,10 +276,20 @@ public sealed record SymbolsPart : Part
     {
         const int shown = 12;
         IReadOnlyDictionary<string, string> known = ReservedTokens.Symbols(modality);
+        if (ReservedTokens.IsOfLetters(modality)) return Letters(modality, text, what, known);
         string[] symbols = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         if (Array.Find(symbols, symbol => !known.ContainsKey(symbol)) is { } wrong)
             throw new FlywheelException($"{what} holds '{(wrong.Length <= 40 ? wrong : wrong[..40] + "…")}', expected symbols of '{modality}' with spaces between, such as {string.Join(' ', known.Keys.Take(shown))}");
         return string.Join(' ', symbols);
+    }
+
+    /// <summary>A letter is a symbol, small or capital; a wrong one is told with its place, counted from 1.</summary>
+    private static string Letters(string modality, string text, string what, IReadOnlyDictionary<string, string> known)
+    {
+        Rune[] letters = [.. text.EnumerateRunes().Where(rune => !Rune.IsWhiteSpace(rune)).Select(rune => rune.IsAscii ? Rune.ToUpperInvariant(rune) : rune)];
+        int wrong = Array.FindIndex(letters, letter => !known.ContainsKey(letter.ToString()));
+        if (wrong >= 0) throw new FlywheelException($"{what} holds '{letters[wrong]}' at position {wrong + 1} of {letters.Length}, expected letters of '{modality}': {string.Concat(known.Keys)}");
+        return string.Join(' ', letters);
     }
 
     internal override JsonObject ToJson() => new() { ["type"] = Modality, [Modality] = Text };

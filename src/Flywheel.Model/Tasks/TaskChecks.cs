@@ -20,6 +20,11 @@ internal static class TaskChecks
         check.State(task.Fields.Count > 0, "fields", "empty", "at least one field");
         for (int i = 0; i < task.Fields.Count; i++) Field(check, task, i);
         Output(check, task.Output, folder);
+        if (task.Output.AsLongAs is { } like)
+        {
+            check.State(task.Output.Symbols is not null, "output.as_long_as", "given", "none, because the output is no symbols");
+            check.That(task.Fields.Any(field => field.Name == like && field.Modality != TaskField.Text), "output.as_long_as", like, $"a field of symbols{(task.Fields.Where(field => field.Modality != TaskField.Text).Select(field => field.Name).ToArray() is { Length: > 0 } some ? $": {NearestName.List(some)}" : "")}");
+        }
         if (task.Game is not null) Game(check, task);
         HashSet<string> fields = [.. task.Fields.Select(field => field.Name)];
         HashSet<string> texts = [.. task.Fields.Where(field => field.Modality == TaskField.Text).Select(field => field.Name)];
@@ -36,11 +41,14 @@ internal static class TaskChecks
         if (task.Baseline is { } baseline)
         {
             Words(check, "baseline.name", baseline.Name);
-            check.OneOf("baseline.kind", baseline.Kind, [TaskBaseline.Nearest, TaskBaseline.Common, TaskBaseline.Template, TaskBaseline.Program]);
+            check.OneOf("baseline.kind", baseline.Kind, [TaskBaseline.Nearest, TaskBaseline.Common, TaskBaseline.Template, TaskBaseline.Program, TaskBaseline.Window]);
             bool runs = baseline.Kind == TaskBaseline.Program, answers = runs || baseline.Kind == TaskBaseline.Template;
             check.State(!answers || baseline.Answer is { Length: > 0 }, "baseline.answer", "missing", $"a template, because the baseline's kind is {baseline.Kind}");
             if (baseline.Answer is { } answer) Template(check, "baseline.answer", answer, runs ? fields.Append("said").ToHashSet() : fields);
             check.State(runs == baseline.Command.Count > 0, "baseline.command", runs ? "missing" : "given", runs ? "a program and its arguments" : "none, because the baseline's kind is another");
+            bool window = baseline.Kind == TaskBaseline.Window;
+            check.That(window ? baseline.Width == 0 || baseline.Width is > 0 and < 100 && baseline.Width % 2 == 1 : baseline.Width == 0, "baseline.width", baseline.Width, window ? "an odd number below 100, or 0" : "none, because the baseline's kind is another");
+            check.State(!window || task.Output.AsLongAs == task.Fields[0].Name, "baseline.kind", baseline.Kind, "another, or output.as_long_as to name the first field: a window needs a symbol for each symbol");
             for (int i = 0; i < baseline.Command.Count; i++) Template(check, $"baseline.command[{i}]", baseline.Command[i], fields);
             check.State(answers || task.Sources.Any(source => TaskSource.OfRows.Contains(source.Source)), "baseline.kind", baseline.Kind, "template or command, because no source has rows to take answers from");
         }
@@ -72,6 +80,7 @@ internal static class TaskChecks
             check.That(field.Choices[i].Trim().Length > 0 && !field.Choices.Take(i).Contains(field.Choices[i]), $"{at}choices[{i}]", field.Choices[i], "a text, each once");
         check.That(field.MaxLength is >= 1 and <= 100_000, $"{at}max_length", field.MaxLength, "a number from 1 to 100000");
         check.That(field.MaxItems is >= 1 and <= 1000, $"{at}max_items", field.MaxItems, "a number from 1 to 1000");
+        check.That(field.Places is >= 0 and <= 4096 && (field.Places == 0 || field.Modality != TaskField.Text), $"{at}places", field.Places, "a number up to 4096, of a field of symbols");
         bool number = field.WidgetOrDefault == TaskField.Number;
         check.State(number || field.Min is null && field.Max is null, field.Min is null ? $"{at}max" : $"{at}min", "given", "none, because the widget is no number");
         check.That(field.Min is null || field.Max is null || field.Min <= field.Max, $"{at}max", field.Max ?? 0, $"at least min {field.Min}");
@@ -86,6 +95,11 @@ internal static class TaskChecks
             check.State(output.Symbols is null, "output.words", words, "none, because the output is no text");
             FileOf(check, "output.words", words, folder);
             if (folder is not null) check.State(TaskFolder.ParseWords(Utf8File.ReadText(Path.Combine(folder, words))).Length > 0, "output.words", words, "a file with at least one word");
+        }
+        for (int i = 0; i < output.Only.Count; i++)
+        {
+            check.State(output.Symbols is not null, "output.only", "given", "none, because the output is no symbols");
+            check.OneOf($"output.only[{i}]", output.Only[i], [.. ReservedTokens.Symbols(output.Symbols!).Keys]);
         }
         if (output.Widget.Length > 0) check.OneOf("output.widget", output.Widget, output.Symbols is null ? [TaskField.Line, TaskField.Lines] : [TaskField.Symbols]);
     }
@@ -131,6 +145,10 @@ internal static class TaskChecks
         if (known is not null)
             foreach (string name in fields.Except(source.Fields.Keys)) check.State(known.Contains(name), $"{at}fields", $"without '{name}'", "a template for each field that is not drawn under its own name");
         if (source.Keep is { } keep) Template(check, $"{at}keep", keep, known);
+        if (source.HeldOut is { } held) Template(check, $"{at}held_out", held, known);
+        if (source.Scored is { } scored) Template(check, $"{at}scored", scored, known);
+        check.AtLeast(0, $"{at}longest", source.Longest);
+        check.State(source.Longest == 0 || source.Source == TaskSource.ProteinStructure, $"{at}longest", "given", $"none, because {source.Source} has no sequences");
         Template(check, $"{at}answer", source.Answer, known);
     }
 

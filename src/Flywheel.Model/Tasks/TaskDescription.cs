@@ -87,6 +87,12 @@ public sealed record TaskField
     /// <summary>Most items of a list.</summary>
     public int MaxItems { get; init; } = 32;
 
+    /// <summary>
+    /// Of symbols: in so many places they are shown, of which those that are not taken hold a token without a meaning. So each stands at the
+    /// same distance from its own place in an answer of equal length, however long it is; 0 shows them alone.
+    /// </summary>
+    public int Places { get; init; }
+
     /// <summary>Least value of a number.</summary>
     public double? Min { get; init; }
 
@@ -112,6 +118,12 @@ public sealed record TaskOutput
     /// that an answer of a model that was trained for the task may have. Null allows all.
     /// </summary>
     public string? Words { get; init; }
+
+    /// <summary>Of symbols: the only ones that come out; empty for all of the modality.</summary>
+    public IReadOnlyList<string> Only { get; init; } = [];
+
+    /// <summary>Of symbols: a field that has exactly as many.</summary>
+    public string? AsLongAs { get; init; }
 
     /// <summary>A group of <see cref="ReservedTokens"/>; null for text.</summary>
     public string? Symbols => Modality == TaskField.Text ? null : Modality;
@@ -142,10 +154,11 @@ public sealed record TaskForm
 /// <summary>Where training data comes from, and how its items become fields and an answer.</summary>
 public sealed record TaskSource
 {
-    public const string Jsonl = "jsonl", Draw = "draw", CmuDictionary = "cmu-dictionary", PackageDescriptions = "package-descriptions";
+    public const string Jsonl = "jsonl", Draw = "draw", CmuDictionary = "cmu-dictionary", PackageDescriptions = "package-descriptions",
+        ProteinStructure = "flip-secondary-structure";
 
     /// <summary>Sources whose items are rows; the others are a recipe's, whose items are conversations in the task's form already.</summary>
-    public static readonly IReadOnlyList<string> OfRows = [Jsonl, Draw, CmuDictionary, PackageDescriptions];
+    public static readonly IReadOnlyList<string> OfRows = [Jsonl, Draw, CmuDictionary, PackageDescriptions, ProteinStructure];
 
     /// <summary><c>jsonl</c> (rows of a file), <c>draw</c> (drawn by rules), a named data set (docs/tasks.md), or a source of a recipe.</summary>
     public required string Source { get; init; }
@@ -167,6 +180,15 @@ public sealed record TaskSource
 
     /// <summary>A template: only items for which it is <c>True</c>.</summary>
     public string? Keep { get; init; }
+
+    /// <summary>A template, of a source that is split by its publisher: the items for which it is <c>True</c> are held out, and no others.</summary>
+    public string? HeldOut { get; init; }
+
+    /// <summary>A template: for each letter of the answer a 1, or a 0 where it is not measured; null measures all.</summary>
+    public string? Scored { get; init; }
+
+    /// <summary>Of sequences: a longer one comes in equal pieces of at most so many; 0 cuts none.</summary>
+    public int Longest { get; init; }
 
     /// <summary>A template for each field, which knows the row; a field that is not here is the row's column of its name.</summary>
     public IReadOnlyDictionary<string, string> Fields { get; init; } = new Dictionary<string, string>();
@@ -212,13 +234,17 @@ public sealed record TaskSplit
 /// <summary>What answers without a model.</summary>
 public sealed record TaskBaseline
 {
-    public const string Nearest = "nearest", Common = "common", Template = "template", Program = "command";
+    public const string Nearest = "nearest", Common = "common", Template = "template", Program = "command", Window = "window";
 
     public required Phrase Name { get; init; }
 
     /// <summary><c>nearest</c>: the answer of the training item whose fields are nearest by edits; <c>common</c>: the commonest answer;
-    /// <c>template</c>: <see cref="Answer"/>; <c>command</c>: what <see cref="Command"/> writes, made an answer by <see cref="Answer"/>.</summary>
+    /// <c>template</c>: <see cref="Answer"/>; <c>command</c>: what <see cref="Command"/> writes, made an answer by <see cref="Answer"/>;
+    /// <c>window</c>: each symbol from the <see cref="Width"/> symbols of the first field around its place, by naive Bayes.</summary>
     public required string Kind { get; init; }
+
+    /// <summary>Of a window: an odd number of symbols; 0 knows only which answer is the commonest.</summary>
+    public int Width { get; init; }
 
     /// <summary>A template that knows the fields and, of a command, <c>said</c>: what it wrote.</summary>
     public string? Answer { get; init; }
@@ -239,11 +265,11 @@ public sealed record TaskExample
 /// <summary>How an output is measured; each is defined where it is computed (Flywheel.Loop's TaskMetric).</summary>
 public static class TaskMetricNames
 {
-    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error", CharacterError = "character-error", OneOf = "one-of",
+    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error", CharacterError = "character-error", PerLetter = "per-letter", OneOf = "one-of",
         NameExact = "name-exact", FactsRestated = "facts-restated", NothingForeign = "nothing-foreign";
 
     /// <summary>Those that compare with a right answer.</summary>
-    public static readonly IReadOnlyList<string> WithAnswer = [Exact, OneOf, ChrF, WordError, SymbolError, CharacterError];
+    public static readonly IReadOnlyList<string> WithAnswer = [Exact, OneOf, ChrF, WordError, SymbolError, CharacterError, PerLetter];
 
     /// <summary>Those that compare with the fields <c>name</c> and <c>facts</c>, as copywriting has them.</summary>
     public static readonly IReadOnlyList<string> WithBrief = [NameExact, FactsRestated, NothingForeign];

@@ -100,6 +100,8 @@ public sealed class TaskFolder
                     ? Number(number) : throw Wrong(field, text, Expected(field));
             case TaskField.Symbols:
                 text = new SymbolsPart(field.Modality, text, $"field '{field.Name}'").Text;
+                int count = text.Count(c => c == ' ') + 1;
+                if (field.Places > 0 && count > field.Places) throw new FlywheelException($"field '{field.Name}' has {count} symbols, expected at most {field.Places}");
                 break;
             case TaskField.Line when text.Contains('\n', StringComparison.Ordinal):
                 throw Wrong(field, text, "one line");
@@ -146,7 +148,13 @@ public sealed class TaskFolder
         string ask = Render(_ask, values, "form.ask");
         List<Part> parts = ask.Length > 0 ? [new TextPart(ask)] : [];
         foreach (TaskField field in Description.Fields)
-            if (field.Modality != TaskField.Text && values[field.Name].Length > 0 && (Description.Game is null || GameTask.IsShown(field.Name))) parts.Add(new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'"));
+            if (field.Modality != TaskField.Text && values[field.Name].Length > 0 && (Description.Game is null || GameTask.IsShown(field.Name)))
+            {
+                var part = new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'");
+                parts.Add(part);
+                // One more than is free, so that there is always one: parts stand on lines of their own.
+                if (field.Places > 0) parts.Add(new SymbolsPart("spare", string.Join(' ', Enumerable.Repeat("0", field.Places + 1 - part.Symbols.Count()))));
+            }
         if (parts.Count == 0) throw new FlywheelException($"task '{Name}': field 'form.ask' says nothing to {string.Join(", ", values.Select(value => $"{value.Key} '{value.Value}'"))}; expected a text");
         messages.Add(new Message(Role.User, parts));
         return new Conversation(messages) { AnswerModality = Description.Output.Symbols };
@@ -157,7 +165,12 @@ public sealed class TaskFolder
     public string Answer(IReadOnlyDictionary<string, string> values, string answer)
     {
         string text = Render(_answer, values, "form.answer", answer);
-        return Description.Output.Symbols is { } modality ? new SymbolsPart(modality, text).Text : text;
+        if (Description.Output.Symbols is not { } modality) return text;
+        var symbols = new SymbolsPart(modality, text);
+        if (Description.Output.Only is { Count: > 0 } only && symbols.Symbols.FirstOrDefault(symbol => !only.Contains(symbol)) is { } wrong) throw new FlywheelException($"the answer holds '{wrong}', expected only {NearestName.List([.. only])}");
+        if (Description.Output.AsLongAs is { } like && symbols.Symbols.Count() is var count && values[like].Split(' ').Length is var length && count != length)
+            throw new FlywheelException($"the answer has {count} symbols, expected {length}, as many as '{like}' has");
+        return symbols.Text;
     }
 
     /// <summary>The output in what the assistant said.</summary>

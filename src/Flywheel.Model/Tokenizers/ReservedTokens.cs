@@ -49,6 +49,9 @@ public static class ReservedTokens
     /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>
     public static IReadOnlyDictionary<string, string> Symbols(string group) => s_symbols[group];
 
+    /// <summary>Whether each symbol of a group is one letter, so that people write them without spaces: residues, states of structure.</summary>
+    public static bool IsOfLetters(string group) => group is "protein" or "structure";
+
     private static readonly Dictionary<string, IReadOnlyDictionary<string, string>> s_symbols = Groups.ToDictionary(
         group => group.Key, IReadOnlyDictionary<string, string> (group) => group.Value.ToDictionary(token => SymbolOf(token, group.Value), StringComparer.Ordinal));
 

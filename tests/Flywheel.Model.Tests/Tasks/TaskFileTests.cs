@@ -80,7 +80,7 @@ public sealed class TaskFileTests
     [InlineData("[dots, words]", "[dots, dots]", "task.yaml line 12: field 'fields[1].choices[1]' is 'dots', expected a text, each once")]
     [InlineData("text|upper", "txt|upper", "task.yaml line 14: field 'form.ask' is a template that uses 'txt', expected only text or style; did you mean 'text'?")]
     [InlineData("{{ answer|replace('_', '-') }}", "{{ answer", "task.yaml line 15: field 'form.output' is no template (line 1: a tag has no end '}}'), expected Jinja, such as {{ text }}")]
-    [InlineData("source: draw", "source: drawing", "task.yaml line 17: field 'sources[0].source' is 'drawing', expected jsonl, draw, cmu-dictionary, package-descriptions, appstream, packages, grammar, schema-guided-dialogue, rnnlg, inside-airbnb or persona-chat")]
+    [InlineData("source: draw", "source: drawing", "task.yaml line 17: field 'sources[0].source' is 'drawing', expected jsonl, draw, cmu-dictionary, package-descriptions, flip-secondary-structure, appstream, packages, grammar, schema-guided-dialogue, rnnlg, inside-airbnb or persona-chat")]
     [InlineData("limit: 100", "limit: 0", "task.yaml line 18: field 'sources[0].limit' is 0, expected at least 1")]
     [InlineData("{name: twice, is: \"{{ text + text }}\"}", "{name: twice, is: \"{{ twice }}\"}", "task.yaml line 21: field 'sources[0].draws[1].is' is '{{ twice }}', expected values that are drawn before it, and 'twice' is itself: values cannot go in a circle")]
     [InlineData("of: [a, b, c]", "is: \"{{ twice }}\"", "task.yaml line 20: field 'sources[0].draws[0].is' is '{{ twice }}', expected values that are drawn before it, and 'twice' is not: values cannot go in a circle")]
@@ -88,7 +88,7 @@ public sealed class TaskFileTests
     [InlineData("of: [a, b, c]", "of: [a], from: 1, to: 2", "task.yaml line 20: field 'sources[0].draws[0]' is 'text' with several ways to a value, or none, expected from and to, or of, or is")]
     [InlineData("{style: dots}", "{styl: dots}", "task.yaml line 22: field 'sources[0].fields.styl' is 'styl', expected a field of the task: text or style")]
     [InlineData("by: \"{{ text }}\"", "held_out: 1", "task.yaml line 25: field 'split.held_out' is 1, expected a number between 0 and 1")]
-    [InlineData("[exact]", "[exactly]", "task.yaml line 26: field 'metrics[0]' is 'exactly', expected exact, one-of, chrf, word-error, symbol-error, character-error, name-exact, facts-restated or nothing-foreign")]
+    [InlineData("[exact]", "[exactly]", "task.yaml line 26: field 'metrics[0]' is 'exactly', expected exact, one-of, chrf, word-error, symbol-error, character-error, per-letter, name-exact, facts-restated or nothing-foreign")]
     [InlineData("[exact]", "[name-exact]", "task.yaml line 26: field 'metrics[0]' is 'name-exact', expected another metric, or the fields 'name' and 'facts', which this one compares with")]
     [InlineData("kind: common", "kind: template", "task.yaml line 28: field 'baseline.answer' is missing, expected a template, because the baseline's kind is template")]
     [InlineData("name: morse", "name: Morse Code", "task.yaml line 1: field 'name' is 'Morse Code', expected small letters, digits and '-', as it names a folder and an address")]
@@ -188,10 +188,48 @@ public sealed class TaskFileTests
         Assert.Equal("field 'count' is '10', expected a number from 1 to 9", Fault("""{"count": 10, "items": "a", "chain": "M"}"""));
         Assert.Equal("field 'items' has 3 items, expected at most 2", Fault("""{"count": 1, "items": "a\nb\nc", "chain": "M"}"""));
         Assert.Equal("field 'items' has an item of 6 characters, expected at most 5", Fault("""{"count": 1, "items": ["aaaaaa"], "chain": "M"}"""));
-        Assert.StartsWith("field 'chain' holds 'MK', expected symbols of 'protein' with spaces between, such as A C D", Fault("""{"count": 1, "items": "a", "chain": "MK"}"""), StringComparison.Ordinal);
+        Assert.Equal("field 'chain' holds 'J' at position 3 of 4, expected letters of 'protein': ACDEFGHIKLMNPQRSTVWYXUOBZ", Fault("""{"count": 1, "items": "a", "chain": "MKJ A"}"""));
 
         string Fault(string given) => Assert.Throws<FlywheelException>(() => task.Read(JsonNode.Parse(given)!.AsObject())).Message;
     }
+
+    private const string Chain = """
+        name: chain
+        title: {en: Chain, zh-CN: 链}
+        about: {en: A state for each residue., zh-CN: 每个残基一个状态。}
+        licence: Apache-2.0
+        fields:
+          - {name: chain, label: {en: Chain, zh-CN: 链}, modality: protein, places: 6}
+        output: {modality: structure, only: [H, E, C], as_long_as: chain}
+        form: {ask: "Structure:", output: "{{ answer|replace(' ', '') }}"}
+        """;
+
+    /// <summary>However long a chain is, each residue stands at one distance from its place in the answer; the answer must be as long.</summary>
+    [Fact]
+    public void Ask_FieldWithPlaces_KeepsEachSymbolAtOneDistanceFromItsAnswer()
+    {
+        TaskFolder task = Opened(Chain);
+        var tokenizer = Tokenizer.Train(["Structure: user assistant"], 280, [.. new[] { "protein", "structure", "spare" }.SelectMany(group => ReservedTokens.Groups[group])]);
+        var template = new ChatTemplate(tokenizer);
+        int[] distances = [.. new[] { "M", "mk", "M K A C D E" }.Select(chain =>
+        {
+            IReadOnlyDictionary<string, string> values = task.Check(new Dictionary<string, string> { ["chain"] = chain });
+            return template.Prompt(task.Ask(values)).Length - Array.IndexOf(template.Prompt(task.Ask(values)), tokenizer.SpecialTokens["<|aa_M|>"]);
+        })];
+        Assert.Single(distances.Distinct());
+        IReadOnlyDictionary<string, string> two = task.Check(new Dictionary<string, string> { ["chain"] = "mk" });
+        Assert.Equal("H E", task.Answer(two, "he"));
+        Assert.Equal("the answer has 3 symbols, expected 2, as many as 'chain' has", Assert.Throws<FlywheelException>(() => task.Answer(two, "HEC")).Message);
+        Assert.Equal("the answer holds 'G', expected only H, E or C", Assert.Throws<FlywheelException>(() => task.Answer(two, "HG")).Message);
+        Assert.Equal("field 'chain' has 7 symbols, expected at most 6", Assert.Throws<FlywheelException>(() => task.Check(new Dictionary<string, string> { ["chain"] = "MKACDEF" })).Message);
+    }
+
+    [Theory]
+    [InlineData("places: 6", "places: -1", "task.yaml line 6: field 'fields[0].places' is -1, expected a number up to 4096, of a field of symbols")]
+    [InlineData("only: [H, E, C]", "only: [H, Q]", "task.yaml line 7: field 'output.only[1]' is 'Q', expected H, E, C, G, I, S, T or B")]
+    [InlineData("as_long_as: chain", "as_long_as: chian", "task.yaml line 7: field 'output.as_long_as' is 'chian', expected a field of symbols: chain")]
+    public void Parse_InvalidChain_NamesFileLineFieldAndExpectation(string from, string to, string expected) =>
+        Assert.Equal(expected, Assert.Throws<FlywheelException>(() => TaskFolder.Parse(Chain.Replace(from, to, StringComparison.Ordinal), "task.yaml")).Message);
 
     /// <summary>Any values: either refused by the field's name, or a conversation that holds them.</summary>
     [Fact]
