@@ -26,7 +26,7 @@ public sealed record EngineOptions
     public long CacheBytes { get; init; }
 
     /// <summary>Memory that a model may take; null asks the system.</summary>
-    internal long? AvailableBytes { get; init; }
+    public long? AvailableBytes { get; init; }
 
     /// <summary>
     /// A small model of the same vocabulary that guesses tokens, which the model checks several at once; null guesses by

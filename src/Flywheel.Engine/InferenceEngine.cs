@@ -55,6 +55,9 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Pages that the cache may have.</summary>
     public long NumCachePages => Loop.MaxPages;
 
+    /// <summary>Memory that the cache may still come to take, bytes.</summary>
+    public long CacheBytesToCome => Loop.CacheBytesToCome;
+
     /// <summary>The broken invariant that ended the engine: it answers nothing any more. Null of a sound one.</summary>
     public Exception? Defect => Loop.Defect;
 

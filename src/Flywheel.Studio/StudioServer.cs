@@ -117,6 +117,7 @@ public sealed class StudioServer : IAsyncDisposable
             foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
             await store.RegisterModelAsync(folder, cancellation: cancellation);
             if (reason is not null) await ReleaseAsync(store, folder, reason, champion, options, cancellation);
+            await app.Services.GetRequiredService<RolloutHost>().RefreshAsync(); // a rollout goes on before the first request
             await ListenAsync(app, options.Url, cancellation);
             // Only once it can be said: a key that nobody was told would be one that nobody revokes.
             bool first = rules.NeedsKey && (await keys.ListAsync(cancellation)).Count == 0;
@@ -230,7 +231,9 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<ServingContext>();
         services.AddSingleton(provider =>
             new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
-            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))), provider.GetRequiredService<RolloutHost>(), provider.GetRequiredService<UpstreamClient>()));
+        services.AddSingleton(options.Engine).AddSingleton<RolloutHost>().AddSingleton<UpstreamClient>();
+        services.AddHostedService<RolloutService>();
         services.AddOpenApi(ApiDescription.Describe);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
@@ -323,6 +326,7 @@ public sealed class StudioServer : IAsyncDisposable
         BulkApi.Map(app);
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
+        RolloutEndpoints.Map(app);
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
         DubbingEndpoints.Map(app);

@@ -76,9 +76,9 @@ public sealed class FewPeopleTests : IDisposable
         Assert.Equal((TurnState.Rejected, champion), (turn.State, (await store.ChampionAsync(Stop))!.Hash));
         Assert.NotNull(turn.Ended);
         await using FlywheelDb db = store.Tables();
-        Assert.True((await FeedbackReader.ReadAsync(db, withTokens: false, Stop)).NumOpen > 0);
+        Assert.True((await FeedbackReader.ReadAsync(db, new(), withTokens: false, Stop)).NumOpen > 0);
         // Who was learnt from is not tested on when more people come, though some of their prompts were.
-        Assert.All((await FeedbackReader.ReadAsync(db, withTokens: false, Stop)).People.Values, side => Assert.Equal(Split.Train, side));
+        Assert.All((await FeedbackReader.ReadAsync(db, new(), withTokens: false, Stop)).People.Values, side => Assert.Equal(Split.Train, side));
     }
 
     [Fact]

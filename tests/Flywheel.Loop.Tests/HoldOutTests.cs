@@ -208,7 +208,7 @@ public sealed class HoldOutTests
         }
 
         await using FlywheelDb read = store.Tables();
-        IReadOnlyDictionary<string, Split> people = (await FeedbackReader.ReadAsync(read, withTokens: false, default)).People;
+        IReadOnlyDictionary<string, Split> people = (await FeedbackReader.ReadAsync(read, new(), withTokens: false, default)).People;
 
         Assert.Equal("account of trained Train, both Train, tested HeldOut, trained Train",
             string.Join(", ", people.OrderBy(side => side.Key, StringComparer.Ordinal).Select(side => $"{side.Key} {side.Value}")));

@@ -30,6 +30,9 @@ internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPag
 
     public long MaxPages => maxPages;
 
+    /// <summary>Bytes of the pages that may still be made.</summary>
+    public long BytesToCome => (maxPages - Volatile.Read(ref _numMade)) * PageBytes;
+
     public static int PagesFor(int tokens) => (tokens + AttentionJob.PageTokens - 1) / AttentionJob.PageTokens;
 
     public long KeyOffset(int layer, int head) => 2L * ((long)layer * shape.Config.NumKvHeads + head) * NumBlocks * KvTile.Bytes(type);

@@ -20,6 +20,8 @@ internal sealed unsafe class PageTables : IDisposable
 
     public long MaxPages => _pool.MaxPages;
 
+    public long BytesToCome => _pool.BytesToCome;
+
     /// <summary>Pages that were taken over instead of computed.</summary>
     public long NumHits { get; private set; }
 

@@ -114,6 +114,9 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
 
     public long MaxPages => _pages.MaxPages;
 
+    /// <summary>Bytes of pages that are not made yet; a moment's view.</summary>
+    public long CacheBytesToCome => _pages.BytesToCome;
+
     /// <summary>Pages that running requests hold; exact while nothing runs.</summary>
     public long NumPagesInUse => _pages.MaxPages - _pages.NumAvailable;
 

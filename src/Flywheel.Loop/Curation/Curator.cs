@@ -16,6 +16,9 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
     /// <summary>Whether the person agreed that a model may learn from it.</summary>
     public Consent Consent { get; init; }
 
+    /// <summary>False of an upstream's answer whose licence does not allow to train on it.</summary>
+    public bool MayTeach { get; init; } = true;
+
     /// <summary>The application that asked: a task's answer may be one word, or one symbol.</summary>
     public string App { get; init; } = "";
 }
@@ -106,6 +109,7 @@ public static class DropReasons
         Overridden = "replaced by later feedback",
         NoSignal = "rating or comment: kept, not trained on",
         NoConsent = "the person did not agree to it",
+        NoLicence = "an upstream's answer: its licence is not known to permit training",
         Simulated = "simulated, and people have spoken",
         Capped = "more than one person's part",
         NoConversation = "plain completion: no conversation",
@@ -154,7 +158,10 @@ public sealed class Curator
             foreach (var speaker in bySpeaker)
             {
                 ILookup<Guid, Feedback> said = speaker.ToLookup(entry => entry.Answer.Id, entry => entry.Row);
-                curator.Request(speaker.Key, [.. choices.Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]);
+                // What must not teach is no example of the worse either.
+                foreach (Shown barred in choices.Where(answer => !answer.MayTeach))
+                    foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, DropReasons.NoLicence, [row.Id]);
+                curator.Request(speaker.Key, [.. choices.Where(answer => answer.MayTeach).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]);
             }
         }
         return curator.rows;

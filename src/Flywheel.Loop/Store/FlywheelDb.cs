@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.ChangeTracking;
@@ -35,6 +36,8 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
     public DbSet<EvaluationRow> Evaluations => Set<EvaluationRow>();
 
     public DbSet<ReleaseRow> Releases => Set<ReleaseRow>();
+
+    public DbSet<RolloutRow> Rollouts => Set<RolloutRow>();
 
     public DbSet<TurnRow> Turns => Set<TurnRow>();
 
@@ -81,6 +84,7 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             generation.HasIndex(row => row.ModelHash);
             generation.HasIndex(row => row.User);
             generation.HasIndex(row => row.Owner).HasFilter("owner <> ''"); // costs nothing where there are no keys
+            generation.HasIndex(row => row.Rollout).HasFilter("rollout IS NOT NULL");
             generation.HasOne(row => row.Payload).WithOne().HasForeignKey<GenerationPayload>(row => row.GenerationId);
             generation.HasMany(row => row.PromptExamples).WithOne().HasForeignKey(row => row.GenerationId);
         });
@@ -156,6 +160,12 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
             evaluation.HasIndex(row => row.TurnId);
         });
         modelBuilder.Entity<ReleaseRow>().ToTable("release").HasKey(row => row.Id);
+        modelBuilder.Entity<RolloutRow>(rollout =>
+        {
+            rollout.ToTable("rollout").HasKey(row => row.Id);
+            rollout.HasIndex(row => row.State).IsUnique().HasFilter("state = 'Running'"); // one at a time, whoever starts it
+            rollout.Ignore(row => row.NextShare).Ignore(row => row.Winner);
+        });
         modelBuilder.Entity<TurnRow>(turn =>
         {
             turn.ToTable("turn").HasKey(row => row.Id);

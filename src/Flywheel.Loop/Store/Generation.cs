@@ -40,11 +40,22 @@ public sealed class Generation
 
     public StoreLevel Store { get; init; }
 
-    /// <summary>Hash of the weights that answered; empty where none did, and a person's own text is to be learnt from.</summary>
+    /// <summary>Hash of the weights that answered; empty where none of ours did: an <see cref="Upstream"/> answered, or a person's own text is
+    /// to be learnt from.</summary>
     public required string ModelHash { get; init; }
+
+    /// <summary>Somebody else's model that answered, by its name here; null when one of ours did. Then there are no token ids and no
+    /// log-probabilities, and counts are those that it stated.</summary>
+    public string? Upstream { get; init; }
+
+    /// <summary>What the answer cost by the price list, where it has a price.</summary>
+    public double? Cost { get; init; }
 
     /// <summary>Content hash of the adapter that answered with it; null when none did.</summary>
     public string? AdapterHash { get; init; }
+
+    /// <summary>The rollout that it was part of; null when none was under way, or the request named its model.</summary>
+    public long? Rollout { get; init; }
 
     /// <summary>Arm of a rollout that the request fell to; null when there was no choice.</summary>
     public string? Variant { get; init; }

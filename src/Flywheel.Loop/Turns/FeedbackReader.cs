@@ -24,9 +24,10 @@ internal sealed record FeedbackIntake(
 internal static class FeedbackReader
 {
     /// <param name="db">The record.</param>
+    /// <param name="upstreams">Whose answers may teach.</param>
     /// <param name="withTokens">Read what was served token by token, too.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, bool withTokens, CancellationToken cancellation)
+    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, Upstreams upstreams, bool withTokens, CancellationToken cancellation)
     {
         long last = await db.Turns.MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
         // The few turns first, so that each feedback costs two indexed look-ups.
@@ -36,7 +37,7 @@ internal static class FeedbackReader
             .Select(row => new { row.Sequence, row.GenerationId, Group = db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault() })
             .ToListAsync(cancellation);
 
-        (List<Shown> shown, List<Feedback> feedback) = await LoadAsync(db, open.Select(row => row.Group), withTokens, cancellation);
+        (List<Shown> shown, List<Feedback> feedback) = await LoadAsync(db, upstreams, open.Select(row => row.Group), withTokens, cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) = await SidesAsync(db, feedback, null, cancellation);
         HashSet<string> used = await UsedAsync(db, promoted, cancellation);
         return new(
@@ -55,7 +56,7 @@ internal static class FeedbackReader
     /// What a turn had found when it began, as far as it is still there: the feedback that its rows name, and what earlier turns had done
     /// with people and prompts by then. What came later, such as a word taken back, is not in it.
     /// </summary>
-    public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, TurnRow turn, bool withTokens, CancellationToken cancellation)
+    public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, Upstreams upstreams, TurnRow turn, bool withTokens, CancellationToken cancellation)
     {
         HashSet<Guid> seen = [.. await db.ExampleFeedback
             .Where(source => db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id))
@@ -65,7 +66,7 @@ internal static class FeedbackReader
             groups.AddRange(await db.Feedback.Where(row => ids.Contains(row.Id))
                 .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
                 .ToListAsync(cancellation));
-        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, groups, withTokens, cancellation);
+        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, upstreams, groups, withTokens, cancellation);
         List<Feedback> feedback = [.. all.Where(row => seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
@@ -79,11 +80,12 @@ internal static class FeedbackReader
             .ToListAsync(cancellation)];
 
     /// <summary>Every answer of requests, and all feedback about them.</summary>
-    private static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, IEnumerable<Guid?> requests, bool withTokens,
+    private static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams, IEnumerable<Guid?> requests, bool withTokens,
         CancellationToken cancellation)
     {
         List<Shown> shown = [];
         List<Feedback> feedback = [];
+        string[] teaching = [.. upstreams.All.Where(upstream => upstream.MayTrain).Select(upstream => upstream.Name)];
         foreach (Guid?[] groups in requests.Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
@@ -94,6 +96,7 @@ internal static class FeedbackReader
                     Owner = row.Owner,
                     Consent = row.Consent,
                     App = row.App,
+                    MayTeach = row.Upstream == null || teaching.Contains(row.Upstream),
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
                 })
                 .ToListAsync(cancellation));

@@ -14,7 +14,7 @@ internal static class NeededScopes
     public static IReadOnlyList<string> Of(Endpoint? endpoint) => Root(endpoint) switch
     {
         "health" or "sign-in" or "sign-out" => [],
-        "v1" when Forgets(endpoint) => [Scopes.Admin],
+        "v1" when Administers(endpoint) => [Scopes.Admin],
         "v1" => Teaches(endpoint) ? ForPages : [Scopes.Inference],
         "feedback" => [Scopes.Feedback],
         "admin" => [Scopes.Admin],
@@ -33,9 +33,10 @@ internal static class NeededScopes
             || (route.StartsWith("/v1/translate/", StringComparison.Ordinal) || route.StartsWith("/v1/write/", StringComparison.Ordinal))
             && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true);
 
-    /// <summary>Whose acts are removed is for who answers for all of them.</summary>
-    private static bool Forgets(Endpoint? endpoint) =>
-        endpoint is RouteEndpoint route && route.RoutePattern.RawText?.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal) == true;
+    /// <summary>Whose acts are removed, and which model serves whom, is for who answers for all of them.</summary>
+    private static bool Administers(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
+        && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal)
+            || route.StartsWith(RolloutEndpoints.Path, StringComparison.Ordinal) && route != RolloutEndpoints.DraftsPath);
 
     // The route and not the path: what was matched decides, however the path spells it.
     private static string? Root(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText?.TrimStart('/').Split('/')[0];

@@ -55,14 +55,22 @@ internal sealed class Choice
     /// <summary>Tokens of the prompt that the engine had in its cache.</summary>
     public int NumCachedPromptTokens { get; private set; }
 
+    /// <summary>What somebody else's model says that it read and wrote; null of ours, which is counted.</summary>
+    public UpstreamUsage? Usage { get; set; }
+
     public void End(FinishReason reason, int numCachedPromptTokens) => (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
 
     public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order,
-        FinishReason reason, TimeSpan latency, Exception? fault = null) => new()
+        FinishReason reason, TimeSpan latency, Exception? fault = null, Upstream? upstream = null) => new()
     {
+        Upstream = upstream?.Name,
+        Cost = Usage is { } usage ? upstream?.CostOf(usage.PromptTokens, usage.Tokens) : null,
+        Rollout = order.Rollout,
+        Variant = order.Variant,
+        Propensity = order.Propensity,
         Id = Id,
         Group = group,
-        Choice = Index,
+        Choice = order.FirstPlace + Index,
         Time = arrived,
         App = order.App,
         User = order.User,
@@ -74,8 +82,8 @@ internal sealed class Choice
         NumCandidates = _numCandidates,
         FinishReason = reason,
         Fault = fault is null ? null : $"{fault.GetType().Name}: {fault.Message}",
-        NumPromptTokens = Request.PromptTokens.Length,
-        NumTokens = _tokens.Count,
+        NumPromptTokens = Usage?.PromptTokens ?? Request.PromptTokens.Length,
+        NumTokens = Usage?.Tokens ?? _tokens.Count,
         FirstTokenMs = FirstTokenMs,
         LatencyMs = latency.TotalMilliseconds,
         PromptExamples = [.. order.PromptExamples.Select((feedback, place) => new PromptExample { GenerationId = Id, Place = place, FeedbackId = feedback })],
@@ -86,9 +94,10 @@ internal sealed class Choice
             Conversation = order.Conversation,
             Text = Text,
             PromptTokens = Request.PromptTokens,
-            Tokens = [.. _tokens.Select(token => token.Id)],
-            Logprobs = [.. _tokens.Select(token => token.Logprob)],
-            SamplerLogprobs = [.. _tokens.Select(token => token.SamplerLogprob)],
+            // Somebody else's model gives text alone.
+            Tokens = upstream is null ? [.. _tokens.Select(token => token.Id)] : [],
+            Logprobs = upstream is null ? [.. _tokens.Select(token => token.Logprob)] : [],
+            SamplerLogprobs = upstream is null ? [.. _tokens.Select(token => token.SamplerLogprob)] : [],
             Sampler = Request.Sampler,
             MaxTokens = Request.MaxTokens,
             Stop = Request.Stop,

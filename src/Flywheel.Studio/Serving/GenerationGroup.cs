@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Flywheel.Engine;
 using Flywheel.Loop;
@@ -19,9 +20,14 @@ internal sealed class GenerationGroup : IAsyncDisposable
     private readonly Task _pump;
     private readonly IReadOnlyList<Choice> _sampled;
 
-    private GenerationGroup(ServedModel model, GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, CancellationTokenSource cancellation)
+    private readonly ServedModel? _model;
+
+    private GenerationGroup(ServedModel? model, UpstreamCall? upstream, GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running,
+        ServingContext serving, CancellationTokenSource cancellation)
     {
-        Model = model;
+        (_model, Upstream, Started) = (model, upstream?.Upstream, upstream?.Started ?? Task.CompletedTask);
+        Id = order.Group ?? Guid.CreateVersion7();
+        FirstPlace = order.FirstPlace;
         Arrived = serving.Time.GetUtcNow();
         Prompts = order.Prompts;
         (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
@@ -31,11 +37,27 @@ internal sealed class GenerationGroup : IAsyncDisposable
     }
 
     /// <summary>UUID v7 of the request; its choices share it.</summary>
-    public Guid Id { get; } = Guid.CreateVersion7();
+    public Guid Id { get; }
+
+    /// <summary>Place of the first choice among all that are shown for the request.</summary>
+    public int FirstPlace { get; }
 
     public DateTimeOffset Arrived { get; }
 
-    public ServedModel Model { get; }
+    /// <summary>The model of ours that answers.</summary>
+    public ServedModel Model => _model ?? throw new InvalidOperationException($"the upstream '{Upstream!.Name}' answers, and no model of ours");
+
+    /// <summary>Somebody else's model that answers; null when one of ours does.</summary>
+    public Upstream? Upstream { get; }
+
+    /// <summary>Ends when it is known that there will be an answer; throws what an upstream refused with.</summary>
+    public Task Started { get; }
+
+    /// <summary>What the answer calls its model.</summary>
+    public string ModelName => Upstream?.Name ?? Adapter ?? Model.Name;
+
+    /// <summary>Hash of the weights; null of somebody else's.</summary>
+    public string? ModelHash => _model?.Hash;
 
     public IReadOnlyList<int[]> Prompts { get; }
 
@@ -50,16 +72,19 @@ internal sealed class GenerationGroup : IAsyncDisposable
     public IReadOnlyList<Choice> Choices { get; private set; }
 
     /// <summary>Tokens that went in, once a prompt.</summary>
-    public int NumPromptTokens => Prompts.Sum(tokens => tokens.Length);
+    public int NumPromptTokens => Upstream is null ? Prompts.Sum(tokens => tokens.Length) : _sampled.Sum(choice => choice.Usage?.PromptTokens ?? 0);
+
+    /// <summary>False where an upstream did not say what it read and wrote.</summary>
+    public bool KnowsUsage => Upstream is null || _sampled.All(choice => choice.Usage is not null);
 
     /// <summary>
     /// Those of them that were found in the cache. Of the answers to one prompt, one reads it and the others find it: what that one
     /// found was there before the request.
     /// </summary>
-    public int NumCachedPromptTokens => _sampled.Chunk(_sampled.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
+    public int NumCachedPromptTokens => Upstream is not null ? _sampled.Sum(choice => choice.NumCachedPromptTokens) : _sampled.Chunk(_sampled.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
 
     /// <summary>Every token that was sampled, end tokens and drafts that are not shown included.</summary>
-    public int NumTokens => _sampled.Sum(choice => choice.Tokens.Count);
+    public int NumTokens => _sampled.Sum(choice => choice.Usage?.Tokens ?? choice.Tokens.Count);
 
     /// <summary>Tokens and ends of all choices as they come. Read once. Throws when an answer could not be recorded.</summary>
     public IAsyncEnumerable<ChoiceEvent> Events => _events.Reader.ReadAllAsync();
@@ -69,7 +94,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
     public static GenerationGroup Start(ServedModel model, GenerationOrder order, ServingContext serving, CancellationToken cancellation)
     {
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation, serving.Ending.Cut);
-        var running = new List<(Choice, GenerationStream)>();
+        var running = new List<(Choice, IAnswerStream)>();
         try
         {
             var symbols = order.Conversation?.AnswerModality is { } modality ? ReservedTokens.SymbolsById(model.Folder.Tokenizer, modality) : null;
@@ -89,7 +114,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
                     User = order.User,
                     Priority = order.Priority,
                 }, symbols);
-                running.Add((choice, model.Engine.Submit(choice.Request, cancel.Token)));
+                running.Add((choice, new EngineAnswer(model.Engine.Submit(choice.Request, cancel.Token))));
             }
         }
         catch
@@ -100,7 +125,31 @@ internal sealed class GenerationGroup : IAsyncDisposable
             model.Release();
             throw;
         }
-        return new GenerationGroup(model, order, running, serving, cancel);
+        return new GenerationGroup(model, null, order, running, serving, cancel);
+    }
+
+    /// <summary>Asks somebody else's model.</summary>
+    /// <param name="client">Reaches it.</param>
+    /// <param name="upstream">Which.</param>
+    /// <param name="ask">What it is asked, in OpenAI's words.</param>
+    /// <param name="order">The same for the record; it has no prompt tokens.</param>
+    /// <param name="serving">The server's.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public static GenerationGroup Start(UpstreamClient client, Upstream upstream, JsonObject ask, GenerationOrder order, ServingContext serving, CancellationToken cancellation)
+    {
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation, serving.Ending.Cut);
+        try
+        {
+            UpstreamCall call = client.Call(upstream, ask, order.NumChoices, cancel.Token);
+            (Choice, IAnswerStream)[] running = [.. call.Answers.Select((answer, index) =>
+                (new Choice(index, new GenerationRequest { PromptTokens = [], MaxTokens = order.MaxTokens ?? 0, Sampler = order.Sampler, Stop = order.Stop }), (IAnswerStream)answer))];
+            return new GenerationGroup(null, call, order, running, serving, cancel);
+        }
+        catch
+        {
+            cancel.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Nobody waits for the answer any more: what runs ends now and is recorded as cancelled.</summary>
@@ -123,9 +172,9 @@ internal sealed class GenerationGroup : IAsyncDisposable
     // The first choice has the request's own seed, so that n = 1 and n = 3 begin alike; the step is the golden ratio's.
     private static ulong SeedOf(ulong seed, int index) => unchecked(seed + (ulong)index * 0x9E37_79B9_7F4A_7C15);
 
-    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, GenerationStream Stream)> running, ServingContext serving, long start)
+    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running, ServingContext serving, long start)
     {
-        string operation = order.Conversation is null ? "text_completion" : "chat", model = Adapter ?? Model.Name;
+        string operation = order.Conversation is null ? "text_completion" : "chat", model = ModelName;
         Exception? failure = null;
         serving.Ending.Enter();
         try
@@ -144,13 +193,13 @@ internal sealed class GenerationGroup : IAsyncDisposable
             serving.Metrics.Request(operation, model, order.App, SinceStart(), failure?.GetType().Name ?? (cancelled ? "cancelled" : null));
             serving.Metrics.Tokens(operation, model, NumPromptTokens, NumCachedPromptTokens, NumTokens);
             _events.Writer.Complete(failure);
-            Model.Release();
+            _model?.Release();
             serving.Ending.Leave();
         }
 
         TimeSpan SinceStart() => serving.Time.GetElapsedTime(start);
 
-        async Task PumpAsync(Choice choice, GenerationStream stream) => await RecordAsync(choice, stream, await SampleAsync(choice, stream, tell: true), SinceStart(), tell: true);
+        async Task PumpAsync(Choice choice, IAnswerStream stream) => await RecordAsync(choice, stream, await SampleAsync(choice, stream, tell: true), SinceStart(), tell: true);
 
         async Task RankAsync()
         {
@@ -162,9 +211,9 @@ internal sealed class GenerationGroup : IAsyncDisposable
             await Task.WhenAll(ranked.Select(rank => RecordAsync(running[rank.Index].Choice, running[rank.Index].Stream, ends[rank.Index].Fault, ends[rank.Index].Latency, tell: Choices.Contains(running[rank.Index].Choice))));
         }
 
-        static Draft Draft(Choice choice, GenerationStream stream) => Loop.Ranking.Draft.Of(choice.Tokens, stream.FinishReason == FinishReason.Stop);
+        static Draft Draft(Choice choice, IAnswerStream stream) => Loop.Ranking.Draft.Of(choice.Tokens, stream.FinishReason == FinishReason.Stop);
 
-        async Task<ExceptionDispatchInfo?> SampleAsync(Choice choice, GenerationStream stream, bool tell)
+        async Task<ExceptionDispatchInfo?> SampleAsync(Choice choice, IAnswerStream stream, bool tell)
         {
             try
             {
@@ -182,10 +231,11 @@ internal sealed class GenerationGroup : IAsyncDisposable
             }
         }
 
-        async Task RecordAsync(Choice choice, GenerationStream stream, ExceptionDispatchInfo? fault, TimeSpan latency, bool tell)
+        async Task RecordAsync(Choice choice, IAnswerStream stream, ExceptionDispatchInfo? fault, TimeSpan latency, bool tell)
         {
             FinishReason reason = fault is null ? stream.FinishReason : FinishReason.Failed;
-            Generation record = choice.ToRecord(Id, Arrived, Model.Hash, stream.AdapterHash, order, reason, latency, fault?.SourceException);
+            choice.Usage = stream.Usage;
+            Generation record = choice.ToRecord(Id, Arrived, ModelHash ?? "", stream.AdapterHash, order, reason, latency, fault?.SourceException, Upstream);
             serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs), record.NumTokens - 1);
             long ended = serving.Time.GetTimestamp();
             await serving.Store.RecordAsync(record);

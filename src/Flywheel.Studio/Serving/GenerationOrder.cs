@@ -50,6 +50,19 @@ internal sealed record GenerationOrder
     /// <summary>Feedback whose texts the prompt shows as examples, in their order.</summary>
     public IReadOnlyList<Guid> PromptExamples { get; init; } = [];
 
+    /// <summary>The rollout that the request is part of, its arm there, and the probability of that arm; null where none is.</summary>
+    public long? Rollout { get; init; }
+
+    public string? Variant { get; init; }
+
+    public double? Propensity { get; init; }
+
+    /// <summary>The request's id where several groups answer it together; null makes one.</summary>
+    public Guid? Group { get; init; }
+
+    /// <summary>Place of the first answer among all that are shown for the request.</summary>
+    public int FirstPlace { get; init; }
+
     /// <summary>The application that asks: <c>api</c>, <c>write</c>, <c>chat</c> or <c>tasks/NAME</c>.</summary>
     public required string App { get; init; }
 }

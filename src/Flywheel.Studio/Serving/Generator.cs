@@ -1,25 +1,92 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Flywheel.Loop.Rollouts;
+using Flywheel.Model;
+
 namespace Flywheel.Studio.Serving;
 
 /// <summary>Starts generations for the API and the pages alike: one way in, and everything on it is recorded.</summary>
 /// <param name="host">Gives the model.</param>
 /// <param name="serving">Takes the record and counts.</param>
 /// <param name="drawSeed">Gives a seed to a request that brings none; it is recorded like any other.</param>
-internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulong> drawSeed)
+/// <param name="rollouts">Sends it elsewhere, while a rollout runs.</param>
+/// <param name="upstreams">Reaches other people's models.</param>
+internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulong> drawSeed, RolloutHost rollouts, UpstreamClient upstreams)
 {
     public ModelHost Host => host;
+
+    public RolloutHost Rollouts => rollouts;
 
     public ulong DrawSeed() => drawSeed();
 
     /// <summary>Starts an order that is made for the model that answers it (its tokenizer, its defaults).</summary>
+    /// <param name="makeOrder">Makes it.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <param name="unit">Who asks, where a rollout may choose the model: empty when nobody says; null when the request names its model.</param>
     /// <exception cref="Engine.QueueFullException">Too many wait.</exception>
-    public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
+    public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation, string? unit = null)
     {
         serving.Ending.RefuseWhenStopping();
-        ServedModel model = host.Acquire();
+        return Start(rollouts.Assign(unit, fitsUpstream: false), makeOrder, cancellation);
+    }
+
+    /// <summary>The same where somebody else's model may answer.</summary>
+    /// <param name="makeOrder">For a model of ours.</param>
+    /// <param name="makeAsk">For an upstream: the request in OpenAI's words, and for the record. Throws what it cannot be asked.</param>
+    /// <param name="fitsUpstream">It can be asked of an upstream.</param>
+    /// <param name="upstream">The one that the request names; null when it names none.</param>
+    /// <param name="unit">As above.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public GenerationGroup StartChat(Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, bool fitsUpstream, Upstream? upstream, string? unit,
+        CancellationToken cancellation)
+    {
+        serving.Ending.RefuseWhenStopping();
+        Destination to = upstream is not null ? new(null, upstream) : rollouts.Assign(unit, fitsUpstream);
+        if (to.Upstream is null) return Start(to, makeOrder, cancellation);
+        (JsonObject ask, GenerationOrder order) = makeAsk();
+        return GenerationGroup.Start(upstreams, to.Upstream, ask, order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity }, serving, cancellation);
+    }
+
+    /// <summary>Asks both models of a rollout the same; what each writes is shown at a place drawn by lot. Null while there are not two.</summary>
+    /// <param name="makeOrder">For each model.</param>
+    /// <param name="cancellation">Ends both.</param>
+    public GenerationGroup[]? StartPair(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
+    {
+        serving.Ending.RefuseWhenStopping();
+        if (rollouts.AcquireBoth() is not var (live, champion, candidate)) return null;
+        bool first = RandomNumberGenerator.GetInt32(2) == 0;
+        var request = Guid.CreateVersion7();
+        // Both are shown, so that either's propensity is 1.
+        GenerationGroup one;
+        try
+        {
+            one = Start(new(champion, null, live.Row.Id, RolloutRow.ChampionArm, 1), model => makeOrder(model) with { Group = request, FirstPlace = first ? 0 : 1 }, cancellation);
+        }
+        catch
+        {
+            candidate.Release();
+            throw;
+        }
+        try
+        {
+            GenerationGroup two = Start(new(candidate, null, live.Row.Id, RolloutRow.CandidateArm, 1), model => makeOrder(model) with { Group = request, FirstPlace = first ? 1 : 0 }, cancellation);
+            return first ? [one, two] : [two, one];
+        }
+        catch
+        {
+            one.Cancel(); // it ends, recorded as cancelled
+            throw;
+        }
+    }
+
+    private GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
+    {
+        ServedModel model = to.Model!;
         GenerationOrder order;
         try
         {
             order = makeOrder(model);
+            if (to.Rollout is not null) order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity };
         }
         catch
         {

@@ -11,16 +11,31 @@ internal sealed class ModelSwitch(ModelHost host, FlywheelStore store, TimeProvi
     /// <exception cref="FlywheelException">There is no such model, or it does not load; the one before goes on.</exception>
     public async Task ServeAsync(string wanted, string reason)
     {
-        var catalog = new ModelCatalog(store.Home);
-        // The record also knows models that lie elsewhere.
-        ModelRow? known = await store.FindModelAsync(wanted);
-        ModelFolder folder = await Task.Run(() => known is not null && Directory.Exists(store.FolderOf(known)) ? ModelFolder.Open(store.FolderOf(known))
-            : catalog.Keep(catalog.FindModel(wanted), time.GetUtcNow()));
+        ModelFolder folder = await OpenAsync(wanted);
         // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
         await host.PromoteAsync(folder, async () =>
         {
             await store.RegisterModelAsync(folder);
             await store.ReleaseAsync(folder.Hash, reason);
         });
+    }
+
+    /// <summary>Makes a model known without serving it.</summary>
+    /// <param name="wanted">As for <see cref="ServeAsync"/>.</param>
+    /// <returns>Its hash.</returns>
+    public async Task<string> RegisterAsync(string wanted)
+    {
+        ModelFolder folder = await OpenAsync(wanted);
+        await store.RegisterModelAsync(folder);
+        return folder.Hash;
+    }
+
+    private async Task<ModelFolder> OpenAsync(string wanted)
+    {
+        var catalog = new ModelCatalog(store.Home);
+        // The record also knows models that lie elsewhere.
+        ModelRow? known = await store.FindModelAsync(wanted);
+        return await Task.Run(() => known is not null && Directory.Exists(store.FolderOf(known)) ? ModelFolder.Open(store.FolderOf(known))
+            : catalog.Keep(catalog.FindModel(wanted), time.GetUtcNow()));
     }
 }

@@ -71,9 +71,8 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
     /// <summary>A whole choice, which has ended and is recorded.</summary>
     public JsonObject WholeChoice(Choice choice)
     {
-        var buffer = new LogprobBuffer(Model);
         JsonObject whole = Whole(choice);
-        whole["logprobs"] = withLogprobs ? Logprobs([.. choice.Tokens.SelectMany(buffer.Take)]) : null;
+        whole["logprobs"] = withLogprobs ? Logprobs([.. choice.Tokens.SelectMany(new LogprobBuffer(Model).Take)]) : null;
         return ChoiceJson(choice, whole, Finish(choice));
     }
 
@@ -93,16 +92,18 @@ internal abstract class AnswerFormat(GenerationGroup group, bool withLogprobs)
             ["id"] = $"{IdPrefix}-{group.Choices[0].Id}",
             ["object"] = ObjectName(chunk),
             ["created"] = group.Arrived.ToUnixTimeSeconds(),
-            ["model"] = group.Adapter ?? Model.Name,
-            ["model_hash"] = Model.Hash,
-            ["system_fingerprint"] = $"fw_{Model.Folder.ShortHash}",
+            ["model"] = group.ModelName,
+            ["model_hash"] = group.ModelHash,
+            ["system_fingerprint"] = group.ModelHash is { } hash ? $"fw_{hash[..12]}" : null,
         };
+        if (group.Upstream is { } upstream) envelope["upstream"] = upstream.Name;
         if (group.AdapterHash is { } adapter) envelope["adapter_hash"] = adapter;
         envelope["choices"] = new JsonArray([.. choices]);
         return envelope;
     }
 
-    public JsonObject Usage() => new()
+    /// <summary>Null where an upstream did not say.</summary>
+    public JsonObject? Usage() => !group.KnowsUsage ? null : new()
     {
         ["prompt_tokens"] = group.NumPromptTokens,
         ["completion_tokens"] = group.NumTokens,

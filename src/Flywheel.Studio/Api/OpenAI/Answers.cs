@@ -34,6 +34,7 @@ internal static class Answers
     public static async Task SendStreamAsync(HttpContext http, GenerationGroup group, AnswerFormat format, bool withUsage,
         Func<GenerationGroup, Task> ended, ILogger log)
     {
+        await group.Started; // what an upstream refuses has a status of its own
         var stream = new EventStream(http);
         try
         {

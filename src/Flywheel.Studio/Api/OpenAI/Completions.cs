@@ -28,8 +28,10 @@ internal static class Completions
         int? topLogprobs = body.Count("top_logprobs", 0, 20);
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
-        await AnswerAsync(http, generator, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), model =>
-            ChatOrder(body, model, generator, topLogprobs ?? 0, "messages"),
+        Upstream? upstream = generator.Rollouts.Upstreams.Find(body.RequiredText("model"));
+        await AnswerAsync(http, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), () => generator.StartChat(
+            model => Named(body, model, () => ChatOrder(body, model, generator, topLogprobs ?? 0, "messages")),
+            () => UpstreamFields.Read(body, upstream), UpstreamFields.Fits(body), upstream, UpstreamFields.UnitOf(body), http.RequestAborted),
             body.Flag("store") == true ? (group, answer) => StoredChats.KeepAsync(store, body, group, answer) : null);
     }
 
@@ -71,12 +73,12 @@ internal static class Completions
         int? topLogprobs = body.Count("logprobs", 0, 5);
         string? grammar = ToolFields.Read(body, ToolCallForm.Hermes).Grammar; // tools are refused above, as unknown
 
-        await AnswerAsync(http, generator, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
-            model =>
+        await AnswerAsync(http, log, body, topLogprobs is not null, (group, with) => new TextFormat(group, with),
+            () => generator.Start(model => Named(body, model, () =>
             {
                 GenerationOrder order = GenerationFields.Order(body, model, "prompt", TextInput.Read(body, "prompt", model.Folder, MaxPrompts), topLogprobs ?? 0, generator.DrawSeed());
                 return order with { Sampler = order.Sampler with { Grammar = grammar } };
-            });
+            }), http.RequestAborted, UpstreamFields.UnitOf(body)));
     }
 
     /// <summary>What the chat template is given by name: vLLM's <c>chat_template_kwargs</c>, and OpenAI's <c>reasoning_effort</c> as one of them.</summary>
@@ -91,19 +93,22 @@ internal static class Completions
         return arguments;
     }
 
-    private static async Task AnswerAsync(HttpContext http, Generator generator, ILogger log, RequestBody body, bool withLogprobs,
-        Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<ServedModel, GenerationOrder> makeOrder,
+    /// <summary>An unknown name is told before anything that depends on the model.</summary>
+    private static GenerationOrder Named(RequestBody body, ServedModel model, Func<GenerationOrder> makeOrder)
+    {
+        GenerationFields.Adapter(body, model);
+        return makeOrder();
+    }
+
+    private static async Task AnswerAsync(HttpContext http, ILogger log, RequestBody body, bool withLogprobs,
+        Func<GenerationGroup, bool, AnswerFormat> makeFormat, Func<GenerationGroup> start,
         Func<GenerationGroup, JsonObject, Task>? keep = null)
     {
         (bool stream, bool withUsage) = GenerationFields.Streaming(body);
         body.Labels("metadata");
         Func<GenerationGroup, Task> ended = keep is null ? _ => Task.CompletedTask : group =>
             keep(group, Answers.Whole(group, makeFormat(group, withLogprobs)));
-        await using GenerationGroup group = generator.Start(model =>
-        {
-            GenerationFields.Adapter(body, model); // an unknown name is told before anything that depends on the model
-            return makeOrder(model);
-        }, http.RequestAborted);
+        await using GenerationGroup group = start();
         AnswerFormat format = makeFormat(group, withLogprobs);
         if (stream) await Answers.SendStreamAsync(http, group, format, withUsage, ended, log);
         else await Answers.SendWholeAsync(http, group, format, ended);

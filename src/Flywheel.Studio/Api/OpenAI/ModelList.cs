@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
 
@@ -7,19 +8,26 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>.</summary>
 internal static class ModelList
 {
-    public static Task AllAsync(HttpContext http, ModelHost host)
+    public static Task AllAsync(HttpContext http, ModelHost host, RolloutHost rollouts)
     {
         ServedModel model = host.Current;
-        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)), .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value))]) });
+        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)), .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value)), .. rollouts.Upstreams.All.Select(Entry)]) });
     }
 
-    public static Task OneAsync(HttpContext http, string id, ModelHost host)
+    public static Task OneAsync(HttpContext http, string id, ModelHost host, RolloutHost rollouts)
     {
         ServedModel model = host.Current;
+        if (rollouts.Upstreams.Find(id) is { } upstream) return Answers.Json(http, Entry(upstream));
         if (model.Engine.Adapters.TryGetValue(id, out string? adapter)) return Answers.Json(http, Entry(id, model, adapter));
         if (!GenerationFields.IsNamed(model, id)) throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Engine.Adapters.Keys]);
         return Answers.Json(http, Entry(id, model));
     }
+
+    /// <summary>Somebody else's model has no hash and no known length.</summary>
+    private static JsonObject Entry(Upstream upstream) => new()
+    {
+        ["id"] = upstream.Name, ["object"] = "model", ["created"] = 0, ["owned_by"] = "upstream",
+    };
 
     private static JsonObject Entry(string name, ServedModel model, string? adapterHash = null)
     {

@@ -26,7 +26,7 @@ internal static class ResponsesEndpoint
         RequestBody chat = fields.ToChat(messages);
 
         await using GenerationGroup group =
-            generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted);
+            generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted, UpstreamFields.UnitOf(chat));
         var format = new ChatFormat(group, fields.WithLogprobs);
         Choice choice = group.Choices[0];
         var builder = new ResponseBuilder(fields.Envelope(group, choice), choice);
@@ -45,7 +45,7 @@ internal static class ResponsesEndpoint
                 if (choice.FinishReason == FinishReason.Cancelled) throw Answers.Stopping();
                 JsonObject[] last = [.. format.EndEvents(choice)];
                 foreach (JsonObject chunk in last) await SendAsync(builder.Add(chunk));
-                await SendAsync(builder.End((string)last[^1]["finish_reason"]!, format.Usage()));
+                await SendAsync(builder.End((string)last[^1]["finish_reason"]!, format.Usage()!));
             }
             http.RequestAborted.ThrowIfCancellationRequested();
             if (fields.Store)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
@@ -18,6 +19,9 @@ public sealed record ChatSettings
     public double? TopP { get; init; }
 
     public int MaxTokens { get; init; } = 512;
+
+    /// <summary>Name of an upstream that answers; null: whatever answers here.</summary>
+    public string? Upstream { get; init; }
 }
 
 /// <summary>Answers in the making, by conversation. They belong to the server, not to the page: a reload finds them going on.</summary>
@@ -43,7 +47,9 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
     {
         ChatTree tree = await chats.FindAsync(conversation, person) ?? throw new FlywheelException($"there is no conversation {conversation} of yours");
         int left = 0;
-        GenerationGroup group = generator.Start(model => Order(model, tree.Upto(parent), settings, person, out left), CancellationToken.None);
+        Conversation said = tree.Upto(parent);
+        GenerationGroup group = generator.StartChat(model => Order(model, said, settings, person, out left), () => Ask(said, settings, person), fitsUpstream: true,
+            settings.Upstream is { } named ? generator.Rollouts.Upstreams.Find(named) : null, person, CancellationToken.None);
         var live = new LiveAnswer(parent, group);
         if (!_live.TryAdd(conversation, live))
         {
@@ -89,6 +95,24 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
         var running = _live.Values.ToArray();
         foreach (var one in running) one.Stop();
         await Task.WhenAll(running.Select(one => one.Running));
+    }
+
+    /// <summary>The same for somebody else's model, which knows itself how much it can read.</summary>
+    private static (JsonObject Ask, GenerationOrder Order) Ask(Conversation conversation, ChatSettings settings, string person)
+    {
+        JsonObject ask = conversation.ToJson();
+        if (settings.Temperature is { } temperature) ask["temperature"] = temperature;
+        if (settings.TopP is { } topP) ask["top_p"] = topP;
+        ask["max_tokens"] = settings.MaxTokens;
+        return (ask, new GenerationOrder
+        {
+            Conversation = conversation,
+            Prompts = [[]],
+            MaxTokens = settings.MaxTokens,
+            Sampler = new SamplerOptions { Temperature = (float)(settings.Temperature ?? 1), TopP = (float)(settings.TopP ?? 1) },
+            User = person,
+            App = Chats.App,
+        });
     }
 
     private GenerationOrder Order(ServedModel model, Conversation conversation, ChatSettings settings, string person, out int left)

@@ -57,7 +57,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         int numDrafts, Priority priority)
     {
         if (_live.TryGetValue(brief, out LiveSet? running)) return running;
-        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None);
+        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None, person);
         var set = new DraftSet
         {
             Id = group.Id,

@@ -564,6 +564,18 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("fault");
 
+                    b.Property<double?>("Cost")
+                        .HasColumnType("REAL")
+                        .HasColumnName("cost");
+
+                    b.Property<long?>("Rollout")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("rollout");
+
+                    b.Property<string>("Upstream")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("upstream");
+
                     b.Property<string>("FinishReason")
                         .IsRequired()
                         .HasColumnType("TEXT")
@@ -632,6 +644,9 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnName("workspace");
 
                     b.HasKey("Id");
+
+                    b.HasIndex("Rollout")
+                        .HasFilter("rollout IS NOT NULL");
 
                     b.HasIndex("Group");
 
@@ -976,6 +991,67 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.HasKey("Id");
 
                     b.ToTable("release", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.Rollouts.RolloutRow", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Candidate")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("candidate");
+
+                    b.Property<string>("Champion")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("champion");
+
+                    b.Property<string>("Decider")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("decider");
+
+                    b.Property<long?>("Ended")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("ended");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("reason");
+
+                    b.Property<double>("Share")
+                        .HasColumnType("REAL")
+                        .HasColumnName("share");
+
+                    b.Property<double?>("SlowMs")
+                        .HasColumnType("REAL")
+                        .HasColumnName("slow_ms");
+
+                    b.Property<long>("Started")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("started");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("state");
+
+                    b.Property<long>("StepStarted")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("step_started");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("State")
+                        .IsUnique()
+                        .HasFilter("state = 'Running'");
+
+                    b.ToTable("rollout", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.RunRow", b =>

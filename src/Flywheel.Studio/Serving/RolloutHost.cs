@@ -1,0 +1,274 @@
+using System.Security.Cryptography;
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Loop.Rollouts;
+using Flywheel.Model;
+using Microsoft.Extensions.Logging;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>A rollout that runs, with what answers for its arms.</summary>
+/// <param name="Row">As the record has it.</param>
+/// <param name="Split">Who falls where.</param>
+/// <param name="Candidate">The second model in memory; null where the candidate is an upstream, or serves already.</param>
+/// <param name="Upstreams">Of champion and candidate; null where it is a model of ours.</param>
+internal sealed record LiveRollout(RolloutRow Row, RolloutSplit Split, ServedModel? Candidate, (Upstream? Champion, Upstream? Candidate) Upstreams)
+{
+    public bool NeedsUpstream => Upstreams.Champion is not null || Upstreams.Candidate is not null;
+}
+
+/// <summary>Where a request goes. A model of ours is acquired, and the caller's to release.</summary>
+internal readonly record struct Destination(ServedModel? Model, Upstream? Upstream = null, long? Rollout = null, string? Variant = null, double? Propensity = null);
+
+/// <summary>
+/// Splits requests between two models while a rollout runs. The record says what runs; this follows it, so that a server that was killed
+/// goes on with the same people in the same arms.
+/// </summary>
+internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, EngineOptions options, TimeProvider time, ILogger<RolloutHost> log) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _changes = new(1, 1);
+    private readonly List<Task> _retired = [];
+    private LiveRollout? _live;
+    private Upstream? _answering;
+    private (int Answers, int Said, RolloutTracker Seen)? _read;
+    private bool _gone;
+
+    /// <summary>Null while none runs.</summary>
+    public LiveRollout? Live => Volatile.Read(ref _live);
+
+    /// <summary>A rollout has begun, stepped or ended.</summary>
+    public event Action? Changed;
+
+    public Upstreams Upstreams => Upstreams.Read(store.Home);
+
+    /// <summary>Where a request goes.</summary>
+    /// <param name="unit">Who asks, or which conversation; empty when nobody says, null when the request names its model.</param>
+    /// <param name="fitsUpstream">It can be asked of somebody else's model, too.</param>
+    public Destination Assign(string? unit, bool fitsUpstream)
+    {
+        if (unit is null) return new(host.Acquire());
+        if (Live is not { } live) return fitsUpstream && Volatile.Read(ref _answering) is { } answering ? new(null, answering) : new(host.Acquire());
+        if (live.NeedsUpstream && !fitsUpstream) return new(host.Acquire());
+        double share = live.Row.Share;
+        bool candidate = unit.Length > 0 ? live.Split.IsCandidate(unit, share) : RandomNumberGenerator.GetInt32(1 << 30) < share * (1 << 30);
+        (string variant, double propensity) = candidate ? (RolloutRow.CandidateArm, share) : (RolloutRow.ChampionArm, 1 - share);
+        if ((candidate ? live.Upstreams.Candidate : live.Upstreams.Champion) is { } upstream) return new(null, upstream, live.Row.Id, variant, propensity);
+        // Either may have been replaced this moment; then the request is answered and is no part of the rollout.
+        ServedModel model = candidate && live.Candidate is { } second && second.TryAcquire() ? second : host.Acquire();
+        return model.Hash == (candidate ? live.Row.Candidate : live.Row.Champion) ? new(model, null, live.Row.Id, variant, propensity) : new(model);
+    }
+
+    /// <summary>Both models of a rollout, held until the caller releases them; null while none runs, or one of them is somebody else's.</summary>
+    public (LiveRollout Live, ServedModel Champion, ServedModel Candidate)? AcquireBoth()
+    {
+        if (Live is not { NeedsUpstream: false, Candidate: { } second } live || !second.TryAcquire()) return null;
+        ServedModel first = host.Acquire();
+        if (first.Hash == live.Row.Champion) return (live, first, second);
+        first.Release();
+        second.Release();
+        return null;
+    }
+
+    /// <summary>Begins a rollout: both arms can answer when it is in the record.</summary>
+    /// <param name="candidate">A model's name, hash or folder, or an upstream's name.</param>
+    /// <param name="champion">An upstream that answers so far; null: the model that serves.</param>
+    /// <param name="share">Of the candidate at the beginning.</param>
+    /// <param name="decider">What decides.</param>
+    /// <exception cref="FlywheelException">Another runs, a name is not known, or the candidate does not fit.</exception>
+    public async Task<RolloutRow> StartAsync(string candidate, string? champion, double share, RolloutDecider decider)
+    {
+        await _changes.WaitAsync();
+        try
+        {
+            if (Live is { } running) throw new FlywheelException($"rollout {running.Row.Id} runs; stop it before another begins");
+            Upstream? before = champion is null ? Volatile.Read(ref _answering) : Upstreams.Find(champion)
+                ?? throw new FlywheelException($"field 'champion' is '{champion}', expected an upstream of {Upstreams.FileName}, or nothing for the model that serves");
+            Upstream? after = Upstreams.Find(candidate);
+            _ = (before?.Key, after?.Key); // a key that is not there is said now
+            if (decider == RolloutDecider.Drafts && (before ?? after) is { } other)
+                throw new FlywheelException($"field 'decide' is 'drafts', but '{other.Name}' is an upstream: drafts are compared between two models of one's own");
+            string second = after?.Reference ?? await models.RegisterAsync(candidate);
+            ServedModel? loaded = after is null && second != host.Current.Hash ? await LoadAsync(second) : null;
+            RolloutRow row;
+            try
+            {
+                row = await store.StartRolloutAsync(before?.Reference ?? host.Current.Hash, second, share, decider, time.GetUtcNow());
+            }
+            catch
+            {
+                loaded?.Release();
+                throw;
+            }
+            await FollowAsync(row, loaded, before, after);
+            return row;
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    /// <summary>Another share by hand.</summary>
+    /// <exception cref="FlywheelException">None runs.</exception>
+    public async Task StepAsync(double share, string who)
+    {
+        RolloutRow row = Running();
+        await store.StepRolloutAsync(row.Id, share, $"{RolloutDecision.Percent(share)} by {who}", time.GetUtcNow());
+        await RefreshAsync();
+    }
+
+    /// <summary>Ends the rollout that runs; the champion serves everybody.</summary>
+    /// <exception cref="FlywheelException">None runs.</exception>
+    public Task StopAsync(string reason) => EndAsync(Running(), RolloutState.Stopped, reason);
+
+    /// <summary>Makes the candidate the champion.</summary>
+    /// <exception cref="FlywheelException">None runs.</exception>
+    public Task PromoteAsync(string reason) => EndAsync(Running(), RolloutState.Promoted, reason);
+
+    /// <summary>Takes over what the record says.</summary>
+    public async Task RefreshAsync()
+    {
+        await _changes.WaitAsync();
+        try
+        {
+            await RefreshInsideAsync();
+        }
+        finally
+        {
+            _changes.Release();
+        }
+    }
+
+    /// <summary>Looks at what happened, and does what the rules say.</summary>
+    public async Task CheckAsync(CancellationToken cancellation = default)
+    {
+        await RefreshAsync();
+        if (Live is not { Row: { } row } live) return;
+        if (live.Upstreams.Champion is null && host.Current.Hash != row.Champion)
+        {
+            // Promoted, and killed before that was written; or somebody released another.
+            if (host.Current.Hash == row.Candidate) await EndAsync(row, RolloutState.Promoted, "the candidate was released");
+            else await EndAsync(row, RolloutState.Stopped, $"another model was released: {host.Current.Name} ({host.Current.Folder.ShortHash})");
+            return;
+        }
+        if (live.Candidate?.Engine.Defect is { } defect)
+        {
+            await EndAsync(row, RolloutState.RolledBack, $"the candidate's engine has failed: {defect.Message}");
+            return;
+        }
+        RolloutVerdict verdict = RolloutDecision.Of(row, await SeenAsync(row, cancellation), time.GetUtcNow());
+        switch (verdict.Move)
+        {
+            case RolloutMove.StepUp:
+                await store.StepRolloutAsync(row.Id, row.NextShare!.Value, verdict.Reason, time.GetUtcNow(), cancellation);
+                await RefreshAsync();
+                break;
+            case RolloutMove.Promote: await EndAsync(row, RolloutState.Promoted, verdict.Reason); break;
+            case RolloutMove.RollBack: await EndAsync(row, RolloutState.RolledBack, verdict.Reason); break;
+            case RolloutMove.Stop: await EndAsync(row, RolloutState.Stopped, verdict.Reason); break;
+        }
+    }
+
+    /// <summary>What is known of a rollout; read again only when something was added.</summary>
+    private async Task<RolloutTracker> SeenAsync(RolloutRow row, CancellationToken cancellation)
+    {
+        (int answers, int said) = await RolloutHistory.CountAsync(store, row, cancellation);
+        DateTimeOffset now = time.GetUtcNow();
+        if (_read is { } known && known.Answers == answers && known.Said == said) known.Seen.Advance(now);
+        else _read = (answers, said, await RolloutHistory.ReadAsync(store, row, now, cancellation));
+        return _read.Value.Seen;
+    }
+
+    private RolloutRow Running() => Live?.Row ?? throw new FlywheelException("no rollout runs");
+
+    private async Task EndAsync(RolloutRow row, RolloutState state, string reason)
+    {
+        // First the release, then the end: killed between the two, the next start finds the release and writes the end.
+        bool ours = !row.Candidate.StartsWith(Upstream.Prefix, StringComparison.Ordinal);
+        if (state == RolloutState.Promoted && ours && host.Current.Hash != row.Candidate)
+            await models.ServeAsync(row.Candidate, $"rollout {row.Id}: {reason}"[..Math.Min(1000, $"rollout {row.Id}: {reason}".Length)]);
+        if (await store.EndRolloutAsync(row.Id, state, reason, time.GetUtcNow()))
+            log.LogInformation("Rollout {Id} {State}: {Reason}", row.Id, state, reason);
+        await RefreshAsync();
+    }
+
+    private async Task RefreshInsideAsync()
+    {
+        if (_gone) return;
+        RolloutRow? row = await store.LastRolloutAsync();
+        if (row is not { State: RolloutState.Running })
+        {
+            Volatile.Write(ref _answering, await store.AnsweringUpstreamAsync() is { } name ? Upstreams.Find(name) : null);
+            if (Live is { } ended)
+            {
+                Volatile.Write(ref _live, null);
+                if (ended.Candidate is { } second) Retire(second);
+                Changed?.Invoke();
+            }
+            return;
+        }
+        if (Live is { } live && live.Row.Id == row.Id)
+        {
+            if (live.Row.Share == row.Share && live.Row.StepStarted == row.StepStarted) return;
+            Volatile.Write(ref _live, live with { Row = row });
+            Changed?.Invoke();
+            return;
+        }
+        (Upstream? before, Upstream? after) = (Upstreams.Find(row.Champion), Upstreams.Find(row.Candidate));
+        try
+        {
+            foreach (string arm in new[] { row.Champion, row.Candidate })
+                if (arm.StartsWith(Upstream.Prefix, StringComparison.Ordinal) && Upstreams.Find(arm) is null) throw new FlywheelException($"{arm} is not in {Upstreams.FileName} any more");
+            ServedModel? loaded = after is null && row.Candidate != host.Current.Hash ? await LoadAsync(row.Candidate) : null;
+            await FollowAsync(row, loaded, before, after);
+        }
+        catch (FlywheelException e)
+        {
+            await store.EndRolloutAsync(row.Id, RolloutState.RolledBack, $"the candidate could not be loaded again: {e.Message}", time.GetUtcNow());
+            log.LogWarning("Rollout {Id} was rolled back: {Message}", row.Id, e.Message);
+        }
+    }
+
+    private async Task FollowAsync(RolloutRow row, ServedModel? loaded, Upstream? before, Upstream? after)
+    {
+        if (Live?.Candidate is { } old) Retire(old);
+        _read = null;
+        Volatile.Write(ref _live, new LiveRollout(row, new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), row.Id), loaded, (before, after)));
+        Changed?.Invoke();
+    }
+
+    /// <summary>Loads the second model into what memory the first one leaves, its cache at its largest.</summary>
+    private async Task<ServedModel> LoadAsync(string hash)
+    {
+        ModelRow known = await store.FindModelAsync(hash) ?? throw new FlywheelException($"model {hash[..12]} is not known here");
+        ModelFolder folder = ModelFolder.Open(store.FolderOf(known));
+        if (host.Current.HasTemplate && folder.FindChatFault() is { } fault)
+            throw new FlywheelException($"the candidate '{folder.Manifest.Name}' cannot be talked to, as the champion can: {fault}");
+        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes(), reserved = host.Current.Engine.CacheBytesToCome;
+        try
+        {
+            return await ServedModel.LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) }, CancellationToken.None);
+        }
+        catch (FlywheelException e)
+        {
+            throw new FlywheelException($"the candidate does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the champion's cache may still take. {e.Message}", e);
+        }
+    }
+
+    private void Retire(ServedModel model)
+    {
+        _retired.RemoveAll(unloading => unloading.IsCompletedSuccessfully);
+        _retired.Add(model.Unloaded);
+        model.Release();
+    }
+
+    /// <summary>What runs on the second model ends and is recorded; the rollout stays in the record for the next start.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _changes.WaitAsync();
+        _gone = true;
+        if (Interlocked.Exchange(ref _live, null)?.Candidate is { } second) Retire(second);
+        _changes.Release();
+        await Task.WhenAll([.. _retired]);
+    }
+}

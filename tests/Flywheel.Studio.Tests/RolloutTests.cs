@@ -1,0 +1,194 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Loop.Rollouts;
+using Flywheel.Model;
+using Flywheel.Testing;
+
+namespace Flywheel.Studio.Tests;
+
+/// <summary>Two live models behind one API: who is sent where, what is recorded of it, and how it ends.</summary>
+public sealed class RolloutTests : IAsyncLifetime
+{
+    private const string ChatPath = "/v1/chat/completions", Path = "/v1/rollouts";
+
+    private TestServer _server = null!;
+
+    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync();
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Start_TwoModels_PeopleStayInTheirArmThroughStepsAndRestarts()
+    {
+        ModelFolder candidate = _server.AnotherModel(2);
+        string champion = _server.Server.Model.Hash;
+        JsonObject begun = await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 25 });
+        Assert.Equal((champion, candidate.Hash, "running"), ((string)begun["champion"]!, (string)begun["candidate"]!, (string)begun["state"]!));
+        long id = (long)begun["id"]!;
+
+        Dictionary<string, string> first = await AskAllAsync(_server.Http);
+        Assert.Equal(first, await AskAllAsync(_server.Http));
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        var split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), id);
+        Assert.All(first, person => Assert.Equal(split.IsCandidate(person.Key, 0.25) ? candidate.Hash : champion, person.Value));
+        Assert.Equal(2, first.Values.Distinct().Count());
+
+        foreach (Generation recorded in await store.RecentGenerationsAsync(60))
+        {
+            bool second = recorded.ModelHash == candidate.Hash;
+            Assert.Equal((id, second ? "candidate" : "champion", second ? 0.25 : 0.75), (recorded.Rollout, recorded.Variant, recorded.Propensity));
+        }
+
+        // Who names a model gets that one, and is no part of it.
+        foreach (string named in new[] { _server.Server.Model.Hash, _server.Server.Model.Manifest.Name })
+        {
+            JsonObject request = TestServer.Chat();
+            (request["model"], request["user"]) = (named, first.First(person => person.Value == candidate.Hash).Key);
+            JsonObject answer = await _server.PostAsync(ChatPath, request);
+            Assert.Equal(champion, (string)answer["model_hash"]!);
+            Generation alone = (await store.FindGenerationAsync(Guid.Parse((string)answer["choices"]![0]!["generation_id"]!)))!;
+            Assert.Equal((null, null, null), (alone.Rollout, alone.Variant, alone.Propensity));
+        }
+
+        await _server.PostAsync($"{Path}/{id}/step", new() { ["share"] = 50 });
+        Dictionary<string, string> half = await AskAllAsync(_server.Http);
+        Assert.All(first.Where(person => person.Value == candidate.Hash), person => Assert.Equal(candidate.Hash, half[person.Key]));
+
+        await _server.Server.DisposeAsync();
+        await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } });
+        using var http = new HttpClient(new AdminSecretHandler(_server.Home)) { BaseAddress = new Uri(again.Url) };
+        Assert.Equal(half, await AskAllAsync(http));
+        using HttpResponseMessage stopped = await http.PostAsync($"{Path}/{id}/stop", new StringContent("{}", null, "application/json"));
+        Assert.Equal(HttpStatusCode.OK, stopped.StatusCode);
+        Assert.All(await AskAllAsync(http), person => Assert.Equal(champion, person.Value));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task People_WhoAcceptOneArmOnly_EndTheRolloutByThemselves(bool candidateIsBetter)
+    {
+        ModelFolder candidate = _server.AnotherModel(2);
+        string champion = _server.Server.Model.Hash;
+        long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 50 }))["id"]!;
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        var split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), id);
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        Generation[] answers = [.. from person in Enumerable.Range(0, 80) from turn in Enumerable.Range(0, 5) select Recorded($"user-{person}", now)];
+        await Task.WhenAll(answers.Select(answer => store.RecordAsync(answer)));
+        await Task.WhenAll(answers.Select(answer => store.AddFeedbackAsync(
+            new(answer.Id, (answer.Variant == "candidate") == candidateIsBetter ? Metrics.Keep : Metrics.Discard, JsonValue.Create(true), answer.User))));
+
+        JsonObject status = await UntilEndedAsync(id);
+        Assert.Equal(candidateIsBetter ? "promoted" : "rolled_back", (string)status["state"]!);
+        Assert.Contains("people accept", (string)status["reason"]!);
+        Assert.Equal(candidateIsBetter ? candidate.Hash : champion, _server.Server.Model.Hash);
+        Assert.Equal(candidateIsBetter ? candidate.Hash : champion, (await store.ChampionAsync())!.Hash);
+        double low = (double)status["acceptance_difference"]!["low"]!, high = (double)status["acceptance_difference"]!["high"]!;
+        Assert.True(candidateIsBetter ? low > 0 : high < 0, $"{low} to {high}");
+
+        Generation Recorded(string user, DateTimeOffset time)
+        {
+            bool second = split.IsCandidate(user, 0.5);
+            var made = Guid.CreateVersion7();
+            return new()
+            {
+                Id = made, Group = made, Time = time, User = user, App = "api", ModelHash = second ? candidate.Hash : champion, FinishReason = FinishReason.Stop,
+                Rollout = id, Variant = second ? "candidate" : "champion", Propensity = 0.5,
+                Payload = new() { GenerationId = made, Text = "a text", PromptTokens = [1], Tokens = [2], Logprobs = [0], SamplerLogprobs = [0], Sampler = new() },
+            };
+        }
+    }
+
+    [Fact]
+    public async Task Drafts_OfBothModels_AreShownByLotAndChosenBetween()
+    {
+        ModelFolder candidate = _server.AnotherModel(2);
+        Assert.Equal(HttpStatusCode.Conflict, (await _server.TryPostAsync($"{Path}/drafts", Ask().ToJsonString())).Status);
+        long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 1, ["decide"] = "drafts" }))["id"]!;
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        var places = new HashSet<int>();
+        for (int i = 0; i < 30; i++)
+        {
+            JsonArray choices = (await _server.PostAsync($"{Path}/drafts", Ask()))["choices"]!.AsArray();
+            Generation[] drafts = [.. await Task.WhenAll(choices.Select(async choice => (await store.FindGenerationAsync(Guid.Parse((string)choice!["generation_id"]!)))!))];
+            Assert.Equal([0, 1], drafts.Select(draft => draft.Choice));
+            Assert.Single(drafts.Select(draft => draft.Group).Distinct());
+            Assert.All(drafts, draft => Assert.Equal((id, 1.0), (draft.Rollout, draft.Propensity)));
+            Generation second = Assert.Single(drafts, draft => draft.Variant == "candidate");
+            Assert.Equal(candidate.Hash, second.ModelHash);
+            places.Add(second.Choice);
+            if (i < 5) await _server.PostAsync("/feedback", new() { ["inference_id"] = second.Id.ToString(), ["metric_name"] = "keep", ["value"] = true, ["user"] = "ann" });
+        }
+        Assert.Equal(2, places.Count);
+        JsonNode drafted = (await _server.GetAsync($"{Path}/{id}"))["drafts"]!;
+        Assert.Equal((1, 5, 1.0), ((int)drafted["people"]!, (int)drafted["choices"]!, (double)drafted["estimate"]!));
+
+        static JsonObject Ask() => new() { ["messages"] = TestServer.Chat()["messages"]!.DeepClone(), ["user"] = "ann", ["max_tokens"] = 4 };
+    }
+
+    [Fact]
+    public async Task Start_WithWhatCannotBe_IsRefusedByName()
+    {
+        string same = _server.Server.Model.Hash, other = _server.AnotherModel(2).Path;
+        foreach ((string body, string expected) in new[]
+        {
+            ("""{"candidate": "nobody"}""", "nobody"), ($$"""{"candidate": "{{same}}"}""", "serves already"), ($$"""{"candidate": "{{other}}", "share": 3}""", "1, 5, 10, 25, 50"),
+            ($$"""{"candidate": "{{other}}", "decide": "coin"}""", "acceptance or drafts"), ($$"""{"candidate": "{{other}}", "champion": "nobody"}""", "upstream"), ("""{"share": 1}""", "candidate"),
+        })
+        {
+            (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync(Path, body);
+            Assert.Equal(HttpStatusCode.BadRequest, status);
+            Assert.Contains(expected, (string)answer["error"]!["message"]!);
+        }
+        Assert.Empty((await _server.GetAsync(Path))["data"]!.AsArray());
+    }
+
+    [Fact]
+    public async Task Start_WithoutTheMemoryForTwo_IsRefusedWithTheArithmetic()
+    {
+        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 32 << 20, CacheBytes = 64 << 20 });
+        (HttpStatusCode status, JsonObject answer) = await small.TryPostAsync(Path, new JsonObject { ["candidate"] = small.AnotherModel(2).Path }.ToJsonString());
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Matches(@"does not fit beside the champion: 32 MiB are free, of which \d+ MiB are kept .* need \d+ MiB", (string)answer["error"]!["message"]!);
+        Assert.Equal(small.Server.Model.Hash, (string)(await small.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
+    }
+
+    [Fact]
+    public async Task Release_OfAnotherModelMeanwhile_StopsTheRollout()
+    {
+        long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 }))["id"]!;
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.TryPostAsync(Path, new JsonObject { ["candidate"] = _server.AnotherModel(4).Path }.ToJsonString())).Status);
+        await _server.PostAsync("/admin/promote", new() { ["model"] = _server.AnotherModel(3).Path });
+        JsonObject status = await UntilEndedAsync(id);
+        Assert.Equal("stopped", (string)status["state"]!);
+        Assert.Contains("another model was released", (string)status["reason"]!);
+        Assert.Equal(HttpStatusCode.Conflict, (await _server.TryPostAsync($"{Path}/{id}/promote", "{}")).Status);
+    }
+
+    private async Task<JsonObject> UntilEndedAsync(long id)
+    {
+        while (true)
+        {
+            JsonObject status = await _server.GetAsync($"{Path}/{id}");
+            if ((string)status["state"]! != "running") return status;
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Thirty people's models.</summary>
+    private static async Task<Dictionary<string, string>> AskAllAsync(HttpClient http)
+    {
+        var models = new Dictionary<string, string>();
+        foreach (int person in Enumerable.Range(0, 30))
+        {
+            JsonObject request = TestServer.Chat(maxTokens: 2);
+            request["user"] = $"user-{person}";
+            using HttpResponseMessage response = await http.PostAsync(ChatPath, new StringContent(request.ToJsonString(), null, "application/json"));
+            models[$"user-{person}"] = (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["model_hash"]!;
+        }
+        return models;
+    }
+}
