@@ -29,6 +29,7 @@ internal static class Verbs
         RunsCommand.Create(),
         SweepCommand.Create(),
         ScalingCommand.Create(),
+        ExperimentCommand.Create(),
         PlanCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),

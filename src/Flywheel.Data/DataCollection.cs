@@ -29,6 +29,7 @@ public sealed class DataCollection
     {
         var told = new Ticker(progress, $"learning a vocabulary of {wanted.Vocab}", "texts counted");
         long read = 0;
+        if (wanted.File is { } file) return Tokenizer.Load(file);
         return Tokenizer.Train(Texts().Select(text =>
         {
             told.At(++read);
@@ -102,6 +103,7 @@ public sealed class DataCollection
         {
             if (!rendered) report.Read++;
             told.At(report.Read);
+            if (source.Share is { } wanted && StableHash.ShareOf(item.Id) >= wanted) continue;
             if (item.Examples.Count == 0) continue;
             if (item.Examples.All(example => !example.Texts.Any(text => text.Length > 0)))
             {

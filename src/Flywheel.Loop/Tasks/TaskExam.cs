@@ -25,8 +25,8 @@ public static class TaskExam
         TaskDescription about = task.Description;
         if (about.Metrics.Count == 0) throw new FlywheelException($"{Path.Combine(task.Path, TaskFolder.FileName)}: field 'metrics' is missing, expected what the task is measured by");
         IReadOnlyList<TaskItem> heldOut = TaskItems.HeldOut(task, home);
-        TaskItem[] items = [.. heldOut.OrderBy(item => StableHash.Of(item.Id)).Take(limit)];
-        IReadOnlyList<string> outputs = await AnswerAsync(task, model, items, progress, cancellation);
+        TaskItem[] items = Chosen(heldOut, limit);
+        IReadOnlyList<string> outputs = await AnswerAsync(task, model, items, new EngineOptions(), progress, cancellation);
         IReadOnlyList<string>? baseline = about.Baseline is null || !withBaseline ? null : Baseline(task, items, home);
         return new TaskEvaluation
         {
@@ -48,13 +48,16 @@ public static class TaskExam
         Interval Measured(TaskMetric metric, IReadOnlyList<string> said) => metric.Measure([.. items.Select((item, i) => metric.Count(item, said[i]))], seed: 1);
     }
 
+    /// <summary>At most so many of the items; which ones depends on the items alone.</summary>
+    internal static TaskItem[] Chosen(IEnumerable<TaskItem> items, int limit) => [.. items.OrderBy(item => StableHash.Of(item.Id)).Take(limit)];
+
     /// <summary>Takes the likeliest tokens, unless the task's file has a temperature; so the same model gives the same figures.</summary>
-    private static async Task<IReadOnlyList<string>> AnswerAsync(TaskFolder task, ModelFolder model, TaskItem[] items, Action<int, int>? progress, CancellationToken cancellation)
+    internal static async Task<IReadOnlyList<string>> AnswerAsync(TaskFolder task, ModelFolder model, TaskItem[] items, EngineOptions options, Action<int, int>? progress, CancellationToken cancellation)
     {
         string[] outputs = new string[items.Length];
         int done = 0;
         TaskAsk[] asks = [.. items.Select(item => TaskAsk.For(task, item.Fields, model, new SamplerOptions { Temperature = 0 }))];
-        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions());
+        await using InferenceEngine engine = InferenceEngine.Load(model, options);
         await Parallel.ForEachAsync(Enumerable.Range(0, items.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
         {
             outputs[i] = task.Output(await asks[i].AnswerAsync(engine, model.Tokenizer, (ulong)i, stop));

@@ -99,6 +99,9 @@ public sealed record TokenizerRecipe
     /// <summary>Ids that follow, set aside for what is not text: names of <see cref="ReservedTokens.Groups"/>.</summary>
     public IReadOnlyList<string> Reserve { get; init; } = [];
 
+    /// <summary>A tokenizer.json to take as it is, so that several models have one vocabulary; null learns one.</summary>
+    public string? File { get; init; }
+
     internal void Validate(RecipeCheck check)
     {
         check.AtLeast(Flywheel.Model.Tokenizer.MinVocabSize, "tokenizer.vocab", Vocab);
@@ -188,6 +191,9 @@ public sealed record SourceRecipe
     /// <summary>Keep at most so many items; 0 keeps all.</summary>
     public int Limit { get; init; }
 
+    /// <summary>Keep this share of the items, chosen by their ids and not by their order; null keeps all.</summary>
+    public double? Share { get; init; }
+
     /// <summary>Of a grammar: false leaves its word lists as they are; else they are lengthened from the corpora archive, which must be there.</summary>
     public bool? Corpora { get; init; }
 
@@ -213,6 +219,7 @@ public sealed record SourceRecipe
         if (Source is "jsonl" or "text" or "dataset" or "grammar" or "task") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
+        check.That(Share is null or (> 0 and <= 1), $"{field}.share", Share ?? 0, "a number above 0 and up to 1");
         check.That(NearDuplicates is null or (>= 0.5 and <= 1), $"{field}.near_duplicates", NearDuplicates ?? 0, "a number from 0.5 to 1");
     }
 }
