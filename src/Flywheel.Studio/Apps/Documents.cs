@@ -64,6 +64,23 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
         return (await FindAsync(id, user))!;
     }
 
+    /// <summary>Makes a document unless one of that id is there, which then stays as it is.</summary>
+    /// <returns>The document; null when the id is another person's.</returns>
+    public async Task<Document?> AddAsync(Guid id, string user, string app, string kind, string title, string body)
+    {
+        await using (await LockAsync(id))
+        {
+            await using FlywheelDb db = store.Tables();
+            if (await db.Documents.AnyAsync(row => row.Id == id)) return await FindAsync(id, user);
+            DateTimeOffset now = time.GetUtcNow();
+            db.Documents.Add(new DocumentRow { Id = id, User = user, App = app, Kind = kind, Title = title, Created = now, Updated = now, Version = 1, Folder = "", Tags = "" });
+            db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = 1, Time = now, User = user, Body = body });
+            await db.SaveChangesAsync();
+        }
+        Changed?.Invoke(id);
+        return await FindAsync(id, user);
+    }
+
     /// <summary>
     /// Changes a document: reads what it says now, writes what <paramref name="change"/> makes of it. What it said for a while stays as a
     /// version; short steps of one sitting are one version.

@@ -29,6 +29,9 @@
   const isLive = () => document.querySelector(".studio")?.dataset.live === "yes";
   document.addEventListener("focusin", event => { if (!isLive() && event.target.id) cursor = event.target; });
 
+  // A document that is begun here gets its id from the tab before it is first saved, so that a reload in the middle goes on with that one.
+  const loadedAt = location.pathname, reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload", begun = new Set();
+
   // Keys. An element with data-key="k" is clicked by that key: the nearest to the focus first, then any on the page.
   // data-keys keeps those of a part of the page to the focus within it; those of data-keys="only", of which one is open at a time, also hear
   // what is typed while the focus is nowhere: its last place may just have been taken away.
@@ -157,6 +160,17 @@
         target.setSelectionRange?.(cursor.selectionStart, cursor.selectionEnd);
       }
       cursor = null;
+    },
+    newId(app, proposed) {
+      const key = `flywheel.new.${app}`, at = location.pathname;
+      const first = reloaded && loadedAt === at && !begun.has(app);
+      begun.add(app);
+      try {
+        const known = first ? JSON.parse(sessionStorage.getItem(key)) : null;
+        if (known?.at === at) return known.id;
+        sessionStorage.setItem(key, JSON.stringify({ id: proposed, at }));
+      } catch { /* forbidden: the id lasts as long as the page */ }
+      return proposed;
     },
     // What this browser holds of a document and the server has not confirmed.
     unsaved(document_) {

@@ -374,6 +374,34 @@ public sealed class WritePageTests : IAsyncLifetime
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"took {watch.Elapsed}; the time for running answers is 20 s, and none ran");
     }
 
+    /// <summary>Whatever the moment of the reload: before the letters are saved, while the brief gets its id, after its address has it.</summary>
+    [Fact]
+    public async Task NewBrief_ReloadedRightAfterTheFirstLetters_IsOneBrief()
+    {
+        IPage page = await OpenAsync("/write/new");
+        string[] names = ["Quill", "Feather", "Lantern"];
+        for (int i = 0; i < names.Length; i++)
+        {
+            if (i > 0) await page.GotoAsync($"{_studio.Server.Url}/write/new");
+            await StudioBrowser.LiveAsync(page);
+            ILocator name = page.GetByLabel("Name", new() { Exact = true });
+            await Assertions.Expect(name).ToHaveValueAsync("");
+            await name.FillAsync(names[i]);
+            await page.WaitForTimeoutAsync(350 + 50 * i);
+            await page.ReloadAsync();
+            await StudioBrowser.LiveAsync(page);
+            await Assertions.Expect(name).ToHaveValueAsync(names[i]);
+            await page.GetByLabel("For whom").FillAsync("novelists");
+            await page.GetByLabel("For whom").BlurAsync();
+            await Assertions.Expect(page).ToHaveURLAsync(new Regex("/write/[0-9a-f-]{36}$"));
+            await Assertions.Expect(page.Locator(".saved")).ToHaveTextAsync("Everything is saved");
+        }
+        await page.GotoAsync("about:blank"); // what the last page still had to save is saved
+        await using FlywheelStore store = await StoreAsync();
+        await using FlywheelDb db = store.Tables();
+        Assert.Equal(names.Order(), db.Documents.Where(row => row.Kind == "brief").Select(row => row.Title).AsEnumerable().Order());
+    }
+
     private Task<IPage> OpenAsync(string address = "/write") => _studio.OpenAsync(address);
 
     private Task<FlywheelStore> StoreAsync() => FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));

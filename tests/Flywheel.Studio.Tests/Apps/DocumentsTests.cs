@@ -76,13 +76,31 @@ public sealed class DocumentsTests : IAsyncLifetime
     public async Task SaveField_OverAnotherWindowsText_TellsItAndChangesNothing()
     {
         var briefs = new Briefs(_documents, _store, _time);
-        Guid id = (await briefs.CreateAsync("ann", new BriefFields())).Id;
+        Guid id = await briefs.CreateAsync(Guid.NewGuid(), "ann", new BriefFields());
         Assert.Null(await briefs.SaveFieldAsync(id, "ann", "name", "Quill", ""));
         Assert.Null(await briefs.SaveFieldAsync(id, "ann", "facts", "writes novels", "")); // another field is no conflict
         Assert.Equal("Quill", await briefs.SaveFieldAsync(id, "ann", "name", "Feather", ""));
         BriefBody body = (await briefs.FindAsync(id, "ann"))!.Value.Body;
         Assert.Equal(("Quill", "writes novels"), (body.Fields.Name, body.Fields.Facts));
         Assert.Null(await briefs.SaveFieldAsync(id, "ann", "name", "Feather", "Quill"));
+    }
+
+    [Fact]
+    public async Task Create_OfABriefThatIsThere_LeavesItAsItIsAndNeverTakesAnothersId()
+    {
+        var briefs = new Briefs(_documents, _store, _time);
+        var id = Guid.CreateVersion7();
+        Guid[] both = await Task.WhenAll(briefs.CreateAsync(id, "ann", new BriefFields()), briefs.CreateAsync(id, "ann", new BriefFields()));
+        Assert.Equal([id, id], both);
+        Assert.Null(await briefs.SaveFieldAsync(id, "ann", "name", "Quill", ""));
+        Assert.Equal(id, await briefs.CreateAsync(id, "ann", new BriefFields()));
+        Assert.Equal("Quill", Assert.Single(await briefs.ListAsync("ann")).Body.Fields.Name);
+
+        Guid others = await briefs.CreateAsync(id, "bob", new BriefFields());
+        Assert.NotEqual(id, others);
+        Guid text = (await NewAsync("a kept text")).Id;
+        Assert.NotEqual(text, await briefs.CreateAsync(text, "ann", new BriefFields()));
+        Assert.Equal("a kept text", (await _documents.FindAsync(text, "ann"))!.Body);
     }
 
     [Fact]

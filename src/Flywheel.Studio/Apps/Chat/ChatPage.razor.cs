@@ -84,9 +84,23 @@ public sealed partial class ChatPage
             _text = unsent.Value;
             StateHasChanged();
         }
+        if (firstRender && Id is null) await GoOnAsync();
         if (!_scrollDown) return;
         _scrollDown = false;
         await Js.InvokeVoidAsync("flywheel.toEnd", _scroll);
+    }
+
+    /// <summary>The page was loaded again after its first message was saved, and before its address or the browser knew.</summary>
+    private async Task GoOnAsync()
+    {
+        Guid begun = await NewDocument.IdAsync(Js, Chats.App, Time.GetUtcNow());
+        if (Id is not null || await Chats.FindAsync(begun, Visit.Person) is not { } tree) return;
+        if (ChatTree.TextOf(tree.Path[^1]) == _text.Trim())
+        {
+            _text = "";
+            await Js.InvokeVoidAsync("flywheel.forget", Key, "ask");
+        }
+        Navigation.NavigateTo($"chat/{begun}", replace: true);
     }
 
     private async Task ListAsync() => _list = await Chats.ListAsync(Visit.Person, _search);
@@ -111,9 +125,9 @@ public sealed partial class ChatPage
         string key = Key;
         try
         {
-            Guid? conversation = Id, parent = _tree?.Row.Leaf;
-            if (conversation is null && _system.Trim().Length > 0) (conversation, parent) = await Chats.AddAsync(null, Visit.Person, null, Role.System, _system.Trim());
-            (conversation, Guid message) = await Chats.AddAsync(conversation, Visit.Person, parent, Role.User, text);
+            Guid? conversation = Id, parent = _tree?.Row.Leaf, begin = Id is null ? await NewDocument.IdAsync(Js, Chats.App, Time.GetUtcNow()) : null;
+            if (conversation is null && _system.Trim().Length > 0) (conversation, parent) = await Chats.AddAsync(null, Visit.Person, null, Role.System, _system.Trim(), begin: begin);
+            (conversation, Guid message) = await Chats.AddAsync(conversation, Visit.Person, parent, Role.User, text, begin: begin);
             // It is on disk: the browser need not keep it.
             _text = "";
             await Js.InvokeVoidAsync("flywheel.forget", key, "ask");

@@ -38,15 +38,15 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
         return row is null ? null : new ChatTree(row);
     }
 
-    /// <summary>Adds a message after another and shows its branch; with no conversation, begins one.</summary>
-    public async Task<(Guid Conversation, Guid Message)> AddAsync(Guid? conversation, string person, Guid? parent, Role role, string text, Guid? generation = null)
+    /// <summary>Adds a message after another and shows its branch; with no conversation, begins one, of the id <paramref name="begin"/> where it is given.</summary>
+    public async Task<(Guid Conversation, Guid Message)> AddAsync(Guid? conversation, string person, Guid? parent, Role role, string text, Guid? generation = null, Guid? begin = null)
     {
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync();
         DateTimeOffset now = time.GetUtcNow();
         ConversationRow row;
         if (conversation is { } id) row = await OwnAsync(db, id, person);
-        else db.Conversations.Add(row = new ConversationRow { Id = Guid.CreateVersion7(now), User = person, App = App, Created = now, Updated = now });
+        else db.Conversations.Add(row = new ConversationRow { Id = begin ?? Guid.CreateVersion7(now), User = person, App = App, Created = now, Updated = now });
         if (row.Title.Length == 0 && role == Role.User) row.Title = TitleOf(text);
         var message = new ConversationMessage { Id = Guid.CreateVersion7(now), ConversationId = row.Id, ParentId = parent, GenerationId = generation, Time = now, Body = ChatTree.BodyOf(role, text) };
         db.ConversationMessages.Add(message);

@@ -30,8 +30,13 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Select(document => (document, BriefBody.Parse(document.Body)))];
 
-    public Task<Document> CreateAsync(string person, BriefFields fields) =>
-        documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, BriefKind, fields.Name.Trim(), new BriefBody { Fields = fields }.ToJson());
+    /// <summary>Makes a brief of the id, unless this person has it already; an id that is something else's is passed over.</summary>
+    public async Task<Guid> CreateAsync(Guid id, string person, BriefFields fields)
+    {
+        string title = fields.Name.Trim(), body = new BriefBody { Fields = fields }.ToJson();
+        if (await documents.AddAsync(id, person, App, BriefKind, title, body) is { App: App, Kind: BriefKind }) return id;
+        return (await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, BriefKind, title, body)).Id;
+    }
 
     /// <summary>Puts one field on disk if it still says what it said when it was typed over; else nothing is changed.</summary>
     /// <returns>Null, or what another window has written there.</returns>

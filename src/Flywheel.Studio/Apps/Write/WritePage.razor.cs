@@ -37,7 +37,7 @@ public sealed partial class WritePage
     private string _announcement = "";
     private bool _young, _missing, _deleted, _starting, _useExamples = true, _loaded;
     private ElementReference _drafts;
-    private Task<Guid>? _creating;
+    private Task<Guid>? _creating, _newId;
 
     [Inject] private Generator Generator { get; set; } = null!;
 
@@ -89,7 +89,7 @@ public sealed partial class WritePage
         _loaded = true;
         var briefs = await Briefs.ListAsync(Person);
         Guid? id = Id ?? (isNew || briefs.Count == 0 ? null : briefs[0].Document.Id);
-        (_id, _creating, _body, _fields, _saved) = (id, null, new(), new(), new());
+        (_id, _creating, _newId, _body, _fields, _saved) = (id, null, null, new(), new(), new());
         (_young, _missing, _deleted, _error, _problem) = (false, false, false, null, null);
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
@@ -101,7 +101,15 @@ public sealed partial class WritePage
 
     protected override async Task OnAfterRenderAsync(bool firstRender)
     {
-        if (!firstRender || _id is not { } id) return;
+        if (!firstRender) return;
+        if (_id is null)
+        {
+            // The page was loaded again before its address had the id of what was begun on it.
+            Guid begun = await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow()));
+            if (_id is null && await Briefs.FindAsync(begun, Person) is not null) Navigation.NavigateTo($"write/{begun}", replace: true);
+            return;
+        }
+        Guid id = _id.Value;
         // What a reload or a crash left in the middle of an edit is an edit: the browser's own copy first, it is the newest.
         UnsavedText[] unsaved = await Js.InvokeAsync<UnsavedText[]>("flywheel.unsaved", DocumentKey);
         foreach (DraftSet set in _body.Sets)
@@ -137,7 +145,7 @@ public sealed partial class WritePage
             _problem = null;
             return theirs;
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not (JSDisconnectedException or OperationCanceledException)) // of those nobody is there to be told
         {
             Log.LogError(e, "A brief could not be saved");
             _problem = Words["write.not-saved"];
@@ -150,17 +158,25 @@ public sealed partial class WritePage
     private async Task<Guid> IdAsync()
     {
         if (_id is { } known) return known;
-        _creating ??= CreateAsync();
-        return await _creating;
+        try
+        {
+            return await (_creating ??= CreateAsync());
+        }
+        catch
+        {
+            (_creating, _newId) = (null, null); // the next letter tries again
+            throw;
+        }
 
         async Task<Guid> CreateAsync()
         {
             // Without what was typed: that is put into it next, field by field.
             var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length };
-            Document document = await Briefs.CreateAsync(Person, chosen);
-            (_id, _saved) = (document.Id, chosen);
-            Navigation.NavigateTo($"write/{document.Id}", replace: true);
-            return document.Id;
+            Guid id = await Briefs.CreateAsync(await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow())), Person, chosen);
+            (_id, _saved) = (id, chosen);
+            await LoadAsync(); // what lay there already, saved just before a reload
+            Navigation.NavigateTo($"write/{id}", replace: true);
+            return id;
         }
     }
 
