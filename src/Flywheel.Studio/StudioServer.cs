@@ -15,6 +15,7 @@ using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Turns;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.Apps.Write.Bulk;
+using Flywheel.Studio.Apps.Write.Sharing;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
@@ -252,7 +253,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddHostedService<JobService>();
         services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
         services.AddAccess(rules, keys, adminSecret);
-        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
+        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
@@ -263,6 +264,7 @@ public sealed class StudioServer : IAsyncDisposable
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
         services.AddMudServices();
+        services.AddGuests();
 
         WebApplication app = builder.Build();
         ILogger log = app.Logger;
@@ -274,6 +276,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.Use(next => http => MissingPage.Middleware(http, next));
         app.UseRouting();
         app.UseStaticFiles();
+        app.UseRateLimiter();
         app.UseKeys();
         app.UseAntiforgery();
         app.MapGet("/v1/models", ModelList.AllAsync);
@@ -324,6 +327,8 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/", () => Results.Redirect("/write"));
         WriteEndpoints.Map(app);
         BulkApi.Map(app);
+        ShareApi.Map(app);
+        GuestPages.Map(app);
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
         RolloutEndpoints.Map(app);

@@ -47,6 +47,19 @@ public sealed partial class SignInTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Form_ThatCannotBeRead_IsRefusedLikeOneFromElsewhere()
+    {
+        using HttpClient browser = Browser();
+        foreach (string form in new[] { "key=%00", "key=a%ff%fe", "__RequestVerificationToken=%00&key=x" })
+        {
+            using HttpResponseMessage entered = await browser.PostAsync("/sign-in", new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
+            Assert.Equal(HttpStatusCode.Unauthorized, entered.StatusCode);
+            using HttpResponseMessage left = await browser.PostAsync("/sign-out", new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
+            Assert.Equal(HttpStatusCode.Redirect, left.StatusCode);
+        }
+    }
+
+    [Fact]
     public async Task Cookie_BehindTls_NeverLeavesTls()
     {
         using HttpClient browser = Browser();

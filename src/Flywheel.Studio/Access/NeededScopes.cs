@@ -13,7 +13,7 @@ internal static class NeededScopes
     /// </summary>
     public static IReadOnlyList<string> Of(Endpoint? endpoint) => Root(endpoint) switch
     {
-        "health" or "sign-in" or "sign-out" => [],
+        "health" or "sign-in" or "sign-out" or Apps.Write.Sharing.GuestPages.Root => [],
         "v1" when Administers(endpoint) => [Scopes.Admin],
         "v1" => Teaches(endpoint) ? ForPages : [Scopes.Inference],
         "feedback" => [Scopes.Feedback],
@@ -25,12 +25,12 @@ internal static class NeededScopes
     public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
 
     /// <summary>
-    /// What is put into the translation memory or the glossary shows in everybody's next text; what is done with drafts is feedback; what is
-    /// fine-tuned is served to everybody, and takes the machine for a while.
+    /// What is put into the translation memory or the glossary shows in everybody's next text; what is done with drafts is feedback; a link
+    /// lets others give some; what is fine-tuned is served to everybody, and takes the machine for a while.
     /// </summary>
     private static bool Teaches(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
         && (route.StartsWith("/v1/files", StringComparison.Ordinal) || route.StartsWith("/v1/fine_tuning/", StringComparison.Ordinal)
-            || (route.StartsWith("/v1/translate/", StringComparison.Ordinal) || route.StartsWith("/v1/write/", StringComparison.Ordinal))
+            || (route.StartsWith("/v1/translate/", StringComparison.Ordinal) || route.StartsWith("/v1/write/", StringComparison.Ordinal) || route.StartsWith("/v1/shares", StringComparison.Ordinal))
             && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true);
 
     /// <summary>Whose acts are removed, and which model serves whom, is for who answers for all of them.</summary>

@@ -62,8 +62,7 @@ internal static class SignIn
     /// <summary><c>POST /sign-in</c>: a form with the key.</summary>
     public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys)
     {
-        if (!http.Request.HasFormContentType || !await antiforgery.IsRequestValidAsync(http)) return Refuse("signin.again");
-        IFormCollection form = await http.Request.ReadFormAsync(http.RequestAborted);
+        if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return Refuse("signin.again");
         KeyVerdict verdict = await keys.JudgeAsync(form["key"].ToString().Trim(), Scheme, http.RequestAborted);
         if (verdict.Caller is not { } caller) return Refuse(verdict.WasValid ? "signin.dead" : "signin.unknown");
         if (Caller.KeyOf(caller) is null) return Refuse("signin.secret"); // it could not be revoked
@@ -81,7 +80,7 @@ internal static class SignIn
     /// <summary><c>POST /sign-out</c></summary>
     public static async Task<IResult> LeaveAsync(HttpContext http, IAntiforgery antiforgery)
     {
-        if (await antiforgery.IsRequestValidAsync(http)) await http.SignOutAsync(Scheme);
+        if (await FormRequest.ReadAsync(http, antiforgery) is not null) await http.SignOutAsync(Scheme);
         return Results.LocalRedirect(Path);
     }
 

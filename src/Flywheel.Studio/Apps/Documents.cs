@@ -25,6 +25,13 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
         return (await Of(db, user).Where(row => row.Id == id).Select(Now(db)).SingleOrDefaultAsync()) is { } found ? Read(found) : null;
     }
 
+    /// <summary>A document whosever it is: for who has a secret to it instead of being its owner.</summary>
+    public async Task<Document?> FindOfAnyoneAsync(Guid id, string app, string kind)
+    {
+        await using FlywheelDb db = store.Tables();
+        return (await db.Documents.AsNoTracking().Where(row => row.Id == id && row.App == app && row.Kind == kind).Select(Now(db)).SingleOrDefaultAsync()) is { } found ? Read(found) : null;
+    }
+
     /// <summary>Those of these documents that there are, in no order.</summary>
     public async Task<IReadOnlyList<Document>> FindAsync(IReadOnlyCollection<Guid> ids, string user)
     {

@@ -5,6 +5,18 @@ namespace Flywheel.Studio.Shell;
 /// <summary>Paper, ink and one green. The style sheet takes its colours from here too (MudBlazor's variables).</summary>
 internal static class StudioTheme
 {
+    /// <summary>The colours as a style sheet's variables, for pages without the script that the theme needs to follow the system's.</summary>
+    /// <param name="dark">Null follows the system.</param>
+    public static string VariablesFor(bool? dark) => dark switch
+    {
+        true => Variables(Theme.PaletteDark),
+        false => Variables(Theme.PaletteLight),
+        null => Variables(Theme.PaletteLight) + "@media (prefers-color-scheme: dark) {" + Variables(Theme.PaletteDark) + "}",
+    };
+
+    private static string Variables(Palette palette) =>
+        $":root {{ --ink: {palette.TextPrimary}; --quiet: {palette.TextSecondary}; --paper: {palette.Background}; --sheet: {palette.Surface}; --line: {palette.LinesDefault}; --edge: {palette.LinesInputs}; --green: {palette.Primary}; --on-green: {palette.PrimaryContrastText}; --red: {palette.Error}; }}";
+
     public static MudTheme Theme { get; } = new()
     {
         PaletteLight = new PaletteLight
