@@ -374,6 +374,41 @@ public sealed class WritePageTests : IAsyncLifetime
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"took {watch.Elapsed}; the time for running answers is 20 s, and none ran");
     }
 
+    /// <summary>From an empty home to the first kept text: two clicks or keys, nothing to read or fill in.</summary>
+    [Fact]
+    public async Task FirstVisit_WelcomedDismissedOrTypedOver_IsNeverInTheWay()
+    {
+        IPage page = await OpenAsync();
+        ILocator welcome = page.Locator(".first-visit");
+        await Assertions.Expect(welcome).ToContainTextAsync("was not measured here"); // of the tiny model nothing is published
+        await StudioBrowser.CheckAsync(page, "the first visit");
+        await page.GetByLabel("Folder, file or hf:owner/name").FillAsync("/nowhere/at/all");
+        await page.Keyboard.PressAsync("Enter");
+        await Assertions.Expect(welcome.Locator(".jobs .verdict.failed")).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Try an example" }).ClickAsync();
+        await ReadyAsync(page);
+        await page.Locator(".draft").First.FocusAsync();
+        await page.Keyboard.PressAsync("k");
+        await Assertions.Expect(page.Locator(".draft.kept")).ToHaveCountAsync(1);
+        await page.GotoAsync(_studio.Server.Url + "/write/new");
+        await StudioBrowser.LiveAsync(page);
+        await Assertions.Expect(welcome).ToHaveCountAsync(0);
+
+        IPage other = await _studio.OpenAsync(await _studio.NewPersonAsync(390, "zh-CN", dark: true));
+        await other.GetByRole(AriaRole.Button, new() { Name = "不再显示" }).ClickAsync();
+        await Assertions.Expect(other.Locator(".first-visit")).ToHaveCountAsync(0);
+        await other.ReloadAsync();
+        await StudioBrowser.LiveAsync(other);
+        await Assertions.Expect(other.Locator(".cards.empty")).ToBeVisibleAsync();
+        await Assertions.Expect(other.Locator(".first-visit")).ToHaveCountAsync(0);
+
+        IPage typing = await OpenAsync();
+        await Assertions.Expect(typing.Locator(".first-visit")).ToBeVisibleAsync();
+        await typing.GetByLabel("Name", new() { Exact = true }).FillAsync("Quill");
+        await Assertions.Expect(typing.Locator(".first-visit")).ToHaveCountAsync(0);
+        await Assertions.Expect(typing.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("Quill");
+    }
+
     /// <summary>Whatever the moment of the reload: before the letters are saved, while the brief gets its id, after its address has it.</summary>
     [Fact]
     public async Task NewBrief_ReloadedRightAfterTheFirstLetters_IsOneBrief()

@@ -50,7 +50,7 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
         string recipes = Path.Combine(Path.GetDirectoryName(tasks)!, "recipes");
         if (task.Description.Game is not null)
             return !File.Exists(Path.Combine(recipes, $"{task.Name}.yaml")) ? []
-                : [$"FLYWHEEL_HOME=~/flywheel-{task.Name} ./flywheel play --task {task.Name} --turns 3", $"FLYWHEEL_HOME=~/flywheel-{task.Name} ./flywheel up --port 5006"];
+                : [$"export FLYWHEEL_HOME=~/flywheel-{task.Name}", $"./flywheel play --task {task.Name} --turns 3", "./flywheel up --port 5006"];
         return Directory.EnumerateFiles(recipes, "*.yaml").Order(StringComparer.Ordinal).FirstOrDefault(Makes) is { } found ? [$"./flywheel train recipes/{Path.GetFileName(found)}"] : [];
 
         bool Makes(string file)

@@ -12,6 +12,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     /// <summary>A brief that is a row of a table: it can be opened like any other, and is listed with its table.</summary>
     public const string RowKind = "bulk-row";
 
+    private const string WelcomeKind = "welcome";
+
     /// <summary>Sets of drafts that a brief shows; of older ones the kept texts remain.</summary>
     private const int MaxSets = 40;
 
@@ -37,6 +39,17 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
         if (await documents.AddAsync(id, person, App, BriefKind, title, body) is { App: App, Kind: BriefKind }) return id;
         return (await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, BriefKind, title, body)).Id;
     }
+
+    /// <summary>This person has begun and kept nothing yet, not in the bin either, and has not sent the welcome away.</summary>
+    public async Task<bool> IsFirstVisitAsync(string person)
+    {
+        foreach (string kind in (string[])[WelcomeKind, BriefKind, TextKind])
+            foreach (bool deleted in (bool[])[false, true])
+                if ((await documents.ListAsync(person, App, kind, deleted)).Count > 0) return false;
+        return true;
+    }
+
+    public Task DismissWelcomeAsync(string person) => documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, WelcomeKind, "", "{}");
 
     /// <summary>Puts one field on disk if it still says what it said when it was typed over; else nothing is changed.</summary>
     /// <returns>Null, or what another window has written there.</returns>

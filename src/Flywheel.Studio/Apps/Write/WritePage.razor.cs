@@ -35,7 +35,7 @@ public sealed partial class WritePage
     private long _numFeedback;
     private string? _problem;
     private string _announcement = "";
-    private bool _young, _missing, _deleted, _starting, _useExamples = true, _loaded;
+    private bool _isFirstVisit, _young, _missing, _deleted, _starting, _useExamples = true, _loaded;
     private ElementReference _drafts;
     private Task<Guid>? _creating, _newId;
 
@@ -93,6 +93,7 @@ public sealed partial class WritePage
         (_young, _missing, _deleted, _error, _problem) = (false, false, false, null, null);
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
+        _isFirstVisit = id is null && briefs.Count == 0 && await Briefs.IsFirstVisitAsync(Person);
         _recent = [.. briefs.Where(one => one.Document.Id != id).Take(NumRecent).Select(one => (one.Document.Id, one.Document.Title, one.Document.Updated))];
         _voice = await Briefs.VoiceAsync(Person);
         _numFeedback = (await Store.CountAsync()).Feedback;
@@ -204,6 +205,12 @@ public sealed partial class WritePage
     private void Toggle(KeptText example)
     {
         if (!_without.Add(example.Generation)) _without.Remove(example.Generation);
+    }
+
+    private async Task DismissAsync()
+    {
+        await Briefs.DismissWelcomeAsync(Person);
+        _isFirstVisit = false;
     }
 
     private async Task TryExampleAsync()
