@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Flywheel.Cli.Demo;
 using Flywheel.Loop;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Spectre.Console;
 
@@ -20,10 +21,11 @@ internal static class SimulateCommand
         var gain = new Option<double>("--gain") { Description = "Of a candidate that is better, in the share of drafts preferred, 0 to 1", DefaultValueFactory = _ => plan.Gain };
         var homes = new Option<int>("--homes") { Description = "Simulated homes", DefaultValueFactory = _ => plan.Homes };
         var seed = new Option<int>("--seed") { Description = "The same seed gives the same table", DefaultValueFactory = _ => plan.Seed };
+        var rollouts = new Option<int>("--rollouts") { Description = "Simulated rollouts of the same model; of others a fifth as many", DefaultValueFactory = _ => 1000 };
         var model = new Option<string?>("--model") { Description = $"Draw the drafts from what this model writes to the demo's products, too: {ModelCatalog.Names}" };
         var judge = new Option<string>("--judge") { Description = $"Of these drafts: {GateRecipe.FidelityJudge}, {string.Join(", ", Taste.All.Select(taste => taste.Name))}", DefaultValueFactory = _ => GateRecipe.FidelityJudge };
         var command = new Command("simulate",
-            "Simulate the gate: how often it promotes candidates that are no better, at one look and at many, and how often one that is.\nExample: ./flywheel simulate --people 12 --model first") { people, briefs, looks, gain, homes, seed, model, judge };
+            "Simulate the gate and rollouts: how often they promote candidates that are no better, at one look and at many, and how often one that is; how soon harm ends.\nExample: ./flywheel simulate --people 12 --model first") { people, briefs, looks, gain, homes, rollouts, seed, model, judge };
         command.SetAction(async (parse, cancellation) =>
         {
             int AtLeast(Option<int> option, int least) => parse.GetValue(option) is var value && value >= least ? value
@@ -34,10 +36,44 @@ internal static class SimulateCommand
             Console.WriteLine($"{char.ToUpperInvariant(Power(plan)[0])}{Power(plan)[1..]}.");
             Show($"Made-up tastes: {plan.People} people with {plan.Briefs} briefs, {plan.Homes} homes, seed {plan.Seed}",
                 GateSimulation.OnTastes(plan));
+            ShowRollouts(parse.GetValue(rollouts) is var count && count >= 0 ? count : throw new FlywheelException($"--rollouts is {count}, expected at least 0"), plan.Seed);
             if (parse.GetValue(model) is { } named) await OnModelAsync(plan, named, JudgeNamed(parse.GetValue(judge)!), cancellation);
         });
         return command;
     }
+
+    /// <summary>Rollouts in worlds of which it is known what the candidate does.</summary>
+    private static void ShowRollouts(int count, int seed)
+    {
+        if (count == 0) return;
+        int few = Math.Max(1, count / 5);
+        (string What, RolloutWorld World, int Count, RolloutMove Asked, string Wanted)[] worlds =
+        [
+            ("the same model, promoted", new(), count, RolloutMove.Promote, "at most 5%"),
+            ("the same model, drafts decide, promoted", new(Decider: RolloutDecider.Drafts), count, RolloutMove.Promote, "at most 5%"),
+            ("3 points more accepted, promoted", new(Gain: 0.03) { Days = 14 }, few, RolloutMove.Promote, "as power allows"),
+            ("3 points more accepted, drafts decide, promoted", new(Gain: 0.03, Decider: RolloutDecider.Drafts) { Days = 14 }, few, RolloutMove.Promote, "as power allows"),
+            ("10 points fewer accepted, rolled back", new(Gain: -0.1), few, RolloutMove.RollBack, "near 100%"),
+            ("one answer in five fails, rolled back", new(Failing: 0.2), few, RolloutMove.RollBack, "near 100%"),
+            ("half of all answers become slow, rolled back", new(Slow: 0.5), few, RolloutMove.RollBack, "near 100%"),
+        ];
+        var table = new Table().AddColumns("candidate", "share", "should be", "median judged answers until then", "median time");
+        if (!AnsiConsole.Profile.Out.IsTerminal) (AnsiConsole.Profile.Width, table.Border) = (1000, TableBorder.Markdown);
+        foreach ((string what, RolloutWorld world, int tries, RolloutMove asked, string wanted) in worlds)
+        {
+            SimulatedRollout[] all = RolloutSimulation.Many(world, tries, seed), ended = [.. all.Where(one => one.Move == asked)];
+            string share = string.Create(CultureInfo.InvariantCulture, $"{ended.Length / (double)tries:0.0%} of {tries}");
+            table.AddRow(what, share, wanted, ended.Length == 0 ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
+                ended.Length == 0 ? "" : Time(TimeSpan.FromSeconds(Median(ended, one => one.Lasted.TotalSeconds))));
+        }
+        var typical = new RolloutWorld();
+        Console.WriteLine($"{Environment.NewLine}Rollouts: {typical.PeopleAnHour:0} people an hour come for the first time and judge {RolloutTracker.PerPerson} answers each, half of the champion's are accepted, {typical.Days} days (14 where something is to be found), seed {seed}");
+        AnsiConsole.Write(table);
+    }
+
+    private static double Median(SimulatedRollout[] all, Func<SimulatedRollout, double> of) => all.Select(of).Order().ElementAt(all.Length / 2);
+
+    private static string Time(TimeSpan time) => time.TotalHours >= 48 ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0.0} days") : string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:0.0} hours");
 
     private static string Power(SimulationPlan plan) => PowerStatement.Of(plan.People, plan.People * plan.Briefs, 1).Text;
 

@@ -10,6 +10,7 @@ internal static class Verbs
     [
         UpCommand.Create(),
         TurnCommand.Create(),
+        RolloutCommand.Create(),
         LineageCommand.Create(),
         ModelsCommand.Create(),
         KeysCommand.Create(),

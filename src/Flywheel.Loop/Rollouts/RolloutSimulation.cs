@@ -10,7 +10,7 @@ public sealed record RolloutWorld(double Gain = 0, double Failing = 0, double Sl
     /// <summary>People who come for the first time, an hour; each judges <see cref="RolloutTracker.PerPerson"/> answers.</summary>
     public double PeopleAnHour { get; init; } = 60;
 
-    public int Days { get; init; } = 7;
+    public int Days { get; init; } = 3;
 }
 
 /// <summary>How a simulated rollout ended.</summary>

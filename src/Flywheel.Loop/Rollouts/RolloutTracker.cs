@@ -118,7 +118,7 @@ public sealed class RolloutTracker
         Advance(time);
         if (person.Length == 0) return;
         if (!_people.TryGetValue(person, out Person? known)) _people[person] = known = new Person();
-        Put(known.Pairs, time, request, value);
+        Put(known.Pairs ??= new Block(Kind.Pairs, false, 0, 0), time, request, value);
     }
 
     /// <summary>Time has passed.</summary>
@@ -156,11 +156,13 @@ public sealed class RolloutTracker
         if (block.IsClosed) return;
         if (value is not { } given)
         {
-            block.Values.Remove(request);
+            block.Values.RemoveAll(one => one.Request == request);
             return;
         }
         if (!block.IsOpened) OpenUntil(block, time + JudgedWithin);
-        block.Values[request] = given;
+        int known = block.Values.FindIndex(one => one.Request == request);
+        if (known >= 0) block.Values[known] = (request, given);
+        else block.Values.Add((request, given));
         if (block.Values.Count == PerPerson) Close(block);
     }
 
@@ -180,7 +182,7 @@ public sealed class RolloutTracker
 
     private void Observe(Block block)
     {
-        double mean = block.Values.Values.Average();
+        double mean = block.Values.Average(one => one.Value);
         if (block.Kind == Kind.Pairs)
         {
             double variance = _squares / (1 + Preferred.Count);
@@ -207,7 +209,7 @@ public sealed class RolloutTracker
 
     private sealed class Person
     {
-        public Block Pairs { get; } = new(Kind.Pairs, false, 0, 0);
+        public Block? Pairs { get; set; }
 
         public Block? Judged { get; set; }
 
@@ -233,7 +235,8 @@ public sealed class RolloutTracker
 
         public double Probability => probability;
 
-        public Dictionary<Guid, double> Values { get; } = kind == Kind.Guard ? null! : [];
+        /// <summary>By request; a person has few.</summary>
+        public List<(Guid Request, double Value)> Values { get; } = new(kind == Kind.Guard ? 0 : PerPerson);
 
         public int NumAnswers { get; set; }
 

@@ -1,7 +1,3 @@
-using System.Net.Http.Headers;
-using System.Text;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Flywheel.Model;
 
 namespace Flywheel.Loop;
@@ -40,36 +36,13 @@ public static class ServerPromotion
     /// <exception cref="FlywheelException">The server refused or cannot be reached; it goes on with its old model.</exception>
     private static async Task PromoteAsync(this RunningServer server, string modelHash, string reason, CancellationToken cancellation)
     {
-        // Loading and warming up a large model takes its time.
-        using var client = new HttpClient(Direct()) { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
-        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminSecret.Read(server.Home));
         try
         {
-            var body = new JsonObject { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] };
-            using var content = new StringContent(body.ToJsonString(JsonText.Compact), Encoding.UTF8, "application/json");
-            using HttpResponseMessage response = await client.PostAsync(new Uri("/admin/promote", UriKind.Relative), content, cancellation);
-            if (response.IsSuccessStatusCode) return;
-            throw new FlywheelException($"the server at {server.Url} did not take model {modelHash[..12]}: {Message(await response.Content.ReadAsStringAsync(cancellation))}; run the turn again to go on with the promotion");
+            await server.PostAsync("/admin/promote", new() { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] }, cancellation);
         }
-        catch (HttpRequestException e)
+        catch (FlywheelException e)
         {
-            throw new FlywheelException($"the server at {server.Url} cannot be reached ({e.Message}); run the turn again to go on with the promotion", e);
-        }
-    }
-
-    // The server is on this machine: no proxy of the environment may hear the secret, nor any address that an answer points to.
-    private static SocketsHttpHandler Direct() => new() { UseProxy = false, AllowAutoRedirect = false };
-
-    /// <summary>The text of OpenAI's error object.</summary>
-    private static string Message(string body)
-    {
-        try
-        {
-            return JsonNode.Parse(body)?["error"]?["message"]?.GetValue<string>() ?? body;
-        }
-        catch (JsonException)
-        {
-            return body;
+            throw new FlywheelException($"the server at {server.Url} did not take model {modelHash[..12]}: {e.Message}; run the turn again to go on with the promotion", e);
         }
     }
 }
