@@ -38,6 +38,9 @@ public sealed partial record BriefFields
 
     public string Length { get; init; } = "";
 
+    /// <summary>What the model is told instead of the kind's own order, from a template; empty: that one. For models that follow any order.</summary>
+    public string Order { get; init; } = "";
+
     /// <summary>Names of the fields that hold a text.</summary>
     public static IReadOnlyList<string> Names { get; } = ["name", "kind", "what", "facts", "audience", "tone", "length"];
 
@@ -50,6 +53,7 @@ public sealed partial record BriefFields
         "audience" => Audience,
         "tone" => Tone,
         "length" => Length,
+        "order" => Order,
         _ => throw new ArgumentOutOfRangeException(nameof(field), field, "no field of a brief"),
     };
 
@@ -62,6 +66,7 @@ public sealed partial record BriefFields
         "audience" => this with { Audience = text },
         "tone" => this with { Tone = text },
         "length" => this with { Length = text },
+        "order" => this with { Order = text },
         _ => throw new ArgumentOutOfRangeException(nameof(field), field, "no field of a brief"),
     };
 
@@ -99,6 +104,14 @@ public sealed partial record BriefFields
 
     [GeneratedRegex("^for (?=.)", RegexOptions.IgnoreCase)]
     private static partial Regex For();
+
+    /// <summary>The request as the model sees it.</summary>
+    public Conversation ToConversation()
+    {
+        Brief brief = ToBrief();
+        Conversation asked = brief.ToConversation();
+        return Order.Trim().Length == 0 ? asked : new([Message.User(Order.Trim() + asked.Messages[^1].Text[brief.Order.Length..])]);
+    }
 
     // A person may type the dash that the model would see twice.
     private static IEnumerable<string> Lines(string text, char separator) =>

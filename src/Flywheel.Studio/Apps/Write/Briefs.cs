@@ -110,7 +110,7 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
             var kept = new KeptText
             {
                 Text = shown, Kind = set.Kind, Name = set.Fields.Name.Trim(), Brief = id, Generation = generation, Feedback = receipt.Id,
-                Asked = (set.Fields with { Kind = set.Kind }).ToBrief().ToConversation().Messages[^1].Text,
+                Asked = (set.Fields with { Kind = set.Kind }).ToConversation().Messages[^1].Text,
             };
             Document? brief = await documents.FindAsync(id, person);
             await documents.PutAsync(generation, person, App, TextKind, kept.Name, kept.ToJson(), brief?.Folder ?? "");

@@ -21,6 +21,9 @@ internal static class CopyAbilities
     /// <summary>Ways of asking for another text; more like this needs nothing but an example.</summary>
     public static IReadOnlyList<CopyWay> Ways(ServedModel model) => IsAble(model) ? CopyWay.Orders : [CopyWay.MoreLikeThis];
 
+    /// <summary>It does what any order says; one of ours does what it was trained for.</summary>
+    public static bool FollowsOrders(ServedModel model) => model.Folder.Manifest.Run is null;
+
     /// <summary>Its drafts are sampled in numbers and ranked by what they copied; those of a model from elsewhere stream in as they come.</summary>
     public static bool IsRanked(ServedModel model) => model.Folder.Manifest.Run is not null && IsAble(model);
 

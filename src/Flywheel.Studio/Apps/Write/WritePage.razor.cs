@@ -32,6 +32,9 @@ public sealed partial class WritePage
     private IReadOnlyList<CopyWay> _ways = [];
     private IReadOnlyList<KeptText> _examples = [];
     private List<(Guid Id, string Title, DateTimeOffset Updated)> _recent = [];
+    private IReadOnlyList<CopyTemplate> _templates = [];
+    private readonly List<string> _templateProblems = [];
+    private string? _template;
     private long _numFeedback;
     private string? _problem;
     private string _announcement = "";
@@ -77,6 +80,7 @@ public sealed partial class WritePage
     {
         _model = Generator.Host.Current;
         _ways = CopyAbilities.Ways(_model);
+        ReadTemplates();
         Generator.Host.Promoted += OnPromoted;
         Briefs.Changed += OnChanged;
         Writer.Progressed += OnProgressed;
@@ -90,7 +94,7 @@ public sealed partial class WritePage
         var briefs = await Briefs.ListAsync(Person);
         Guid? id = Id ?? (isNew || briefs.Count == 0 ? null : briefs[0].Document.Id);
         (_id, _creating, _newId, _body, _fields, _saved) = (id, null, null, new(), new(), new());
-        (_young, _missing, _deleted, _error, _problem) = (false, false, false, null, null);
+        (_young, _missing, _deleted, _error, _problem, _template) = (false, false, false, null, null, null);
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
         _isFirstVisit = id is null && briefs.Count == 0 && await Briefs.IsFirstVisitAsync(Person);
@@ -131,7 +135,7 @@ public sealed partial class WritePage
         _missing = found is null;
         if (found is not var (document, body)) return;
         // What is being typed here stays; the fields that it is typed into compare for themselves.
-        foreach (string name in BriefFields.Names)
+        foreach (string name in (string[])[.. BriefFields.Names, "order"])
             if (_fields[name] == _saved[name]) _fields = _fields.With(name, body.Fields[name]);
         (_body, _saved, _deleted, _young) = (body, body.Fields, document.Deleted is not null, Time.GetUtcNow() - document.Created < Young);
         _live = Writer.Find(id);
@@ -172,7 +176,7 @@ public sealed partial class WritePage
         async Task<Guid> CreateAsync()
         {
             // Without what was typed: that is put into it next, field by field.
-            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length };
+            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length, Order = _fields.Order };
             Guid id = await Briefs.CreateAsync(await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow())), Person, chosen);
             (_id, _saved) = (id, chosen);
             await LoadAsync(); // what lay there already, saved just before a reload
@@ -196,6 +200,7 @@ public sealed partial class WritePage
         _fields = _fields.With(field, choice ?? "");
         if (_id is not null && await SaveField(field)(choice ?? "", over) is { } theirs) await SaveField(field)(choice ?? "", theirs);
         if (field != "kind") return;
+        if (_fields.Order.Length > 0) await ChooseAsync("order", ""); // another kind has its own
         _without.Clear();
         await ReadExamplesAsync();
     }
@@ -205,6 +210,28 @@ public sealed partial class WritePage
     private void Toggle(KeptText example)
     {
         if (!_without.Add(example.Generation)) _without.Remove(example.Generation);
+    }
+
+    /// <summary>What the template says is chosen; texts only go where nothing stands.</summary>
+    private async Task UseTemplateAsync(string? name)
+    {
+        if (_templates.FirstOrDefault(one => one.Name == name) is not { } template) return;
+        await ChooseAsync("kind", template.Kind);
+        await ChooseAsync("order", template.Order);
+        foreach ((string field, string text) in template.Fields)
+            if (field is "tone" or "length") await ChooseAsync(field, text);
+            else if (_fields[field].Trim().Length == 0)
+            {
+                await IdAsync(); // there is something to keep now
+                if (await SaveField(field)(text, _saved[field]) is null) _fields = _fields.With(field, text);
+            }
+        _template = template.Name;
+    }
+
+    private void ReadTemplates()
+    {
+        _templateProblems.Clear();
+        _templates = [.. CopyTemplate.List(Store.Home, _templateProblems.Add).Where(template => template.IsFor(_model))];
     }
 
     private async Task DismissAsync()
@@ -231,7 +258,7 @@ public sealed partial class WritePage
         return StartAsync(way.Name, brief => way.Ask(brief.ToConversation(), draft.Text), withExamples: false);
     }
 
-    private async Task StartAsync(string way, Func<Brief, Conversation> ask, bool withExamples)
+    private async Task StartAsync(string way, Func<BriefFields, Conversation> ask, bool withExamples)
     {
         if (_live is not null || _starting) return;
         _problem = null;
@@ -245,7 +272,8 @@ public sealed partial class WritePage
         try
         {
             IReadOnlyList<KeptText> examples = withExamples && _useExamples ? [.. _examples.Where(one => !_without.Contains(one.Generation))] : [];
-            await Writer.StartAsync(await IdAsync(), Person, _fields, ask(_fields.ToBrief()), way, examples);
+            BriefFields asked = CopyAbilities.FollowsOrders(_model) ? _fields : _fields with { Order = "" };
+            await Writer.StartAsync(await IdAsync(), Person, asked, ask(asked), way, examples);
             _announcement = Words["write.announce-writing"];
             await LoadAsync();
             StateHasChanged();
@@ -325,6 +353,7 @@ public sealed partial class WritePage
     {
         _model = Generator.Host.Current;
         _ways = CopyAbilities.Ways(_model);
+        ReadTemplates();
         StateHasChanged();
     });
 
