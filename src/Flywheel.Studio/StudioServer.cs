@@ -260,6 +260,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(SpeechEngines.Default).AddSingleton(SegmentCache.In(options.Home));
         services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync));
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
+        services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton(new DubFolders(options.Home));
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);
@@ -335,6 +336,7 @@ public sealed class StudioServer : IAsyncDisposable
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
         DubbingEndpoints.Map(app);
+        DubApi.Map(app);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         return app;
     }

@@ -16,6 +16,9 @@ public sealed record RenderReport(double Seconds, int NumLines, long NumEngineCa
 
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.Indented);
 
+    /// <summary>What is spoken, at the times at which it is.</summary>
+    public IEnumerable<Cue> Cues(VoiceProject project) => Lines.Zip(project.Lines, (at, line) => new Cue(TimeSpan.FromSeconds(at.Start), TimeSpan.FromSeconds(at.End), at.Text ?? line.Text, line.Role));
+
     internal static RenderReport Create(VoiceProject project, IReadOnlyList<LinePlan> plans, IReadOnlyList<Placement> placements, long numCalls)
     {
         double Seconds(long samples) => Math.Round((double)samples / project.SampleRate, 6);

@@ -116,12 +116,38 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
         var paths = new List<string>();
         for (int i = 0; i < fitted.Plans.Count; i++)
         {
-            string role = string.Concat((project.Lines[i].Role ?? "line").Select(letter => char.IsLetterOrDigit(letter) ? letter : '-'));
+            string role = FileName(project.Lines[i].Role ?? "line");
             paths.Add(Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{i + 1:0000}-{role}.wav")));
             WavWriter.WriteFile(paths[^1], await RenderAsync(fitted, i, cancellation));
         }
         return paths;
     }
+
+    /// <summary>Each role as a file of its own, its lines at their times: laid over each other they are the whole.</summary>
+    /// <param name="project">What is spoken.</param>
+    /// <param name="folder">Gets files such as <c>JOHN.wav</c>.</param>
+    /// <param name="cancellation">Stops.</param>
+    public async Task<IReadOnlyList<string>> WriteStemsAsync(VoiceProject project, string folder, CancellationToken cancellation = default)
+    {
+        FittedProject fitted = await FitAsync(project, null, cancellation);
+        Directory.CreateDirectory(folder);
+        var paths = new List<string>();
+        foreach (IGrouping<string, int> role in Enumerable.Range(0, project.Lines.Count).GroupBy(i => FileName(project.Lines[i].Role ?? "line"), StringComparer.OrdinalIgnoreCase))
+        {
+            paths.Add(Path.Combine(folder, $"{role.Key}.wav"));
+            await using var stream = new FileStream(paths[^1], FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16);
+            using var writer = new WavWriter(stream, project.SampleRate);
+            foreach (int i in role)
+            {
+                Clip clip = await RenderAsync(fitted, i, cancellation);
+                writer.WriteSilence(fitted.Placements[i].Start - writer.NumFrames);
+                writer.Write(clip.Samples);
+            }
+        }
+        return paths;
+    }
+
+    private static string FileName(string role) => string.Concat(role.Select(letter => char.IsLetterOrDigit(letter) ? letter : '-'));
 
     /// <summary>A project whose lines are rendered and laid.</summary>
     /// <param name="Plans">Of the texts that were chosen.</param>

@@ -68,6 +68,37 @@ public sealed class VoicePageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Words_OfTheTeamAndADub_AreThereForEveryProject()
+    {
+        IPage page = await _studio.OpenAsync("/voice/dictionary");
+        await page.Locator("#word").FillAsync("quay");
+        await page.Locator("#said").FillAsync("/kiː/");
+        await page.Locator("#language").FillAsync("en");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Add", Exact = true }).ClickAsync();
+        await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(1);
+        await Assertions.Expect(page.Locator("#word")).ToBeFocusedAsync();
+        await StudioBrowser.CheckAsync(page, "the team's words");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
+        await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(0);
+        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "words.csv", MimeType = "text/csv", Buffer = "word,language,respelling\nquay,en,key\n"u8.ToArray() });
+        await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(1);
+        Assert.Equal("word,language,voice,ipa,respelling\nquay,en,,,key\n", await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/words/team.csv")).TextAsync());
+
+        IPage project = await _studio.OpenAsync(page.Context, "/voice");
+        await project.Locator("#script-text").FillAsync("ANNA: The quay is closed.");
+        await project.GetByRole(AriaRole.Button, new() { Name = "Begin" }).ClickAsync();
+        await Assertions.Expect(project.Locator(".vline")).ToHaveCountAsync(1);
+        await project.GetByRole(AriaRole.Button, new() { Name = "Start", Exact = true }).ClickAsync();
+        await Assertions.Expect(project.Locator(".dubs li[data-state=done]")).ToHaveCountAsync(1);
+        await StudioBrowser.CheckAsync(project, "a dubbed project");
+        byte[] wav = await (await project.APIRequest.GetAsync(_studio.Server.Url + "/" + await project.Locator(".dubs a").First.GetAttributeAsync("href"))).BodyAsync();
+        Assert.Equal("RIFF"u8, wav.AsSpan(0, 4));
+        await project.GetByRole(AriaRole.Link, new() { Name = "Quality" }).ClickAsync();
+        await Assertions.Expect(project.Locator("table.quality tbody tr")).ToHaveCountAsync(1);
+        await StudioBrowser.CheckAsync(project, "the quality of dubs");
+    }
+
+    [Fact]
     public async Task Sound_OfAnothersProject_IsNotFound()
     {
         IPage page = await _studio.OpenAsync("/voice");

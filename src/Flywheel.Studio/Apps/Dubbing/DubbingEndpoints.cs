@@ -1,3 +1,4 @@
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Shell;
 using Flywheel.Voice;
@@ -13,7 +14,7 @@ internal static class DubbingEndpoints
     /// <summary>Ending and media type of what a project is exported as.</summary>
     public static IReadOnlyDictionary<string, string> Exports { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
-        ["wav"] = "audio/wav", ["mp3"] = "audio/mpeg", ["opus"] = "audio/ogg", ["flac"] = "audio/flac", ["srt"] = "application/x-subrip", ["vtt"] = "text/vtt", ["json"] = "application/json",
+        ["wav"] = "audio/wav", ["mp3"] = "audio/mpeg", ["opus"] = "audio/ogg", ["flac"] = "audio/flac", ["srt"] = "application/x-subrip", ["vtt"] = "text/vtt", ["zip"] = "application/zip", ["json"] = "application/json",
     };
 
     public static void Map(IEndpointRouteBuilder app)
@@ -21,6 +22,7 @@ internal static class DubbingEndpoints
         app.MapGet("/voice/sound/{id:guid}/{line}", LineAsync);
         app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync);
         app.MapGet("/voice/words/{scope}.{format}", WordsAsync);
+        app.MapGet("/voice/dubs/{job:guid}/{file}", DubAsync);
     }
 
     /// <summary><c>GET /voice/sound/PROJECT/LINE</c>: the line as it is now, or with <c>?take=HASH</c> as it was, as WAV.</summary>
@@ -62,7 +64,8 @@ internal static class DubbingEndpoints
         try
         {
             string path = Path.Combine(folder, $"voice.{format}");
-            if (format is "srt" or "vtt") SubtitleFile.Write(path, await CuesAsync(projects, project, Path.Combine(folder, "voice.wav"), http.RequestAborted));
+            if (format is "srt" or "vtt") SubtitleFile.Write(path, (await projects.Renderer.FitReportAsync(project, cancellation: http.RequestAborted)).Cues(project));
+            else if (format == "zip") await ProjectArchive.WriteAsync(projects.Renderer, project, path, http.RequestAborted);
             else await AudioEncoder.WriteAsync(path, wav => projects.Renderer.RenderAsync(project, wav, cancellation: http.RequestAborted), http.RequestAborted);
             // Taken away once it is open: the bytes stay until they are sent.
             var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
@@ -78,6 +81,32 @@ internal static class DubbingEndpoints
         }
     }
 
+    /// <summary>A person's dubbing jobs of a project with their payloads, the latest first.</summary>
+    public static async Task<IReadOnlyList<JobRow>> JobsOfAsync(JobQueue queue, Visit visit, Guid project)
+    {
+        const int most = 200;
+        var jobs = new List<JobRow>();
+        foreach (JobRow row in await queue.ListAsync(visit.Workspace, visit.Person, DubJob.Kind, most))
+            if (await queue.FindAsync(row.Id) is var job && DubOrder.Parse(job.Payload!.Input).Document == project) jobs.Add(job);
+        return jobs;
+    }
+
+    /// <summary><c>GET /voice/dubs/JOB/FILE</c>: what a dubbing job has finished.</summary>
+    private static async Task<IResult> DubAsync(HttpContext http, Guid job, string file, JobQueue queue, DubFolders folders)
+    {
+        try
+        {
+            JobRow row = await queue.FindAsync(job, http.RequestAborted);
+            if (row.Kind != DubJob.Kind || row.User != Visitor.Identify(http) || folders.Find(row, file) is not { } path) return Results.NotFound();
+            http.Response.Headers.XContentTypeOptions = "nosniff";
+            return Results.File(path, DubFolders.MediaType(file), file, enableRangeProcessing: true);
+        }
+        catch (FlywheelException)
+        {
+            return Results.NotFound();
+        }
+    }
+
     /// <summary><c>GET /voice/words/team.csv</c>: a dictionary for other programs; as PLS with <c>?language=en</c>.</summary>
     private static async Task<IResult> WordsAsync(HttpContext http, string scope, string format, VoiceDictionaries dictionaries)
     {
@@ -86,12 +115,5 @@ internal static class DubbingEndpoints
         http.Response.Headers.XContentTypeOptions = "nosniff";
         string text = format == "csv" ? DictionaryFile.WriteCsv(words) : DictionaryFile.WritePls(words, http.Request.Query["language"] is [{ Length: > 0 and < 40 } language] ? language : "en");
         return Results.File(System.Text.Encoding.UTF8.GetBytes(text), format == "csv" ? "text/csv" : "application/pls+xml", $"{scope}.{format}");
-    }
-
-    /// <summary>Lines at the times at which they are spoken.</summary>
-    private static async Task<IEnumerable<Cue>> CuesAsync(VoiceProjects projects, VoiceProject project, string wav, CancellationToken cancellation)
-    {
-        RenderReport report = await projects.Renderer.RenderAsync(project, wav, cancellation: cancellation);
-        return report.Lines.Select(line => new Cue(TimeSpan.FromSeconds(line.Start), TimeSpan.FromSeconds(line.End), project.Line(line.Id).Text, line.Role));
     }
 }

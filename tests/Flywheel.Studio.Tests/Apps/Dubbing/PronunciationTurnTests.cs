@@ -71,9 +71,11 @@ public sealed class PronunciationTurnTests(ITestOutputHelper output)
         double Share(string[] said) => said.Count(phones => phones.EndsWith(" IH0 N", StringComparison.Ordinal)) / (double)said.Length;
         double kept = otherBefore.Zip(otherAfter).Count(pair => pair.First.Split(' ').Length - pair.Second.Split(' ').Length is >= -1 and <= 1 && !Dropped(pair)) / (double)others.Length;
         output.WriteLine($"{turn.Dataset.Summary} {NumTested} held-out words that end with -ing: said with -in {Share(before):P0} before, {Share(after):P0} after. "
-            + $"{others.Length} other words: {otherBefore.Zip(otherAfter).Count(pair => pair.First == pair.Second)} said as before, {kept:P0} of them with the same ending of NG.");
+            + $"{others.Length} other words: {otherBefore.Zip(otherAfter).Count(pair => pair.First == pair.Second)} said as before, {kept:P0} with the same end; {Right(otherBefore)} of them as the dictionary has them before, {Right(otherAfter)} after.");
         Assert.True(Share(before) < .1 && Share(after) > .6, $"{Share(before)} -> {Share(after)}");
         Assert.True(kept > .9, $"{kept}");
+
+        int Right(string[] said) => others.Zip(said).Count(pair => all.First(entry => entry.Word == pair.First).Phones == pair.Second);
 
         static bool Dropped((string First, string Second) pair) => pair.First.EndsWith(" NG", StringComparison.Ordinal) != pair.Second.EndsWith(" NG", StringComparison.Ordinal);
 

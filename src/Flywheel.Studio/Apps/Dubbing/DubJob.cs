@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text.Json;
+using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Translation;
+using Flywheel.Model;
+using Flywheel.Voice;
+
+namespace Flywheel.Studio.Apps.Dubbing;
+
+/// <summary>
+/// Renders a project in one or several languages. What is translated and what is finished lies in the job's folder, what is rendered in the cache:
+/// after a pause or a crash it goes on there and renders nothing twice.
+/// </summary>
+internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, DubFolders folders, TimeProvider time)
+{
+    public const string Kind = "dub";
+
+    public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
+    {
+        DubOrder order = DubOrder.Parse(job.Input);
+        VoiceProject project = VoiceProject.Parse(order.Project, "script");
+        string folder = folders.Create(job.Id, job.User);
+        var results = new List<DubResult>();
+        foreach ((int number, string language) in order.Languages.Index())
+        {
+            string done = Path.Combine(folder, $"{language}.result.json");
+            if (!File.Exists(done))
+            {
+                RenderProgress? latest = null;
+                string stage = $"{language}: …";
+                Task<DubResult> work = OneAsync(order, project, language, folder, job, new Progress(progress => latest = progress), what => stage = what, cancellation);
+                DubResult result = await job.ReportWhileAsync(work, Now, time);
+                AtomicFile.WriteText(done, JsonSerializer.Serialize(result, JsonText.Compact));
+
+                (double, string?, string?)? Now() => latest is not { } at ? (number / (double)order.Languages.Count, stage, null)
+                    : ((number + at.NumDone / (double)at.NumLines) / order.Languages.Count, string.Create(CultureInfo.InvariantCulture, $"{language}: {at.NumDone:N0} / {at.NumLines:N0}"), null);
+            }
+            results.Add(JsonSerializer.Deserialize<DubResult>(await File.ReadAllTextAsync(done, cancellation), JsonText.Compact)!);
+            await job.ReportAsync((number + 1.0) / order.Languages.Count, $"{language}: {results[^1].NumLines} / {results[^1].NumLines}");
+        }
+        return JsonSerializer.Serialize(results, JsonText.Compact);
+    }
+
+    private async Task<DubResult> OneAsync(DubOrder order, VoiceProject project, string language, string folder, JobContext job, IProgress<RenderProgress> progress, Action<string> say, CancellationToken cancellation)
+    {
+        string kept = Path.Combine(folder, $"{language}.project.json");
+        // A translation is made once: another one would be other lines, rendered again.
+        if (File.Exists(kept)) project = VoiceProject.Read(kept);
+        else
+        {
+            if (language != project.Language)
+            {
+                say($"{language}: {project.Lines.Count} …");
+                string from = DubTranslation.TagOf(project.Language);
+                project = await DubTranslation.TranslateAsync(project, language, translator, new LanguagePair(job.Workspace, from, language), await translator.DefaultEngineAsync(from, language, cancellation),
+                    new DraftCaller(job.User, "", Kind), _ => { }, cancellation);
+                project = await DubTranslation.RecastAsync(project, order.Voices.GetValueOrDefault(language) ?? (await engines.ForLanguageAsync(language, cancellation)).Id, engines, cancellation);
+            }
+            else if (order.Voices.GetValueOrDefault(language) is { } voice) project = project with { Voice = project.Voice with { Voice = voice } };
+            AtomicFile.WriteText(kept, project.ToJson());
+        }
+        string speech = Path.Combine(folder, $"{language}.speech.wav"), sound = Path.Combine(folder, $"{language}.{order.Format}");
+        RenderReport report = await renderer.RenderAsync(project, speech, progress, cancellation);
+        SoundCheck check = SoundCheck.Of(speech);
+        Loudness? loudness = null;
+        if (order.Loudness is not null) loudness = (await Mixer.MixAsync(speech, sound, new MixOptions { Loudness = order.Loudness }, cancellation: cancellation)).Loudness;
+        else
+        {
+            if (ExternalProgram.Ffmpeg.IsInstalled && check.PeakDb > -120) loudness = await LoudnessMeter.MeasureAsync(speech, cancellation);
+            if (order.Format == "wav") File.Move(speech, sound, overwrite: true);
+            else await AudioEncoder.EncodeAsync(speech, sound, cancellation);
+        }
+        if (File.Exists(speech)) File.Delete(speech);
+        SubtitleFile.Write(Path.Combine(folder, $"{language}.srt"), report.Cues(project));
+        SubtitleFile.Write(Path.Combine(folder, $"{language}.vtt"), report.Cues(project));
+        AtomicFile.WriteText(Path.Combine(folder, $"{language}.report.json"), report.ToJson());
+        return new DubResult(language, report.NumLines, report.NumEngineCalls, report.Fit, check, loudness,
+            [$"{language}.{order.Format}", $"{language}.srt", $"{language}.vtt", $"{language}.report.json", $"{language}.project.json"]);
+    }
+
+    /// <summary>Told at once, on the thread that works.</summary>
+    private sealed class Progress(Action<RenderProgress> tell) : IProgress<RenderProgress>
+    {
+        public void Report(RenderProgress value) => tell(value);
+    }
+}
+
+/// <summary>Where dubbing jobs put their files: a folder each in the home's <c>dubs</c>, which says whose it is.</summary>
+internal sealed class DubFolders(FlywheelHome home)
+{
+    public string Of(Guid job) => Path.Combine(home.Path, "dubs", job.ToString("N"));
+
+    public string Create(Guid job, string user)
+    {
+        string folder = Directory.CreateDirectory(Of(job)).FullName;
+        AtomicFile.WriteText(Path.Combine(folder, "file.json"), JsonSerializer.Serialize(new { user }, JsonText.Compact));
+        return folder;
+    }
+
+    /// <summary>A finished file; null when the job has none of that name.</summary>
+    public string? Find(JobRow job, string file) => ResultsOf(job).SelectMany(result => result.Files).Contains(file) && Path.Combine(Of(job.Id), file) is var path && File.Exists(path) ? path : null;
+
+    /// <summary>What is finished so far, of a running job too.</summary>
+    public IReadOnlyList<DubResult> ResultsOf(JobRow job) => [.. DubOrder.Parse(job.Payload!.Input).Languages
+        .Select(language => Path.Combine(Of(job.Id), $"{language}.result.json")).Where(File.Exists)
+        .Select(path => JsonSerializer.Deserialize<DubResult>(File.ReadAllText(path), JsonText.Compact)!)];
+
+    public static string MediaType(string file) => DubbingEndpoints.Exports.GetValueOrDefault(Path.GetExtension(file).TrimStart('.')) ?? "application/octet-stream";
+}

@@ -1,0 +1,188 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Translation;
+using Flywheel.Model;
+using Flywheel.Studio.Apps.Dubbing;
+using Flywheel.Testing;
+using Flywheel.Voice;
+using Flywheel.Voice.Tests;
+
+namespace Flywheel.Studio.Tests.Apps.Dubbing;
+
+/// <summary>Dubbing as a job: what a dead worker has rendered is not rendered again, and the result is the same.</summary>
+public sealed class DubJobTests : IAsyncLifetime
+{
+    private readonly TempFolder _folder = new();
+    private FlywheelStore _store = null!;
+    private JobQueue _queue = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        _queue = new JobQueue(_store);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    /// <summary>Hums, until it is told to hang.</summary>
+    private sealed class HangingEngine(int hangsAfter) : ISpeechEngine
+    {
+        private readonly HummingEngine _hum = new();
+        private int _numCalls;
+
+        public ConcurrentBag<string> Spoken { get; } = [];
+
+        public TaskCompletionSource Hangs { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public string Name => _hum.Name;
+
+        public ExternalProgram Program => _hum.Program;
+
+        public Task<string> VersionAsync(CancellationToken cancellation) => _hum.VersionAsync(cancellation);
+
+        public Task<IReadOnlyList<Voice.Voice>> VoicesAsync(CancellationToken cancellation) => _hum.VoicesAsync(cancellation);
+
+        public Task<Voice.Voice?> FindAsync(string name, CancellationToken cancellation) => _hum.FindAsync(name, cancellation);
+
+        public Task<string> PhonesAsync(Voice.Voice voice, string ipa, CancellationToken cancellation) => _hum.PhonesAsync(voice, ipa, cancellation);
+
+        public async Task<Clip> SpeakAsync(Utterance utterance, CancellationToken cancellation)
+        {
+            if (Interlocked.Increment(ref _numCalls) > hangsAfter)
+            {
+                Hangs.TrySetResult();
+                await Task.Delay(Timeout.Infinite, cancellation);
+            }
+            Spoken.Add(utterance.Parts[0].Text);
+            return await _hum.SpeakAsync(utterance, cancellation);
+        }
+    }
+
+    /// <summary>A clock that stands a day back: what is claimed by it is over for everybody else, as the claim of a process that was killed soon is.</summary>
+    private sealed class Yesterday : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddDays(-1);
+    }
+
+    private JobWorker Worker(ISpeechEngine engine, JobQueue? queue = null)
+    {
+        var engines = new SpeechEngines([engine]);
+        var translator = new Translator(new TranslationMemory(_store, TimeProvider.System), new Glossary(_store, TimeProvider.System), [new Reverser()]);
+        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new DubFolders(_store.Home), TimeProvider.System);
+        return new JobWorker(queue ?? _queue, new Dictionary<string, JobHandler> { [DubJob.Kind] = job.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20), Lease = TimeSpan.FromMinutes(10) };
+    }
+
+    /// <summary>Translates by writing backwards.</summary>
+    private sealed class Reverser : IDraftEngine
+    {
+        public string Name => "reverser";
+
+        public Task<EngineState> StateAsync(string from, string to, CancellationToken cancellation = default) => Task.FromResult(new EngineState(EngineStatus.Ready));
+
+        public Task<IReadOnlyList<EngineDraft>> DraftAsync(IReadOnlyList<string> texts, string from, string to, DraftCaller caller, CancellationToken cancellation = default) =>
+            Task.FromResult<IReadOnlyList<EngineDraft>>([.. texts.Select(text => new EngineDraft(string.Concat(text.Reverse()), null))]);
+    }
+
+    private static VoiceProject Film(int numLines) => new()
+    {
+        Name = "film", Voice = new() { Voice = "hum:low" },
+        Lines = [.. Enumerable.Range(0, numLines).Select(i => new VoiceLine { Id = $"{i}", Text = $"line number {i}", Start = TimeSpan.FromSeconds(3 * i), End = TimeSpan.FromSeconds(3 * i + 2) })],
+    };
+
+    private async Task<JobRow> EndAsync(Guid job)
+    {
+        using var hung = new CancellationTokenSource(TimeSpan.FromMinutes(3)); // decides nothing: a test that waits for ever tells nobody why
+        for (; ; await Task.Delay(10, hung.Token))
+            if (await _queue.FindAsync(job, TestContext.Current.CancellationToken) is { State: not (JobState.Queued or JobState.Running) } ended) return ended;
+    }
+
+    [Fact]
+    public async Task Dub_WhoseWorkerDies_GoesOnWithoutRenderingTwiceAndGivesTheSame()
+    {
+        VoiceProject film = Film(24);
+        var old = new JobQueue(_store, new Yesterday());
+        JobRow job = await old.EnqueueAsync(DubJob.Kind, new DubOrder { Project = film.ToJson(), Languages = ["en-us", "it"] }.ToJson(), "ann");
+        using var end = new CancellationTokenSource();
+        var dying = new HangingEngine(hangsAfter: 15);
+        Task first = Worker(dying, old).RunAsync(end.Token);
+        await dying.Hangs.Task;
+        string[] done = [.. dying.Spoken];
+        Assert.NotEmpty(done);
+        Assert.Empty(Directory.GetFiles(new DubFolders(_store.Home).Of(job.Id), "*.wav")); // nothing half-written
+
+        var next = new HangingEngine(hangsAfter: int.MaxValue);
+        Task second = Worker(next).RunAsync(end.Token);
+        JobRow ended = await EndAsync(job.Id);
+        await end.CancelAsync();
+        await Task.WhenAll(first, second);
+        Assert.True(ended.State == JobState.Done, ended.Message);
+        Assert.Empty(next.Spoken.Intersect(done));
+        Assert.Equal(48, done.Length + next.Spoken.Count); // each of both languages' lines once
+
+        string folder = new DubFolders(_store.Home).Of(job.Id);
+        await new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["other"])).RenderAsync(film, _folder["whole.wav"], cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(File.ReadAllBytes(_folder["whole.wav"]), File.ReadAllBytes(Path.Combine(folder, "en-us.wav")));
+        VoiceProject italian = VoiceProject.Read(Path.Combine(folder, "it.project.json"));
+        Assert.Equal(("it", "en", "hum:high", "line number 3", "3 rebmun enil"), (italian.Language, italian.SourceLanguage, italian.Voice.Voice, italian.Lines[3].Source, italian.Lines[3].Text));
+        IReadOnlyList<DubResult> results = new DubFolders(_store.Home).ResultsOf(ended);
+        Assert.Equal(["en-us", "it"], results.Select(result => result.Language));
+        Assert.All(results, result => Assert.True(result is { NumLines: 24, Fit.NumTimed: 24, Sound.NumClipped: 0 } && result.Sound.Seconds > 69 && result.Files.All(file => File.Exists(Path.Combine(folder, file)))));
+        Assert.Equal(24, Srt.Parse(File.ReadAllText(Path.Combine(folder, "it.srt")), "it.srt").Count);
+    }
+
+    [Fact]
+    public async Task Dub_ThatIsHeld_StopsAndGoesOn()
+    {
+        JobRow job = await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = Film(8).ToJson(), Languages = ["en-us"] }.ToJson(), "ann");
+        using var end = new CancellationTokenSource();
+        var hanging = new HangingEngine(hangsAfter: 3);
+        Task first = Worker(hanging).RunAsync(end.Token);
+        await hanging.Hangs.Task;
+        await _queue.PauseAsync(job.Id);
+        Assert.Equal(JobState.Paused, (await EndAsync(job.Id)).State);
+        await end.CancelAsync();
+        await first;
+        await _queue.ResumeAsync(job.Id);
+        using var after = new CancellationTokenSource();
+        var next = new HangingEngine(hangsAfter: int.MaxValue);
+        Task second = Worker(next).RunAsync(after.Token);
+        Assert.Equal(JobState.Done, (await EndAsync(job.Id)).State);
+        await after.CancelAsync();
+        await second;
+        Assert.Equal(8, hanging.Spoken.Concat(next.Spoken).Distinct().Count());
+        Assert.Equal(8, hanging.Spoken.Count + next.Spoken.Count);
+    }
+
+    [Theory]
+    [InlineData("xx", "wav", "'xx'")]
+    [InlineData("en", "wav", "its own is 'en-us'")]
+    [InlineData("it", "exe", "dub.exe")]
+    public void Order_ThatIsWrong_NamesTheValue(string language, string format, string says) =>
+        Assert.Contains(says, Assert.Throws<FlywheelException>(() => new DubOrder { Project = Film(1).ToJson(), Languages = [language], Format = format }.Validate()).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Api_FromOrderToFile_IsTheDub()
+    {
+        Sounds.Need("espeak-ng");
+        await using TestServer server = await TestServer.StartAsync();
+        JsonObject dub = await server.PostAsync("/v1/audio/dubs", new() { ["script"] = "1\n00:00:01,000 --> 00:00:03,000\n[ANN] Good morning.\n", ["script_format"] = "srt", ["voice"] = "espeak:en-us", ["cast"] = new JsonObject { ["ANN"] = "espeak:en-us+f3" } });
+        string id = (string)dub["id"]!;
+        while ((string)dub["status"]! is "queued" or "running") dub = await server.GetAsync($"/v1/audio/dubs/{id}");
+        Assert.True((string)dub["status"]! == "succeeded", dub.ToJsonString());
+        Assert.Equal(["en-us.wav", "en-us.srt", "en-us.vtt", "en-us.report.json", "en-us.project.json"], dub["results"]![0]!["files"]!.AsArray().Select(file => (string)file!));
+        byte[] wav = await server.Http.GetByteArrayAsync($"/v1/audio/dubs/{id}/files/en-us.wav", TestContext.Current.CancellationToken);
+        using (var reader = new WavReader(new MemoryStream(wav), "dub")) Assert.InRange(reader.ReadMono().Duration.TotalSeconds, 1.3, 3.2);
+        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync($"/v1/audio/dubs/{id}/files/..%2Ffile.json", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(id, (string)(await server.GetAsync("/v1/audio/dubs"))["data"]![0]!["id"]!);
+        (HttpStatusCode status, JsonObject wrong) = await server.TryPostAsync("/v1/audio/dubs", """{"script": "1\n00:00:01,000 -> 00:00:02,000\nHello\n", "script_format": "srt"}""");
+        Assert.Equal((HttpStatusCode.BadRequest, true), (status, ((string)wrong["error"]!["message"]!).Contains("line 2", StringComparison.Ordinal)));
+        Assert.Equal(HttpStatusCode.BadRequest, (await server.TryPostAsync("/v1/audio/dubs", """{"script": "Hello", "voice": "espeak:nobody"}""")).Status);
+    }
+}
