@@ -35,7 +35,7 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.All(first, person => Assert.Equal(split.IsCandidate(person.Key, 0.25) ? candidate.Hash : champion, person.Value));
         Assert.Equal(2, first.Values.Distinct().Count());
 
-        foreach (Generation recorded in await store.RecentGenerationsAsync(60))
+        foreach (Generation recorded in await store.RecentGenerationsAsync(40))
         {
             bool second = recorded.ModelHash == candidate.Hash;
             Assert.Equal((id, second ? "candidate" : "champion", second ? 0.25 : 0.75), (recorded.Rollout, recorded.Variant, recorded.Propensity));
@@ -178,11 +178,11 @@ public sealed class RolloutTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Thirty people's models.</summary>
+    /// <summary>Twenty people's models.</summary>
     private static async Task<Dictionary<string, string>> AskAllAsync(HttpClient http)
     {
         var models = new Dictionary<string, string>();
-        foreach (int person in Enumerable.Range(0, 30))
+        foreach (int person in Enumerable.Range(0, 20))
         {
             JsonObject request = TestServer.Chat(maxTokens: 2);
             request["user"] = $"user-{person}";

@@ -1,9 +1,13 @@
 using System.Net;
+using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Apps.Chat;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio.Tests;
 
@@ -48,6 +52,10 @@ public sealed class UpstreamTests : IAsyncLifetime
     public async Task Chat_WithAnUpstreamsName_GivesItsAnswerAndRecordsIt()
     {
         foreach (bool stream in new[] { false, true }) await AnswersAsync(stream);
+
+        // A slip of the pen in the file ends nobody's answers.
+        File.AppendAllText(Path.Combine(_server.Home.Path, Upstreams.FileName), "nonsense: [\n");
+        foreach (string model in new[] { "other", "flywheel" }) await _server.PostAsync(ChatPath, Chat(model));
     }
 
     private async Task AnswersAsync(bool stream)
@@ -178,6 +186,7 @@ public sealed class UpstreamTests : IAsyncLifetime
         Assert.InRange(theirs, 2, 18);
         JsonObject status = await _server.GetAsync($"/v1/rollouts/{id}");
         Assert.Equal(78e-6, (double)status["champion_arm"]!["cost_per_accepted"]!, 12);
+        Assert.InRange((double)status["candidate_arm"]!["cost_per_accepted"]!, 1e-9, 3); // an hour at most
         Assert.Equal((theirs, 20 - theirs), ((int)status["champion_arm"]!["answers"]!, (int)status["candidate_arm"]!["answers"]!));
 
         // What only a model of ours can do is no part of it.
@@ -190,6 +199,32 @@ public sealed class UpstreamTests : IAsyncLifetime
         long again = (long)(await _server.PostAsync("/v1/rollouts", new() { ["candidate"] = own, ["share"] = 50 }))["id"]!;
         await _server.PostAsync($"/v1/rollouts/{again}/promote", []);
         Assert.Equal(own, (string)(await _server.PostAsync(ChatPath, Chat("flywheel")))["model_hash"]!);
+    }
+
+    [Fact]
+    public async Task PageChat_AnsweredByAnUpstream_KeepsTheAnswerOrSaysWhyThereIsNone()
+    {
+        var app = (WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(_server.Server)!;
+        (Chats chats, ChatWriter writer) = (app.Services.GetRequiredService<Chats>(), app.Services.GetRequiredService<ChatWriter>());
+        foreach ((string name, string expected) in new[] { ("other", "Hello there, friend."), ("down", "the upstream 'down' failed with status 500: it is down") })
+        {
+            (Guid conversation, Guid message) = await chats.AddAsync(null, "ann", null, Role.User, "Hello?");
+            var ended = new TaskCompletionSource();
+            LiveAnswer? live = null;
+            writer.Progressed += id =>
+            {
+                live = writer.Find(id) ?? live;
+                if (writer.Find(id) is null) ended.TrySetResult();
+            };
+            await writer.StartAsync(conversation, "ann", message, new ChatSettings { Upstream = name, System = "" });
+            await ended.Task;
+            ConversationMessage last = (await chats.FindAsync(conversation, "ann"))!.Path[^1];
+            Assert.Equal(expected, name == "other" ? ChatTree.TextOf(last) : live!.Fault);
+            Assert.Equal(name == "other", last.GenerationId is not null);
+        }
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        Generation recorded = Assert.Single(await store.RecentGenerationsAsync(10), row => row.Upstream == "other");
+        Assert.Equal((Chats.App, "ann"), (recorded.App, recorded.User));
     }
 
     [Fact]
@@ -225,7 +260,7 @@ public sealed class UpstreamTests : IAsyncLifetime
     }
 
     private void Configure(string upstreams) =>
-        File.WriteAllText(Path.Combine(_server.Home.Path, Upstreams.FileName), $"upstreams:\n{upstreams.Replace("BASE", _fake.Url)}\n");
+        File.WriteAllText(Path.Combine(_server.Home.Path, Upstreams.FileName), $"machine_per_hour: 3\nupstreams:\n{upstreams.Replace("BASE", _fake.Url)}\n");
 
     private static JsonObject Chat(string model)
     {

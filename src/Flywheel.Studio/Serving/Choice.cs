@@ -64,7 +64,8 @@ internal sealed class Choice
         FinishReason reason, TimeSpan latency, Exception? fault = null, Upstream? upstream = null) => new()
     {
         Upstream = upstream?.Name,
-        Cost = Usage is { } usage ? upstream?.CostOf(usage.PromptTokens, usage.Tokens) : null,
+        // Of our own as if it had the machine alone, which is the most that it can have cost.
+        Cost = upstream is null ? order.MachinePerHour * latency.TotalHours : Usage is { } usage ? upstream.CostOf(usage.PromptTokens, usage.Tokens) : null,
         Rollout = order.Rollout,
         Variant = order.Variant,
         Propensity = order.Propensity,

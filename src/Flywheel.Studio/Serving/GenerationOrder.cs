@@ -57,6 +57,9 @@ internal sealed record GenerationOrder
 
     public double? Propensity { get; init; }
 
+    /// <summary>What an hour of this machine costs; null: nobody said, or nobody compares.</summary>
+    public double? MachinePerHour { get; init; }
+
     /// <summary>The request's id where several groups answer it together; null makes one.</summary>
     public Guid? Group { get; init; }
 

@@ -86,7 +86,7 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         try
         {
             order = makeOrder(model);
-            if (to.Rollout is not null) order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity };
+            if (to.Rollout is not null) order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity, MachinePerHour = rollouts.Upstreams.MachinePerHour };
         }
         catch
         {

@@ -30,6 +30,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     private readonly List<Task> _retired = [];
     private LiveRollout? _live;
     private Upstream? _answering;
+    private KnownUpstreams? _upstreams;
     private (int Answers, int Said, RolloutTracker Seen)? _read;
     private bool _gone;
 
@@ -39,7 +40,31 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <summary>A rollout has begun, stepped or ended.</summary>
     public event Action? Changed;
 
-    public Upstreams Upstreams => Upstreams.Read(store.Home);
+    /// <summary>The home's upstreams, read again when their file has changed. A file that is not valid leaves those of before: a slip of the pen
+    /// ends nobody's answers.</summary>
+    public Upstreams Upstreams
+    {
+        get
+        {
+            var file = new FileInfo(Path.Combine(store.Home.Path, Upstreams.FileName));
+            (DateTime, long) state = file.Exists ? (file.LastWriteTimeUtc, file.Length) : default;
+            KnownUpstreams? known = Volatile.Read(ref _upstreams);
+            if (known is not null && known.State == state) return known.Upstreams;
+            Upstreams read = known?.Upstreams ?? new();
+            try
+            {
+                read = Upstreams.Read(store.Home);
+            }
+            catch (FlywheelException e)
+            {
+                log.LogError("The upstreams of before go on: {Message}", e.Message);
+            }
+            Volatile.Write(ref _upstreams, new KnownUpstreams(state, read));
+            return read;
+        }
+    }
+
+    private sealed record KnownUpstreams((DateTime, long) State, Upstreams Upstreams);
 
     /// <summary>Where a request goes.</summary>
     /// <param name="unit">Who asks, or which conversation; empty when nobody says, null when the request names its model.</param>
@@ -81,9 +106,10 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         try
         {
             if (Live is { } running) throw new FlywheelException($"rollout {running.Row.Id} runs; stop it before another begins");
-            Upstream? before = champion is null ? Volatile.Read(ref _answering) : Upstreams.Find(champion)
+            var upstreams = Upstreams.Read(store.Home); // who begins something is told what is wrong with the file
+            Upstream? before = champion is null ? Volatile.Read(ref _answering) : upstreams.Find(champion)
                 ?? throw new FlywheelException($"field 'champion' is '{champion}', expected an upstream of {Upstreams.FileName}, or nothing for the model that serves");
-            Upstream? after = Upstreams.Find(candidate);
+            Upstream? after = upstreams.Find(candidate);
             _ = (before?.Key, after?.Key); // a key that is not there is said now
             if (decider == RolloutDecider.Drafts && (before ?? after) is { } other)
                 throw new FlywheelException($"field 'decide' is 'drafts', but '{other.Name}' is an upstream: drafts are compared between two models of one's own");
@@ -154,6 +180,11 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         if (live.Candidate?.Engine.Defect is { } defect)
         {
             await EndAsync(row, RolloutState.RolledBack, $"the candidate's engine has failed: {defect.Message}");
+            return;
+        }
+        if (live.Candidate is not null && !(await store.FindModelAsync(row.Candidate, cancellation) is { } known && Directory.Exists(store.FolderOf(known))))
+        {
+            await EndAsync(row, RolloutState.RolledBack, "the candidate's weights are gone: it was retired, or deleted");
             return;
         }
         RolloutVerdict verdict = RolloutDecision.Of(row, await SeenAsync(row, cancellation), time.GetUtcNow());

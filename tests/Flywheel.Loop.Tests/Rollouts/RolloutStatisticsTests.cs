@@ -10,7 +10,7 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     [Fact]
     public void Split_ManyPeople_FallsWithTheOrderedShareAndKeepsWhomItHad()
     {
-        const int People = 100_000;
+        const int People = 40_000;
         var split = new RolloutSplit(s_salt, 7);
         HashSet<int> before = [];
         foreach (double share in RolloutRow.Steps)
@@ -134,10 +134,10 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     [Fact]
     public void Rollouts_OfTheSameModel_AreSeldomDecided()
     {
-        SimulatedRollout[] ended = RolloutSimulation.Many(new() { PeopleAnHour = 240, Days = 1 }, 50, seed: 11);
+        SimulatedRollout[] ended = RolloutSimulation.Many(new() { PeopleAnHour = 240, Days = 1 }, 30, seed: 11);
         output.WriteLine(string.Join(", ", ended.GroupBy(one => one.Move).Select(group => $"{group.Count()} {group.Key}")));
-        Assert.InRange(ended.Count(one => one.Move == RolloutMove.Promote), 0, 6);
-        Assert.InRange(ended.Count(one => one.Move is RolloutMove.RollBack or RolloutMove.Stop), 0, 9);
+        Assert.InRange(ended.Count(one => one.Move == RolloutMove.Promote), 0, 5);
+        Assert.InRange(ended.Count(one => one.Move is RolloutMove.RollBack or RolloutMove.Stop), 0, 7);
     }
 
     [Fact]

@@ -157,7 +157,7 @@ public sealed partial class ChatPage
             _left = await Writer.StartAsync(Id!.Value, Visit.Person, message, _settings);
             _announcement = Words["chat.announce-writing"];
         }
-        catch (Exception e) when (e is FlywheelException or QueueFullException)
+        catch (Exception e) when (e is FlywheelException or QueueFullException or OpenAI.ApiException)
         {
             _problem = e switch { MessageTooLongException => Words["chat.too-long"], QueueFullException => Words["chat.queue-full"], _ => e.Message };
         }
@@ -261,6 +261,7 @@ public sealed partial class ChatPage
             Refresh(async () =>
             {
                 bool ended = _live is not null && Writer.Find(id) is null;
+                if (ended && _live!.Fault is { } fault) _problem = fault;
                 if (_live is null || ended) await LoadAsync();
                 if (ended) _announcement = Words["chat.announce-ready"];
                 _scrollDown = true;

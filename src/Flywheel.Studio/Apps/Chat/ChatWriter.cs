@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Microsoft.Extensions.Logging;
 
@@ -81,6 +82,7 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
         {
             // What could not be recorded is not shown as an answer.
             log.LogError(e, "An answer failed");
+            if (e is ApiException upstream) live.Fault = upstream.Message;
         }
         finally
         {
@@ -158,6 +160,9 @@ internal sealed class LiveAnswer(Guid parent, GenerationGroup group)
     public string Text { get; set; } = "";
 
     public Task Running { get; set; } = Task.CompletedTask;
+
+    /// <summary>Why somebody else's model gave no answer; null of one that came.</summary>
+    public string? Fault { get; set; }
 
     /// <summary>What has come is the answer.</summary>
     public void Stop() => group.Cancel();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Flywheel.Loop;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
@@ -17,6 +18,7 @@ public sealed partial class LoopPage
     private IReadOnlyList<EvaluationRow> _evaluations = [];
     private IReadOnlyList<(string User, ExampleKind Kind, Split? Split, string? Drop, int Count)> _learnt = [];
     private IReadOnlyList<(Answer Champion, Answer Candidate)> _drafts = [];
+    private IReadOnlyList<Alarm> _alarms = [];
     private ServedModel _model = null!;
     private TeachProgress? _teacher;
     private TurnRow? _waiting, _last;
@@ -63,6 +65,7 @@ public sealed partial class LoopPage
     {
         _model = Generator.Host.Current;
         _teacher = await Teacher.ProgressAsync();
+        _alarms = await Alarms.ReadAsync(Store, Time.GetUtcNow());
         _turns = await Teacher.TurnsAsync();
         _releases = await Store.ReleasesAsync();
         _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
@@ -158,6 +161,13 @@ public sealed partial class LoopPage
         _decision is { } decision
             ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Unit.StartsWith("share", StringComparison.Ordinal), rule.Champion, rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
             : _evaluations.Select(row => (row.Rule, "", false, row.ChampionValue, row.CandidateValue, new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
+
+    /// <summary>What was found, and by which rule.</summary>
+    private string AlarmText(Alarm alarm)
+    {
+        string Of(double value) => value.ToString(alarm.Kind is AlarmKind.Repetition or AlarmKind.OnePerson ? "0%" : "0.#", CultureInfo.InvariantCulture);
+        return Words.Format($"rollout.alarm.{alarm.Kind.ToString().ToLowerInvariant()}", Of(alarm.Found), Of(alarm.Usual));
+    }
 
     private static int Percent(double share) => (int)Math.Round(100 * share);
 
