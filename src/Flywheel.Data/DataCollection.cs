@@ -11,6 +11,9 @@ public sealed class DataCollection
 
     public DataReport Report { get; } = new();
 
+    /// <summary>The file of the codec that made pictures tokens; null where there are none.</summary>
+    public string? Codec { get; private set; }
+
     public IEnumerable<SourceItem> Items(Split split) => _items.Where(entry => entry.Split == split).Select(entry => entry.Item);
 
     /// <summary>The same of the sources that are meant.</summary>
@@ -67,6 +70,10 @@ public sealed class DataCollection
             }
         }
         foreach (Split split in Enum.GetValues<Split>()) collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();
+        string[] codecs = [.. recipe.Data.Where(source => source.Source == "task")
+            .Select(source => TaskItems.CodecFile(TaskFolder.Open(Path.Combine(folder, source.Path!)), home)).OfType<string>().Distinct()];
+        collection.Codec = codecs.Length <= 1 ? codecs.FirstOrDefault()
+            : throw new FlywheelException($"recipe '{recipe.Name}': its tasks' pictures have {codecs.Length} codecs, expected one: a model reads pictures by one");
         if (!collection.Items(Split.Train).Any()) throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
         return collection;
     }

@@ -38,6 +38,13 @@ public static class DatasetBuilder
         string? Write(Split split)
         {
             var encoder = new DocumentEncoder(tokenizer, recipe.Train.Objective, context, parent);
+            var facts = new SortedDictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["recipe"] = recipe.Name,
+                ["split"] = split.ToString().ToLowerInvariant(),
+                ["sources"] = string.Join("; ", collection.Report.Sources.Select(source => $"{source.Name}: {source.Read} items")),
+            };
+            if (collection.Codec is { } codec) facts["image codec"] = PictureCodec.Load(codec).Hash;
             var template = new DatasetManifest
             {
                 TokenizerHash = tokenizer.Hash,
@@ -45,12 +52,7 @@ public static class DatasetBuilder
                 Pairs = encoder.Form.InPairs,
                 Labels = encoder.Form.Labels,
                 LogProbs = encoder.Form.LogProbs,
-                Facts = new SortedDictionary<string, string>(StringComparer.Ordinal)
-                {
-                    ["recipe"] = recipe.Name,
-                    ["split"] = split.ToString().ToLowerInvariant(),
-                    ["sources"] = string.Join("; ", collection.Report.Sources.Select(source => $"{source.Name}: {source.Read} items")),
-                },
+                Facts = facts,
             };
             using var writer = new TokenDatasetWriter(home.Datasets, template);
             List<int> lengths = [];

@@ -72,6 +72,10 @@ public static class TaskItems
         return items.Length > 1 ? items : throw new FlywheelException($"the task '{task.Name}' has {items.Length} items that are held out, expected at least 2: {(split.File is null ? "raise split.held_out or the sources' limits" : $"add rows to {split.File}")}");
     }
 
+    /// <summary>The file of the codec that makes the task's pictures tokens; null where it has none.</summary>
+    /// <exception cref="FlywheelException">It is to be fitted, and the data is not there.</exception>
+    public static string? CodecFile(TaskFolder task, FlywheelHome home) => task.Description.Sources.Any(source => source.Source == TaskSource.Clothes) ? FashionMnist.CodecFile(home) : null;
+
     /// <summary>Training conversations of all of the task's sources.</summary>
     /// <param name="task">The task.</param>
     /// <param name="seed">Of sources that render anew with each recipe.</param>
@@ -106,6 +110,8 @@ public static class TaskItems
             case TaskSource.ProteinStructure:
                 string chains = FlipSecondaryStructure.Find(new SourceFiles(home), home);
                 return FlipSecondaryStructure.Read(chains, source.Longest).Select(row => ((JinjaDict)JinjaJson.Read(row)!, $"{chains}: {row["id"]}"));
+            case TaskSource.Clothes:
+                return FashionMnist.Read(home).Select(row => ((JinjaDict)JinjaJson.Read(row)!, $"{FashionMnist.Name}: {row["id"]}"));
             default:
                 throw new InvalidOperationException($"source '{source.Source}' has no rows");
         }

@@ -77,6 +77,7 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
             Recipe = recipe, RunFolder = Path.Combine(scratch, name), Base = parent, Config = own?.Config, Tokenizer = own?.Tokenizer,
             TrainData = data!, ValidationData = Directory.Exists(validation) ? validation : null,
             ModelsFolder = Directory.CreateDirectory(Path.Combine(scratch, "models")).FullName, Tasks = TaskCatalog.Of(recipe, folder),
+            Codec = own is null ? null : PictureCodec.FileOf(own),
             Words = WordsOf(recipe, folder, parent),
             NumThreads = identity.NumThreads, Time = time,
         };

@@ -148,6 +148,7 @@ public sealed class RecipeRunner(FlywheelHome home)
             TrainData = data.TrainPath,
             ValidationData = data.ValidationPath,
             ModelsFolder = home.Models,
+            Codec = collection.Codec,
             Tasks = TaskCatalog.Of(recipe, folder),
             Words = WordsOf(recipe, folder, parent, collection),
             NumThreads = NumThreads,

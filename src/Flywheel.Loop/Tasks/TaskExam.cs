@@ -112,6 +112,7 @@ public static class TaskExam
             var bayes = new WindowBayes(baseline.Width, train.Select(item => (item.Fields[sequence].Split(' '), item.Answer, item.Scored)));
             return [.. items.Select(item => bayes.Predict(item.Fields[sequence].Split(' ')))];
         }
+        if (TaskItems.CodecFile(task, home) is { } file) return NearestPictures(task.Description.Fields.First(field => field.Modality == PictureCodec.Modality).Name, PictureCodec.Load(file), train, items);
         (string Key, string Answer)[] known = [.. train.Select(item => (KeyOf(item), item.Answer))];
         string[] nearest = new string[items.Count];
         Parallel.For(0, items.Count, i =>
@@ -127,5 +128,26 @@ public static class TaskExam
         return nearest;
 
         string KeyOf(TaskItem item) => string.Join('\n', task.Description.Fields.Select(field => item.Fields[field.Name]));
+    }
+
+    /// <summary>The answer of the training picture that is nearest, pixel by pixel, as the codec's tokens show both.</summary>
+    private static string[] NearestPictures(string field, PictureCodec codec, TaskItem[] train, IReadOnlyList<TaskItem> items)
+    {
+        float[] distances = codec.Distances();
+        int n = codec.NumCentres;
+        int[][] known = [.. train.Select(item => codec.Tokens(item.Fields[field]))];
+        string[] nearest = new string[items.Count];
+        Parallel.For(0, items.Count, i =>
+        {
+            int[] asked = codec.Tokens(items[i].Fields[field]);
+            float least = float.MaxValue;
+            for (int other = 0; other < known.Length; other++)
+            {
+                float sum = 0;
+                for (int k = 0; k < asked.Length && sum < least; k++) sum += distances[asked[k] * n + known[other][k]];
+                if (sum < least) (least, nearest[i]) = (sum, train[other].Answer);
+            }
+        });
+        return nearest;
     }
 }

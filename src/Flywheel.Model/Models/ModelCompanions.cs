@@ -23,7 +23,7 @@ internal static class ModelCompanions
         foreach (string path in Directory.EnumerateFiles(from))
         {
             string name = Path.GetFileName(path);
-            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard) && !LicenceFile.IsOne(name)) continue;
+            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard or PictureCodec.File) && !LicenceFile.IsOne(name)) continue;
             AtomicFile.Copy(path, Path.Combine(to, name));
         }
     }

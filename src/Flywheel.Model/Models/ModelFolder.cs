@@ -207,14 +207,16 @@ public sealed class ModelFolder
     /// <param name="readTensor">fp32 values of a tensor by Hugging Face name, in the order of <see cref="ModelConfig.Tensors"/>.</param>
     /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
     /// <param name="origin">The model that this one was made from: its chat template and all that goes along with it stay.</param>
+    /// <param name="codec">File of the codec that made its pictures tokens; null keeps the origin's.</param>
     /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
-    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null)
+    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null, string? codec = null)
     {
         CheckVocabulary("tokenizer", tokenizer, config);
         if (ReservedTokens.Ranges(tokenizer) is { Count: > 0 } ranges) manifest = manifest with { Ranges = ranges };
         return Assemble(parent, config, dtype, tokenizer.Save, folder =>
         {
             if (origin is not null) ModelCompanions.Copy(origin.Path, folder);
+            if (codec is not null) AtomicFile.Copy(codec, System.IO.Path.Combine(folder, PictureCodec.File));
             SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))]);
             var special = new Dictionary<string, string>();
             if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) special["eos_token"] = Tokenizer.MessageEnd;
@@ -322,7 +324,8 @@ public sealed class ModelFolder
     {
         string? template = ModelCompanions.TemplateIdentity(System.IO.Path.GetDirectoryName(weights)!);
         string[] files = System.IO.Path.GetFileName(weights) == IndexFile ? [weights, .. SafetensorsFile.ShardFiles(weights)] : [weights];
-        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n")) + (template is null ? "" : $"template {template}\n");
+        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n")) + (template is null ? "" : $"template {template}\n")
+            + (System.IO.Path.Combine(System.IO.Path.GetDirectoryName(weights)!, PictureCodec.File) is var codec && File.Exists(codec) ? $"codec {HashFile(codec)}\n" : "");
         return Hash(Encoding.UTF8.GetBytes(parts));
 
         static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));

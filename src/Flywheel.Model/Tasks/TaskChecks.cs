@@ -72,7 +72,7 @@ internal static class TaskChecks
         check.That(task.Fields.Take(index).All(other => other.Name != field.Name), $"{at}name", field.Name, "each name once");
         Words(check, $"{at}label", field.Label);
         Modality(check, $"{at}modality", field.Modality);
-        string[] widgets = field.Modality != TaskField.Text ? [TaskField.Symbols] : field.Choices.Count > 0 ? [TaskField.Choice]
+        string[] widgets = field.Modality == PictureCodec.Modality ? [TaskField.Symbols, TaskField.Picture] : field.Modality != TaskField.Text ? [TaskField.Symbols] : field.Choices.Count > 0 ? [TaskField.Choice]
             : field.Many ? [TaskField.Lines] : [TaskField.Line, TaskField.Lines, TaskField.Number];
         if (field.Widget.Length > 0) check.OneOf($"{at}widget", field.Widget, widgets);
         check.State(!field.Many || field.Modality == TaskField.Text && field.Choices.Count == 0, $"{at}many", "true", "false, because it is no free text");

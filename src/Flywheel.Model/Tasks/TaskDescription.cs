@@ -61,7 +61,7 @@ public sealed record Phrase
 /// <summary>One thing that goes in.</summary>
 public sealed record TaskField
 {
-    public const string Text = "text", Line = "line", Lines = "lines", Number = "number", Choice = "choice", Symbols = "symbols";
+    public const string Text = "text", Line = "line", Lines = "lines", Number = "number", Choice = "choice", Symbols = "symbols", Picture = "picture";
 
     public required string Name { get; init; }
 
@@ -70,7 +70,7 @@ public sealed record TaskField
     /// <summary><c>text</c>, or a group of <see cref="ReservedTokens"/>, whose symbols are written with spaces between.</summary>
     public string Modality { get; init; } = Text;
 
-    /// <summary><c>line</c>, <c>lines</c>, <c>number</c>, <c>choice</c> or <c>symbols</c>; empty: <see cref="WidgetOrDefault"/>.</summary>
+    /// <summary><c>line</c>, <c>lines</c>, <c>number</c>, <c>choice</c>, <c>symbols</c> or, of an image, <c>picture</c>; empty: <see cref="WidgetOrDefault"/>.</summary>
     public string Widget { get; init; } = "";
 
     public bool Required { get; init; } = true;
@@ -155,10 +155,10 @@ public sealed record TaskForm
 public sealed record TaskSource
 {
     public const string Jsonl = "jsonl", Draw = "draw", CmuDictionary = "cmu-dictionary", PackageDescriptions = "package-descriptions",
-        ProteinStructure = "flip-secondary-structure";
+        ProteinStructure = "flip-secondary-structure", Clothes = "fashion-mnist";
 
     /// <summary>Sources whose items are rows; the others are a recipe's, whose items are conversations in the task's form already.</summary>
-    public static readonly IReadOnlyList<string> OfRows = [Jsonl, Draw, CmuDictionary, PackageDescriptions, ProteinStructure];
+    public static readonly IReadOnlyList<string> OfRows = [Jsonl, Draw, CmuDictionary, PackageDescriptions, ProteinStructure, Clothes];
 
     /// <summary><c>jsonl</c> (rows of a file), <c>draw</c> (drawn by rules), a named data set (docs/tasks.md), or a source of a recipe.</summary>
     public required string Source { get; init; }

@@ -98,7 +98,7 @@ public sealed class TaskFolder
             case TaskField.Number:
                 return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) && !(number < field.Min) && !(number > field.Max)
                     ? Number(number) : throw Wrong(field, text, Expected(field));
-            case TaskField.Symbols:
+            case TaskField.Symbols or TaskField.Picture:
                 text = new SymbolsPart(field.Modality, text, $"field '{field.Name}'").Text;
                 int count = text.Count(c => c == ' ') + 1;
                 if (field.Places > 0 && count > field.Places) throw new FlywheelException($"field '{field.Name}' has {count} symbols, expected at most {field.Places}");
@@ -126,6 +126,7 @@ public sealed class TaskFolder
             (null, { } max) => $"a number of at most {Number(max)}",
             _ => "a number",
         },
+        TaskField.Picture => "a picture, as a data URL such as data:image/png;base64,...",
         TaskField.Symbols => $"symbols of '{field.Modality}' with spaces between",
         _ => field.Many ? "at least one item" : "a text",
     };

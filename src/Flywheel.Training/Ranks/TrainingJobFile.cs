@@ -21,6 +21,8 @@ public static class TrainingJobFile
 
         public required int NumThreads { get; init; }
 
+        public string? Codec { get; init; }
+
         public IReadOnlyList<string> Tasks { get; init; } = [];
 
         public IReadOnlyList<string> Words { get; init; } = [];
@@ -45,6 +47,7 @@ public static class TrainingJobFile
             ValidationData = job.ValidationData is { } validation ? Path.GetFullPath(validation) : null,
             ModelsFolder = Path.GetFullPath(job.ModelsFolder),
             NumThreads = job.NumThreads,
+            Codec = job.Codec is { } codec ? Path.GetFullPath(codec) : null,
             Tasks = job.Tasks,
             Words = job.Words,
         }, JsonText.Indented));
@@ -76,6 +79,7 @@ public static class TrainingJobFile
             ValidationData = content.ValidationData,
             ModelsFolder = content.ModelsFolder,
             NumThreads = content.NumThreads,
+            Codec = content.Codec,
             Tasks = content.Tasks,
             Words = content.Words,
         };

@@ -24,6 +24,9 @@ public sealed record TrainingJob
 
     public string? ValidationData { get; init; }
 
+    /// <summary>The file of the codec that made its pictures tokens, which goes with the model; null keeps the base's.</summary>
+    public string? Codec { get; init; }
+
     /// <summary>Tasks whose data it learns from, for the model's manifest.</summary>
     public IReadOnlyList<string> Tasks { get; init; } = [];
 

@@ -326,7 +326,7 @@ public sealed class TrainingRun
         if (_job.Base is { } parent) manifest = manifest.MadeFrom(parent);
         return _recipe.Lora is { } lora
             ? new(null, AdapterFolder.Create(_job.ModelsFolder, lora.ToConfig(_job.Base!.Hash), model.Adapters(), manifest))
-            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest, _job.Base), null);
+            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest, _job.Base, _job.Codec), null);
     }
 
     private void Finish(TrainedModel made, LogLine last, Score? validation, long memory)
