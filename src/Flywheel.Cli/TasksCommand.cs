@@ -61,7 +61,7 @@ internal static class TasksCommand
     private static Command Run()
     {
         Argument<string> name = NameArgument();
-        var fields = new Option<string[]>("--field") { Description = "NAME=VALUE; of a list, once for each item", DefaultValueFactory = _ => [] };
+        var fields = new Option<string[]>("--field") { Description = "NAME=VALUE; of a list, once for each item; of a picture, its file", DefaultValueFactory = _ => [] };
         var model = new Option<string?>("--model") { Description = $"Model: {ModelCatalog.Names}; default: the home's champion, else the first model" };
         var seed = new Option<int>("--seed") { Description = "Of the sampling", DefaultValueFactory = _ => 1 };
         var command = new Command("run", "Have a model do a task once. Nothing is recorded; POST /v1/tasks/NAME records.\nExample: ./flywheel tasks run pronunciation --field word=flywheel --model pronunciation") { name, fields, model, seed };
@@ -69,8 +69,8 @@ internal static class TasksCommand
         {
             var home = new FlywheelHome();
             TaskFolder task = new TaskCatalog(home).Find(parse.GetValue(name)!);
-            IReadOnlyDictionary<string, string> values = task.Check(Fields(parse.GetValue(fields)!, task));
             ModelFolder folder = await FindAsync(home, parse.GetValue(model), cancellation);
+            IReadOnlyDictionary<string, string> values = task.Check(Pictures(Fields(parse.GetValue(fields)!, task), task, folder));
             TaskAsk ask = TaskAsk.For(task, values, folder, Defaults(folder));
             if (!TaskAsk.IsTrained(task, folder)) Console.Error.WriteLine($"it is not recorded that {folder.Manifest.Name} was trained for this task");
             await using InferenceEngine engine = InferenceEngine.Load(folder, new EngineOptions());
@@ -112,6 +112,18 @@ internal static class TasksCommand
     {
         double scale = metric == TaskMetricNames.ChrF ? 1 : 100;
         return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{value * scale:0.0} [[{low * scale:0.0}, {high * scale:0.0}]]{(scale == 1 ? "" : " %")}");
+    }
+
+    /// <summary>Files of pictures as the model reads them.</summary>
+    private static Dictionary<string, string> Pictures(Dictionary<string, string> values, TaskFolder task, ModelFolder model)
+    {
+        foreach (TaskField field in task.Description.Fields.Where(field => field.WidgetOrDefault == TaskField.Picture))
+        {
+            if (!values.TryGetValue(field.Name, out string? path)) continue;
+            PictureCodec codec = PictureCodec.Of(model) ?? throw new FlywheelException($"{model.Manifest.Name} cannot read pictures: it was trained without a codec of them");
+            values[field.Name] = codec.Encode(PictureReader.Grey(File.Exists(path) ? File.ReadAllBytes(path) : throw new FlywheelException($"{path}: no such file; expected a picture"), codec.Side, path));
+        }
+        return values;
     }
 
     /// <summary>Values as they were given; a name that comes again is another item of a list.</summary>

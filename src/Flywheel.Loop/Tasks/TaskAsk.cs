@@ -40,6 +40,8 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
         IReadOnlyDictionary<string, TokenRange> ranges = ReservedTokens.Ranges(model.Tokenizer);
         string? missing = task.Description.Fields.SelectMany(field => field.Places > 0 ? [field.Modality, "spare"] : new[] { field.Modality }).Append(task.Description.Output.Modality)
             .FirstOrDefault(modality => modality != TaskField.Text && !ranges.ContainsKey(modality));
+        if (missing is null && task.Description.Fields.Any(field => field.WidgetOrDefault == TaskField.Picture) && PictureCodec.FileOf(model) is null)
+            return $"the task '{task.Name}' needs a codec of pictures, which this model was not trained with";
         return missing is null ? null : $"the task '{task.Name}' needs tokens of '{missing}', which this model's vocabulary does not have";
     }
 

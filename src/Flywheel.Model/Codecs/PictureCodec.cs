@@ -55,7 +55,7 @@ public sealed class PictureCodec
             byte[] picture = pictures[random.Next(pictures.Count)];
             Read(picture, side, patch, random.Next(across * across), values.AsSpan(i * width, width));
         }
-        float[] centres = new float[numCentres * width]; // the first is blank: most patches of most pictures are
+        float[] centres = new float[numCentres * width]; // the first begins blank, as most patches of most pictures are
         for (int i = 1; i < numCentres; i++) values.AsSpan(random.Next(samples) * width, width).CopyTo(centres.AsSpan(i * width));
         double[] sums = new double[centres.Length];
         int[] counts = new int[numCentres];
@@ -111,7 +111,7 @@ public sealed class PictureCodec
     public string Encode(ReadOnlySpan<byte> picture)
     {
         if (picture.Length != Side * Side) throw new ArgumentException($"{picture.Length} pixels, expected {Side * Side}", nameof(picture));
-        Span<float> values = stackalloc float[Patch * Patch];
+        float[] values = new float[Patch * Patch];
         string[] symbols = new string[Length];
         for (int i = 0; i < symbols.Length; i++)
         {

@@ -38,13 +38,13 @@ internal static class TaskEndpoints
         await Answers.Json(http, answer);
     }
 
-    public static async Task AskAsync(HttpContext http, string name, TaskDesk desk)
+    public static async Task AskAsync(HttpContext http, string name, TaskDesk desk, ModelHost host)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         TaskFolder task = Find(desk, name);
         GenerationFields.RefuseUnknownBut(body, "fields", "model", "user", "seed", "temperature", "store");
         JsonObject fields = body.Object("fields") ?? throw ApiException.BadField("fields", "field 'fields' is missing, expected an object with the fields of the task", "missing_required_parameter");
-        IReadOnlyDictionary<string, string> values = Read(task, fields);
+        IReadOnlyDictionary<string, string> values = Read(task, fields, host.Current.Folder);
         await using GenerationGroup group = desk.Start(task, values, (model, order) => order with
         {
             Adapter = body["model"] is null ? null : GenerationFields.Adapter(body, model),
@@ -101,12 +101,12 @@ internal static class TaskEndpoints
     }
 
     /// <summary>A fault of a field is told with the field's place in the request.</summary>
-    private static IReadOnlyDictionary<string, string> Read(TaskFolder task, JsonObject fields)
+    private static IReadOnlyDictionary<string, string> Read(TaskFolder task, JsonObject fields, ModelFolder model)
     {
         const string begins = "field '";
         try
         {
-            return task.Read(fields);
+            return task.Read(PictureReader.Fields(task, fields, model));
         }
         catch (FlywheelException e) when (e.Message.StartsWith(begins, StringComparison.Ordinal))
         {

@@ -80,7 +80,7 @@ public sealed class TaskFileTests
     [InlineData("[dots, words]", "[dots, dots]", "task.yaml line 12: field 'fields[1].choices[1]' is 'dots', expected a text, each once")]
     [InlineData("text|upper", "txt|upper", "task.yaml line 14: field 'form.ask' is a template that uses 'txt', expected only text or style; did you mean 'text'?")]
     [InlineData("{{ answer|replace('_', '-') }}", "{{ answer", "task.yaml line 15: field 'form.output' is no template (line 1: a tag has no end '}}'), expected Jinja, such as {{ text }}")]
-    [InlineData("source: draw", "source: drawing", "task.yaml line 17: field 'sources[0].source' is 'drawing', expected jsonl, draw, cmu-dictionary, package-descriptions, flip-secondary-structure, appstream, packages, grammar, schema-guided-dialogue, rnnlg, inside-airbnb or persona-chat")]
+    [InlineData("source: draw", "source: drawing", "task.yaml line 17: field 'sources[0].source' is 'drawing', expected jsonl, draw, cmu-dictionary, package-descriptions, flip-secondary-structure, fashion-mnist, appstream, packages, grammar, schema-guided-dialogue, rnnlg, inside-airbnb or persona-chat")]
     [InlineData("limit: 100", "limit: 0", "task.yaml line 18: field 'sources[0].limit' is 0, expected at least 1")]
     [InlineData("{name: twice, is: \"{{ text + text }}\"}", "{name: twice, is: \"{{ twice }}\"}", "task.yaml line 21: field 'sources[0].draws[1].is' is '{{ twice }}', expected values that are drawn before it, and 'twice' is itself: values cannot go in a circle")]
     [InlineData("of: [a, b, c]", "is: \"{{ twice }}\"", "task.yaml line 20: field 'sources[0].draws[0].is' is '{{ twice }}', expected values that are drawn before it, and 'twice' is not: values cannot go in a circle")]

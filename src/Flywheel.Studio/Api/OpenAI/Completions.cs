@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Loop.Ranking;
+using Flywheel.Loop.Tasks;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
@@ -44,7 +45,7 @@ internal static class Completions
     public static GenerationOrder ChatOrder(RequestBody body, ServedModel model, Generator generator, int topLogprobs, string promptField)
     {
         ToolFields tools = ToolFields.Read(body, model.Template.ToolCalls);
-        Conversation conversation = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong
+        Conversation conversation = Conversation.FromJson(body["messages"] is JsonArray messages ? PictureReader.Messages(messages, model.Folder) : throw (body["messages"] is { } wrong
             ? RequestBody.Wrong("messages", wrong, "an array of messages")
             : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages",
                 "missing_required_parameter")), templateArguments: TemplateArguments(body)) with { Tools = tools.Offered };
