@@ -144,7 +144,7 @@ internal static class TasksCommand
     internal static async Task<ModelFolder> FindAsync(FlywheelHome home, string? wanted, CancellationToken cancellation)
     {
         if (wanted is not null) return new ModelCatalog(home).FindModel(wanted);
-        if (File.Exists(home.Database))
+        if (home.HasRecord)
         {
             await using FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: cancellation);
             if (await store.ChampionAsync(cancellation) is { } champion) return ModelFolder.Open(store.FolderOf(champion));

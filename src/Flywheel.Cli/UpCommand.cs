@@ -17,11 +17,12 @@ internal static class UpCommand
         var noAuth = new Option<bool>("--no-auth") { Description = "Ask nobody for a key, except for administration: a proxy with your own sign-in stands before this server" };
         var model = new Option<string?>("--model") { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
         var starter = new Option<bool>("--starter") { Description = "Release and serve the starter model again, whatever the champion is" };
+        var database = new Option<string?>("--database") { Description = "Keep the record in a PostgreSQL database instead of a file of the home, such as \"Host=db;Database=flywheel;Username=flywheel\"; several servers may share one. With a password, better give it in FLYWHEEL_DATABASE, which every command reads (docs/deploy.md)" };
         var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name", DefaultValueFactory = _ => [] };
-        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, starter, adapter, host, proxy, cors, noAuth };
+        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, starter, adapter, host, proxy, cors, noAuth, database };
         command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
         {
-            Home = new FlywheelHome(),
+            Home = new FlywheelHome(server: parse.GetValue(database)),
             Url = parse.GetValue(url) ?? $"http://127.0.0.1:{Port(parse.GetValue(port))}",
             Model = Model(parse.GetValue(model), parse.GetValue(starter)),
             Adapters = parse.GetValue(adapter)!,
@@ -42,7 +43,7 @@ internal static class UpCommand
               Write    {(server.ChatFault is null ? $"open {server.Url} in a browser: name a product, get three drafts; keep, edit or discard them" : $"not with this model, which only continues texts (POST /v1/completions): {server.ChatFault}")}
               API      {server.Url}/v1 for any OpenAI client; the model is called "flywheel"{Doors(server)}
               Model    {server.Model.Manifest.Name} {server.Model.ShortHash}, {server.Model.Config.NumParameters / 1e6:F1} million parameters{string.Concat(server.Adapters.Select(name => $"\n  Adapter  {name}, for the API a model of this name"))}
-              Record   {options.Home.Path}{(options.Model is null ? "" : "\n  Release  this model stays the champion, also at the next start: ./flywheel models rollback goes back to the one before, ./flywheel up --starter to the starter")}
+              Record   {server.Record}{(options.Model is null ? "" : "\n  Release  this model stays the champion, also at the next start: ./flywheel models rollback goes back to the one before, ./flywheel up --starter to the starter")}
             Next: use it for a while, then run ./flywheel turn in another terminal: it learns from what you did. Ctrl-C stops the server.
             """), cancellation);
         Console.WriteLine($"Stopped. {end}");

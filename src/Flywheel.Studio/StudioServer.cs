@@ -23,6 +23,7 @@ using Flywheel.Voice;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -64,8 +65,11 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>The key that this start made because the home had none and needs one; it is nowhere else.</summary>
     public string? FirstKey { get; private init; }
 
-    /// <summary>Where it is recorded what the server does.</summary>
+    /// <summary>Where its models lie.</summary>
     public FlywheelHome Home => _store.Home;
+
+    /// <summary>Where it is recorded what the server does, for people.</summary>
+    public string Record => _store.Name;
 
     private ListenAddress Listen => ListenAddress.Parse(_app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
 
@@ -251,7 +255,10 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton(NewForgetJob);
         services.AddSingleton(provider => new JobKind(ForgetJob.Kind, provider.GetRequiredService<ForgetJob>().RunAsync, "training"));
         services.AddHostedService<JobService>();
-        services.AddDataProtection().PersistKeysToFileSystem(CookieKeys(options.Home)).SetApplicationName("flywheel");
+        IDataProtectionBuilder cookies = services.AddDataProtection().SetApplicationName("flywheel");
+        if (store.IsShared) services.Configure<KeyManagementOptions>(keyring => keyring.XmlRepository = new SharedCookieKeys(store));
+        else cookies.PersistKeysToFileSystem(CookieKeys(options.Home));
+        if (store.IsShared) services.AddHostedService<SharedRecord>();
         services.AddAccess(rules, keys, adminSecret);
         services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();

@@ -4,18 +4,22 @@ using Flywheel.Testing;
 
 namespace Flywheel.Loop.Tests;
 
+public sealed class SqliteApiKeysTests() : ApiKeysTests(Provider.Sqlite);
+
+public sealed class PostgresApiKeysTests() : ApiKeysTests(Provider.Postgres);
+
 /// <summary>Keys in the store: what is kept of them, when they open nothing any more.</summary>
-public sealed class ApiKeysTests : IAsyncLifetime
+public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
 {
-    private readonly TempFolder _folder = new();
+    private readonly TestRecord _record = new(provider);
     private FlywheelStore _store = null!;
 
-    public async ValueTask InitializeAsync() => _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+    public async ValueTask InitializeAsync() => _store = await FlywheelStore.OpenAsync(await _record.HomeAsync());
 
     public async ValueTask DisposeAsync()
     {
-        await _store.DisposeAsync();
-        _folder.Dispose();
+        if (_store is not null) await _store.DisposeAsync();
+        _record.Dispose();
     }
 
     [Fact]
@@ -30,11 +34,11 @@ public sealed class ApiKeysTests : IAsyncLifetime
         Assert.Null(keys.WhyDead(row));
         if (Tool.Exists("sha256sum"))
         {
-            await File.WriteAllTextAsync(_folder["key"], key);
-            Assert.StartsWith(row.Hash, (await Tool.RunAsync("sha256sum", [_folder["key"]], ".")).Output, StringComparison.Ordinal);
+            await File.WriteAllTextAsync(_record.Folder["key"], key);
+            Assert.StartsWith(row.Hash, (await Tool.RunAsync("sha256sum", [_record.Folder["key"]], ".")).Output, StringComparison.Ordinal);
         }
         await _store.DisposeAsync();
-        foreach (string file in Directory.EnumerateFiles(_folder["home"], "flywheel.db*"))
+        foreach (string file in Directory.EnumerateFiles(_record.Folder["home"], "flywheel.db*"))
             Assert.DoesNotContain(key, Encoding.Latin1.GetString(await ReadSharedAsync(file)), StringComparison.Ordinal);
     }
 

@@ -3,15 +3,19 @@ using System.Diagnostics;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Testing;
-using Microsoft.Data.Sqlite;
 
 namespace Flywheel.Loop.Tests;
 
-public sealed class JobTests : IAsyncLifetime
+public sealed class SqliteJobTests() : JobTests(Provider.Sqlite);
+
+public sealed class PostgresJobTests() : JobTests(Provider.Postgres);
+
+/// <summary>Each job is done once and survives its worker, on either database.</summary>
+public abstract class JobTests(Provider provider) : IAsyncLifetime
 {
     private static readonly TimeSpan s_lease = TimeSpan.FromMinutes(1);
 
-    private readonly TempFolder _folder = new();
+    private readonly TestRecord _record = new(provider);
     private readonly Given.Clock _clock = new(Given.Monday);
     private FlywheelStore _store = null!;
     private JobQueue _queue = null!;
@@ -20,15 +24,14 @@ public sealed class JobTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        _store = await FlywheelStore.OpenAsync(await _record.HomeAsync());
         _queue = new JobQueue(_store, _clock);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _store.DisposeAsync();
-        SqliteConnection.ClearAllPools();
-        _folder.Dispose();
+        if (_store is not null) await _store.DisposeAsync();
+        _record.Dispose();
     }
 
     [Fact]
@@ -278,17 +281,17 @@ public sealed class JobTests : IAsyncLifetime
         var queue = new JobQueue(_store);
         Guid[] jobs = [(await queue.EnqueueAsync("steps", "a", maxAttempts: 20, cancellation: Stop)).Id,
             (await queue.EnqueueAsync("steps", "b", maxAttempts: 20, cancellation: Stop)).Id];
-        string log = _folder["steps.log"];
+        string log = _record.Folder["steps.log"];
         int kills = 0;
         var random = new Random(5);
         for (; kills < 4; kills++)
         {
-            using Process child = Program.StartChild(nameof(JobTests), _store.Home.Path, log);
+            using Process child = Program.StartChild(nameof(JobTests), _store.Home.Path, log, _store.Home.Server ?? "");
             for (int line = random.Next(3, 8); line > 0 && await child.StandardOutput.ReadLineAsync(Stop) is not null; line--) { }
             child.Kill();
             await child.WaitForExitAsync(Stop);
         }
-        using (Process child = Program.StartChild(nameof(JobTests), _store.Home.Path, log))
+        using (Process child = Program.StartChild(nameof(JobTests), _store.Home.Path, log, _store.Home.Server ?? ""))
         {
             while (await Task.WhenAll(jobs.Select(job => queue.FindAsync(job, Stop))) is var rows
                 && rows.Any(row => row.State is JobState.Queued or JobState.Running)) await Task.Delay(50, Stop);
@@ -305,9 +308,9 @@ public sealed class JobTests : IAsyncLifetime
     }
 
     /// <summary>The child: does jobs of twenty steps, with a line for each.</summary>
-    internal static async Task WorkForEver(string home, string log)
+    internal static async Task WorkForEver(string home, string log, string server)
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home));
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home, server));
         var worker = new JobWorker(new JobQueue(store), new Dictionary<string, JobHandler>
         {
             ["steps"] = async (job, _) =>

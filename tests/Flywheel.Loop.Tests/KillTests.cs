@@ -18,7 +18,7 @@ public sealed class KillTests
         for (int round = 0; round < 8; round++)
         {
             int killAfter = random.Next(0, 200);
-            using Process child = Program.StartChild(nameof(KillTests), home.Path);
+            using Process child = Program.StartChild(nameof(KillTests), home.Path, "");
             for (int line = 0; line <= killAfter && await child.StandardOutput.ReadLineAsync() is { } said; line++) acknowledged.Add(said);
             child.Kill(); // SIGKILL, in the middle of its next transactions
             // What it managed to say before it died counts too; a line cut in half does not.
@@ -37,10 +37,10 @@ public sealed class KillTests
     }
 
     /// <summary>The child: says each id once it is acknowledged.</summary>
-    internal static async Task RecordForEver(string homePath)
+    internal static async Task RecordForEver(string homePath, string server)
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(homePath));
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(homePath, server));
+        await Task.WhenAny(Enumerable.Range(0, 8).Select(_ => Task.Run(async () => // at the end of the first its database was killed
         {
             for (int i = 0; i < 10_000; i++)
             {

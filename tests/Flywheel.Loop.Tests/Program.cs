@@ -12,10 +12,10 @@ internal static class Program
         switch (Environment.GetEnvironmentVariable(Role))
         {
             case nameof(KillTests):
-                await KillTests.RecordForEver(args[0]);
+                await KillTests.RecordForEver(args[0], args[1]);
                 return 0;
             case nameof(JobTests):
-                await JobTests.WorkForEver(args[0], args[1]);
+                await JobTests.WorkForEver(args[0], args[1], args[2]);
                 return 0;
             case nameof(ForgetTests):
                 await ForgetTests.ForgetAloud(args[0]);

@@ -3,16 +3,20 @@ using Flywheel.Testing;
 
 namespace Flywheel.Loop.Tests;
 
-public sealed class RollbackTests : IDisposable
-{
-    private readonly TempFolder _folder = new();
+public sealed class SqliteRollbackTests() : RollbackTests(Provider.Sqlite);
 
-    public void Dispose() => _folder.Dispose();
+public sealed class PostgresRollbackTests() : RollbackTests(Provider.Postgres);
+
+public abstract class RollbackTests(Provider provider) : IDisposable
+{
+    private readonly TestRecord _record = new(provider);
+
+    public void Dispose() => _record.Dispose();
 
     [Fact]
     public async Task Run_TwoReleases_GoesBackAndForth()
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(await _record.HomeAsync());
         Assert.Contains("no model was released yet", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message, StringComparison.Ordinal);
         ModelFolder first = await ReleaseAsync(store, 1);
         Assert.Contains("the only model", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message, StringComparison.Ordinal);
@@ -29,7 +33,7 @@ public sealed class RollbackTests : IDisposable
     [Fact]
     public async Task Run_HashOfNoReleasedModel_NamesThoseThereAre()
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(await _record.HomeAsync());
         ModelFolder first = await ReleaseAsync(store, 1), second = await ReleaseAsync(store, 2);
         string error = (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, "zzzz"))).Message;
         Assert.Contains(first.ShortHash, error, StringComparison.Ordinal);

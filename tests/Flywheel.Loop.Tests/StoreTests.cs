@@ -2,25 +2,28 @@ using System.Text.Json.Nodes;
 using CsCheck;
 using Flywheel.Model;
 using Flywheel.Testing;
-using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Loop.Tests;
 
-public sealed class StoreTests : IAsyncLifetime
+public sealed class SqliteStoreTests() : StoreTests(Provider.Sqlite);
+
+public sealed class PostgresStoreTests() : StoreTests(Provider.Postgres);
+
+/// <summary>The record keeps what it is given and refuses what it must, on either database.</summary>
+public abstract class StoreTests(Provider provider) : IAsyncLifetime
 {
-    private readonly TempFolder folder = new();
+    private readonly TestRecord record = new(provider);
     private FlywheelStore store = null!;
 
-    private FlywheelHome Home => new(folder["home"]);
+    private FlywheelHome Home => store.Home;
 
-    public async ValueTask InitializeAsync() => store = await FlywheelStore.OpenAsync(Home, new Given.Clock(Given.Monday));
+    public async ValueTask InitializeAsync() => store = await FlywheelStore.OpenAsync(await record.HomeAsync(), new Given.Clock(Given.Monday));
 
     public async ValueTask DisposeAsync()
     {
-        await store.DisposeAsync();
-        SqliteConnection.ClearAllPools();
-        folder.Dispose();
+        if (store is not null) await store.DisposeAsync();
+        record.Dispose();
     }
 
     [Fact]
@@ -218,30 +221,10 @@ public sealed class StoreTests : IAsyncLifetime
         Assert.Contains("29990101000000_Later", refused.Message);
     }
 
-    [Theory]
-    [InlineData("this is no database, it is a text file that is long enough to have a header", "not a readable SQLite database")]
-    [InlineData(null, "tables that Flywheel did not make")]
-    public async Task Open_ForeignFile_IsRefused(string? content, string said)
-    {
-        var home = new FlywheelHome(folder["other"]);
-        Directory.CreateDirectory(home.Path);
-        if (content is not null) await File.WriteAllTextAsync(home.Database, content);
-        else
-        {
-            using var connection = new SqliteConnection($"Data Source={home.Database}");
-            connection.Open();
-            using SqliteCommand command = connection.CreateCommand();
-            command.CommandText = "CREATE TABLE recipes (name TEXT)";
-            command.ExecuteNonQuery();
-        }
-
-        Assert.Contains(said, (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(home))).Message);
-    }
-
     [Fact]
     public async Task Open_ManyAtOnceOnANewHome_AllSucceed()
     {
-        var home = new FlywheelHome(folder["crowd"]);
+        FlywheelHome home = await record.HomeAsync("crowd", empty: true);
 
         FlywheelStore[] stores = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => FlywheelStore.OpenAsync(home))));
         await Task.WhenAll(stores.Select(each => each.RecordAsync(Given.Generation())));
@@ -255,7 +238,5 @@ public sealed class StoreTests : IAsyncLifetime
     {
         await using FlywheelDb db = store.Tables();
         Assert.False(db.Database.HasPendingModelChanges());
-        Assert.Equal("wal", await db.Database.SqlQueryRaw<string>("SELECT journal_mode AS Value FROM pragma_journal_mode").SingleAsync());
-        Assert.Equal(2, await db.Database.SqlQueryRaw<int>("SELECT synchronous AS Value FROM pragma_synchronous").SingleAsync());
     }
 }

@@ -55,7 +55,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     public async Task<DeletionRow> RunAsync(string person, CancellationToken cancellation = default)
     {
         string hash = await HashOfAsync(store, Checked(person), cancellation);
-        using FileStream _ = TurnRunner.Lock(store.Home);
+        await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
         DeletionRow row = await BeginAsync(person, hash, cancellation);
         await RemoveRowsAsync(person, cancellation);
         ForgottenFiles.DeleteUploads(store.Home, person);
@@ -79,7 +79,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
 
         await ReleaseAsync(plan, done, cancellation);
         await ForgottenFiles.DeleteAsync(store, plan, done, cancellation);
-        await ForgottenFiles.CompactAsync(store, progress.Say, cancellation);
+        await store.Database.CompactAsync(progress.Say, cancellation);
         return await FinishAsync(row.Id, cancellation);
 
         async Task NoteAsync(IEnumerable<(string Before, string? After, string How)> made)
@@ -130,8 +130,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     {
         progress.Say("Removing what is recorded of them.");
         await using FlywheelDb db = store.Tables();
-        await db.Database.OpenConnectionAsync(cancellation);
-        await db.Database.ExecuteSqlRawAsync("PRAGMA secure_delete = ON", cancellation);
+        await store.Database.OverwriteDeletedAsync(db, cancellation);
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         await new PersonRows(db, person).DeleteAsync(cancellation);
         await transaction.CommitAsync(cancellation);

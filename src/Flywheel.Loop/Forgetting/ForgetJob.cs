@@ -58,10 +58,9 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     private async Task UnnameAsync(Guid id, string person, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
-        await db.Database.OpenConnectionAsync(cancellation);
-        await db.Database.ExecuteSqlRawAsync("PRAGMA secure_delete = ON", cancellation);
+        await store.Database.OverwriteDeletedAsync(db, cancellation);
         await db.Jobs.Where(row => row.User == person).ExecuteUpdateAsync(row => row.SetProperty(job => job.User, ""), cancellation);
         await db.Set<JobPayload>().Where(row => row.JobId == id).ExecuteUpdateAsync(row => row.SetProperty(payload => payload.Input, "{}"), cancellation);
-        await ForgottenFiles.EmptyLogAsync(db, Progress.Say, cancellation);
+        await store.Database.EmptyLogAsync(Progress.Say, cancellation);
     }
 }

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
-using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Loop;
@@ -46,34 +45,6 @@ internal static class ForgottenFiles
         foreach (string folder in new[] { "files", "dubs" }.Select(name => Path.Combine(home.Path, name)).Where(Directory.Exists).SelectMany(Directory.EnumerateDirectories).Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
 
         static string? UserOf(string file) => File.Exists(file) ? (string?)JsonNode.Parse(File.ReadAllText(file))?["user"] : null;
-    }
-
-    /// <summary>Rewrites the database without what was removed, which else stays readable in its free pages and its log.</summary>
-    public static async Task CompactAsync(FlywheelStore store, Action<string> say, CancellationToken cancellation)
-    {
-        await using FlywheelDb db = store.Tables();
-        try
-        {
-            await db.Database.ExecuteSqlRawAsync("VACUUM", cancellation);
-        }
-        catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6) // busy, locked
-        {
-            say("The database is busy: its free pages, which were overwritten with zeros, are kept.");
-        }
-        await EmptyLogAsync(db, say, cancellation);
-    }
-
-    /// <summary>Empties the database's log, which holds pages as they were.</summary>
-    public static async Task EmptyLogAsync(FlywheelDb db, Action<string> say, CancellationToken cancellation)
-    {
-        try
-        {
-            await db.Database.ExecuteSqlRawAsync("PRAGMA wal_checkpoint(TRUNCATE)", cancellation);
-        }
-        catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6)
-        {
-            say("The database is busy: its log is emptied when the last program closes it.");
-        }
     }
 
     /// <summary>Folders of a run's tokenised data.</summary>

@@ -57,7 +57,7 @@ public sealed class GameLoop
     /// <returns>How many were played now.</returns>
     public async Task<int> PlayAsync(int games, CancellationToken cancellation = default)
     {
-        using FileStream _ = Lock();
+        await using IAsyncDisposable _ = await _store.LockTurnsAsync(cancellation);
         if (await _ledger.UnfinishedAsync(cancellation) is { } unfinished) throw new FlywheelException($"turn {unfinished.Number} is not ended yet; go on with it first: ./flywheel {(PlayRecipe.IsOne(unfinished.Recipe) ? "play --turns 1" : "turn")}");
         ModelFolder champion = await ChampionAsync(cancellation);
         return await PlayAsync(champion, await NextNumberAsync(cancellation), games, cancellation);
@@ -67,7 +67,7 @@ public sealed class GameLoop
     /// <exception cref="FlywheelException">The home's champion cannot play, or a turn of another kind is not ended.</exception>
     public async Task<GameTurnOutcome> TurnAsync(CancellationToken cancellation = default)
     {
-        using FileStream _ = Lock();
+        await using IAsyncDisposable _ = await _store.LockTurnsAsync(cancellation);
         TurnRow? turn = await _ledger.UnfinishedAsync(cancellation);
         if (turn is not null)
         {
@@ -288,18 +288,5 @@ public sealed class GameLoop
     {
         ModelRow row = await _store.FindModelAsync(hash, cancellation) ?? throw new FlywheelException($"model {hash} is not known in {_store.Home.Path}");
         return ModelFolder.Open(_store.FolderOf(row));
-    }
-
-    /// <summary>The same lock as a turn of people's feedback has: one turn at a time on a home.</summary>
-    private FileStream Lock()
-    {
-        try
-        {
-            return new FileStream(Path.Combine(_store.Home.Path, "turn.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new FlywheelException($"a turn already runs on {_store.Home.Path}; wait for it to end", e);
-        }
     }
 }

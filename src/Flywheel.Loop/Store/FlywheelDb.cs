@@ -12,13 +12,22 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// The record's tables. Change them by a migration: <c>dotnet ef migrations add NAME --project src/Flywheel.Loop
-/// -o Store/Sqlite/Migrations --startup-project HOST</c>, where HOST is a scratch project that references this one and Microsoft.EntityFrameworkCore.Design
-/// (the product does not carry it) and holds an <c>IDesignTimeDbContextFactory</c>. <see cref="SqliteSchema"/> applies them when a store
-/// is opened; a test fails while one is missing.
+/// The record's tables, as SQLite holds them; <see cref="PostgresDb"/> says what is otherwise in PostgreSQL. Change them by a migration
+/// for each: <c>dotnet ef migrations add NAME --context FlywheelDb --project src/Flywheel.Loop -o Store/Sqlite/Migrations
+/// --startup-project HOST</c>, and the same with PostgresDb and Store/Postgres/Migrations, where HOST is a scratch project that references
+/// this one and Microsoft.EntityFrameworkCore.Design (the product does not carry it) and holds an <c>IDesignTimeDbContextFactory</c> of
+/// each. They are applied when a store is opened; a test fails while one is missing.
 /// </summary>
-public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext(options)
+public class FlywheelDb : DbContext
 {
+    public FlywheelDb(DbContextOptions<FlywheelDb> options) : base(options)
+    {
+    }
+
+    protected FlywheelDb(DbContextOptions options) : base(options)
+    {
+    }
+
     public DbSet<Generation> Generations => Set<Generation>();
 
     public DbSet<Feedback> Feedback => Set<Feedback>();
@@ -67,7 +76,7 @@ public sealed class FlywheelDb(DbContextOptions<FlywheelDb> options) : DbContext
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
-        // Ids and states read in the sqlite3 shell as they read in the API; times sort as numbers.
+        // Ids and states read in the database's shell as they read in the API; times sort as numbers.
         configurationBuilder.Properties<Guid>().HaveConversion<GuidToStringConverter>();
         configurationBuilder.Properties<Enum>().HaveConversion<string>();
         configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UnixMilliseconds>();

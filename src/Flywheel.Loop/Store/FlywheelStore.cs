@@ -13,20 +13,27 @@ namespace Flywheel.Loop;
 /// </summary>
 public sealed class FlywheelStore : IAsyncDisposable
 {
-    private readonly DbContextOptions<FlywheelDb> options;
     private readonly RecordWriter writer;
     private readonly TimeProvider time;
 
-    private FlywheelStore(FlywheelHome home, DbContextOptions<FlywheelDb> options, TimeProvider time)
+    private FlywheelStore(FlywheelHome home, IRecordDatabase database, TimeProvider time)
     {
-        (Home, this.options, this.time) = (home, options, time);
-        writer = new RecordWriter(options);
+        (Home, Database, this.time) = (home, database, time);
+        writer = new RecordWriter(database);
     }
 
     public FlywheelHome Home { get; }
 
-    /// <summary>Opens the home's database, made or brought up to date if needed.</summary>
-    /// <exception cref="FlywheelException">The file is no database of ours, is of a newer Flywheel, or cannot be written.</exception>
+    /// <summary>Servers of other machines may use the same record: what one of them changes is not told to the others.</summary>
+    public bool IsShared => Database.IsShared;
+
+    /// <summary>Where it lies, for people.</summary>
+    public string Name => Database is PostgresDatabase postgres ? postgres.Name : Home.Path;
+
+    internal IRecordDatabase Database { get; }
+
+    /// <summary>Opens the home's database, or the one of the server that it names, made or brought up to date if needed.</summary>
+    /// <exception cref="FlywheelException">It is no database of ours, is of a newer Flywheel, or cannot be reached or written.</exception>
     public static async Task<FlywheelStore> OpenAsync(FlywheelHome home, TimeProvider? time = null, CancellationToken cancellation = default)
     {
         try
@@ -37,13 +44,20 @@ public sealed class FlywheelStore : IAsyncDisposable
         {
             throw new FlywheelException($"cannot make the home {home.Path}: {e.Message}", e);
         }
-        DbContextOptions<FlywheelDb> options = SqliteSchema.Options(home.Database);
-        await using (var db = new FlywheelDb(options)) await SqliteSchema.PrepareAsync(db, home.Database, cancellation);
-        return new FlywheelStore(home, options, time ?? TimeProvider.System);
+        IRecordDatabase database = home.Server is { } server ? new PostgresDatabase(server) : new SqliteDatabase(home.Database);
+        await database.PrepareAsync(cancellation);
+        if (database is PostgresDatabase shared) shared.NoteIn(home);
+        return new FlywheelStore(home, database, time ?? TimeProvider.System);
     }
 
     /// <summary>The tables, for queries and for the steps of a turn; the caller disposes.</summary>
-    public FlywheelDb Tables() => new(options);
+    public FlywheelDb Tables() => Database.Open();
+
+    /// <summary>One turn at a time on a record; of a killed one the lock falls by itself.</summary>
+    /// <exception cref="FlywheelException">Another one runs.</exception>
+    public async Task<IAsyncDisposable> LockTurnsAsync(CancellationToken cancellation = default) =>
+        await Database.TryLockAsync("turn", cancellation)
+            ?? throw new FlywheelException($"a turn already runs on {(IsShared ? "this record" : Home.Path)}; wait for it to end");
 
     /// <summary>Completes when the generation is on disk.</summary>
     public Task RecordAsync(Generation generation, CancellationToken cancellation = default)
@@ -202,7 +216,7 @@ public sealed class FlywheelStore : IAsyncDisposable
 
     private async Task RegisterAsync(string folder, ModelManifest manifest, long numParameters, string? curatedDataset, CancellationToken cancellation)
     {
-        string path = Path.GetRelativePath(Home.Path, Path.GetFullPath(folder));
+        string path = IsShared ? Path.GetFullPath(folder) : Path.GetRelativePath(Home.Path, Path.GetFullPath(folder));
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (await db.Models.SingleOrDefaultAsync(row => row.Hash == manifest.Hash, cancellation) is { } known) known.Path = path;
@@ -236,8 +250,12 @@ public sealed class FlywheelStore : IAsyncDisposable
         return await db.Models.AsNoTracking().OrderByDescending(row => row.Created).ToListAsync(cancellation);
     }
 
-    /// <summary>Full path of a known model's folder.</summary>
-    public string FolderOf(ModelRow model) => Path.GetFullPath(model.Path, Home.Path);
+    /// <summary>Full path of a known model's folder. What another server registered may lie elsewhere there, and be a copy in this home.</summary>
+    public string FolderOf(ModelRow model)
+    {
+        string folder = Path.GetFullPath(model.Path, Home.Path), own = Path.Combine(Home.Path, "models", model.ShortHash);
+        return !Directory.Exists(folder) && Directory.Exists(own) ? own : folder;
+    }
 
     /// <summary>The model that was released last: what a server serves, now and at the next start. Null in a new home.</summary>
     public async Task<ModelRow?> ChampionAsync(CancellationToken cancellation = default)
@@ -300,7 +318,11 @@ public sealed class FlywheelStore : IAsyncDisposable
     }
 
     /// <summary>Ends after everything that was handed in is on disk.</summary>
-    public ValueTask DisposeAsync() => writer.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await writer.DisposeAsync();
+        Database.Dispose();
+    }
 }
 
 /// <summary>How much is in the record.</summary>

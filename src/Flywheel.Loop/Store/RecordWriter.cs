@@ -12,12 +12,12 @@ internal sealed class RecordWriter : IAsyncDisposable
     private const int MaxBatch = 256;
 
     private readonly Channel<Entry> queue = Channel.CreateBounded<Entry>(4096);
-    private readonly DbContextOptions<FlywheelDb> options;
+    private readonly IRecordDatabase database;
     private readonly Task loop;
 
-    public RecordWriter(DbContextOptions<FlywheelDb> options)
+    public RecordWriter(IRecordDatabase database)
     {
-        this.options = options;
+        this.database = database;
         loop = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
@@ -43,7 +43,7 @@ internal sealed class RecordWriter : IAsyncDisposable
         await loop;
     }
 
-    // SQLite is synchronous at heart, so the writer is one blocking thread.
+    // SQLite is synchronous at heart, and there is one transaction at a time: the writer is one blocking thread.
     private void Run()
     {
         var batch = new List<Entry>();
@@ -54,6 +54,10 @@ internal sealed class RecordWriter : IAsyncDisposable
             try
             {
                 Commit(batch);
+            }
+            catch (Exception e) when (StoreFaults.Of(e) is not null)
+            {
+                foreach (Entry entry in batch) entry.Done.TrySetException(e); // none is at fault, and none will fare better alone
             }
             catch (Exception) when (batch.Count > 1)
             {
@@ -81,10 +85,11 @@ internal sealed class RecordWriter : IAsyncDisposable
 
     private void Commit(List<Entry> batch)
     {
-        using var db = new FlywheelDb(options);
+        // Feedback is numbered, and checked against what is there; generations have ids of their own.
+        using FlywheelDb db = database.Open(inOrder: batch.Exists(entry => entry.Feedback is not null));
         var receipts = new FeedbackReceipt?[batch.Count];
         var conflicts = new IdempotencyConflictException?[batch.Count];
-        using (var transaction = db.Database.BeginTransaction()) // BEGIN IMMEDIATE: nobody else writes until it ends
+        using (var transaction = db.Database.BeginTransaction())
         {
             db.Generations.AddRange(batch.Select(entry => entry.Generation).OfType<Generation>());
             Dictionary<(string, string, string, string), Feedback> seen = Seen(db, batch);

@@ -60,7 +60,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     /// <exception cref="FlywheelException">There is no champion, too little feedback, or a step cannot be done.</exception>
     public async Task<TurnOutcome> RunAsync(TurnRecipe recipe, string folder, bool force = false, CancellationToken cancellation = default)
     {
-        using FileStream _ = Lock(store.Home);
+        await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
         CuratedDataset dataset;
         TurnRow turn;
         if (await ledger.UnfinishedAsync(cancellation) is { } unfinished)
@@ -115,7 +115,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     public async Task<TurnRow> AnswerAsync(string id, bool accept, string who = "", Func<string, string, Task>? swap = null,
         CancellationToken cancellation = default)
     {
-        using FileStream _ = Lock(store.Home);
+        await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
         TurnRow turn = await ledger.WaitingAsync(id, orUnfinished: !accept, cancellation);
         string by = who.Length > 0 ? $" by {who}" : "";
         if (turn.State is TurnState.Training or TurnState.Evaluating)
@@ -378,17 +378,4 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private static IReadOnlyList<SourceRecipe> Rooted(IReadOnlyList<SourceRecipe> sources, string folder) =>
         [.. sources.Select(source => source.Path is { } path ? source with { Path = Path.GetFullPath(path, folder) } : source)];
-
-    /// <summary>One turn at a time on a home; the operating system drops the lock of a killed one.</summary>
-    internal static FileStream Lock(FlywheelHome home)
-    {
-        try
-        {
-            return new FileStream(Path.Combine(home.Path, "turn.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new FlywheelException($"a turn already runs on {home.Path}; wait for it to end", e);
-        }
-    }
 }

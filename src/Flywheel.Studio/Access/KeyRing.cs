@@ -1,8 +1,8 @@
+using System.Data.Common;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
 using Flywheel.Loop;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Access;
@@ -44,7 +44,7 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing>
         {
             await keys.NoteUseAsync(row, cancellation);
         }
-        catch (SqliteException e)
+        catch (Exception e) when (e is DbException || StoreFaults.Of(e) is not null)
         {
             // For want of a time stamp nobody is sent away; if the disk is full, what is to be recorded will tell.
             log.LogWarning("The use of key {Name} could not be noted: {Message}", row.Name, e.Message);

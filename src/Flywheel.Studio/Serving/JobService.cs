@@ -19,7 +19,7 @@ internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, ILo
     {
         JobWorker[] workers = [.. kinds.GroupBy(kind => kind.Line).Select(line => new JobWorker(queue, line.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal))
         {
-            Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.Message),
+            Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.GetBaseException().Message),
         })];
         // What a killed server of this machine had begun need not wait until its claim runs out.
         foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job => JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);

@@ -28,12 +28,12 @@ public static class HomeBackup
     public static async Task<BackupManifest> WriteAsync(FlywheelHome home, string file, TimeProvider? time = null,
         Action<string>? progress = null, CancellationToken cancellation = default)
     {
-        if (!File.Exists(home.Database)) throw new FlywheelException($"{home.Path} holds no record ({Path.GetFileName(home.Database)}); there is nothing to back up");
+        if (!home.HasRecord) throw new FlywheelException($"{home.Path} holds no record ({Path.GetFileName(home.Database)}); there is nothing to back up");
         if (Path.Exists(file)) throw new FlywheelException($"{file} is there already; move it away or give another name");
         string snapshot = Path.Combine(home.Cache, $"snapshot-{Guid.NewGuid():N}.db");
         try
         {
-            SqliteSnapshot.Take(home.Database, snapshot);
+            if (home.Server is null) SqliteSnapshot.Take(home.Database, snapshot);
             (List<(string Path, string Name)> files, List<string> missing) = await ListAsync(home, snapshot, cancellation);
             BackupManifest? manifest = null;
             AtomicFile.Write(file, stream =>
@@ -65,13 +65,17 @@ public static class HomeBackup
     private static async Task<(List<(string, string)> Files, List<string> Missing)> ListAsync(FlywheelHome home, string snapshot,
         CancellationToken cancellation)
     {
-        List<(string Path, string Name)> files = [(snapshot, Path.GetFileName(home.Database))];
+        List<(string Path, string Name)> files = [];
         List<string> missing = [];
-        await using var db = new FlywheelDb(SqliteSchema.Options(snapshot));
+        if (home.Server is null) files.Add((snapshot, Path.GetFileName(home.Database)));
+        else missing.Add("the record, which is in PostgreSQL: back it up with pg_dump, before or after this, and restore both");
+        // A server's record is only read: where models lie in the backup is found by their hashes.
+        await using FlywheelStore? shared = home.Server is null ? null : await FlywheelStore.OpenAsync(home, cancellation: cancellation);
+        await using FlywheelDb db = shared?.Tables() ?? new FlywheelDb(SqliteDatabase.Options(snapshot));
         HashSet<string> runs = [.. await db.Runs.Select(run => run.Dataset).ToListAsync(cancellation)];
         foreach (ModelRow model in await db.Models.ToListAsync(cancellation))
         {
-            string folder = Path.GetFullPath(model.Path, home.Path);
+            string folder = shared?.FolderOf(model) ?? Path.GetFullPath(model.Path, home.Path);
             if (!Directory.Exists(folder)) missing.Add($"model {model.ShortHash} ({model.Path})");
             else if (Inside(home, folder) is null)
             {
@@ -80,16 +84,19 @@ public static class HomeBackup
                     .Select(path => (path, $"{model.Path}/{Slashes(Path.GetRelativePath(folder, path))}")));
             }
         }
-        await db.SaveChangesAsync(cancellation);
-        await db.Database.CloseConnectionAsync();
-        SqliteConnection.ClearPool((SqliteConnection)db.Database.GetDbConnection());
+        if (shared is null)
+        {
+            await db.SaveChangesAsync(cancellation);
+            await db.Database.CloseConnectionAsync();
+            SqliteConnection.ClearPool((SqliteConnection)db.Database.GetDbConnection());
+        }
 
         foreach (string path in Files(home.Path))
         {
             string name = Inside(home, path)!;
             string[] parts = name.Split('/');
             bool again = s_leftOut.Contains(parts[0]) || name.StartsWith("flywheel.db", StringComparison.Ordinal)
-                || parts is ["server.json"]
+                || parts is ["server.json"] or ["database.txt"]
                 || parts.Any(part => part.EndsWith(".tmp", StringComparison.Ordinal) || part.EndsWith(".lock", StringComparison.Ordinal));
             // Tokenised data is made from sources; that of recorded runs is kept for what cannot be fetched any more.
             bool madeAgain = parts[0] == "datasets" && parts.Length > 2 && !parts[1].StartsWith("curated-", StringComparison.Ordinal)

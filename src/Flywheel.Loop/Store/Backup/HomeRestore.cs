@@ -25,9 +25,10 @@ public static class HomeRestore
         try
         {
             BackupManifest manifest = Unpack(file, unpacked, cancellation);
-            var inner = new FlywheelHome(unpacked);
-            SqliteSnapshot.Check(inner.Database, file);
-            await (await FlywheelStore.OpenAsync(inner, time, cancellation)).DisposeAsync(); // brought up to date, or refused as too new
+            var inner = new FlywheelHome(unpacked, "");
+            bool hasRecord = manifest.Files.Any(listed => listed.Path == Path.GetFileName(inner.Database)); // else it is a server's
+            if (hasRecord) SqliteSnapshot.Check(inner.Database, file);
+            if (hasRecord) await (await FlywheelStore.OpenAsync(inner, time, cancellation)).DisposeAsync(); // brought up to date, or refused as too new
             SqliteConnection.ClearAllPools();
 
             RefuseUnlessFree(home, replace); // unpacking has taken its time

@@ -5,7 +5,6 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.OpenAI;
@@ -13,11 +12,8 @@ namespace Flywheel.Studio.OpenAI;
 /// <summary>Every failure under the API's paths leaves as <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
 internal static partial class ErrorAnswers
 {
-    /// <summary>SQLITE_FULL (sqlite.org/rescode.html) and ENOSPC (errno.h).</summary>
-    private const int SqliteFull = 13, NoSpace = 28;
-
-    /// <summary>SQLITE_BUSY and SQLITE_LOCKED; SQLITE_READONLY, SQLITE_IOERR and SQLITE_CANTOPEN.</summary>
-    private static readonly int[] SqliteLocked = [5, 6], SqliteUnusable = [8, 10, 14];
+    /// <summary>ENOSPC (errno.h).</summary>
+    private const int NoSpace = 28;
 
     private const int MaxQuoted = 2000;
 
@@ -27,7 +23,7 @@ internal static partial class ErrorAnswers
     {
         if (!IsApi(http.Request.Path))
         {
-            await PageAsync(http, next);
+            await PageAsync(http, next, log);
             return;
         }
         try
@@ -43,7 +39,8 @@ internal static partial class ErrorAnswers
         catch (Exception e) when (!http.Response.HasStarted)
         {
             ApiException answer = From(e);
-            if (answer.Status >= 500) log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path, answer.Message);
+            if (answer.Status >= 500) log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path,
+                StoreFaults.Of(e) is null ? answer.Message : $"{answer.Message} ({e.GetBaseException().Message})");
             await Write(http, answer);
         }
     }
@@ -63,13 +60,16 @@ internal static partial class ErrorAnswers
         EngineFailedException =>
             new ApiException(503, "the model's engine has failed and answers nothing more; promote a model or restart the server",
             type: "server_error", code: "engine_failed"),
-        _ when SqliteCode(e) is { } code && SqliteLocked.Contains(code) =>
+        _ when StoreFaults.Of(e) == StoreFault.Locked =>
             new ApiException(503, "another program holds the lock of the record's database, so nothing can be recorded; try again later",
             type: "server_error", code: "record_locked") { RetryAfter = TimeSpan.FromSeconds(5) },
-        _ when SqliteCode(e) is { } code && SqliteUnusable.Contains(code) =>
+        _ when StoreFaults.Of(e) == StoreFault.Unreachable =>
+            new ApiException(503, "the record's database does not answer, so no answer can be given; try again later",
+            type: "server_error", code: "record_unavailable") { RetryAfter = TimeSpan.FromSeconds(5) },
+        _ when StoreFaults.Of(e) == StoreFault.Unavailable =>
             new ApiException(503, "the record's database cannot be written (the server's log says why), so no answer can be given",
             type: "server_error", code: "record_unavailable"),
-        _ when IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
+        _ when StoreFaults.Of(e) == StoreFault.Full || IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
         _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
     };
 
@@ -90,16 +90,8 @@ internal static partial class ErrorAnswers
     private static bool IsStorageFull(Exception? e) => e switch
     {
         null => false,
-        SqliteException { SqliteErrorCode: SqliteFull } => true,
         IOException io when (io.HResult & 0xFFFF) == NoSpace => true,
         _ => IsStorageFull(e.InnerException),
-    };
-
-    private static int? SqliteCode(Exception? e) => e switch
-    {
-        null => null,
-        SqliteException sqlite => sqlite.SqliteErrorCode,
-        _ => SqliteCode(e.InnerException),
     };
 
     // House style: a message about a field begins with it.
@@ -109,17 +101,21 @@ internal static partial class ErrorAnswers
     private static partial Regex FieldName();
 
     /// <summary>What a page is refused, a person reads.</summary>
-    private static async Task PageAsync(HttpContext http, RequestDelegate next)
+    private static async Task PageAsync(HttpContext http, RequestDelegate next, ILogger log)
     {
         try
         {
             await next(http);
         }
-        catch (ApiException e) when (!http.Response.HasStarted)
+        catch (Exception e) when (!http.Response.HasStarted && (e is ApiException || StoreFaults.Of(e) is not null))
         {
-            http.Response.StatusCode = e.Status;
+            ApiException answer = From(e);
+            if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", http.Request.Path, e.GetBaseException().Message);
+            http.Response.Clear();
+            http.Response.StatusCode = answer.Status;
+            if (answer.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             http.Response.ContentType = "text/plain; charset=utf-8";
-            await http.Response.WriteAsync(e.Message + "\n", http.RequestAborted);
+            await http.Response.WriteAsync(answer.Message + "\n", http.RequestAborted);
         }
     }
 

@@ -9,27 +9,31 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace Flywheel.Loop;
 
-/// <summary>
-/// What is SQLite's own about the record: opens the database file, makes it, brings an older one up to date, refuses what it does not
-/// know. Another provider is another folder beside this one, with its own migrations.
-/// </summary>
-internal static class SqliteSchema
+/// <summary>The record in a file of the home, for the processes of one machine.</summary>
+internal sealed class SqliteDatabase(string path) : IRecordDatabase
 {
+    private readonly DbContextOptions<FlywheelDb> _options = Options(path);
+
+    public bool IsShared => false;
+
     public static DbContextOptions<FlywheelDb> Options(string path) => new DbContextOptionsBuilder<FlywheelDb>()
         .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, ForeignKeys = true }.ToString())
         .AddInterceptors(Durable.Instance)
         .Options;
 
-    /// <exception cref="FlywheelException">Not a database of ours, or of a newer Flywheel.</exception>
-    public static async Task PrepareAsync(FlywheelDb db, string path, CancellationToken cancellation)
+    /// <remarks>A transaction begins as BEGIN IMMEDIATE: nobody else writes until it ends.</remarks>
+    public FlywheelDb Open(bool inOrder = true) => new(_options);
+
+    public async Task PrepareAsync(CancellationToken cancellation)
     {
+        await using FlywheelDb db = Open();
         try
         {
             List<string> known = [.. db.Database.GetMigrations()];
-            List<string> applied = await AppliedAsync(db, path, cancellation);
+            List<string> applied = await AppliedAsync(db, cancellation);
             if (applied.Except(known).ToList() is [var newer, ..])
                 throw new FlywheelException($"{path} was written by a newer Flywheel (schema {newer}; this one knows up to {known[^1]}); use that one, or another FLYWHEEL_HOME");
-            if (applied.Count < known.Count) await MigrateAsync(db, path, cancellation);
+            if (applied.Count < known.Count) await MigrateAsync(db, cancellation);
         }
         catch (SqliteException e) when (e.SqliteErrorCode is 26 or 11) // not a database, malformed
         {
@@ -45,7 +49,68 @@ internal static class SqliteSchema
         }
     }
 
-    private static async Task<List<string>> AppliedAsync(FlywheelDb db, string path, CancellationToken cancellation)
+    /// <summary>Freed bytes become zeros in the pages that are written anyway.</summary>
+    public async Task OverwriteDeletedAsync(FlywheelDb db, CancellationToken cancellation)
+    {
+        await db.Database.OpenConnectionAsync(cancellation);
+        await db.Database.ExecuteSqlRawAsync("PRAGMA secure_delete = ON", cancellation);
+    }
+
+    public async Task CompactAsync(Action<string> say, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = Open();
+        try
+        {
+            await db.Database.ExecuteSqlRawAsync("VACUUM", cancellation);
+        }
+        catch (SqliteException e) when (FaultOf(e) == StoreFault.Locked)
+        {
+            say("The database is busy: its free pages, which were overwritten with zeros, are kept.");
+        }
+        await EmptyLogAsync(say, cancellation);
+    }
+
+    public async Task EmptyLogAsync(Action<string> say, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = Open();
+        try
+        {
+            await db.Database.ExecuteSqlRawAsync("PRAGMA wal_checkpoint(TRUNCATE)", cancellation);
+        }
+        catch (SqliteException e) when (FaultOf(e) == StoreFault.Locked)
+        {
+            say("The database is busy: its log is emptied when the last program closes it.");
+        }
+    }
+
+    /// <summary>Processes of one machine lock files.</summary>
+    public Task<IAsyncDisposable?> TryLockAsync(string name, CancellationToken cancellation)
+    {
+        try
+        {
+            return Task.FromResult<IAsyncDisposable?>(new FileStream(Path.Combine(Path.GetDirectoryName(path)!, $"{name}.lock"),
+                FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+        }
+        catch (IOException)
+        {
+            return Task.FromResult<IAsyncDisposable?>(null);
+        }
+    }
+
+    /// <summary>By sqlite.org/rescode.html.</summary>
+    public static StoreFault? FaultOf(Exception e) => e is not SqliteException sqlite ? null : sqlite.SqliteErrorCode switch
+    {
+        5 or 6 => StoreFault.Locked, // BUSY, LOCKED
+        8 or 10 or 14 => StoreFault.Unavailable, // READONLY, IOERR, CANTOPEN
+        13 => StoreFault.Full,
+        _ => null,
+    };
+
+    public void Dispose()
+    {
+    }
+
+    private async Task<List<string>> AppliedAsync(FlywheelDb db, CancellationToken cancellation)
     {
         var applied = (await db.Database.GetAppliedMigrationsAsync(cancellation)).ToList();
         const string Foreign = "SELECT count(*) AS Value FROM sqlite_master WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory')";
@@ -56,7 +121,7 @@ internal static class SqliteSchema
 
     // One transaction for everything: a process killed half-way leaves the old schema. (EF's own MigrateAsync leaves a
     // lock row behind when it is killed, and then waits for it for ever.)
-    private static async Task MigrateAsync(FlywheelDb db, string path, CancellationToken cancellation)
+    private async Task MigrateAsync(FlywheelDb db, CancellationToken cancellation)
     {
         var migrator = db.GetService<IMigrator>();
         await db.Database.OpenConnectionAsync(cancellation);
@@ -67,7 +132,7 @@ internal static class SqliteSchema
         {
             await db.Database.UseTransactionAsync(transaction, cancellation);
             // Another process may have done it while this one waited for the lock.
-            string? last = (await AppliedAsync(db, path, cancellation)).LastOrDefault();
+            string? last = (await AppliedAsync(db, cancellation)).LastOrDefault();
             if (last != db.Database.GetMigrations().Last())
             {
                 using SqliteCommand command = connection.CreateCommand();
