@@ -236,6 +236,13 @@ public sealed class UpstreamTests : IAsyncLifetime
         Assert.Equal((string)there["choices"]![0]!["message"]!["content"]!, OfWhole(here).Text);
         Assert.Equal((int)there["usage"]!["completion_tokens"]!, (int)here["usage"]!["completion_tokens"]!);
         Assert.Equal((string)there["choices"]![0]!["finish_reason"]!, (string)here["choices"]![0]!["finish_reason"]!);
+
+        // One that leads back here ends at once, by its name or by a rollout.
+        Configure($"  - {{name: circle, base_url: \"{_server.Server.Url}/v1\", model: circle}}\n  - {{name: mirror, base_url: \"{_server.Server.Url}/v1\", model: flywheel}}");
+        (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync(ChatPath, Chat("circle").ToJsonString());
+        Assert.Equal((HttpStatusCode.BadGateway, true), (status, ((string)refused["error"]!["message"]!).Contains("leads back here")));
+        await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "mirror", ["candidate"] = _server.Server.Model.Hash, ["share"] = 1 });
+        Assert.Equal("mirror", (string)(await _server.PostAsync(ChatPath, Chat("flywheel")))["model"]!);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public static class Alarms
     /// <summary>Answers of the last day are half as long again as those of the week before, or two thirds as long.</summary>
     public const double LongerThan = 1.5;
 
-    /// <summary>Of the last day's answers, so large a share is a text that was given before on that day, to another request.</summary>
+    /// <summary>Of the last day's answers, so large a share is a text that another prompt had got on that day. Of our own models: of others the prompt is not known as tokens.</summary>
     public const double RepeatedShare = 0.2;
 
     /// <summary>An hour of the last day had so many times the feedback of a mean hour of the week before.</summary>
@@ -44,13 +44,12 @@ public static class Alarms
         (int before, double usual) = await MeanAsync(answers.Where(row => row.Time < day), cancellation);
         if (count >= MinAnswers && before >= MinAnswers && (mean > LongerThan * usual || mean < usual / LongerThan)) alarms.Add(new(AlarmKind.Length, mean, usual));
 
-        var texts = await answers.Where(row => row.Time >= day && row.Payload != null).OrderByDescending(row => row.Time).Take(MaxTexts)
-            .Select(row => new { row.Group, row.Payload!.Text }).ToListAsync(cancellation);
+        var texts = await answers.Where(row => row.Time >= day && row.Payload != null && row.Upstream == null).OrderByDescending(row => row.Time).Take(MaxTexts)
+            .Select(row => new { row.Payload!.Text, row.Payload.PromptTokens }).ToListAsync(cancellation);
         if (texts.Count >= MinAnswers)
         {
-            int repeated = texts.Count - texts.DistinctBy(one => one.Text.Trim()).Count();
-            // the same text twice in one request is a matter of that request
-            repeated -= texts.GroupBy(one => (one.Group, one.Text.Trim())).Sum(group => group.Count() - 1);
+            // Who asks the same again may well be told the same.
+            int repeated = texts.GroupBy(one => one.Text.Trim()).Sum(same => same.DistinctBy(one => string.Join(' ', one.PromptTokens)).Count() - 1);
             if (repeated >= RepeatedShare * texts.Count) alarms.Add(new(AlarmKind.Repetition, repeated / (double)texts.Count, RepeatedShare));
         }
 

@@ -51,7 +51,7 @@ public static class RolloutHistory
         var tracker = new RolloutTracker();
         var requests = answers.GroupBy(answer => answer.Group).ToDictionary(group => group.Key, group => group.ToArray());
         var byId = answers.ToDictionary(answer => answer.Id);
-        double slow = row.SlowMs ?? SlowOf(answers.Where(answer => !answer.IsCandidate).Select(answer => answer.LatencyMs)) ?? double.PositiveInfinity;
+        double slow = row.SlowMs ?? SlowOf(answers.Where(answer => !answer.IsCandidate).OrderBy(answer => answer.Time).Take(50).Select(answer => answer.LatencyMs)) ?? double.PositiveInfinity;
         var acts = new Dictionary<Guid, List<Feedback>>();
         IEnumerable<(DateTimeOffset Time, int Kind, object What)> events =
             requests.Values.Where(request => request[0].Share is not null).Select(request => (request[0].Time, 0, (object)request))

@@ -55,7 +55,7 @@ public sealed class AlarmTests : IDisposable
         return new()
         {
             Id = id, Group = id, Time = time, User = "ann", App = "api", ModelHash = "m", FinishReason = FinishReason.Stop, NumTokens = tokens,
-            Payload = new() { GenerationId = id, Text = text, PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+            Payload = new() { GenerationId = id, Text = text, PromptTokens = [tokens, (int)(time - s_now).TotalHours], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
         };
     }
 

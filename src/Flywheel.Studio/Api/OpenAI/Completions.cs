@@ -30,9 +30,11 @@ internal static class Completions
         if (topLogprobs is not null && !withLogprobs) throw ApiException.BadField("top_logprobs", "field 'top_logprobs' is only allowed when 'logprobs' is true");
 
         Upstream? upstream = generator.Rollouts.Upstreams.Find(body.RequiredText("model"));
+        bool passedOn = http.Request.Headers.ContainsKey(UpstreamClient.PassedOn);
+        if (passedOn && upstream is not null) throw new ApiException(508, $"the upstream '{upstream.Name}' leads back here, or to another server's upstream: a request is passed on once", "model", "upstream_loop");
         await AnswerAsync(http, log, body, withLogprobs, (group, with) => new ChatFormat(group, with), () => generator.StartChat(
             model => Named(body, model, () => ChatOrder(body, model, generator, topLogprobs ?? 0, "messages")),
-            () => UpstreamFields.Read(body, upstream), UpstreamFields.Fits(body), upstream, UpstreamFields.UnitOf(body), http.RequestAborted),
+            () => UpstreamFields.Read(body, upstream), !passedOn && UpstreamFields.Fits(body), upstream, UpstreamFields.UnitOf(body), http.RequestAborted),
             body.Flag("store") == true ? (group, answer) => StoredChats.KeepAsync(store, body, group, answer) : null);
     }
 

@@ -12,6 +12,9 @@ internal sealed record UpstreamUsage(int PromptTokens, int Tokens);
 /// <summary>Asks other people's servers, as OpenAI documents its chat completions (platform.openai.com/docs/api-reference/chat).</summary>
 internal sealed class UpstreamClient : IDisposable
 {
+    /// <summary>A request that one Flywheel passed on to another, or to itself: it is not passed on again.</summary>
+    public const string PassedOn = "X-Flywheel-Passed-On";
+
     // Addresses that an answer points to are not followed: the key would go along.
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
     {
@@ -42,6 +45,7 @@ internal sealed class UpstreamClient : IDisposable
         {
             throw new ApiException(503, e.Message, code: "upstream_not_configured", type: "server_error");
         }
+        request.Headers.Add(PassedOn, "1");
         request.Headers.Accept.ParseAdd("text/event-stream");
         return new UpstreamCall(_http, upstream, request, numChoices, cancellation);
     }
