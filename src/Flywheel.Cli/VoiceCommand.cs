@@ -38,14 +38,16 @@ internal static class VoiceCommand
         });
 
         Command render = VoiceRender.Create();
-        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render };
+        Command align = VoiceAlign.Create();
+        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align };
     }
 
     /// <summary>Renders, encodes, and says what came of it.</summary>
     internal static async Task RenderAsync(VoiceProject project, IReadOnlyList<string> dictionaries, string output, string? report, CancellationToken cancellation,
-        MixOptions? mix = null, string? stems = null, string? lines = null)
+        MixOptions? mix = null, string? stems = null, string? lines = null, string? video = null)
     {
-        AudioEncoder.Check(output);
+        if (video is null) AudioEncoder.Check(output);
+        else if (!VideoFile.IsOne(output)) throw new FlywheelException($"{output}: is no film by its name, expected {NearestName.List([.. VideoFile.Endings])}");
         SegmentCache cache = SegmentCache.In(new FlywheelHome());
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var shared = new VoiceDictionaries(store, TimeProvider.System);
@@ -60,7 +62,9 @@ internal static class VoiceCommand
             try
             {
                 made = await renderer.RenderAsync(project, Path.Combine(speech, "speech.wav"), cancellation: cancellation);
-                mixed = await Mixer.MixAsync(Path.Combine(speech, "speech.wav"), output, mix, stems, cancellation);
+                string sound = video is null ? output : Path.Combine(speech, "mixed.wav");
+                mixed = await Mixer.MixAsync(Path.Combine(speech, "speech.wav"), sound, mix, stems, cancellation);
+                if (video is not null) await VideoFile.MuxAsync(video, sound, output, project.Language, cancellation);
             }
             finally
             {

@@ -19,13 +19,14 @@ internal static class VoiceRender
         var format = new Option<string>("--format") { Description = "Of the files of a folder", DefaultValueFactory = _ => "wav" };
         var translate = new Option<string?>("--translate") { Description = "Speak it in another language, such as en-es: by this home's translation memory and glossary, and Apertium" };
         var bed = new Option<string?>("--bed") { Description = "Music or original sound that gives way to the speech: any file that ffmpeg reads" };
+        var video = new Option<string?>("--video") { Description = "Film that gets the speech over its own sound, which gives way; its picture is copied as it is, and the output is a film" };
         var bedVolume = new Option<double>("--bed-volume") { Description = "Of the bed, in decibels", DefaultValueFactory = _ => new MixOptions().BedVolume };
         var loudness = new Option<double?>("--loudness") { Description = "Bring the whole to so many LUFS: -23 for broadcast, -16 for the web" };
         var stems = new Option<string?>("--stems") { Description = "Folder that gets speech and bed as files of their own" };
         var lines = new Option<string?>("--lines") { Description = "Folder that gets each line as a file of its own" };
         var report = new Option<string?>("--report") { Description = "JSON with what became of each line; of a folder of scripts, a folder" };
         var command = new Command("render", "Speak a script. Subtitles keep their times, labels such as [JOHN] become roles. What was rendered before is not rendered again, also after a crash.\nExample: ./flywheel voice render film.srt --voice flite:slt --cast cast.yaml -o film.mp3")
-            { script, voice, language, speed, cast, dictionary, translate, bed, bedVolume, loudness, stems, lines, output, format, report };
+            { script, voice, language, speed, cast, dictionary, translate, bed, video, bedVolume, loudness, stems, lines, output, format, report };
         command.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(script)!, to = parse.GetValue(output)!;
@@ -35,6 +36,13 @@ internal static class VoiceRender
             settings.Validate("render");
             MixOptions? mix = parse.GetValue(bed) is null && parse.GetValue(loudness) is null && parse.GetValue(stems) is null ? null
                 : new MixOptions { Bed = parse.GetValue(bed), BedVolume = parse.GetValue(bedVolume), Loudness = parse.GetValue(loudness) };
+            string? film = parse.GetValue(video);
+            if (film is not null)
+            {
+                if (parse.GetValue(bed) is not null) throw new FlywheelException("--bed and --video were both given, expected one: a film's own sound is the bed");
+                if (Directory.Exists(path)) throw new FlywheelException($"--video is {film}, expected one script, and {path} is a folder");
+                mix = (mix ?? new MixOptions { BedVolume = parse.GetValue(bedVolume), Loudness = parse.GetValue(loudness) }) with { Bed = film, Length = await VideoFile.SecondsAsync(film, cancellation) };
+            }
             mix?.Validate();
             if (!Directory.Exists(path))
             {
@@ -71,7 +79,7 @@ internal static class VoiceRender
                     Cast = project.Cast.Where(role => !roles.ContainsKey(role.Key)).Concat(roles).ToDictionary(),
                 };
                 if (parse.GetValue(translate) is { } pair) project = await VoiceTranslation.TranslateAsync(project, pair, cancellation);
-                await VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation, mix, Folder(stems), Folder(lines));
+                await VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation, mix, Folder(stems), Folder(lines), film);
             }
         });
         return command;

@@ -20,6 +20,9 @@ public sealed record MixOptions
     /// <summary>The bed's, in seconds; it lasts so much longer than the speech.</summary>
     public double FadeOut { get; init; } = 2;
 
+    /// <summary>Seconds of the whole, under which the bed lies once and without fades, as under a film; null: as long as the speech and the fade out.</summary>
+    public double? Length { get; init; }
+
     /// <summary>Of the whole, in LUFS (EBU R 128): -23 for broadcast, -16 for the web. Null: as it comes.</summary>
     public double? Loudness { get; init; }
 
@@ -103,17 +106,19 @@ public static class Mixer
 
     private static async Task DuckAsync(string speech, WorkFolder folder, string mixed, MixOptions options, CancellationToken cancellation)
     {
-        double length = Look(speech).Seconds + options.FadeOut;
+        double length = options.Length ?? Look(speech).Seconds + options.FadeOut;
         string Text(double number) => number.ToString("0.######", CultureInfo.InvariantCulture);
         // The bed is compressed by the level of the speech; both go into the mix as they are, so that words keep their level.
+        bool isOnce = options.Length is not null;
+        string shape = isOnce ? $"apad=whole_dur={Text(length)},atrim=duration={Text(length)}"
+            : $"atrim=duration={Text(length)},afade=t=in:d={Text(options.FadeIn)},afade=t=out:st={Text(Math.Max(0, length - options.FadeOut))}:d={Text(options.FadeOut)}";
         string graph = string.Join(';',
             $"[0:a]aresample={BedRate},pan=stereo|c0=c0|c1=c0,apad=whole_dur={Text(length)},asplit=3[key][over][stem]",
-            $"[1:a]aresample={BedRate},aformat=channel_layouts=stereo,volume={Text(options.BedVolume)}dB,atrim=duration={Text(length)},afade=t=in:d={Text(options.FadeIn)},"
-                + $"afade=t=out:st={Text(Math.Max(0, length - options.FadeOut))}:d={Text(options.FadeOut)}[bed]",
+            $"[1:a]aresample={BedRate}{(isOnce ? ":async=1:first_pts=0" : "")},aformat=channel_layouts=stereo,volume={Text(options.BedVolume)}dB,{shape}[bed]",
             "[bed][key]sidechaincompress=threshold=0.015:ratio=10:attack=15:release=400[ducked]",
             "[ducked]asplit=2[under][bedstem]",
             "[over][under]amix=inputs=2:duration=first:dropout_transition=0:normalize=0[mix]");
-        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop", "-1", "-i", $"file:{Path.GetFullPath(options.Bed!)}",
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop", isOnce ? "0" : "-1", "-i", $"file:{Path.GetFullPath(options.Bed!)}",
             "-filter_complex", graph, .. Output("[mix]", mixed, "pcm_f32le"), .. Output("[stem]", folder["speech.wav"], "pcm_s16le"), .. Output("[bedstem]", folder["bed.wav"], "pcm_s16le")],
             limit: s_limit, cancellation: cancellation);
 

@@ -7,12 +7,12 @@ namespace Flywheel.Voice;
 public static class ScriptFile
 {
     /// <summary>Endings of the files that are read.</summary>
-    public static IReadOnlyList<string> Endings { get; } = [".srt", ".vtt", ".txt", ".json"];
+    public static IReadOnlyList<string> Endings { get; } = [".srt", ".vtt", ".txt", ".docx", ".json"];
 
     /// <summary>After a paragraph of plain text.</summary>
     private static readonly TimeSpan s_paragraph = TimeSpan.FromMilliseconds(900);
 
-    /// <param name="path">.srt, .vtt, .txt, or a project's .json.</param>
+    /// <param name="path">.srt, .vtt, .txt, .docx, or a project's .json.</param>
     /// <param name="roles">Names that are labels of speakers whatever their letters are.</param>
     /// <exception cref="FlywheelException">No such file, or a fault in it; the message names file and line.</exception>
     public static VoiceProject Read(string path, IReadOnlyCollection<string>? roles = null)
@@ -24,6 +24,7 @@ public static class ScriptFile
         {
             ".srt" or ".vtt" => project with { Lines = OfCues(SubtitleFile.Read(path), roles) },
             ".txt" => project with { Lines = OfText(Utf8File.ReadText(path), roles) },
+            ".docx" => project with { Lines = OfWord(path, roles) },
             ".json" => VoiceProject.Read(path),
             _ => throw new FlywheelException($"{path}: is no script by its name, expected {NearestName.List([.. Endings])}"),
         };
@@ -67,6 +68,12 @@ public static class ScriptFile
                 lines.Add(new VoiceLine { Id = Id(lines.Count), Role = role, Text = said });
         }
         return lines;
+    }
+
+    private static IReadOnlyList<VoiceLine> OfWord(string path, IReadOnlyCollection<string>? roles)
+    {
+        using FileStream file = File.OpenRead(path);
+        return WordScript.Read(file, path, roles);
     }
 
     private static string Id(int index) => (index + 1).ToString(CultureInfo.InvariantCulture);

@@ -16,6 +16,7 @@ public sealed partial class VoiceProjectPage
     private readonly Stack<string> _undo = new();
     private Dictionary<string, LineState> _states = [];
     private Dictionary<string, Wave> _waves = [];
+    private IReadOnlyDictionary<string, DurationModel> _durations = new Dictionary<string, DurationModel>();
     private IReadOnlyList<Voice.Voice> _voices = [];
     private Document? _document;
     private VoiceProject? _project;
@@ -78,6 +79,7 @@ public sealed partial class VoiceProjectPage
             foreach (LineState state in states.Values.Where(state => state is { IsReady: true, Fault: null })) waves[state.LineId] = await Projects.WaveAsync(shown, state);
             if (asked != _asked) return; // it was changed meanwhile
             (_states, _waves) = (states, waves);
+            _durations = DurationModel.OfProject(_project);
             _seconds = waves.Count == shown.Lines.Count ? waves.Values.Sum(wave => wave.Seconds) : 0;
         }
         catch (OperationCanceledException)
@@ -94,9 +96,16 @@ public sealed partial class VoiceProjectPage
     private double OverOf(int number)
     {
         VoiceLine line = _project!.Lines[number];
-        if (line.Start is not { } start || !_waves.TryGetValue(line.Id, out Wave? wave)) return 0;
+        if (line.Start is not { } start || (_waves.TryGetValue(line.Id, out Wave? wave) ? wave.Seconds : Predicted(line, line.Text)) is not { } seconds) return 0;
         TimeSpan? until = number + 1 < _project.Lines.Count ? _project.Lines[number + 1].Start : null;
-        return until is { } next ? Math.Max(0, Math.Round(wave.Seconds - (next - start).TotalSeconds, 1)) : 0;
+        return until is { } next ? Math.Max(0, Math.Round(seconds - (next - start).TotalSeconds, 1)) : 0;
+    }
+
+    /// <summary>Seconds that a text would take, by what its voice took for the lines so far; null where that is too little.</summary>
+    private double? Predicted(VoiceLine line, string text)
+    {
+        VoiceSettings settings = _project!.SettingsOf(line);
+        return line.IsMarkup || text.Trim().Length == 0 || !_durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) ? null : model.Predict(text) / (settings.Speed ?? 1);
     }
 
     private async Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true)

@@ -77,8 +77,29 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
             ".vtt" => new VoiceProject { Name = title, Lines = ScriptFile.OfCues(WebVtt.Parse(text, name)) },
             ".json" => VoiceProject.Parse(text, name),
             "" or ".txt" => new VoiceProject { Name = title, Lines = ScriptFile.OfText(text) },
-            var other => throw new FlywheelException($"{name}: is no script by its ending '{other}', expected .srt, .vtt, .txt or a project's .json"),
+            var other => throw new FlywheelException($"{name}: is no script by its ending '{other}', expected .srt, .vtt, .txt, .docx, or a project's .json or .zip"),
         };
+        project.Validate(name);
+        return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
+    }
+
+    /// <summary>Reads a script or an archive that was chosen or dropped.</summary>
+    /// <exception cref="FlywheelException">A fault in it; the message names the line.</exception>
+    public static VoiceProject Read(string name, byte[] file)
+    {
+        using var stream = new MemoryStream(file);
+        VoiceProject project;
+        switch (Path.GetExtension(name).ToLowerInvariant())
+        {
+            case ".docx":
+                project = new VoiceProject { Name = Path.GetFileNameWithoutExtension(name), Lines = WordScript.Read(stream, name) };
+                break;
+            case ".zip":
+                project = ProjectArchive.Read(stream, name);
+                break;
+            default:
+                return Read(name, Utf8File.Decode(file, name));
+        }
         project.Validate(name);
         return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
     }

@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text;
+using Flywheel.Model;
+
+namespace Flywheel.Voice;
+
+/// <summary>Films: their sound out, a dubbed one in. The picture is copied packet by packet, with its times, so that films of a varying frame rate keep theirs.</summary>
+public static class VideoFile
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromHours(2);
+
+    private static readonly Dictionary<string, string[]> Codecs = new(StringComparer.Ordinal)
+    {
+        [".mp4"] = ["-c:a", "aac", "-b:a", "192k", "-movflags", "+faststart"], [".mov"] = ["-c:a", "aac", "-b:a", "192k"],
+        [".mkv"] = ["-c:a", "libopus", "-b:a", "128k"], [".webm"] = ["-c:a", "libopus", "-b:a", "128k"],
+    };
+
+    private static ExternalProgram Probe { get; } = new("ffprobe", "ffmpeg");
+
+    public static IReadOnlyCollection<string> Endings => Codecs.Keys;
+
+    public static bool IsOne(string path) => Codecs.ContainsKey(Path.GetExtension(path).ToLowerInvariant());
+
+    /// <exception cref="FlywheelException">No such file, no picture in it, or ffmpeg is missing.</exception>
+    public static async Task<double> SecondsAsync(string path, CancellationToken cancellation = default)
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
+        if (!Probe.IsInstalled) throw Probe.Missing;
+        (byte[] output, _) = await Probe.RunAsync(["-v", "error", "-show_entries", "stream=codec_type:format=duration", "-of", "default=nw=1", $"file:{Path.GetFullPath(path)}"], cancellation: cancellation);
+        string said = Encoding.UTF8.GetString(output);
+        if (!said.Contains("codec_type=video", StringComparison.Ordinal)) throw new FlywheelException($"{path}: has no picture, expected a film");
+        return said.Split('\n').FirstOrDefault(line => line.StartsWith("duration=", StringComparison.Ordinal)) is { } line && double.TryParse(line["duration=".Length..], CultureInfo.InvariantCulture, out double seconds)
+            ? seconds : throw new FlywheelException($"{path}: does not say how long it is");
+    }
+
+    /// <summary>The sound of a film or of any file that ffmpeg reads, as mono; silence where a film's sound begins late.</summary>
+    /// <param name="path">The film.</param>
+    /// <param name="wav">The result.</param>
+    /// <param name="rate">Samples a second.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="FlywheelException">There is no sound in it.</exception>
+    public static async Task ExtractAsync(string path, string wav, int rate = 16_000, CancellationToken cancellation = default)
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(path)}", "-map", "0:a:0", "-vn", "-af", "aresample=async=1:first_pts=0", "-ac", "1",
+            "-ar", rate.ToString(CultureInfo.InvariantCulture), "-c:a", "pcm_s16le", $"file:{Path.GetFullPath(wav)}"], limit: s_limit, cancellation: cancellation);
+    }
+
+    /// <summary>The film with another sound. Picture, subtitles and chapters are those of the film.</summary>
+    /// <param name="film">Its picture is copied unchanged.</param>
+    /// <param name="sound">A WAV file.</param>
+    /// <param name="path">.mp4, .mov, .mkv or .webm; appears when it is whole.</param>
+    /// <param name="language">Of the sound.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="FlywheelException">ffmpeg failed; the container may not take the film's picture.</exception>
+    public static async Task MuxAsync(string film, string sound, string path, string language, CancellationToken cancellation = default)
+    {
+        string ending = Path.GetExtension(path).ToLowerInvariant();
+        if (!Codecs.TryGetValue(ending, out string[]? codec)) throw new FlywheelException($"{path}: is no film by its name, expected {NearestName.List([.. Endings])}");
+        string temporary = $"{Path.GetFullPath(path)}.{Guid.NewGuid():N}{ending}";
+        string[] subtitles = ending == ".mkv" ? ["-map", "0:s?", "-c:s", "copy"] : [];
+        try
+        {
+            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(film)}", "-i", $"file:{Path.GetFullPath(sound)}", "-map", "0:v:0", "-map", "1:a:0", .. subtitles,
+                "-c:v", "copy", .. codec, "-map_metadata", "0", "-map_chapters", "0", "-metadata:s:a:0", $"language={language.Split('-')[0]}", $"file:{temporary}"], limit: s_limit, cancellation: cancellation);
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary); // nothing when it has been renamed
+        }
+    }
+}
