@@ -97,7 +97,7 @@ public sealed partial class TaskPage
         field.Many ? Words["tasks.one-a-line"] : field.WidgetOrDefault switch
         {
             TaskField.Number when field is { Min: { } min, Max: { } max } => $"{Plain(min)}–{Plain(max)}",
-            TaskField.Symbols => Words["tasks.symbols"],
+            TaskField.Symbols => Words[ReservedTokens.IsOfLetters(field.Modality) ? "tasks.letters" : "tasks.symbols"],
             _ => "",
         },
         field.Required ? "" : Words["tasks.optional"],
@@ -200,10 +200,19 @@ public sealed partial class TaskPage
         return field.WidgetOrDefault switch
         {
             TaskField.Number => field is { Min: { } min, Max: { } max } ? Words.Format("tasks.number-between", Plain(min), Plain(max)) : Words["tasks.number"],
+            TaskField.Symbols when ReservedTokens.IsOfLetters(field.Modality) => SayLetters(field, string.Concat(value.Where(c => !char.IsWhiteSpace(c)))),
             TaskField.Symbols => Words.Format("tasks.wrong-symbols", field.Modality, string.Join(' ', ReservedTokens.Symbols(field.Modality).Keys.Take(12))),
             TaskField.Lines when field.Many && TaskFolder.Items(value).Length > field.MaxItems => Words.Format("tasks.many", field.MaxItems),
             _ => value.Length > field.MaxLength ? Words.Format("tasks.long", field.MaxLength) : message,
         };
+    }
+
+    /// <summary>The first letter that is none of the alphabet's, by its place; else there are too many.</summary>
+    private string SayLetters(TaskField field, string letters)
+    {
+        IReadOnlyDictionary<string, string> known = ReservedTokens.Symbols(field.Modality);
+        int wrong = letters.Select(char.ToUpperInvariant).TakeWhile(letter => known.ContainsKey($"{letter}")).Count();
+        return wrong < letters.Length ? Words.Format("tasks.wrong-letter", letters[wrong], wrong + 1, string.Concat(known.Keys)) : Words.Format("tasks.long", field.Places > 0 ? field.Places : field.MaxLength);
     }
 
     private async Task ActAsync(TaskAnswer answer, TaskAnswerState state, string correction)

@@ -18,14 +18,14 @@ public sealed class StructureDrawingTests : BunitContext
         Assert.Equal(2, drawn.FindAll("path.strand").Count); // an arrow's head ends each strand
         Assert.Equal("MTPAVTTYKLVI", string.Concat(drawn.FindAll(".residue").Select(letter => letter.TextContent)));
         Assert.Equal(["1", "11"], drawn.FindAll(".place").Select(place => place.TextContent));
-        Assert.Equal("helix from 2 to 5, strand from 7 to 9, strand from 12 to 12", drawn.Find("figure").GetAttribute("aria-label"));
+        Assert.Equal("helix from 2 to 5, strand from 7 to 9, strand from 12 to 12", drawn.Find(".chain").GetAttribute("aria-label"));
         Assert.Contains("33", drawn.Find("figcaption").TextContent, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Structure_OfNothingOrCoilAlone_IsSaidInThePersonsLanguage()
     {
-        Assert.Equal("全为卷曲", Draw("MK", "C C", "zh-CN").Find("figure").GetAttribute("aria-label"));
+        Assert.Equal("全为卷曲", Draw("MK", "C C", "zh-CN").Find(".chain").GetAttribute("aria-label"));
         Assert.Empty(Draw("", "").FindAll("svg"));
     }
 }
