@@ -112,6 +112,7 @@ public sealed class RecordingTests : IDisposable
             Assert.Equal(await StreamHashAsync(_folder["film.mp4"]), await StreamHashAsync(_folder[name]));
             double[] before = await TimesAsync(_folder["film.mp4"]), after = await TimesAsync(_folder[name]);
             Assert.Equal(before.Length, after.Length);
+            Assert.Contains("language=spa", (await Tool.RunAsync("ffprobe", ["-v", "error", "-select_streams", "a", "-show_entries", "stream_tags=language", "-of", "default=nw=1", _folder[name]], _folder.Path)).Output, StringComparison.Ordinal);
             // Opus begins 7 ms before its first sample, by which Matroska moves sound and picture together.
             Assert.InRange(after[0] - before[0], 0, .008);
             Assert.All(before.Zip(after), pair => Assert.Equal(pair.First - before[0], pair.Second - after[0], .002));

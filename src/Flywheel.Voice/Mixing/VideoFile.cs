@@ -15,6 +15,10 @@ public static class VideoFile
         [".mkv"] = ["-c:a", "libopus", "-b:a", "128k"], [".webm"] = ["-c:a", "libopus", "-b:a", "128k"],
     };
 
+    /// <summary>ISO 639-2 codes, which containers want, of the languages that the engines speak most.</summary>
+    private static readonly Dictionary<string, string> Languages = "en eng es spa fr fra de deu it ita pt por ru rus zh zho ja jpn ko kor nl nld pl pol cs ces ca cat fi fin sv swe tr tur ar ara hi hin mr mar te tel uk ukr da dan ro ron el ell hu hun gl glg eu eus"
+        .Split(' ').Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+
     private static ExternalProgram Probe { get; } = new("ffprobe", "ffmpeg");
 
     public static IReadOnlyCollection<string> Endings => Codecs.Keys;
@@ -62,7 +66,7 @@ public static class VideoFile
         try
         {
             await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(film)}", "-i", $"file:{Path.GetFullPath(sound)}", "-map", "0:v:0", "-map", "1:a:0", .. subtitles,
-                "-c:v", "copy", .. codec, "-map_metadata", "0", "-map_chapters", "0", "-metadata:s:a:0", $"language={language.Split('-')[0]}", $"file:{temporary}"], limit: s_limit, cancellation: cancellation);
+                "-c:v", "copy", .. codec, "-map_metadata", "0", "-map_chapters", "0", "-metadata:s:a:0", $"language={Languages.GetValueOrDefault(language.Split('-')[0].ToLowerInvariant(), "und")}", $"file:{temporary}"], limit: s_limit, cancellation: cancellation);
             File.Move(temporary, path, overwrite: true);
         }
         finally
