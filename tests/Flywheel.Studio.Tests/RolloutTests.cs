@@ -24,13 +24,18 @@ public sealed class RolloutTests : IAsyncLifetime
     {
         ModelFolder candidate = _server.AnotherModel(2);
         string champion = _server.Server.Model.Hash;
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        await using (FlywheelDb db = store.Tables())
+        {
+            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch }); // the same people fall to the candidate each time
+            await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+        }
         JsonObject begun = await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 25 });
         Assert.Equal((champion, candidate.Hash, "running"), ((string)begun["champion"]!, (string)begun["candidate"]!, (string)begun["state"]!));
         long id = (long)begun["id"]!;
 
         Dictionary<string, string> first = await AskAllAsync(_server.Http);
         Assert.Equal(first, await AskAllAsync(_server.Http));
-        await using FlywheelStore store = await _server.OpenStoreAsync();
         var split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), id);
         Assert.All(first, person => Assert.Equal(split.IsCandidate(person.Key, 0.25) ? candidate.Hash : champion, person.Value));
         Assert.Equal(2, first.Values.Distinct().Count());

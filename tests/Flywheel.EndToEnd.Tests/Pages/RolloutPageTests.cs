@@ -23,6 +23,12 @@ public sealed class RolloutPageTests : IAsyncLifetime
     [Fact]
     public async Task Rollout_KilledAndOpenedAgain_GoesOnWithTheSamePeopleAndIsEndedByHand()
     {
+        await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home)))
+        await using (FlywheelDb db = store.Tables())
+        {
+            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch }); // the same people fall to the candidate each time
+            await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+        }
         ModelFolder candidate = TinyModel.Create(_studio.Models, seed: 2, context: 1024);
         JsonObject begun = await _studio.Server.PostAsync("/v1/rollouts", new() { ["candidate"] = candidate.Path, ["share"] = 25 });
         (long id, string champion) = ((long)begun["id"]!, (string)begun["champion"]!);
