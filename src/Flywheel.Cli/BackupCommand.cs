@@ -21,7 +21,7 @@ internal static class BackupCommand
         var home = new FlywheelHome();
         BackupManifest manifest = await HomeBackup.WriteAsync(home, file, cancellation: cancellation);
         Console.WriteLine($"{manifest.Files.Count} files, {manifest.NumBytes / 1e6:N1} MB of {home.Path} are in {Path.GetFullPath(file)}.");
-        foreach (string missing in manifest.Missing) Console.WriteLine($"Not there any more: {missing}");
+        foreach (string missing in manifest.Missing) Console.WriteLine($"Not in it: {missing}");
         Console.WriteLine($"Restore: FLYWHEEL_HOME=a-new-folder ./flywheel restore {file}");
     }
 }

@@ -16,8 +16,9 @@ public static class RecordBenchmark
 
     /// <param name="folder">On the disk to measure; it is left empty.</param>
     /// <param name="callers">How many at once, one run each.</param>
+    /// <param name="database">Connection string of the PostgreSQL database to measure, in a schema of its own; null: SQLite.</param>
     /// <returns>The 50th and 99th percentile of a bare 4 KiB write and sync, milliseconds, and the runs.</returns>
-    public static async Task<((double P50Ms, double P99Ms) Sync, IReadOnlyList<RecordFigures> Runs)> RunAsync(string folder, IReadOnlyList<int> callers)
+    public static async Task<((double P50Ms, double P99Ms) Sync, IReadOnlyList<RecordFigures> Runs)> RunAsync(string folder, IReadOnlyList<int> callers, string? database = null)
     {
         string path = Path.Combine(folder, $"bench-{Guid.NewGuid():N}.tmp");
         try
@@ -25,7 +26,8 @@ public static class RecordBenchmark
             Directory.CreateDirectory(path);
             (double, double) sync = MeasureSync(Path.Combine(path, "sync.bin"));
             List<RecordFigures> runs = [];
-            await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(path)))
+            await using ScratchSchema? schema = database is null ? null : await ScratchSchema.CreateAsync(database);
+            await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(path, schema?.Connection ?? "")))
             {
                 await MeasureAsync(store, 16, 200); // the first ones pay for compiling the queries
                 foreach (int count in callers) runs.Add(await MeasureAsync(store, count, PerRun));

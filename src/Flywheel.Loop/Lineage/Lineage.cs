@@ -93,7 +93,9 @@ public sealed class Lineage
         Generation? generation = await db.Generations.AsNoTracking()
             .SingleOrDefaultAsync(found => found.Id == row.GenerationId, cancellation);
         List<ExampleRow> examples = await db.Examples.AsNoTracking()
-            .Where(example => example.Sources.Any(source => source.FeedbackId == row.Id)).OrderBy(example => example.Id)
+            // In this form SQLite begins at the feedback, by its index, instead of at every example.
+            .Where(example => db.ExampleFeedback.Where(source => source.FeedbackId == row.Id).Select(source => source.ExampleId).Contains(example.Id))
+            .OrderBy(example => example.Id)
             .ToListAsync(cancellation);
         LineageNode about = generation is null
             ? new("generation", row.GenerationId.ToString(), "not recorded (yet)", [])
@@ -213,7 +215,7 @@ public sealed class Lineage
     private async Task<LineageNode> BackFromExampleAsync(ExampleRow example, CancellationToken cancellation)
     {
         List<Feedback> sources = await db.Feedback.AsNoTracking()
-            .Where(row => db.ExampleFeedback.Any(source => source.ExampleId == example.Id && source.FeedbackId == row.Id))
+            .Where(row => db.ExampleFeedback.Where(source => source.ExampleId == example.Id).Select(source => source.FeedbackId).Contains(row.Id))
             .OrderBy(row => row.Sequence).ToListAsync(cancellation);
         return new("example", example.Hash!, Describe(example),
             [.. sources.Select(row =>
