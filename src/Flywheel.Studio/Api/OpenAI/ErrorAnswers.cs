@@ -111,7 +111,6 @@ internal static partial class ErrorAnswers
         {
             ApiException answer = From(e);
             if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", http.Request.Path, e.GetBaseException().Message);
-            http.Response.Clear();
             http.Response.StatusCode = answer.Status;
             if (answer.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             http.Response.ContentType = "text/plain; charset=utf-8";
