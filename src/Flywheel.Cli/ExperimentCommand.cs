@@ -17,7 +17,7 @@ internal static class ExperimentCommand
         var seeds = new Option<int>("--seeds") { Description = "Repetitions with other weights and another order; more can be added later", DefaultValueFactory = _ => 3 };
         var items = new Option<int>("--items") { Description = "Held-out items of a task that are asked, at most", DefaultValueFactory = _ => 500 };
         var threads = new Option<int>("--threads") { Description = "Of training and engine; 0 takes all cores" };
-        var command = new Command("unified", "One model for all tasks against specialists of the same size and of a share of it, and classical baselines, on the same tokens of each task. What was interrupted is gone on with.\nExample: ./flywheel experiment unified --size 600k --tokens 600k --seeds 1") { recipe, size, tokens, seeds, items, threads };
+        var command = new Command("unified", "One model for all tasks against specialists of the same size and of a share of it on the same tokens of each task, and against classical baselines of all its items. What was interrupted is gone on with.\nExample: ./flywheel experiment unified --size 600k --tokens 600k --seeds 1") { recipe, size, tokens, seeds, items, threads };
         command.SetAction((parse, cancellation) => Task.Run(() => RunAsync(parse.GetValue(recipe)!, new UnifiedScale(
             Amounts.ParseShort(parse.GetValue(size)!, "--size"), (long)Amounts.ParseShort(parse.GetValue(tokens)!, "--tokens"), AtLeast(1, parse.GetValue(seeds), "--seeds"), AtLeast(2, parse.GetValue(items), "--items")),
             AtLeast(0, parse.GetValue(threads), "--threads"), cancellation), CancellationToken.None));
