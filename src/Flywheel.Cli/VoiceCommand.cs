@@ -62,6 +62,8 @@ internal static class VoiceCommand
             try
             {
                 made = await renderer.RenderAsync(project, Path.Combine(speech, "speech.wav"), cancellation: cancellation);
+                if (mix.Length is { } length && made.Seconds > length + .05)
+                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"note: the speech lasts {made.Seconds:0.0} seconds and {video} {length:0.0}; what is said after its end is cut off"));
                 string sound = video is null ? output : Path.Combine(speech, "mixed.wav");
                 mixed = await Mixer.MixAsync(Path.Combine(speech, "speech.wav"), sound, mix, stems, cancellation);
                 if (video is not null) await VideoFile.MuxAsync(video, sound, output, project.Language, cancellation);

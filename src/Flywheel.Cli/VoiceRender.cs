@@ -41,11 +41,13 @@ internal static class VoiceRender
             {
                 if (parse.GetValue(bed) is not null) throw new FlywheelException("--bed and --video were both given, expected one: a film's own sound is the bed");
                 if (Directory.Exists(path)) throw new FlywheelException($"--video is {film}, expected one script, and {path} is a folder");
-                mix = (mix ?? new MixOptions { BedVolume = parse.GetValue(bedVolume), Loudness = parse.GetValue(loudness) }) with { Bed = film, Length = await VideoFile.SecondsAsync(film, cancellation) };
+                (double seconds, bool hasSound) = await VideoFile.LookAsync(film, cancellation);
+                mix = (mix ?? new MixOptions { BedVolume = parse.GetValue(bedVolume), Loudness = parse.GetValue(loudness) }) with { Bed = hasSound ? film : null, Length = seconds };
             }
             mix?.Validate();
             if (!Directory.Exists(path))
             {
+                CheckOutputs(path, to, parse.GetValue(report));
                 await RenderOneAsync(path, to, parse.GetValue(report));
                 return;
             }
@@ -54,18 +56,27 @@ internal static class VoiceRender
             if (scripts.Length == 0) throw new FlywheelException($"{path}: holds no script, expected files that end with {NearestName.List([.. ScriptFile.Endings])}");
             if (scripts.GroupBy(Path.GetFileNameWithoutExtension).FirstOrDefault(same => same.Count() > 1) is { } twice)
                 throw new FlywheelException($"{path}: {string.Join(" and ", twice.Select(Path.GetFileName))} would both be written as {twice.Key}{ending}");
+            foreach (string each in scripts) CheckOutputs(each, TargetOf(each), ReportOf(each));
             Directory.CreateDirectory(to);
             if (parse.GetValue(report) is { } reports) Directory.CreateDirectory(reports);
-            foreach (string each in scripts)
+            foreach (string each in scripts) await RenderOneAsync(each, TargetOf(each), ReportOf(each));
+
+            string TargetOf(string from) => Path.Combine(to, Path.GetFileNameWithoutExtension(from) + ending);
+
+            string? ReportOf(string from) => parse.GetValue(report) is { } folder ? Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(from)}.json") : null;
+
+            string? Folder(Option<string?> option, string from) =>
+                parse.GetValue(option) is { } folder ? Directory.Exists(path) ? Path.Combine(folder, Path.GetFileNameWithoutExtension(from)) : folder : null;
+
+            void CheckOutputs(string from, string target, string? made)
             {
-                string name = Path.GetFileNameWithoutExtension(each);
-                await RenderOneAsync(each, Path.Combine(to, name + ending), parse.GetValue(report) is { } folder ? Path.Combine(folder, $"{name}.json") : null);
+                string? tracks = Folder(stems, from);
+                InputFiles.RefuseOverwriting([from, film, parse.GetValue(bed), parse.GetValue(cast), .. dictionaries],
+                    [target, made, .. tracks is null ? [] : new[] { Path.Combine(tracks, "speech.wav"), Path.Combine(tracks, "bed.wav") }]);
             }
 
             async Task RenderOneAsync(string from, string target, string? made)
             {
-                string name = Path.GetFileNameWithoutExtension(from);
-                string? Folder(Option<string?> option) => parse.GetValue(option) is { } folder ? Directory.Exists(path) ? Path.Combine(folder, name) : folder : null;
                 VoiceProject project = ScriptFile.Read(from, [.. roles.Keys]);
                 if (SubtitleFile.IsSubtitles(from))
                     foreach ((Cue first, Cue second) in Cue.Overlaps(SubtitleFile.Read(from)))
@@ -79,7 +90,7 @@ internal static class VoiceRender
                     Cast = project.Cast.Where(role => !roles.ContainsKey(role.Key)).Concat(roles).ToDictionary(),
                 };
                 if (parse.GetValue(translate) is { } pair) project = await VoiceTranslation.TranslateAsync(project, pair, cancellation);
-                await VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation, mix, Folder(stems), Folder(lines), film);
+                await VoiceCommand.RenderAsync(project, dictionaries, target, made, cancellation, mix, Folder(stems, from), Folder(lines, from), film);
             }
         });
         return command;

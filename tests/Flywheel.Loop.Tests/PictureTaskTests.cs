@@ -53,6 +53,36 @@ public sealed class PictureTaskTests : IDisposable
             Assert.All(PictureReader.Grey(Encoded(format, 40, 40, (_, _) => Grey(50)), 28, "it"), value => Assert.InRange(value, 48, 52));
     }
 
+    /// <summary>A picture with a mark in its seen top left corner and a longer top edge, stored in each of the eight ways of EXIF, is read as it is seen.</summary>
+    [Fact]
+    public void Grey_PhotoHeldInAnyWay_IsUpright()
+    {
+        // What EXIF's values say of a stored picture: where the seen pixel (x, y) of a picture of 32 by 16 lies in it.
+        const int Across = 32, Down = 16;
+        Func<int, int, (int X, int Y)>[] stored = [(x, y) => (x, y), (x, y) => (Across - 1 - x, y), (x, y) => (Across - 1 - x, Down - 1 - y), (x, y) => (x, Down - 1 - y),
+            (x, y) => (y, x), (x, y) => (y, Across - 1 - x), (x, y) => (Down - 1 - y, Across - 1 - x), (x, y) => (Down - 1 - y, x)];
+        static int Seen(int x, int y) => x < 8 && y < 8 ? 240 : x >= 24 && y < 8 ? 140 : x < 8 ? 70 : 10;
+        byte[]? upright = null;
+        for (int value = 1; value <= 8; value++)
+        {
+            (int width, int height) = value > 4 ? (Down, Across) : (Across, Down);
+            int[,] pixels = new int[width, height];
+            for (int y = 0; y < Down; y++)
+                for (int x = 0; x < Across; x++)
+                {
+                    (int column, int row) = stored[value - 1](x, y);
+                    pixels[column, row] = Seen(x, y);
+                }
+            byte[] jpeg = Encoded(SKEncodedImageFormat.Jpeg, width, height, (x, y) => Grey(pixels[x, y]));
+            byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (byte)value, 0, 0, 0, 0, 0, 0];
+            byte[] read = PictureReader.Grey([.. jpeg[..2], .. exif, .. jpeg[2..]], 32, "it");
+            upright ??= read;
+            Assert.True(read.Zip(upright).All(pair => Math.Abs(pair.First - pair.Second) <= 8), $"orientation {value}");
+        }
+        Assert.InRange(upright![12 * 32 + 4], 230, 250);
+        Assert.InRange(upright[12 * 32 + 28], 130, 150);
+    }
+
     [Fact]
     public void Grey_NoPictureHugeOrCutOff_IsRefusedByName()
     {

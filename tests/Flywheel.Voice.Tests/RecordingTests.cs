@@ -100,7 +100,8 @@ public sealed class RecordingTests : IDisposable
         // Frames are left out at uneven places: the times between those that stay vary.
         await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=6", "-f", "lavfi", "-i", "sine=f=300:d=6", "-vf", "select='not(eq(mod(n,7),3))*not(between(n,40,55))'", "-vsync", "vfr", "-c:v", "mpeg4", "-c:a", "aac", "-shortest", _folder["film.mp4"]);
         WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, 2));
-        double seconds = await VideoFile.SecondsAsync(_folder["film.mp4"], TestContext.Current.CancellationToken);
+        (double seconds, bool hasSound) = await VideoFile.LookAsync(_folder["film.mp4"], TestContext.Current.CancellationToken);
+        Assert.True(hasSound);
         Assert.InRange(seconds, 5.8, 6.2);
         await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Bed = _folder["film.mp4"], Length = seconds }, cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(seconds, Mixer.Look(_folder["mixed.wav"]).Seconds, .01);
@@ -120,7 +121,7 @@ public sealed class RecordingTests : IDisposable
         }
         await VideoFile.ExtractAsync(_folder["out.mkv"], _folder["again.wav"], cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(seconds, Mixer.Look(_folder["again.wav"]).Seconds, .1);
-        Assert.Contains("no picture", (await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.SecondsAsync(_folder["speech.wav"]))).Message, StringComparison.Ordinal);
+        Assert.Contains("no picture", (await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.LookAsync(_folder["speech.wav"]))).Message, StringComparison.Ordinal);
 
         // The bed's 300 Hz while the speech's 700 Hz sounds, by correlation.
         double Under(Clip clip)
@@ -133,6 +134,40 @@ public sealed class RecordingTests : IDisposable
             }
             return Math.Sqrt(2) * Math.Sqrt(sine * sine + cosine * cosine) / clip.Rate;
         }
+    }
+
+    [Fact]
+    public async Task Film_WithoutSound_GetsTheSpeechAloneAsLongAsThePicture()
+    {
+        Sounds.Need("ffmpeg");
+        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=3", "-c:v", "mpeg4", _folder["silent.mp4"]);
+        (double seconds, bool hasSound) = await VideoFile.LookAsync(_folder["silent.mp4"], TestContext.Current.CancellationToken);
+        Assert.False(hasSound);
+        foreach (double spoken in new[] { 1.0, 5 })
+        {
+            WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, spoken));
+            await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Length = seconds }, cancellation: TestContext.Current.CancellationToken);
+            Assert.Equal(seconds, Mixer.Look(_folder["mixed.wav"]).Seconds, .01);
+        }
+        await VideoFile.MuxAsync(_folder["silent.mp4"], _folder["mixed.wav"], _folder["out.mp4"], "es", TestContext.Current.CancellationToken);
+        Assert.True((await VideoFile.LookAsync(_folder["out.mp4"], TestContext.Current.CancellationToken)).HasSound);
+    }
+
+    [Fact]
+    public void Output_ThatIsAnInputByAnyName_IsRefused()
+    {
+        Directory.CreateDirectory(_folder["films"]);
+        File.WriteAllText(_folder["films/film.mp4"], "");
+        File.CreateSymbolicLink(_folder["link.mp4"], _folder["films/film.mp4"]);
+        File.CreateSymbolicLink(_folder["again.mp4"], "link.mp4");
+        Directory.CreateSymbolicLink(_folder["folder"], "films");
+        string[] names = ["films/film.mp4", "films/../films/./film.mp4", "link.mp4", "again.mp4", "folder/film.mp4"];
+        foreach (string read in names)
+            foreach (string written in names)
+                Assert.Contains("would be written over", Assert.Throws<FlywheelException>(() => InputFiles.RefuseOverwriting([null, _folder["script.srt"], _folder[read]], [null, _folder[written]])).Message, StringComparison.Ordinal);
+        InputFiles.RefuseOverwriting([_folder["link.mp4"]], [_folder["films/other.mp4"], _folder["folder/none/film.mp4"]]);
+        File.CreateSymbolicLink(_folder["circle"], "circle");
+        Assert.Contains("symbolic links", Assert.Throws<FlywheelException>(() => InputFiles.RefuseOverwriting([], [_folder["circle"]])).Message, StringComparison.Ordinal);
     }
 
     private async Task FfmpegAsync(params string[] arguments)

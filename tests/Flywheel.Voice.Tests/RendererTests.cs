@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Flywheel.Model;
 using Flywheel.Testing;
 
@@ -192,6 +193,74 @@ public sealed class RendererTests : IDisposable
     [InlineData("{", "p.json: ")]
     public void Project_Wrong_IsRefusedByField(string json, string expected) =>
         Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => VoiceProject.Parse(json, "p.json")).Message, StringComparison.Ordinal);
+
+    /// <summary>What an imported project says of takes gets into pages and memory: nothing but hashes and small numbers passes.</summary>
+    [Theory]
+    [InlineData("\"hash\":\"');alert(1)//\",\"seconds\":1,\"text\":\"a\",\"settings\":{}", "a take's hash is '');alert(1)//', expected 64")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"abc\"]", "a take's piece is 'abc'")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"2000000000\"]", "a take's piece is '2000000000'")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"20000000\",\"20000000\"]", "a take's silences have 40000000 samples")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[null]", "a take's pieces[0] is null")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":-1,\"text\":\"a\",\"settings\":{}", "a take's seconds are -1")]
+    [InlineData("\"hash\":null,\"seconds\":1,\"text\":\"a\",\"settings\":{}", "hash")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":null", "settings")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\"", "settings")]
+    public void Take_OfAnImportedProject_IsRefusedUnlessItIsOneOfOurs(string take, string expected)
+    {
+        string json = $$"""{"lines":[{"id":"1","text":"a","takes":[{{{take.Replace("HASH", new string('a', 64), StringComparison.Ordinal)}}}]}]}""";
+        string message = Assert.Throws<FlywheelException>(() => VoiceProject.Parse(json, "p.json")).Message;
+        Assert.StartsWith("p.json: ", message, StringComparison.Ordinal);
+        Assert.Contains(expected, message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Null in the place of any value of a whole project is refused by name or means that nothing is said; it never breaks what reads on.</summary>
+    [Fact]
+    public void Project_WithNullInTheWayOfAnyValue_IsRefusedOrReadsOn()
+    {
+        var take = new VoiceTake(new string('a', 64), 1, "a", new VoiceSettings { Speed = 2 }) { Pieces = [new string('b', 64), "240"] };
+        string json = (Project("one") with
+        {
+            Name = "Pilot", SourceLanguage = "en", Dictionary = [new Pronunciation { Word = "a", Ipa = "b" }], Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "hum:high" } },
+            Lines = [new VoiceLine { Id = "1", Text = "a", Start = TimeSpan.Zero, End = TimeSpan.FromSeconds(2), Role = "ANN", Alternates = ["x"], RenderedHash = take.Hash, Takes = [take] }],
+        }).ToJson();
+        var paths = new List<string>();
+        Walk(JsonNode.Parse(json)!);
+        Assert.True(paths.Count > 30, string.Join(' ', paths));
+        int numRefused = 0;
+        foreach (string path in paths)
+        {
+            JsonNode root = JsonNode.Parse(json)!;
+            JsonNode at = Find(root, path);
+            if (at.Parent is JsonArray array) array[at.GetElementIndex()] = null;
+            else at.Parent![at.GetPropertyName()] = null;
+            try
+            {
+                VoiceProject read = VoiceProject.Parse(root.ToJsonString(), "p.json");
+                Assert.NotEmpty(read.ToJson());
+                Assert.Null(new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["cache"])).Find(read.Lines[0].Takes[0], read.SampleRate));
+            }
+            catch (FlywheelException e)
+            {
+                Assert.StartsWith("p.json: ", e.Message, StringComparison.Ordinal);
+                numRefused++;
+            }
+        }
+        Assert.True(numRefused > 15, $"{numRefused} of {paths.Count}");
+
+        void Walk(JsonNode node)
+        {
+            if (node.Parent is not null) paths.Add(node.GetPath());
+            IEnumerable<JsonNode?> inner = node switch { JsonObject one => one.Select(field => field.Value), JsonArray many => many, _ => [] };
+            foreach (JsonNode each in inner.OfType<JsonNode>()) Walk(each);
+        }
+
+        static JsonNode Find(JsonNode root, string path)
+        {
+            if (root.GetPath() == path) return root;
+            IEnumerable<JsonNode?> inner = root is JsonObject one ? one.Select(field => field.Value) : (JsonArray)root;
+            return Find(inner.First(each => each is not null && (path == each.GetPath() || path.StartsWith(each.GetPath() + ".", StringComparison.Ordinal) || path.StartsWith(each.GetPath() + "[", StringComparison.Ordinal)))!, path);
+        }
+    }
 
     [Fact]
     public void Cast_OfYaml_IsReadOrRefusedByLine()

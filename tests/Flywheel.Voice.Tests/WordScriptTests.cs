@@ -37,6 +37,15 @@ public sealed class WordScriptTests
         Text("EXT. QUAY - NIGHT"), Text("Rain."), Text(""), Text("ANNA"), Text("Welcome."), Text(""), Text("Ben steps forward."), Text(""), Text("BEN"), Text("(quietly)"), Text("Thank you."))));
 
     [Fact]
+    public void Screenplay_WithoutStylesAndBlankParagraphs_GivesEachRoleItsOwn() => Assert.Equal(["1 ANNA: Welcome.", "2 ANNA: Mind the step.", "3 BEN: Thank you.", "4 ANNA: Go."], Said(Document(
+        Text("EXT. QUAY - NIGHT"), Text("ANNA"), Text("Welcome."), Text("Mind the step."), Text("BEN"), Text("(quietly)"), Text("Thank you."), Text("ANNA"), Text("Go."))));
+
+    /// <summary>What is shouted is no name when nothing follows that its bearer could say.</summary>
+    [Fact]
+    public void Screenplay_WithCapitalsAtTheEndOfASpeech_StaysThatRoles() => Assert.Equal(["1 ANNA: Stop.", "2 ANNA: NOW", "3 BEN: Yes."], Said(Document(
+        Text("EXT. QUAY - NIGHT"), Text("ANNA"), Text("Stop."), Text("NOW"), Text(""), Text("BEN"), Text("Yes."))));
+
+    [Fact]
     public void Table_OfNamesAndTexts_IsCast()
     {
         TableRow Row(params string[] cells) => new(cells.Select(cell => new TableCell(Text(cell))));

@@ -48,6 +48,13 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
             ?? throw new FlywheelException($"there is no job {id} here");
     }
 
+    /// <summary>A job without its payload, which may be large; null when there is none with that id.</summary>
+    public async Task<JobRow?> FindStateAsync(Guid id, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellation);
+    }
+
     /// <summary>The latest jobs of a workspace without their payloads, newest first.</summary>
     public async Task<IReadOnlyList<JobRow>> ListAsync(
         string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100, JobState? state = null,

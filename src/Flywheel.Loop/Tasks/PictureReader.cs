@@ -5,7 +5,7 @@ using SkiaSharp;
 namespace Flywheel.Loop.Tasks;
 
 /// <summary>
-/// From a picture file to what a codec reads: transparent parts become white, colours grey (Rec. 601), the longer side fits the square, and a picture on
+/// From a picture file to what a codec reads: transparent parts become white, colours grey (Rec. 601), the longer side fits the square, upright as the camera says, and a picture on
 /// a bright ground is shown as its negative, because Fashion-MNIST is bright on black; what is left of the square is black. Of an animation the first
 /// picture is taken. A grey picture of the square's size on a dark ground stays as it is.
 /// </summary>
@@ -58,7 +58,8 @@ public static class PictureReader
         using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
         SKCodecResult result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
         if (result != SKCodecResult.Success) throw new FlywheelException($"{what} is damaged ({result}), expected a whole picture");
-        return Fit(Luma(bitmap.GetPixelSpan()), width, height, side);
+        (float[] grey, width, height) = Upright(Luma(bitmap.GetPixelSpan()), width, height, codec.EncodedOrigin);
+        return Fit(grey, width, height, side);
     }
 
     private static float[] Luma(ReadOnlySpan<byte> rgba)
@@ -70,6 +71,25 @@ public static class PictureReader
             grey[i] = pixel[3] / 255f * (0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]) + (255 - pixel[3]);
         }
         return grey;
+    }
+
+    /// <summary>As the picture is meant to be seen: cameras store what the sensor saw, and say beside it how it was held (EXIF 2.32, tag 0x0112).</summary>
+    private static (float[] Grey, int Width, int Height) Upright(float[] grey, int width, int height, SKEncodedOrigin origin)
+    {
+        if (origin == SKEncodedOrigin.TopLeft) return (grey, width, height);
+        bool isTurned = origin is SKEncodedOrigin.LeftTop or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
+        // Where the seen picture's first row and first column lie in the stored one.
+        bool fromRight = origin is SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
+        bool fromBottom = origin is SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom;
+        (int across, int down) = isTurned ? (height, width) : (width, height);
+        float[] seen = new float[grey.Length];
+        for (int y = 0; y < down; y++)
+            for (int x = 0; x < across; x++)
+            {
+                (int column, int row) = isTurned ? (y, x) : (x, y);
+                seen[y * across + x] = grey[(fromBottom ? height - 1 - row : row) * width + (fromRight ? width - 1 - column : column)];
+            }
+        return (seen, across, down);
     }
 
     private static byte[] Fit(float[] grey, int width, int height, int side)

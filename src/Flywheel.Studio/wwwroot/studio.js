@@ -142,7 +142,7 @@
         problem.textContent = await answer.text();
         problem.hidden = false;
       };
-      audio.src = url + "?at=" + Date.now(); // as it is now
+      audio.src = url + (url.includes("?") ? "&" : "?") + "at=" + Date.now(); // as it is now
       audio.play().catch(() => { /* its error has said so, or the next sound came before */ });
     },
     // Another page is shown.

@@ -20,7 +20,7 @@ public sealed record MixOptions
     /// <summary>The bed's, in seconds; it lasts so much longer than the speech.</summary>
     public double FadeOut { get; init; } = 2;
 
-    /// <summary>Seconds of the whole, under which the bed lies once and without fades, as under a film; null: as long as the speech and the fade out.</summary>
+    /// <summary>Seconds of the whole, under which the bed lies once and without fades, as under a film; null: as long as the speech and, with a bed, the fade out.</summary>
     public double? Length { get; init; }
 
     /// <summary>Of the whole, in LUFS (EBU R 128): -23 for broadcast, -16 for the web. Null: as it comes.</summary>
@@ -74,6 +74,8 @@ public static class Mixer
         string mixed = speech;
         List<string> files = [];
         if (options.Bed is not null) await DuckAsync(speech, folder, mixed = folder["mixed.wav"], options, cancellation);
+        else if (options.Length is { } length) // a silent film
+            await LoudnessMeter.FilterAsync(speech, mixed = folder["mixed.wav"], string.Create(CultureInfo.InvariantCulture, $"apad=whole_dur={length:0.######},atrim=duration={length:0.######}"), cancellation);
         if (stems is not null)
         {
             Directory.CreateDirectory(stems);

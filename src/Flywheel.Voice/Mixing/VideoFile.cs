@@ -25,8 +25,9 @@ public static class VideoFile
 
     public static bool IsOne(string path) => Codecs.ContainsKey(Path.GetExtension(path).ToLowerInvariant());
 
+    /// <summary>How long a film is, and whether it has a sound track.</summary>
     /// <exception cref="FlywheelException">No such file, no picture in it, or ffmpeg is missing.</exception>
-    public static async Task<double> SecondsAsync(string path, CancellationToken cancellation = default)
+    public static async Task<(double Seconds, bool HasSound)> LookAsync(string path, CancellationToken cancellation = default)
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
         if (!Probe.IsInstalled) throw Probe.Missing;
@@ -34,7 +35,7 @@ public static class VideoFile
         string said = Encoding.UTF8.GetString(output);
         if (!said.Contains("codec_type=video", StringComparison.Ordinal)) throw new FlywheelException($"{path}: has no picture, expected a film");
         return said.Split('\n').FirstOrDefault(line => line.StartsWith("duration=", StringComparison.Ordinal)) is { } line && double.TryParse(line["duration=".Length..], CultureInfo.InvariantCulture, out double seconds)
-            ? seconds : throw new FlywheelException($"{path}: does not say how long it is");
+            ? (seconds, said.Contains("codec_type=audio", StringComparison.Ordinal)) : throw new FlywheelException($"{path}: does not say how long it is");
     }
 
     /// <summary>The sound of a film or of any file that ffmpeg reads, as mono; silence where a film's sound begins late.</summary>

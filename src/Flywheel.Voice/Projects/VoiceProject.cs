@@ -10,7 +10,7 @@ namespace Flywheel.Voice;
 /// </summary>
 public sealed record VoiceProject
 {
-    public const int MaxLines = 100_000, MinRate = 8000, MaxRate = 192_000;
+    public const int MaxLines = 100_000, MinRate = 8000, MaxRate = 192_000, MaxLanguageLength = 35;
 
     public string Name { get; init; } = "";
 
@@ -40,6 +40,7 @@ public sealed record VoiceProject
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         AllowDuplicateProperties = false,
         RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         Converters = { new SecondsConverter() },
     };
 
@@ -72,6 +73,9 @@ public sealed record VoiceProject
     /// <summary>The project with a line in place of the one of its id.</summary>
     public VoiceProject With(VoiceLine line) => this with { Lines = [.. Lines.Select(each => each.Id == line.Id ? line : each)] };
 
+    /// <summary>A language is part of files' names, so it holds nothing but letters, digits, '-' and '_'.</summary>
+    public static bool IsLanguage(string text) => text.Length is > 0 and <= MaxLanguageLength && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
+
     /// <summary>What holds for a line: its own, else its role's, else the project's.</summary>
     public VoiceSettings SettingsOf(VoiceLine line) =>
         line.Settings.Over(line.Role is not null && Cast.TryGetValue(line.Role, out VoiceSettings? role) ? role : new()).Over(Voice);
@@ -83,6 +87,11 @@ public sealed record VoiceProject
         if (Lines.Count > MaxLines) throw new FlywheelException($"{where}: has {Lines.Count} lines, expected at most {MaxLines}");
         if (SampleRate is < MinRate or > MaxRate) throw new FlywheelException($"{where}: sample_rate is {SampleRate}, expected {MinRate} to {MaxRate}");
         if (Language.Length == 0) throw new FlywheelException($"{where}: language is empty, expected one such as en-us");
+        if (!IsLanguage(Language)) throw new FlywheelException($"{where}: language is '{Language}', expected one such as en-us: at most {MaxLanguageLength} letters, digits, '-' and '_'");
+        CheckFilled($"{where}: lines", Lines);
+        CheckFilled($"{where}: dictionary", Dictionary);
+        foreach ((string role, VoiceSettings? settings) in Cast)
+            if (settings is null) throw new FlywheelException($"{where}: cast.{role} is null, expected how the role speaks");
         Voice.Validate($"{where}: voice");
         foreach ((string role, VoiceSettings settings) in Cast) settings.Validate($"{where}: cast.{role}");
         for (int i = 0; i < Dictionary.Count; i++) Dictionary[i].Validate($"{where}: dictionary[{i}]");
@@ -92,6 +101,13 @@ public sealed record VoiceProject
             if (line.Id.Length == 0 || !ids.Add(line.Id)) throw new FlywheelException($"{where}: the id '{line.Id}' is {(line.Id.Length == 0 ? "empty" : "that of two lines")}, expected one of its own for each line");
             line.Validate($"{where}: line '{line.Id}'");
         }
+    }
+
+    /// <summary>Refuses entries that a file gave as null: the reader looks at fields alone.</summary>
+    internal static void CheckFilled<T>(string where, IReadOnlyList<T> entries) where T : class
+    {
+        for (int i = 0; i < entries.Count; i++)
+            if ((object?)entries[i] is null) throw new FlywheelException($"{where}[{i}] is null, expected a value");
     }
 
     /// <summary>Times are numbers of seconds.</summary>
@@ -162,6 +178,8 @@ public sealed record VoiceLine
         if (Start < TimeSpan.Zero) throw new FlywheelException($"{where}: start is {Start.Value.TotalSeconds:0.###}, expected at least 0");
         if (End is not null && (Start is null || End < Start)) throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");
         if (Pause < TimeSpan.Zero || Pause > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause is {Pause.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
+        VoiceProject.CheckFilled($"{where}: alternates", Alternates);
+        VoiceProject.CheckFilled($"{where}: takes", Takes);
         if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
         foreach (string text in Alternates)
             if (text.Length > MaxTextLength) throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
@@ -178,17 +196,38 @@ public sealed record VoiceLine
 /// <param name="Settings">The line's own, as they were then.</param>
 public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSettings Settings)
 {
-    private const int MaxPieces = 1000;
+    private const int MaxPieces = 1000, HashLength = 64;
+
+    /// <summary>Ten minutes at 48 kHz: a file must not be able to ask for any amount of memory.</summary>
+    private const long MaxSilence = 600 * 48_000;
 
     /// <summary>Sounds of the cache by their hashes, in order; silences as numbers of samples.</summary>
     public IReadOnlyList<string> Pieces { get; init; } = [];
 
+    /// <summary>The text was SSML then.</summary>
+    public bool IsMarkup { get; init; }
+
+    internal static bool IsHash(string text) => text.Length == HashLength && text.All(char.IsAsciiHexDigitLower);
+
     internal void Validate(string where)
     {
         Settings.Validate($"{where}: take");
-        if (Pieces.Count > MaxPieces || Pieces.Any(piece => piece.Length is 0 or > 64 || !piece.All(char.IsAsciiHexDigitLower)))
-            throw new FlywheelException($"{where}: a take's pieces are {Pieces.Count}, expected at most {MaxPieces} hashes of sounds or numbers of samples");
+        if (!IsHash(Hash)) throw new FlywheelException($"{where}: a take's hash is '{Shown(Hash)}', expected {HashLength} digits 0-9 and a-f");
+        if (!(Seconds is >= 0 and <= 86_400)) throw new FlywheelException($"{where}: a take's seconds are {Seconds}, expected 0 to 86400");
+        if (Text.Length > VoiceLine.MaxTextLength) throw new FlywheelException($"{where}: a take's text has {Text.Length} characters, expected at most {VoiceLine.MaxTextLength}");
+        if (Pieces.Count > MaxPieces) throw new FlywheelException($"{where}: a take has {Pieces.Count} pieces, expected at most {MaxPieces}");
+        VoiceProject.CheckFilled($"{where}: a take's pieces", Pieces);
+        long silence = 0;
+        foreach (string piece in Pieces.Where(piece => !IsHash(piece)))
+        {
+            if (piece.Length is 0 or > 8 || !piece.All(char.IsAsciiDigit))
+                throw new FlywheelException($"{where}: a take's piece is '{Shown(piece)}', expected the hash of a sound ({HashLength} digits 0-9 and a-f) or a number of samples");
+            silence += int.Parse(piece, System.Globalization.CultureInfo.InvariantCulture);
+        }
+        if (silence > MaxSilence) throw new FlywheelException($"{where}: a take's silences have {silence} samples, expected at most {MaxSilence}");
     }
+
+    private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";
 }
 
 /// <summary>How something is spoken; what is null is said elsewhere.</summary>

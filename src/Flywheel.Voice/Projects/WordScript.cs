@@ -79,18 +79,28 @@ public static partial class WordScript
     private static IEnumerable<VoiceLine> Screenplay(List<ScriptParagraph> paragraphs)
     {
         string? role = null;
-        foreach (ScriptParagraph paragraph in paragraphs)
+        bool isSaid = false; // the paragraph before is spoken text
+        foreach ((int i, ScriptParagraph paragraph) in paragraphs.Index())
         {
             string text = paragraph.Text;
+            // Without a blank paragraph between them, a name stands between what one says and what the next one does.
+            bool isName = paragraph.Kind.Length == 0 && IsName(text) && (role is null || isSaid && i + 1 < paragraphs.Count && IsSpoken(paragraphs[i + 1]));
+            isSaid = false;
             if (paragraph.Role is not null) yield return new VoiceLine { Id = "", Role = paragraph.Role, Text = text };
             else if (text.Length == 0 || paragraph.Kind == "action" || Scene().IsMatch(text)) role = null;
-            else if (paragraph.Kind == "character" || paragraph.Kind.Length == 0 && role is null && IsName(text)) role = Extension().Replace(text, "").Trim();
+            else if (paragraph.Kind == "character" || isName) role = Extension().Replace(text, "").Trim();
             else if (paragraph.Kind == "parenthetical" || text[0] == '(' && text[^1] == ')') continue;
-            else if (role is not null) yield return new VoiceLine { Id = "", Role = role, Text = Parenthesis().Replace(text, " ").Trim() };
+            else if (role is not null)
+            {
+                isSaid = true;
+                yield return new VoiceLine { Id = "", Role = role, Text = Parenthesis().Replace(text, " ").Trim() };
+            }
         }
+
+        static bool IsSpoken(ScriptParagraph next) => next is { Role: null, Kind: "", Text.Length: > 0 } && !Scene().IsMatch(next.Text) && !IsName(next.Text);
     }
 
-    private static bool IsName(string text) => text.Length <= MaxNameLength && !text.Any(char.IsLower) && text.Any(char.IsLetter) && text[^1] is not ('.' or '!' or '?' or ':');
+    private static bool IsName(string text) => text.Length is > 0 and <= MaxNameLength && text[0] != '(' && !text.Any(char.IsLower) && text.Any(char.IsLetter) && text[^1] is not ('.' or '!' or '?' or ':');
 
     private static IEnumerable<VoiceLine> Plain(List<ScriptParagraph> paragraphs, IReadOnlyCollection<string>? roles)
     {

@@ -25,6 +25,7 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
     /// <summary>The sound as a take of the line that it was made from.</summary>
     public VoiceTake Take(VoiceLine line, Clip clip) => new(Hash, Math.Round(clip.Duration.TotalSeconds, 3), line.Text, line.Settings)
     {
+        IsMarkup = line.IsMarkup,
         Pieces = [.. Pieces.Select(piece => piece is PlannedSpeech speech ? speech.Hash : ((PlannedPause)piece).NumSamples.ToString(CultureInfo.InvariantCulture))],
     };
 }

@@ -212,7 +212,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
         var pieces = new List<float[]>();
         foreach (string piece in take.Pieces)
         {
-            if (piece.Length < 64) pieces.Add(new float[int.Parse(piece, System.Globalization.CultureInfo.InvariantCulture)]);
+            if (!VoiceTake.IsHash(piece)) pieces.Add(new float[int.Parse(piece, System.Globalization.CultureInfo.InvariantCulture)]);
             else if (cache.Find(piece) is { } clip && clip.Rate == sampleRate) pieces.Add(clip.Samples);
             else return null;
         }

@@ -71,10 +71,13 @@ internal static class DubApi
 
     private static async Task ListAsync(HttpContext http, JobQueue queue, DubFolders folders)
     {
-        List<JsonObject> found = [];
-        foreach (JobRow row in (await queue.ListAsync(Caller.WorkspaceOf(http.User), kind: DubJob.Kind, count: MaxJobs, cancellation: http.RequestAborted)).Reverse())
-            if (Caller.MaySee(http.User, row.User)) found.Add(ToJson(await queue.FindAsync(row.Id, http.RequestAborted), folders));
-        await Answers.Json(http, Listing.Of(http.Request.Query, found));
+        IReadOnlyList<JobRow> jobs = await queue.ListAsync(Caller.WorkspaceOf(http.User), kind: DubJob.Kind, count: MaxJobs, cancellation: http.RequestAborted);
+        // An order holds a whole script: only those of the page that is asked for are read.
+        JsonObject listing = Listing.Of(http.Request.Query, [.. jobs.Reverse().Where(job => Caller.MaySee(http.User, job.User)).Select(job => new JsonObject { ["id"] = IdOf(job) })]);
+        var page = (JsonArray)listing["data"]!;
+        Dictionary<string, Guid> ids = jobs.ToDictionary(IdOf, job => job.Id);
+        for (int i = 0; i < page.Count; i++) page[i] = ToJson(await queue.FindAsync(ids[(string)page[i]!["id"]!], http.RequestAborted), folders);
+        await Answers.Json(http, listing);
     }
 
     private static async Task GetAsync(HttpContext http, string id, JobQueue queue, DubFolders folders) => await Answers.Json(http, ToJson(await FindAsync(http, id, queue), folders));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
 using Flywheel.Loop.Jobs;
@@ -18,6 +19,7 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
     {
         DubOrder order = DubOrder.Parse(job.Input);
+        order.Validate();
         VoiceProject project = VoiceProject.Parse(order.Project, "script");
         string folder = folders.Create(job.Id, job.User);
         var results = new List<DubResult>();
@@ -88,6 +90,21 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
 /// <summary>Where dubbing jobs put their files: a folder each in the home's <c>dubs</c>, which says whose it is.</summary>
 internal sealed class DubFolders(FlywheelHome home)
 {
+    /// <summary>Jobs whose projects are remembered; they are looked up again in a moment.</summary>
+    private const int MaxRemembered = 10_000;
+
+    private readonly ConcurrentDictionary<Guid, Guid?> _documents = [];
+
+    /// <summary>The page's project of a job that was looked at before: it never changes, and an order holds a whole project.</summary>
+    public bool TryDocumentOf(Guid job, out Guid? document) => _documents.TryGetValue(job, out document);
+
+    /// <summary>The page's project of a job with its payload; null of one over the API.</summary>
+    public Guid? DocumentOf(JobRow job)
+    {
+        if (_documents.Count > MaxRemembered) _documents.Clear();
+        return _documents.GetOrAdd(job.Id, _ => DubOrder.Parse(job.Payload!.Input).Document);
+    }
+
     public string Of(Guid job) => Path.Combine(home.Path, "dubs", job.ToString("N"));
 
     public string Create(Guid job, string user)
@@ -101,8 +118,11 @@ internal sealed class DubFolders(FlywheelHome home)
     public string? Find(JobRow job, string file) => ResultsOf(job).SelectMany(result => result.Files).Contains(file) && Path.Combine(Of(job.Id), file) is var path && File.Exists(path) ? path : null;
 
     /// <summary>What is finished so far, of a running job too.</summary>
-    public IReadOnlyList<DubResult> ResultsOf(JobRow job) => [.. DubOrder.Parse(job.Payload!.Input).Languages
-        .Select(language => Path.Combine(Of(job.Id), $"{language}.result.json")).Where(File.Exists)
+    public IReadOnlyList<DubResult> ResultsOf(JobRow job) => ResultsOf(job.Id, DubOrder.Parse(job.Payload!.Input).Languages);
+
+    /// <summary>What is finished so far of the languages that a job speaks.</summary>
+    public IReadOnlyList<DubResult> ResultsOf(Guid job, IReadOnlyList<string> languages) => [.. languages
+        .Select(language => Path.Combine(Of(job), $"{language}.result.json")).Where(File.Exists)
         .Select(path => JsonSerializer.Deserialize<DubResult>(File.ReadAllText(path), JsonText.Compact)!)];
 
     public static string MediaType(string file) => DubbingEndpoints.Exports.GetValueOrDefault(Path.GetExtension(file).TrimStart('.')) ?? "application/octet-stream";

@@ -82,12 +82,16 @@ internal static class DubbingEndpoints
     }
 
     /// <summary>A person's dubbing jobs of a project with their payloads, the latest first.</summary>
-    public static async Task<IReadOnlyList<JobRow>> JobsOfAsync(JobQueue queue, Visit visit, Guid project)
+    public static async Task<IReadOnlyList<JobRow>> JobsOfAsync(JobQueue queue, DubFolders folders, Visit visit, Guid project)
     {
         const int most = 200;
         var jobs = new List<JobRow>();
         foreach (JobRow row in await queue.ListAsync(visit.Workspace, visit.Person, DubJob.Kind, most))
-            if (await queue.FindAsync(row.Id) is var job && DubOrder.Parse(job.Payload!.Input).Document == project) jobs.Add(job);
+            if (!folders.TryDocumentOf(row.Id, out Guid? document) || document == project)
+            {
+                JobRow job = await queue.FindAsync(row.Id);
+                if (folders.DocumentOf(job) == project) jobs.Add(job);
+            }
         return jobs;
     }
 

@@ -80,6 +80,25 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     public static IReadOnlyList<Pronunciation> With(IEnumerable<Pronunciation> entries, IEnumerable<Pronunciation> added) =>
         [.. entries.Concat(added).GroupBy(KeyOf).Select(same => same.Last())];
 
+    /// <summary>Entries as they would be without one change: what somebody else has changed since then stays.</summary>
+    /// <param name="now">Entries.</param>
+    /// <param name="before">Before the change.</param>
+    /// <param name="after">After the change.</param>
+    public static IReadOnlyList<Pronunciation> Without(IReadOnlyList<Pronunciation> now, IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after)
+    {
+        Dictionary<(string, string, string), Pronunciation> was = ByKey(before), left = ByKey(after), result = ByKey(now);
+        foreach ((string, string, string) key in was.Keys.Union(left.Keys))
+        {
+            Pronunciation? old = was.GetValueOrDefault(key), mine = left.GetValueOrDefault(key);
+            if (old == mine || result.GetValueOrDefault(key) != mine) continue;
+            if (old is null) result.Remove(key);
+            else result[key] = old;
+        }
+        return [.. result.Values];
+
+        static Dictionary<(string, string, string), Pronunciation> ByKey(IReadOnlyList<Pronunciation> entries) => With(entries, []).ToDictionary(KeyOf);
+    }
+
     /// <summary>What an entry is for.</summary>
     internal static (string Word, string Language, string Voice) KeyOf(Pronunciation entry) => (entry.Word.Trim().ToLowerInvariant(), entry.Language.ToLowerInvariant(), entry.Voice);
 

@@ -108,14 +108,18 @@ public sealed partial class VoiceProjectPage
         return line.IsMarkup || text.Trim().Length == 0 || !_durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) ? null : model.Predict(text) / (settings.Speed ?? 1);
     }
 
-    private async Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true)
+    private Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true) =>
+        DoAsync(() => Projects.ChangeAsync(Id, Visit.Person, change), typed, remember);
+
+    /// <summary>Changes the project; a fault is shown and the project stays as it is.</summary>
+    private async Task DoAsync(Func<Task<VoiceProject>> act, string? typed = null, bool remember = true)
     {
         _problem = null;
         string before = _project!.ToJson();
         try
         {
             _own = true;
-            _project = await Projects.ChangeAsync(Id, Visit.Person, change);
+            _project = await act();
         }
         catch (FlywheelException e)
         {
@@ -195,23 +199,16 @@ public sealed partial class VoiceProjectPage
         if (_problem is null) (_word, _said) = ("", "");
     }
 
-    private async Task ChooseAsync(string line, VoiceTake take)
-    {
-        Remember(_project!.ToJson());
-        _own = true;
-        _project = await Projects.ChooseAsync(Id, Visit.Person, line, take);
-        _own = false;
-        await LookAsync();
-    }
+    private Task ChooseAsync(string line, VoiceTake take) => DoAsync(() => Projects.ChooseAsync(Id, Visit.Person, line, take));
 
     /// <summary>From now on the word is said so in every project.</summary>
-    private async Task GiveAsync(Pronunciation entry)
+    private Task GiveAsync(Pronunciation entry) => DoAsync(async () =>
     {
         Pronunciation given = entry.Language.Length > 0 ? entry : entry with { Language = _project!.Language.Split('-')[0] };
         (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) = await Dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [given]));
-        await Record.WordsAsync(Visit.Person, "team", "", before, after);
-        await ChangeAsync(now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
-    }
+        await Record.WordsAsync(Visit.Person, VoiceRecord.Team, "", before, after);
+        return await Projects.ChangeAsync(Id, Visit.Person, now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
+    });
 
     /// <summary>Makes the sound of every line that has none; what was made stays, also when it is stopped.</summary>
     private async Task RenderAsync()

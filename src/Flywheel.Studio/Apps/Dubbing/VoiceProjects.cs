@@ -135,7 +135,7 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
     /// <summary>Of several takes this one: the line is again what it was, and the choice is recorded.</summary>
     public async Task<VoiceProject> ChooseAsync(Guid id, string person, string line, VoiceTake take)
     {
-        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, Settings = take.Settings }));
+        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings }));
         await record.ChosenAsync(person, id, line, take);
         return changed;
     }

@@ -24,6 +24,9 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     /// <summary>The field of a generation's conversation that says how a line was spoken.</summary>
     public const string Speech = "speech";
 
+    /// <summary>The scope of words that are everybody's.</summary>
+    public const string Team = "team";
+
     private const string Words = "pronunciation";
 
     private readonly TaskCatalog _tasks = new(store.Home);
@@ -51,7 +54,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
 
     public static Guid TranslationId(string person, Guid project, string line) => IdOf("translation", person, project.ToString("N"), line);
 
-    public static Guid ShorterId(string person, Guid project, string line, string text) => IdOf("shorter", person, project.ToString("N"), line, text);
+    /// <summary>One for each pair, since what is asked names the shorter text's length.</summary>
+    public static Guid ShorterId(string person, Guid project, string line, string longer, string shorter) => IdOf("shorter", person, project.ToString("N"), line, longer, shorter);
 
     /// <summary>How long a voice takes for a text: what an example of text and voice to duration asks.</summary>
     public static Conversation AskDuration(string voice, double speed, string text) =>
@@ -95,7 +99,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             (double from, double to) = (before.SettingsOf(was).Speed ?? 1, after.SettingsOf(line).Speed ?? 1);
             if (from != to) await RemarkAsync("speed", from, to);
             if (was.Pause != line.Pause) await RemarkAsync("pause", was.Pause?.TotalSeconds, line.Pause?.TotalSeconds);
-            if (was.Text != line.Text) await TranslatedAsync(person, id, after, line);
+            if (was.Text != line.Text || was.IsMarkup != line.IsMarkup) await TranslatedAsync(person, id, after, was, line);
+            foreach (string gone in was.Alternates.Except(line.Alternates)) await TakeShorterBackAsync(person, id, line, was.Text, gone);
             foreach (string shorter in line.Alternates.Except(was.Alternates)) await ShorterAsync(person, id, after, line, line.Text, shorter);
 
             Task RemarkAsync(string field, double? old, double? now) => was.RenderedHash is not { } hash ? Task.CompletedTask
@@ -113,29 +118,51 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     public async Task WordsAsync(string person, string scope, string language, IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after)
     {
         HashSet<Pronunciation> same = [.. before];
-        foreach (Pronunciation entry in after.Where(entry => !same.Contains(entry)))
+        Pronunciation[] changed = [.. after.Where(entry => !same.Contains(entry))];
+        HashSet<(string, string, string)> left = [.. after.Select(VoiceDictionaries.KeyOf)];
+        Pronunciation[] gone = [.. before.Where(entry => !left.Contains(VoiceDictionaries.KeyOf(entry)))];
+        foreach (Pronunciation entry in changed)
         {
-            if (await CmuPhones.OfAsync(entry, language) is not { } phones || FindTask() is not { } task) continue;
             Guid about = WordId(person, scope, entry);
+            if (await CmuPhones.OfAsync(entry, language) is not { } phones || FindTask() is not { } task)
+            {
+                await RetractAsync(about, person); // it is said otherwise than it was, in a way that teaches nothing
+                continue;
+            }
             await AskedAsync(about, person, Generation.TaskApp + task.Name, task.Ask(task.Check(new Dictionary<string, string> { ["word"] = entry.Word.Trim() })), "");
             await SayAsync(about, person, Metrics.Demonstration, phones, new()
             {
-                ["scope"] = scope == "team" ? scope : "project", ["language"] = entry.Language, ["voice"] = entry.Voice, [entry.Ipa is null ? "respelling" : "ipa"] = Short(entry.Ipa ?? entry.Respelling!),
+                ["scope"] = scope == Team ? scope : "project", ["language"] = entry.Language, ["voice"] = entry.Voice, [entry.Ipa is null ? "respelling" : "ipa"] = Short(entry.Ipa ?? entry.Respelling!),
             });
         }
-        HashSet<(string, string, string)> left = [.. after.Select(VoiceDictionaries.KeyOf)];
-        foreach (Pronunciation gone in before.Where(entry => !left.Contains(VoiceDictionaries.KeyOf(entry)))) await SayAsync(WordId(person, scope, gone), person, Metrics.Retract, true, []);
+        foreach (Pronunciation entry in gone) await RetractAsync(WordId(person, scope, entry), person);
+        if (scope == Team) await TakeBackOthersAsync(person, [.. changed, .. gone]);
     }
 
-    private async Task TranslatedAsync(string person, Guid id, VoiceProject project, VoiceLine line)
+    /// <summary>A word of the team that somebody changes or deletes no longer teaches what another person made of it. It is taken back in the maker's name, as only that counts.</summary>
+    private async Task TakeBackOthersAsync(string person, IReadOnlyList<Pronunciation> words)
     {
-        if (line.Source is not { } source || project.SourceLanguage is not { } from || line.IsMarkup) return;
+        if (words.Count == 0) return;
+        const string app = Generation.TaskApp + Words;
+        Dictionary<Guid, string> known;
+        await using (FlywheelDb db = store.Tables())
+            known = await db.Generations.Where(row => row.App == app && row.User != person).Select(row => new { row.Id, row.User }).ToDictionaryAsync(row => row.Id, row => row.User);
+        foreach (string maker in known.Values.Distinct().ToArray())
+            foreach (Pronunciation word in words)
+                if (WordId(maker, Team, word) is var about && known.ContainsKey(about)) await SayAsync(about, maker, Metrics.Retract, true, new() { ["by"] = person });
+    }
+
+    private async Task TranslatedAsync(string person, Guid id, VoiceProject project, VoiceLine was, VoiceLine line)
+    {
+        if (line.Source is not { } source || project.SourceLanguage is not { } from) return;
         string draft = line.Draft?.Trim() ?? "", text = line.Text.Trim(), to = project.Language;
         Guid about = TranslationId(person, id, line.Id);
         var tags = new JsonObject { ["project"] = id.ToString(), ["line"] = line.Id, ["source_language"] = from, ["target_language"] = to };
-        if (text.Length == 0 || text == draft)
+        // A text is saved while it is typed: what stood there before was no finished one.
+        if (was.Text.Trim() != text || line.IsMarkup) await TakeShorterBackAsync(person, id, line, draft, was.Text);
+        if (text.Length == 0 || text == draft || line.IsMarkup)
         {
-            await SayAsync(about, person, Metrics.Retract, true, []);
+            await RetractAsync(about, person);
             return;
         }
         await AskedAsync(about, person, App, TranslationPrompt.Ask(source, Base(from), Base(to)), draft);
@@ -143,13 +170,16 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
         if (draft.Length > 0) await ShorterAsync(person, id, project, line, draft, text);
     }
 
+    private Task TakeShorterBackAsync(string person, Guid id, VoiceLine line, string longer, string shorter) =>
+        RetractAsync(ShorterId(person, id, line.Id, longer.Trim(), shorter.Trim()), person);
+
     /// <summary>A text that says the same in clearly fewer letters.</summary>
     private async Task ShorterAsync(string person, Guid id, VoiceProject project, VoiceLine line, string longer, string shorter)
     {
         const double clearly = .92;
         (longer, shorter) = (longer.Trim(), shorter.Trim());
         if (shorter.Length == 0 || shorter.Length > clearly * longer.Length || line.IsMarkup) return;
-        Guid about = ShorterId(person, id, line.Id, longer);
+        Guid about = ShorterId(person, id, line.Id, longer, shorter);
         await AskedAsync(about, person, App, AskShorter(project.Language, shorter.Length, longer), "");
         await SayAsync(about, person, Metrics.Demonstration, shorter, new() { ["project"] = id.ToString(), ["line"] = line.Id, ["language"] = project.Language });
     }
@@ -183,6 +213,9 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             return await db.Generations.AnyAsync(row => row.Id == id);
         }
     }
+
+    /// <summary>Takes back what this person said; nothing where nothing was.</summary>
+    private Task RetractAsync(Guid about, string person) => SayAsync(about, person, Metrics.Retract, true, []);
 
     /// <summary>Feedback, unless it is what this person said last.</summary>
     private async Task SayAsync(Guid about, string person, string metric, JsonNode value, JsonObject tags)

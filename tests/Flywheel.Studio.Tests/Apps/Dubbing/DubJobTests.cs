@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json.Nodes;
+using CsCheck;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Translation;
@@ -137,6 +138,34 @@ public sealed class DubJobTests : IAsyncLifetime
         Assert.Equal(24, Srt.Parse(File.ReadAllText(Path.Combine(folder, "it.srt")), "it.srt").Count);
     }
 
+    /// <summary>Files are named by language and format: whatever an order says, no file lies outside the job's folder.</summary>
+    [Fact]
+    public void Order_WithOddLanguagesAndFormats_IsRefusedOrStaysInItsFolder()
+    {
+        string[] known = ["../../x", "/tmp/x", "..", ".", "en-us", "it", "a/b", "a\\b", "en\0", "/../../x.wav", "wav", "mp3", "WAV", "", " en", "zh_Hant", new string('a', 36)];
+        Gen<string> odd = Gen.OneOf(Gen.Int[0, known.Length - 1].Select(i => known[i]), Gen.String[0, 8]);
+        int numTaken = 0;
+        Gen.Select(odd, odd, odd).Sample((own, other, format) =>
+        {
+            var order = new DubOrder { Project = (Film(1) with { Language = own }).ToJson(), Languages = own == other ? [own] : [own, other], Format = format };
+            try
+            {
+                order.Validate();
+            }
+            catch (FlywheelException)
+            {
+                return true;
+            }
+            Interlocked.Increment(ref numTaken);
+            string folder = Path.GetFullPath(_folder["job"]);
+            return order.Languages.All(language => Path.GetDirectoryName(Path.GetFullPath(Path.Combine(folder, $"{language}.{order.Format}"))) == folder);
+        }, iter: 2000, seed: "0000KeXSOcQ3", threads: 1);
+        new DubOrder { Project = (Film(1) with { Language = "zh_Hant" }).ToJson(), Languages = ["zh_Hant", "it"] }.Validate();
+        foreach ((string language, string format, string field) in new[] { ("../../x", "wav", "language"), ("en", "/../../x.wav", "response_format") })
+            Assert.Contains(field, Assert.Throws<FlywheelException>(new DubOrder { Project = (Film(1) with { Language = language }).ToJson(), Languages = [language], Format = format }.Validate).Message, StringComparison.Ordinal);
+        Assert.True(numTaken > 0);
+    }
+
     [Fact]
     public async Task Dub_ThatIsHeld_StopsAndGoesOn()
     {
@@ -163,7 +192,7 @@ public sealed class DubJobTests : IAsyncLifetime
     [Theory]
     [InlineData("xx", "wav", "'xx'")]
     [InlineData("en", "wav", "its own is 'en-us'")]
-    [InlineData("it", "exe", "dub.exe")]
+    [InlineData("it", "exe", "'exe'")]
     public void Order_ThatIsWrong_NamesTheValue(string language, string format, string says) =>
         Assert.Contains(says, Assert.Throws<FlywheelException>(() => new DubOrder { Project = Film(1).ToJson(), Languages = [language], Format = format }.Validate()).Message, StringComparison.Ordinal);
 

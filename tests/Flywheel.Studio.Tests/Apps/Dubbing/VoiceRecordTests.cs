@@ -139,6 +139,85 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         Assert.EndsWith(" seconds", example.Preferred, StringComparison.Ordinal);
     }
 
+    /// <summary>A text is saved while it is typed: only what stands in the end teaches, under the limit that it meets.</summary>
+    [Fact]
+    public async Task Translation_SavedWhileItIsTyped_TeachesOnlyWhatStandsInTheEnd()
+    {
+        const string draft = "El perro está dentro de la casa.";
+        Guid film = (await _projects.CreateAsync(Ann, new VoiceProject
+        {
+            Name = "film", Language = "es", SourceLanguage = "en", Voice = new() { Voice = "hum:low" },
+            Lines = [new VoiceLine { Id = "1", Text = draft, Source = "The dog is in the house.", Draft = draft }],
+        })).Id;
+        foreach (string typed in new[] { "El", "El pe", "El perro está", "El perro está en casa." }) await TypeAsync(typed);
+        Assert.Equal(["Shorten this Spanish line for dubbing to at most 22 characters.\nEl perro está dentro de la casa. => El perro está en casa."], await ShorterAsync());
+        await TypeAsync("El perro está dentro de su casa."); // as long as the draft
+        Assert.Empty(await ShorterAsync());
+        await TypeAsync("El perro está en casa.");
+        Assert.Single(await ShorterAsync());
+        await TypeAsync("");
+        Assert.Empty(await ShorterAsync());
+        await TypeAsync("El perro está en casa.");
+        await TypeAsync(draft);
+        Assert.Empty(await LearntAsync());
+        // Two shorter texts of one line are two; one that is taken away teaches no longer.
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Alternates = ["El perro está ahí.", "Está ahí."] }));
+        Assert.Equal(["at most 18", "at most 9 "], (await ShorterAsync()).Select(text => text[text.IndexOf("at most", StringComparison.Ordinal)..][..10]));
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Alternates = ["Está ahí."] }));
+        Assert.EndsWith("=> Está ahí.", Assert.Single(await ShorterAsync()), StringComparison.Ordinal);
+
+        Task TypeAsync(string text) => _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Text = text }));
+        async Task<string[]> ShorterAsync() => [.. (await LearntAsync()).Select(row => $"{row.Prompt!.Messages[^1].Text} => {row.Preferred}").Where(text => text.StartsWith("Shorten", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    }
+
+    [Fact]
+    public async Task Word_OfTheTeam_ThatAnotherPersonChangesOrDeletes_NoLongerTeachesWhatItsMakerSaid()
+    {
+        var record = new VoiceRecord(_store, TimeProvider.System);
+        Pronunciation sql = new() { Word = "SQL", Language = "en", Ipa = "ˈsiːkwəl" }, other = sql with { Ipa = "ˌɛskjuːˈɛl" };
+        await PutAsync(Ann, sql);
+        await PutAsync("ben", other);
+        Assert.Equal([("ben", "EH1 S K Y UW0 EH1 L")], await SaidAsync());
+        await PutAsync(Ann, sql);
+        Assert.Equal([(Ann, "S IY1 K W AH0 L")], await SaidAsync());
+        await ChangeAsync("cem", _ => []);
+        Assert.Empty(await SaidAsync());
+
+        Task PutAsync(string person, Pronunciation entry) => ChangeAsync(person, known => VoiceDictionaries.With(known, [entry]));
+        async Task ChangeAsync(string person, Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
+        {
+            (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) = await _dictionaries.ChangeAsync(change);
+            await record.WordsAsync(person, VoiceRecord.Team, "", before, after);
+        }
+
+        async Task<(string, string)[]> SaidAsync() => [.. (await LearntAsync()).Select(row => (row.User, row.Preferred))];
+    }
+
+    [Fact]
+    public void Undo_InTheTeamsDictionary_LeavesWhatOthersDidSince()
+    {
+        Pronunciation Word(string word, string said) => new() { Word = word, Respelling = said };
+        IReadOnlyList<Pronunciation> before = [Word("quay", "kway"), Word("gone", "gawn"), Word("both", "boath")];
+        IReadOnlyList<Pronunciation> after = [Word("quay", "key"), Word("new", "nyoo"), Word("both", "bowth")]; // one changed, one deleted, one added, one that a colleague changes again
+        IReadOnlyList<Pronunciation> now = [.. after.Where(entry => entry.Word != "both"), Word("both", "theirs"), Word("added", "theirs")];
+        Assert.Equal(["added theirs", "both theirs", "gone gawn", "quay kway"], VoiceDictionaries.Without(now, before, after).Select(entry => $"{entry.Word} {entry.Respelling}").Order(StringComparer.Ordinal));
+        Assert.Equal(before.OrderBy(entry => entry.Word), VoiceDictionaries.Without(after, before, after).OrderBy(entry => entry.Word));
+    }
+
+    [Fact]
+    public async Task Take_ThatWasMarkup_ComesBackAsMarkup()
+    {
+        Guid film = await ProjectAsync("<break time=\"200ms\"/>Hello.");
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { IsMarkup = true }));
+        await SpeakAsync(film);
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Text = "Hello.", IsMarkup = false }));
+        VoiceLine line = (await SpeakAsync(film)).Lines[0];
+        Assert.Equal([false, true], line.Takes.Select(take => take.IsMarkup));
+        VoiceProject chosen = await _projects.ChooseAsync(film, Ann, "1", line.Takes[1]);
+        Assert.True(chosen.Lines[0].IsMarkup);
+        Assert.Empty(await StaleAsync(film)); // as it is now it sounds as the take does
+    }
+
     [Fact]
     public async Task Translation_ThatIsShortened_TeachesTheTranslationAndTheShorterText()
     {
