@@ -22,6 +22,7 @@ internal static class RestoreCommand
         (BackupManifest manifest, string? aside) = await HomeRestore.ReadAsync(file, home, replace, cancellation: cancellation);
         Console.WriteLine($"{home.Path} is as it was on {manifest.Made:yyyy-MM-dd HH:mm} UTC: {manifest.Files.Count} files, {manifest.NumBytes / 1e6:N1} MB.");
         if (aside is not null) Console.WriteLine($"What was there before lies in {aside}.");
+        if (HomeRestore.WarningOf(manifest, home, new FlywheelHome()) is { } warning) Console.Error.WriteLine($"warning: {warning}.");
         foreach (string missing in manifest.Missing) Console.WriteLine($"The backup was made without: {missing}");
     }
 }

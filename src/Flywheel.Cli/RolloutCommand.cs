@@ -107,7 +107,7 @@ internal static class RolloutCommand
         }
         RolloutTracker seen = await RolloutHistory.ReadAsync(store, row, row.Ended ?? TimeProvider.System.GetUtcNow(), cancellation);
         string state = row.State switch { RolloutState.RolledBack => "rolled back", var other => other.ToString().ToLowerInvariant() };
-        Console.WriteLine($"Rollout {row.Id}: {state}{(row.State == RolloutState.Running ? $" at {RolloutDecision.Percent(row.Share)}" : "")}, since {row.Started:yyyy-MM-dd HH:mm} UTC. {char.ToUpperInvariant(row.Reason[0])}{row.Reason[1..]}.");
+        Console.WriteLine($"Rollout {row.Id}: {state}{(row.State == RolloutState.Running ? $" at {RolloutDecision.Percent(row.Share)}" : "")}, since {row.Started:yyyy-MM-dd HH:mm} UTC.{(row.Reason.Length == 0 ? "" : $" {char.ToUpperInvariant(row.Reason[0])}{row.Reason[1..]}.")}");
         Table table = new Table().AddColumns("", "model", "people", "answers", "failed", "slow", "judged by", "accepted", "mean time", "cost of an accepted text");
         table.AddRow(["champion", Markup.Escape(await NameAsync(store, row.Champion)), .. Cells(seen.Champion)]);
         table.AddRow(["candidate", Markup.Escape(await NameAsync(store, row.Candidate)), .. Cells(seen.Candidate)]);

@@ -49,6 +49,18 @@ public sealed class BackupTests : IDisposable
         Assert.Equal("dataset", (await Lineage.TraceAsync(restored, outcome.Dataset.Hash, Stop)).Kind);
     }
 
+    [Fact]
+    public async Task Restore_OfAFilesRecordWhereADatabaseServerKeptIt_IsWarnedOf()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""), cancellation: Stop);
+        BackupManifest manifest = await HomeBackup.WriteAsync(store.Home, File1, cancellation: Stop);
+        FlywheelHome file = new(_folder["other"], ""), server = new(_folder["other"], "Host=db;Database=flywheel;Password=secret");
+        Assert.Null(HomeRestore.WarningOf(manifest, file, file));
+        Assert.Contains("is not used", HomeRestore.WarningOf(manifest, server, server));
+        Assert.Contains("stays there", HomeRestore.WarningOf(manifest, server, file));
+        Assert.Null(HomeRestore.WarningOf(manifest with { Files = [] }, server, server)); // a server's backup has no record in it
+    }
+
     /// <summary>Others write all the time: what was acknowledged before it began is in it, and every row that is in it is whole.</summary>
     [Fact]
     public async Task Backup_WhileOthersWrite_IsOneMoment()

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Flywheel.Testing;
 using Microsoft.Data.Sqlite;
@@ -54,6 +55,26 @@ public sealed partial class ForgetTests : IDisposable
         Assert.Contains("forgotten before", (await Assert.ThrowsAsync<FlywheelException>(() => new Forget(store).RunAsync(Person))).Message);
         Assert.True((await new Rebuild(store).RunAsync(later.Turn.Candidate![..12])).IsEqual);
         await TurnAsync(store, because: "no feedback to learn from"); // what was used stays used
+    }
+
+    [Fact]
+    public async Task Forget_WhoPromotedOrSteppedARollout_LeavesNoNameInItsReasons()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""));
+        await using FlywheelDb db = store.Tables();
+        db.Models.Add(new ModelRow { Hash = Given.Champion, Name = "m", Path = "models/m", Created = Given.Monday });
+        string[] reasons = ["promoted by ann", "5% by ann", "rolled back by anna", "stopped by ann (too long)"];
+        foreach (string reason in reasons)
+        {
+            db.Rollouts.Add(new RolloutRow { Champion = "a", Candidate = "b", Started = Given.Monday, StepStarted = Given.Monday, State = RolloutState.Stopped, Reason = reason });
+            db.Releases.Add(new ReleaseRow { Time = Given.Monday, ModelHash = Given.Champion, Reason = $"rollout 1: {reason}" });
+        }
+        await db.SaveChangesAsync();
+        await new PersonRows(db, "ann").DeleteAsync(CancellationToken.None);
+        await using FlywheelDb after = store.Tables();
+        string[] expected = ["promoted by somebody who was forgotten", "5% by somebody who was forgotten", "rolled back by anna", "stopped by somebody who was forgotten (too long)"];
+        Assert.Equal(expected, await after.Rollouts.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
+        Assert.Equal(expected.Select(reason => $"rollout 1: {reason}"), await after.Releases.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
     }
 
     /// <summary>Killed at what it says, a little later each time, and run again; what comes of it is the same.</summary>

@@ -45,7 +45,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
         if (status != 200)
         {
             http.Response.StatusCode = status;
-            await http.Response.WriteAsJsonAsync(new { error = new { message = $"it is {model}", type = "invalid_request_error", param = status == 400 ? "temperature" : null, code } });
+            await http.Response.WriteAsJsonAsync(new { error = new { message = status == 401 ? $"it is {model}: {Key}" : $"it is {model}", type = "invalid_request_error", param = status == 400 ? "temperature" : null, code } });
             return;
         }
         if (model == "silent")

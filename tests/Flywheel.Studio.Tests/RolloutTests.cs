@@ -4,6 +4,7 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
+using Flywheel.Studio.Serving;
 using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests;
@@ -172,6 +173,53 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.Contains("another model was released", (string)status["reason"]!);
         Assert.Equal(HttpStatusCode.Conflict, (await _server.TryPostAsync($"{Path}/{id}/promote", "{}")).Status);
     }
+
+    [Fact]
+    public async Task Promote_OfTheCandidateThatAnswers_TakesItAsItIsInMemory()
+    {
+        long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 }))["id"]!;
+        ServedModel candidate = Service<RolloutHost>().Live!.Candidate!;
+        JsonObject ended = await _server.PostAsync($"{Path}/{id}/promote", new() { ["user"] = "ann" });
+        Assert.Equal(("promoted", "promoted by ann"), ((string)ended["state"]!, (string)ended["reason"]!));
+        Assert.Same(candidate, Service<ModelHost>().Current); // no third copy of weights
+        Assert.Equal(candidate.Hash, (string)(await _server.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        Assert.Equal((candidate.Hash, $"rollout {id}: promoted by ann"), ((await store.ReleasesAsync())[0].ModelHash, (await store.ReleasesAsync())[0].Reason));
+    }
+
+    [Fact]
+    public async Task Promote_OfARolloutThatEndsMeanwhile_ReleasesNothing()
+    {
+        string champion = _server.Server.Model.Hash;
+        JsonObject begun = await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 });
+        (long id, string candidate) = ((long)begun["id"]!, (string)begun["candidate"]!);
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        int before = (await store.ReleasesAsync()).Count;
+        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => Service<ModelSwitch>().ServeAsync(candidate, async _ =>
+        {
+            Assert.True(await store.EndRolloutAsync(id, RolloutState.Stopped, "stopped while it loaded", DateTimeOffset.UtcNow)); // another server's act
+            await store.PromoteRolloutAsync(id, "proven", DateTimeOffset.UtcNow);
+        }));
+        Assert.Contains("ended meanwhile", refused.Message);
+        Assert.Equal((champion, before), (_server.Server.Model.Hash, (await store.ReleasesAsync()).Count));
+        Assert.Equal((RolloutState.Stopped, "stopped while it loaded"), ((await store.LastRolloutAsync())!.State, (await store.LastRolloutAsync())!.Reason));
+    }
+
+    [Fact]
+    public async Task Promote_OfACandidateThatCannotBeOpened_SaysSoInTheRecordAndGoesOn()
+    {
+        JsonObject begun = await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 });
+        long id = (long)begun["id"]!;
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        File.Delete(System.IO.Path.Combine(store.FolderOf((await store.FindModelAsync((string)begun["candidate"]!))!), "config.json"));
+        (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync($"{Path}/{id}/promote", "{}");
+        Assert.True(status is HttpStatusCode.BadRequest, $"{status} {refused}");
+        JsonObject now = await _server.GetAsync($"{Path}/{id}");
+        Assert.Equal("running", (string)now["state"]!);
+        Assert.Contains("could not be promoted", (string)now["reason"]!);
+    }
+
+    private T Service<T>() where T : notnull => _server.Service<T>();
 
     private async Task<JsonObject> UntilEndedAsync(long id)
     {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
+using Flywheel.Studio.Serving;
 using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests;
@@ -49,6 +50,22 @@ public sealed class SharedRecordTests
         await using FlywheelDb db = store.Tables();
         Assert.Contains(db.Secrets.Select(row => row.Name).ToList(), name => name.StartsWith("cookies/", StringComparison.Ordinal));
         Assert.False(Directory.Exists(Path.Combine(one.Home.Path, "keys")));
+    }
+
+    [Fact]
+    public async Task Rollout_ThatOneServerCannotHold_RunsOnTheOtherAndIsStoppedByEither()
+    {
+        string connection = await (await PostgresCluster.SharedAsync()).CreateDatabaseAsync();
+        StudioOptions Shared(StudioOptions options) => options with { Home = new FlywheelHome(options.Home.Path, connection) };
+        await using TestServer one = await TestServer.StartAsync(options: Shared);
+        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 32 << 20, CacheBytes = 64 << 20 }, options: Shared);
+        JsonObject begun = await one.PostAsync("/v1/rollouts", new() { ["candidate"] = one.AnotherModel(2).Path, ["share"] = 50 });
+        foreach (TestServer server in new[] { one, small }) await server.Service<RolloutHost>().CheckAsync(TestContext.Current.CancellationToken);
+        Assert.NotNull(one.Service<RolloutHost>().Live);
+        Assert.Null(small.Service<RolloutHost>().Live);
+        Assert.Equal((string)begun["champion"]!, (string)(await small.PostAsync("/v1/chat/completions", TestServer.Chat()))["model_hash"]!);
+        Assert.Equal("running", (string)(await one.GetAsync($"/v1/rollouts/{begun["id"]}"))["state"]!);
+        Assert.Equal("stopped", (string)(await small.PostAsync($"/v1/rollouts/{begun["id"]}/stop", []))["state"]!);
     }
 
     [Fact]

@@ -1,12 +1,15 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Testing;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio.Tests;
 
@@ -49,6 +52,12 @@ internal sealed class TestServer : IAsyncDisposable
     public ModelFolder AnotherModel(int seed) => TinyModel.Create(_folder["models"], seed);
 
     public string NewPath(string name) => _folder[name];
+
+    /// <summary>What the server itself uses.</summary>
+    public T Service<T>() where T : notnull => Service<T>(Server);
+
+    public static T Service<T>(StudioServer server) where T : notnull =>
+        ((WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(server)!).Services.GetRequiredService<T>();
 
     public Task<FlywheelStore> OpenStoreAsync() => FlywheelStore.OpenAsync(Home);
 

@@ -4,8 +4,10 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -202,6 +204,59 @@ public sealed class UpstreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Release_WhereAnUpstreamAnswers_EndsThatAlsoForTheModelOfBefore()
+    {
+        string own = _server.Server.Model.Hash;
+        RolloutHost host = _server.Service<RolloutHost>();
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        foreach (string released in new[] { own, _server.AnotherModel(2).Path })
+        {
+            long id = (long)(await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "other", ["candidate"] = own, ["share"] = 1 }))["id"]!;
+            if (released == own)
+            {
+                await _server.PostAsync($"/v1/rollouts/{id}/stop", []);
+                Assert.Equal("other", (string)(await _server.PostAsync(ChatPath, Chat("flywheel")))["model"]!);
+            }
+            await _server.PostAsync("/admin/promote", new() { ["model"] = released });
+            await host.CheckAsync(TestContext.Current.CancellationToken);
+            RolloutRow last = (await store.LastRolloutAsync(TestContext.Current.CancellationToken))!;
+            Assert.Equal(RolloutState.Stopped, last.State);
+            if (released != own) Assert.Contains("another model was released", last.Reason);
+            Assert.Null(await store.AnsweringUpstreamAsync(TestContext.Current.CancellationToken));
+            Assert.Equal((await store.ChampionAsync())!.Hash, (string?)(await _server.PostAsync(ChatPath, Chat("flywheel")))["model_hash"]);
+        }
+    }
+
+    [Fact]
+    public async Task File_ChangedWhileARolloutRuns_IsFollowedByIt()
+    {
+        RolloutHost host = _server.Service<RolloutHost>();
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "other", ["candidate"] = _server.Server.Model.Hash, ["share"] = 1 });
+        Configure("  - {name: other, base_url: BASE, model: gpt-larger}");
+        await host.RefreshAsync();
+        Assert.Equal("gpt-larger", host.Live!.Upstreams.Champion!.Model);
+
+        // Broken when the server starts, it is waited for.
+        string file = Path.Combine(_server.Home.Path, Upstreams.FileName), valid = File.ReadAllText(file);
+        Replace("upstreams: [\n");
+        await _server.Server.DisposeAsync();
+        await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } }, TestContext.Current.CancellationToken);
+        host = TestServer.Service<RolloutHost>(again);
+        await host.CheckAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((RolloutState.Running, null), ((await store.LastRolloutAsync(TestContext.Current.CancellationToken))!.State, host.Live));
+        Replace(valid);
+        await host.RefreshAsync();
+        Assert.Equal("gpt-larger", host.Live!.Upstreams.Champion!.Model);
+
+        Configure("  - {name: open, base_url: BASE, model: m}");
+        for (int look = 0; look < 2; look++) await host.RefreshAsync();
+        RolloutRow ended = (await store.LastRolloutAsync(TestContext.Current.CancellationToken))!;
+        Assert.Equal((RolloutState.Stopped, "upstream:other is not in upstreams.yaml any more"), (ended.State, ended.Reason));
+        Assert.Null(host.Live);
+    }
+
+    [Fact]
     public async Task PageChat_AnsweredByAnUpstream_KeepsTheAnswerOrSaysWhyThereIsNone()
     {
         var app = (WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(_server.Server)!;
@@ -266,8 +321,10 @@ public sealed class UpstreamTests : IAsyncLifetime
         }
     }
 
-    private void Configure(string upstreams) =>
-        File.WriteAllText(Path.Combine(_server.Home.Path, Upstreams.FileName), $"machine_per_hour: 3\nupstreams:\n{upstreams.Replace("BASE", _fake.Url)}\n");
+    private void Configure(string upstreams) => Replace($"machine_per_hour: 3\nupstreams:\n{upstreams.Replace("BASE", _fake.Url)}\n");
+
+    /// <summary>At once: the server looks at the file all the time.</summary>
+    private void Replace(string text) => AtomicFile.WriteText(Path.Combine(_server.Home.Path, Upstreams.FileName), text);
 
     private static JsonObject Chat(string model)
     {

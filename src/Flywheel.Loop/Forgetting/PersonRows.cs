@@ -1,4 +1,5 @@
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Rollouts;
 using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Loop;
@@ -94,11 +95,16 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await db.Models.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(model => model.Owner, ""), cancellation);
         await db.Runs.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(run => run.Owner, ""), cancellation);
         await db.Datasets.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(dataset => dataset.Owner, ""), cancellation);
-        string by = $" by {person} ", now = $" by {Somebody} ";
+        string by = $" by {person}", now = $" by {Somebody}";
         foreach (TurnRow turn in await db.Turns.Where(row => row.Reason != null && row.Reason.Contains(by)).ToListAsync(cancellation))
-            turn.Reason = turn.Reason!.Replace(by, now, StringComparison.Ordinal);
+            turn.Reason = Unnamed(turn.Reason!);
         foreach (ReleaseRow release in await db.Releases.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
-            release.Reason = release.Reason.Replace(by, now, StringComparison.Ordinal);
+            release.Reason = Unnamed(release.Reason);
+        foreach (RolloutRow rollout in await db.Rollouts.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
+            rollout.Reason = Unnamed(rollout.Reason);
         await db.SaveChangesAsync(cancellation);
+
+        // The whole name: 'ann' is not the beginning of 'anna'.
+        string Unnamed(string reason) => (reason + " ").Replace(by + " ", now + " ", StringComparison.Ordinal)[..^1];
     }
 }

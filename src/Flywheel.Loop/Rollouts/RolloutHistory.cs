@@ -71,7 +71,11 @@ public static class RolloutHistory
             if (!acts.TryGetValue(about.Id, out List<Feedback>? sofar)) acts[about.Id] = sofar = [];
             sofar.Add(said);
             Answer[] all = requests[about.Group];
-            if (about.Share is not null) tracker.Judged(time, about.Group, ValueOf(all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))));
+            if (about.Share is not null)
+            {
+                double?[] values = [.. all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))];
+                tracker.Judged(time, about.Group, ValueOf(values), final: values.All(value => value is not null) || values.Contains(1));
+            }
             else tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts));
         }
         tracker.Advance(now);

@@ -20,14 +20,21 @@ public static class RolloutStore
         return await db.Rollouts.AsNoTracking().OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
     }
 
-    /// <summary>The upstream that answers in the champion's place: it won the last rollout, and no model was released since. Null: the
-    /// champion answers itself.</summary>
+    /// <summary>The upstream that answers in the champion's place: it won the last rollout, and no model was released since that began. Null:
+    /// the champion answers itself, or a rollout runs.</summary>
     public static async Task<string?> AnsweringUpstreamAsync(this FlywheelStore store, CancellationToken cancellation = default)
     {
-        if (await store.LastRolloutAsync(cancellation) is not { State: not RolloutState.Running, Ended: { } ended } last) return null;
-        if (!last.Winner.StartsWith(Upstream.Prefix, StringComparison.Ordinal)) return null;
         await using FlywheelDb db = store.Tables();
-        return await db.Releases.AnyAsync(release => release.Time > ended, cancellation) ? null : last.Winner;
+        return await UpstreamInPlaceAsync(db, cancellation) is { State: not RolloutState.Running } last ? last.Winner : null;
+    }
+
+    /// <summary>The last rollout, where an upstream answers by it in the champion's place: it won, or is the champion of the one that runs, and
+    /// no model was released since that began. Else null.</summary>
+    internal static async Task<RolloutRow?> UpstreamInPlaceAsync(FlywheelDb db, CancellationToken cancellation)
+    {
+        RolloutRow? last = await db.Rollouts.AsNoTracking().OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
+        if (last is null || !last.Winner.StartsWith(Upstream.Prefix, StringComparison.Ordinal)) return null;
+        return await db.Releases.AnyAsync(release => release.Time > last.Started, cancellation) ? null : last;
     }
 
     /// <summary>Begins a rollout. Both models are known, and the caller knows that both can answer.</summary>
@@ -63,6 +70,30 @@ public static class RolloutStore
         return await db.Rollouts.Where(row => row.Id == id && row.State == RolloutState.Running).ExecuteUpdateAsync(row => row
             .SetProperty(rollout => rollout.Share, share).SetProperty(rollout => rollout.StepStarted, now)
             .SetProperty(rollout => rollout.Reason, reason), cancellation) == 1;
+    }
+
+    /// <summary>Another reason for a rollout that runs: why what was to happen did not. False, and nothing is done, when it does not run.</summary>
+    public static async Task<bool> NoteRolloutAsync(this FlywheelStore store, long id, string reason, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        return await db.Rollouts.Where(row => row.Id == id && row.State == RolloutState.Running)
+            .ExecuteUpdateAsync(row => row.SetProperty(rollout => rollout.Reason, reason), cancellation) == 1;
+    }
+
+    /// <summary>Ends a rollout that runs with its candidate, a registered model, as the champion: both at once, or neither.</summary>
+    /// <exception cref="FlywheelException">It does not run any more.</exception>
+    public static async Task PromoteRolloutAsync(this FlywheelStore store, long id, string reason, DateTimeOffset now, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        RolloutRow row = await db.Rollouts.SingleOrDefaultAsync(one => one.Id == id && one.State == RolloutState.Running, cancellation)
+            ?? throw new FlywheelException($"rollout {id} has ended meanwhile, so its candidate is not promoted");
+        (row.State, row.Ended, row.Reason) = (RolloutState.Promoted, now, reason);
+        string? last = await db.Releases.OrderByDescending(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
+        string why = $"rollout {id}: {reason}";
+        if (last != row.Candidate) db.Releases.Add(new ReleaseRow { Time = now, ModelHash = row.Candidate, Reason = why[..Math.Min(1000, why.Length)] });
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
     }
 
     /// <summary>Ends a rollout that runs. False, and nothing is done, when it does not.</summary>

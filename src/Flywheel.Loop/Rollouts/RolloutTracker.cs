@@ -102,10 +102,11 @@ public sealed class RolloutTracker
     /// <param name="time">When.</param>
     /// <param name="request">That was answered before.</param>
     /// <param name="value">From 0 (thrown away) to 1 (kept); null takes back.</param>
-    public void Judged(DateTimeOffset time, Guid request, double? value)
+    /// <param name="final">No draft of the request is left that could make it more.</param>
+    public void Judged(DateTimeOffset time, Guid request, double? value, bool final = true)
     {
         Advance(time);
-        if (_judged.TryGetValue(request, out Block? block)) Put(block, time, request, value);
+        if (_judged.TryGetValue(request, out Block? block)) Put(block, time, request, value, final);
     }
 
     /// <summary>A person chose between a draft of each.</summary>
@@ -118,7 +119,7 @@ public sealed class RolloutTracker
         Advance(time);
         if (person.Length == 0) return;
         if (!_people.TryGetValue(person, out Person? known)) _people[person] = known = new Person();
-        Put(known.Pairs ??= new Block(Kind.Pairs, false, 0, 0), time, request, value);
+        Put(known.Pairs ??= new Block(Kind.Pairs, false, 0, 0), time, request, value, final: true);
     }
 
     /// <summary>Time has passed.</summary>
@@ -151,7 +152,8 @@ public sealed class RolloutTracker
         person.Counted = true;
     }
 
-    private void Put(Block block, DateTimeOffset time, Guid request, double? value)
+    /// <summary>The fifth closes the block, once every request in it has its value; where a draft may still make one more, the sixth does, or the time.</summary>
+    private void Put(Block block, DateTimeOffset time, Guid request, double? value, bool final)
     {
         if (block.IsClosed) return;
         if (value is not { } given)
@@ -161,9 +163,10 @@ public sealed class RolloutTracker
         }
         if (!block.IsOpened) OpenUntil(block, time + JudgedWithin);
         int known = block.Values.FindIndex(one => one.Request == request);
-        if (known >= 0) block.Values[known] = (request, given);
-        else block.Values.Add((request, given));
-        if (block.Values.Count == PerPerson) Close(block);
+        if (known >= 0) block.Values[known] = (request, given, final);
+        else if (block.Values.Count < PerPerson) block.Values.Add((request, given, final));
+        else Close(block);
+        if (block.Values.Count == PerPerson && block.Values.All(one => one.Final)) Close(block);
     }
 
     private void OpenUntil(Block block, DateTimeOffset time)
@@ -236,7 +239,7 @@ public sealed class RolloutTracker
         public double Probability => probability;
 
         /// <summary>By request; a person has few.</summary>
-        public List<(Guid Request, double Value)> Values { get; } = new(kind == Kind.Guard ? 0 : PerPerson);
+        public List<(Guid Request, double Value, bool Final)> Values { get; } = new(kind == Kind.Guard ? 0 : PerPerson);
 
         public int NumAnswers { get; set; }
 

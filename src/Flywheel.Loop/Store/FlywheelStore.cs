@@ -273,7 +273,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (!await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation)) throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
         ReleaseRow? last = await db.Releases.OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
-        if (last?.ModelHash == modelHash)
+        // Where an upstream answers in its place, the champion of before is released anew.
+        if (last?.ModelHash == modelHash && await Rollouts.RolloutStore.UpstreamInPlaceAsync(db, cancellation) is null)
         {
             // The server wrote the release when it swapped; the turn that asked for it adds its name.
             if (turn is null || last.TurnId is not null) return;

@@ -72,7 +72,15 @@ internal static class RolloutEndpoints
     {
         (RequestBody body, string? reason) = await ReasonAsync(http);
         await RunningAsync(http, id, store);
-        await rollouts.PromoteAsync(reason ?? $"promoted by {Who(body)}");
+        try
+        {
+            await rollouts.PromoteAsync(reason ?? $"promoted by {Who(body)}");
+        }
+        catch (FlywheelException)
+        {
+            await RunningAsync(http, id, store); // ended while the candidate was made ready: that is the answer
+            throw;
+        }
         await OneAsync(http, id, store, time);
     }
 

@@ -13,9 +13,18 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
     private readonly SemaphoreSlim _promotions = new(1, 1);
     private readonly List<Task> _retired = [];
     private ServedModel _current = first;
+    private ServedModel? _second;
 
     /// <summary>The model that a new request would get. To generate, <see cref="Acquire"/> it.</summary>
     public ServedModel Current => Volatile.Read(ref _current);
+
+    /// <summary>Another model in memory, a rollout's candidate: promoted, it is taken as it is, for a second copy of it may not fit. The
+    /// rollout sets it, and holds it.</summary>
+    public ServedModel? Second
+    {
+        get => Volatile.Read(ref _second);
+        set => Volatile.Write(ref _second, value);
+    }
 
     /// <summary>The page shows which model answers.</summary>
     public event Action? Promoted;
@@ -46,7 +55,8 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
                 await record();
                 return;
             }
-            ServedModel next = await ServedModel.LoadAsync(folder, options, CancellationToken.None);
+            ServedModel next = Second is { Engine.Defect: null } ready && ready.Hash == folder.Hash && ready.TryAcquire() ? ready
+                : await ServedModel.LoadAsync(folder, options, CancellationToken.None);
             try
             {
                 await record();
@@ -57,9 +67,7 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
                 throw;
             }
             ServedModel previous = Interlocked.Exchange(ref _current, next);
-            _retired.RemoveAll(unloading => unloading.IsCompletedSuccessfully);
-            _retired.Add(previous.Unloaded);
-            previous.Release();
+            Retire(previous);
             log.LogInformation("Promoted {Name} ({Hash}) in place of {Previous}", next.Name, folder.ShortHash, previous.Folder.ShortHash);
             Promoted?.Invoke();
         }
@@ -69,10 +77,23 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
     }
 
+    /// <summary>Releases a model that takes no more requests. What runs on it ends, and this host does not end before.</summary>
+    public void Retire(ServedModel model)
+    {
+        lock (_retired)
+        {
+            _retired.RemoveAll(unloading => unloading.IsCompletedSuccessfully);
+            _retired.Add(model.Unloaded);
+        }
+        model.Release();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _promotions.WaitAsync(); // a promotion under way ends first
         Current.Release();
-        await Task.WhenAll([.. _retired, Current.Unloaded]); // what still runs on a replaced model is recorded, too
+        Task[] retired;
+        lock (_retired) retired = [.. _retired];
+        await Task.WhenAll([.. retired, Current.Unloaded]); // what still runs on a replaced model is recorded, too
     }
 }

@@ -9,19 +9,23 @@ internal sealed class ModelSwitch(ModelHost host, FlywheelStore store, TimeProvi
     /// <param name="wanted">A model's name, the beginning of its hash, or the path of its folder.</param>
     /// <param name="reason">What the record of releases says.</param>
     /// <exception cref="FlywheelException">There is no such model, or it does not load; the one before goes on.</exception>
-    public async Task ServeAsync(string wanted, string reason)
+    public Task ServeAsync(string wanted, string reason) => ServeAsync(wanted, hash => store.ReleaseAsync(hash, reason));
+
+    /// <param name="wanted">As above.</param>
+    /// <param name="release">Writes the release of the model with this hash; throws when it may not be released any more.</param>
+    public async Task ServeAsync(string wanted, Func<string, Task> release)
     {
         ModelFolder folder = await OpenAsync(wanted);
         // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
         await host.PromoteAsync(folder, async () =>
         {
             await store.RegisterModelAsync(folder);
-            await store.ReleaseAsync(folder.Hash, reason);
+            await release(folder.Hash);
         });
     }
 
     /// <summary>Makes a model known without serving it.</summary>
-    /// <param name="wanted">As for <see cref="ServeAsync"/>.</param>
+    /// <param name="wanted">As for <see cref="ServeAsync(string, string)"/>.</param>
     /// <returns>Its hash.</returns>
     public async Task<string> RegisterAsync(string wanted)
     {

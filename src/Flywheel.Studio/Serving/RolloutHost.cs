@@ -27,14 +27,16 @@ internal readonly record struct Destination(ServedModel? Model, Upstream? Upstre
 internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, EngineOptions options, TimeProvider time, ILogger<RolloutHost> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _changes = new(1, 1);
-    private readonly List<Task> _retired = [];
     private LiveRollout? _live;
     private Upstream? _answering;
     private KnownUpstreams? _upstreams;
     private (int Answers, int Said, RolloutTracker Seen)? _read;
+    private (long Id, string Why)? _apart;
+    private long _unloadable;
+    private string? _missing;
     private bool _gone;
 
-    /// <summary>Null while none runs.</summary>
+    /// <summary>Null while none runs, or this server takes no part in it.</summary>
     public LiveRollout? Live => Volatile.Read(ref _live);
 
     /// <summary>A rollout has begun, stepped or ended.</summary>
@@ -50,21 +52,29 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
             (DateTime, long) state = file.Exists ? (file.LastWriteTimeUtc, file.Length) : default;
             KnownUpstreams? known = Volatile.Read(ref _upstreams);
             if (known is not null && known.State == state) return known.Upstreams;
-            Upstreams read = known?.Upstreams ?? new();
+            var read = new KnownUpstreams(state, known?.Upstreams ?? new(), known?.WasValid ?? false);
             try
             {
-                read = Upstreams.Read(store.Home);
+                read = new KnownUpstreams(state, Upstreams.Read(store.Home), WasValid: true);
             }
-            catch (FlywheelException e)
+            catch (Exception e) when (IsLocalFault(e))
             {
                 log.LogError("The upstreams of before go on: {Message}", e.Message);
             }
-            Volatile.Write(ref _upstreams, new KnownUpstreams(state, read));
-            return read;
+            Volatile.Write(ref _upstreams, read);
+            return read.Upstreams;
         }
     }
 
-    private sealed record KnownUpstreams((DateTime, long) State, Upstreams Upstreams);
+    /// <param name="State">Of the file.</param>
+    /// <param name="Upstreams">In it, or in the last valid one.</param>
+    /// <param name="WasValid">There was one since the start.</param>
+    private sealed record KnownUpstreams((DateTime, long) State, Upstreams Upstreams, bool WasValid);
+
+    /// <summary>A file of this machine is wrong, missing or closed to the server.</summary>
+    private static bool IsLocalFault(Exception e) => e is FlywheelException or IOException or UnauthorizedAccessException;
+
+    private static bool IsUpstream(string arm) => arm.StartsWith(Upstream.Prefix, StringComparison.Ordinal);
 
     /// <summary>Where a request goes.</summary>
     /// <param name="unit">Who asks, or which conversation; empty when nobody says, null when the request names its model.</param>
@@ -105,7 +115,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         await _changes.WaitAsync();
         try
         {
-            if (Live is { } running) throw new FlywheelException($"rollout {running.Row.Id} runs; stop it before another begins");
+            if (await store.LastRolloutAsync() is { State: RolloutState.Running } running) throw new FlywheelException($"rollout {running.Id} runs; stop it before another begins");
             var upstreams = Upstreams.Read(store.Home); // who begins something is told what is wrong with the file
             Upstream? before = champion is null ? Volatile.Read(ref _answering) : upstreams.Find(champion)
                 ?? throw new FlywheelException($"field 'champion' is '{champion}', expected an upstream of {Upstreams.FileName}, or nothing for the model that serves");
@@ -114,11 +124,12 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
             if (decider == RolloutDecider.Drafts && (before ?? after) is { } other)
                 throw new FlywheelException($"field 'decide' is 'drafts', but '{other.Name}' is an upstream: drafts are compared between two models of one's own");
             string second = after?.Reference ?? await models.RegisterAsync(candidate);
-            ServedModel? loaded = after is null && second != host.Current.Hash ? await LoadAsync(second) : null;
+            string serving = await ReleasedAsync();
+            ServedModel? loaded = after is null && second != serving ? await LoadAsync(second) : null;
             RolloutRow row;
             try
             {
-                row = await store.StartRolloutAsync(before?.Reference ?? host.Current.Hash, second, share, decider, time.GetUtcNow());
+                row = await store.StartRolloutAsync(before?.Reference ?? serving, second, share, decider, time.GetUtcNow());
             }
             catch
             {
@@ -138,18 +149,19 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <exception cref="FlywheelException">None runs.</exception>
     public async Task StepAsync(double share, string who)
     {
-        RolloutRow row = Running();
+        RolloutRow row = await RunningAsync();
         await store.StepRolloutAsync(row.Id, share, $"{RolloutDecision.Percent(share)} by {who}", time.GetUtcNow());
         await RefreshAsync();
     }
 
     /// <summary>Ends the rollout that runs; the champion serves everybody.</summary>
     /// <exception cref="FlywheelException">None runs.</exception>
-    public Task StopAsync(string reason) => EndAsync(Running(), RolloutState.Stopped, reason);
+    public async Task StopAsync(string reason) => await EndAsync(await RunningAsync(), RolloutState.Stopped, reason);
 
     /// <summary>Makes the candidate the champion.</summary>
-    /// <exception cref="FlywheelException">None runs.</exception>
-    public Task PromoteAsync(string reason) => EndAsync(Running(), RolloutState.Promoted, reason);
+    /// <exception cref="FlywheelException">None runs, or it has ended meanwhile, or the candidate does not load: then the reason of the rollout,
+    /// which goes on, says so.</exception>
+    public async Task PromoteAsync(string reason) => await EndAsync(await RunningAsync(), RolloutState.Promoted, reason);
 
     /// <summary>Takes over what the record says.</summary>
     public async Task RefreshAsync()
@@ -170,11 +182,11 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     {
         await RefreshAsync();
         if (Live is not { Row: { } row } live) return;
-        if (live.Upstreams.Champion is null && host.Current.Hash != row.Champion)
+        // By the record, which all servers share: what this one serves may be behind it.
+        if (await store.ReleasesAsync(cancellation) is [var last, ..] && (IsUpstream(row.Champion) ? last.Time > row.Started : last.ModelHash != row.Champion))
         {
-            // Promoted, and killed before that was written; or somebody released another.
-            if (host.Current.Hash == row.Candidate) await EndAsync(row, RolloutState.Promoted, "the candidate was released");
-            else await EndAsync(row, RolloutState.Stopped, $"another model was released: {host.Current.Name} ({host.Current.Folder.ShortHash})");
+            if (last.ModelHash == row.Candidate) await TryPromoteAsync(row, "the candidate was released");
+            else await EndAsync(row, RolloutState.Stopped, $"another model was released: {(await store.FindModelAsync(last.ModelHash, cancellation))?.Name} ({last.ModelHash[..12]})");
             return;
         }
         if (live.Candidate?.Engine.Defect is { } defect)
@@ -194,7 +206,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
                 await store.StepRolloutAsync(row.Id, row.NextShare!.Value, verdict.Reason, time.GetUtcNow(), cancellation);
                 await RefreshAsync();
                 break;
-            case RolloutMove.Promote: await EndAsync(row, RolloutState.Promoted, verdict.Reason); break;
+            case RolloutMove.Promote: await TryPromoteAsync(row, verdict.Reason); break;
             case RolloutMove.RollBack: await EndAsync(row, RolloutState.RolledBack, verdict.Reason); break;
             case RolloutMove.Stop: await EndAsync(row, RolloutState.Stopped, verdict.Reason); break;
         }
@@ -210,16 +222,43 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         return _read.Value.Seen;
     }
 
-    private RolloutRow Running() => Live?.Row ?? throw new FlywheelException("no rollout runs");
+    /// <summary>The rollout of the record that runs; this server need not take part in it.</summary>
+    private async Task<RolloutRow> RunningAsync() =>
+        await store.LastRolloutAsync() is { State: RolloutState.Running } row ? row : throw new FlywheelException("no rollout runs");
+
+    /// <summary>Hash of the model that was released last.</summary>
+    private async Task<string> ReleasedAsync() => (await store.ChampionAsync())?.Hash ?? host.Current.Hash;
+
+    /// <summary>What fails is in the rollout's reason, and is tried again at the next look.</summary>
+    private async Task TryPromoteAsync(RolloutRow row, string reason)
+    {
+        try
+        {
+            await EndAsync(row, RolloutState.Promoted, reason);
+        }
+        catch (Exception e) when (IsLocalFault(e))
+        {
+            // it is written down, or somebody has ended the rollout meanwhile
+        }
+    }
 
     private async Task EndAsync(RolloutRow row, RolloutState state, string reason)
     {
-        // First the release, then the end: killed between the two, the next start finds the release and writes the end.
-        bool ours = !row.Candidate.StartsWith(Upstream.Prefix, StringComparison.Ordinal);
-        if (state == RolloutState.Promoted && ours && host.Current.Hash != row.Candidate)
-            await models.ServeAsync(row.Candidate, $"rollout {row.Id}: {reason}"[..Math.Min(1000, $"rollout {row.Id}: {reason}".Length)]);
-        if (await store.EndRolloutAsync(row.Id, state, reason, time.GetUtcNow()))
-            log.LogInformation("Rollout {Id} {State}: {Reason}", row.Id, state, reason);
+        bool ended = true;
+        try
+        {
+            if (state != RolloutState.Promoted || IsUpstream(row.Candidate)) ended = await store.EndRolloutAsync(row.Id, state, reason, time.GetUtcNow());
+            else await models.ServeAsync(row.Candidate, _ => store.PromoteRolloutAsync(row.Id, reason, time.GetUtcNow()));
+        }
+        catch (Exception e) when (IsLocalFault(e))
+        {
+            string why = $"{reason}, but the candidate could not be promoted: {e.Message}";
+            why = why[..Math.Min(1000, why.Length)];
+            if (row.Reason != why && await store.NoteRolloutAsync(row.Id, why)) log.LogWarning("Rollout {Id}: {Reason}", row.Id, why);
+            await RefreshAsync();
+            throw;
+        }
+        if (ended) log.LogInformation("Rollout {Id} {State}: {Reason}", row.Id, state, reason);
         await RefreshAsync();
     }
 
@@ -230,41 +269,81 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         if (row is not { State: RolloutState.Running })
         {
             Volatile.Write(ref _answering, await store.AnsweringUpstreamAsync() is { } name ? Upstreams.Find(name) : null);
-            if (Live is { } ended)
-            {
-                Volatile.Write(ref _live, null);
-                if (ended.Candidate is { } second) Retire(second);
-                Changed?.Invoke();
-            }
+            Leave();
             return;
         }
-        if (Live is { } live && live.Row.Id == row.Id)
+        if (Live is { } other && other.Row.Id != row.Id) Leave();
+        string[] arms = [.. new[] { row.Champion, row.Candidate }.Where(IsUpstream)];
+        Upstreams known = arms.Length == 0 ? new() : Upstreams;
+        if (arms.Length > 0 && Volatile.Read(ref _upstreams) is { WasValid: false }) return; // the file is waited for
+        string? gone = arms.FirstOrDefault(arm => known.Find(arm) is null), missing = _missing;
+        _missing = gone;
+        if (gone is not null)
         {
-            if (live.Row.Share == row.Share && live.Row.StepStarted == row.StepStarted) return;
-            Volatile.Write(ref _live, live with { Row = row });
+            if (Live is not null && missing != gone) return; // who saves the file may have emptied it only for a moment
+            await GiveUpAsync(row, gone == row.Candidate ? RolloutState.RolledBack : RolloutState.Stopped, $"{gone} is not in {Upstreams.FileName} any more");
+            return;
+        }
+        (Upstream? before, Upstream? after) = (known.Find(row.Champion), known.Find(row.Candidate));
+        if (Live is { } live)
+        {
+            if (live.Row.Share == row.Share && live.Row.StepStarted == row.StepStarted && live.Row.Reason == row.Reason && live.Upstreams == (before, after)) return;
+            Volatile.Write(ref _live, live with { Row = row, Upstreams = (before, after) });
             Changed?.Invoke();
             return;
         }
-        (Upstream? before, Upstream? after) = (Upstreams.Find(row.Champion), Upstreams.Find(row.Candidate));
+        if (_unloadable == row.Id) return;
         try
         {
-            foreach (string arm in new[] { row.Champion, row.Candidate })
-                if (arm.StartsWith(Upstream.Prefix, StringComparison.Ordinal) && Upstreams.Find(arm) is null) throw new FlywheelException($"{arm} is not in {Upstreams.FileName} any more");
-            ServedModel? loaded = after is null && row.Candidate != host.Current.Hash ? await LoadAsync(row.Candidate) : null;
-            await FollowAsync(row, loaded, before, after);
+            await FollowAsync(row, after is null && row.Candidate != await ReleasedAsync() ? await LoadAsync(row.Candidate) : null, before, after);
         }
-        catch (FlywheelException e)
+        catch (Exception e) when (IsLocalFault(e))
         {
-            await store.EndRolloutAsync(row.Id, RolloutState.RolledBack, $"the candidate could not be loaded again: {e.Message}", time.GetUtcNow());
-            log.LogWarning("Rollout {Id} was rolled back: {Message}", row.Id, e.Message);
+            _unloadable = row.Id;
+            await GiveUpAsync(row, RolloutState.RolledBack, $"the candidate could not be loaded again: {e.Message}");
         }
+    }
+
+    /// <summary>This server cannot send requests to both arms. Where the record is its own, the rollout ends; where others share it, they go
+    /// on, and requests here are answered by the model that serves, outside the rollout.</summary>
+    private async Task GiveUpAsync(RolloutRow row, RolloutState state, string why)
+    {
+        Leave();
+        if (store.IsShared)
+        {
+            if (_apart != (row.Id, why)) log.LogWarning("This server takes no part in rollout {Id}, which goes on elsewhere: {Reason}", row.Id, why);
+            _apart = (row.Id, why);
+            return;
+        }
+        if (await store.EndRolloutAsync(row.Id, state, why, time.GetUtcNow())) log.LogWarning("Rollout {Id} {State}: {Reason}", row.Id, state, why);
+        await RefreshInsideAsync();
+    }
+
+    /// <summary>Requests are split no longer.</summary>
+    private void Leave()
+    {
+        if (Interlocked.Exchange(ref _live, null) is not { } left) return;
+        host.Second = null;
+        if (left.Candidate is { } second) host.Retire(second);
+        if (!_gone) Changed?.Invoke();
     }
 
     private async Task FollowAsync(RolloutRow row, ServedModel? loaded, Upstream? before, Upstream? after)
     {
-        if (Live?.Candidate is { } old) Retire(old);
+        RolloutSplit split;
+        try
+        {
+            split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), row.Id);
+        }
+        catch
+        {
+            loaded?.Release();
+            throw;
+        }
+        Leave();
         _read = null;
-        Volatile.Write(ref _live, new LiveRollout(row, new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), row.Id), loaded, (before, after)));
+        host.Second = loaded;
+        Volatile.Write(ref _live, new LiveRollout(row, split, loaded, (before, after)));
         Changed?.Invoke();
     }
 
@@ -286,20 +365,12 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         }
     }
 
-    private void Retire(ServedModel model)
-    {
-        _retired.RemoveAll(unloading => unloading.IsCompletedSuccessfully);
-        _retired.Add(model.Unloaded);
-        model.Release();
-    }
-
-    /// <summary>What runs on the second model ends and is recorded; the rollout stays in the record for the next start.</summary>
+    /// <summary>Takes no more requests; the rollout stays in the record for the next start. What runs on the second model ends before the host does.</summary>
     public async ValueTask DisposeAsync()
     {
         await _changes.WaitAsync();
         _gone = true;
-        if (Interlocked.Exchange(ref _live, null)?.Candidate is { } second) Retire(second);
+        Leave();
         _changes.Release();
-        await Task.WhenAll([.. _retired]);
     }
 }

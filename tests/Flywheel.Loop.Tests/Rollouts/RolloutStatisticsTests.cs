@@ -132,6 +132,26 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Person_WhoseFifthRequestHasMoreDrafts_CountsWithTheBestOfIt()
+    {
+        foreach (bool sixth in new[] { false, true })
+        {
+            var tracker = new RolloutTracker();
+            var time = DateTimeOffset.UnixEpoch;
+            Guid[] requests = [.. Enumerable.Range(0, 6).Select(_ => Guid.NewGuid())];
+            foreach (Guid request in requests) tracker.Answered(time, request, "ann", candidate: true, 0.5, failed: false, slow: false);
+            foreach (Guid request in requests[..4]) tracker.Judged(time, request, 1);
+            tracker.Judged(time, requests[4], 0, final: false); // the first draft is thrown away, the others are looked at
+            Assert.Equal(0, tracker.Acceptance.Count);
+            if (sixth) tracker.Judged(time, requests[5], 1);
+            else tracker.Judged(time, requests[4], 1);
+            Assert.Equal(1, tracker.Acceptance.Count);
+            Assert.Equal(sixth ? 0.8 : 1, tracker.Candidate.Acceptance!.Value, 12);
+            Assert.Equal(RolloutTracker.PerPerson, tracker.Candidate.NumJudged);
+        }
+    }
+
+    [Fact]
     public void Rollouts_OfTheSameModel_AreSeldomDecided()
     {
         SimulatedRollout[] ended = RolloutSimulation.Many(new() { PeopleAnHour = 240, Days = 1 }, 30, seed: 11);

@@ -59,6 +59,20 @@ public static class HomeRestore
         }
     }
 
+    /// <summary>What a person should know whose record moved between a database server and the home; null where it did not.</summary>
+    /// <param name="manifest">What was restored.</param>
+    /// <param name="before">The home as it was opened before.</param>
+    /// <param name="after">The same, opened after.</param>
+    public static string? WarningOf(BackupManifest manifest, FlywheelHome before, FlywheelHome after)
+    {
+        string record = Path.GetFileName(after.Database);
+        if (manifest.Files.All(listed => listed.Path != record)) return null;
+        if (after.Server is not null)
+            return $"the record of the backup is the file {record}, and it is not used: this home keeps its record in a PostgreSQL database, as FLYWHEEL_DATABASE or {Path.GetFileName(after.ServerFile)} says; "
+                + $"without either, {record} is";
+        return before.Server is null ? null : $"the home kept its record in a PostgreSQL database before, and keeps it in its file {record} from now on; what is in that database stays there";
+    }
+
     private static void RefuseUnlessFree(FlywheelHome home, bool replace)
     {
         if (RunningServer.Find(home) is { } server) throw new FlywheelException($"a server runs on {home.Path} at {server.Url} (process {server.Pid}); stop it first");

@@ -5,6 +5,7 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Model;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.OpenAI;
@@ -110,13 +111,17 @@ internal static partial class ErrorAnswers
         catch (Exception e) when (!http.Response.HasStarted && (e is ApiException || StoreFaults.Of(e) is not null))
         {
             ApiException answer = From(e);
-            if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", http.Request.Path, e.GetBaseException().Message);
+            if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", PageOf(http), e.GetBaseException().Message);
             http.Response.StatusCode = answer.Status;
             if (answer.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             http.Response.ContentType = "text/plain; charset=utf-8";
             await http.Response.WriteAsync(answer.Message + "\n", http.RequestAborted);
         }
     }
+
+    /// <summary>Which page, as its route has it: what stands in the address may be the secret of a link.</summary>
+    private static string PageOf(HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText
+        ?? (http.Request.Path.Value is { Length: > 1 } path && path.IndexOf('/', 1) is > 0 and var end ? path[..end] + "/..." : http.Request.Path.Value ?? "");
 
     private static async Task Write(HttpContext http, ApiException error)
     {

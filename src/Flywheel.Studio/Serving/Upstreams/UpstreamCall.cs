@@ -78,7 +78,7 @@ internal sealed class UpstreamCall
 
     private void Take(JsonObject json, bool whole)
     {
-        if (json["error"] is JsonObject error) throw UpstreamErrors.Broken(Upstream, UpstreamErrors.Said(error));
+        if (json["error"] is JsonObject error) throw UpstreamErrors.Broken(Upstream, UpstreamErrors.Said(Upstream, error));
         if (json["usage"] is JsonObject usage && Count(usage["completion_tokens"]) is { } written)
         {
             (int read, int cached, int n) = (Count(usage["prompt_tokens"]) ?? 0, Count(usage["prompt_tokens_details"]?["cached_tokens"]) ?? 0, _answers.Length);

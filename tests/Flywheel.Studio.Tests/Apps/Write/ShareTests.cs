@@ -6,8 +6,12 @@ using System.Text.RegularExpressions;
 using Flywheel.Loop;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.Apps.Write.Sharing;
+using Flywheel.Studio.OpenAI;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Tests.Apps.Write;
 
@@ -51,6 +55,52 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         Assert.Equal(["discard", "keep", "discard"], rows.Where(row => row.Metric != "comment").Select(row => row.Metric)); // first, second thought, the other person
         Assert.Equal(2, rows.Select(row => row.User).Distinct().Count());
         Assert.All(rows, row => Assert.StartsWith("guest-", row.User));
+    }
+
+    [Fact]
+    public async Task Drafts_ThatTheOwnerEdited_AreNotShared()
+    {
+        var briefs = _services.GetRequiredService<Briefs>();
+        foreach (int edited in new[] { 1, 2 })
+        {
+            Guid brief = await briefs.CreateAsync(Guid.CreateVersion7(), "ann", new BriefFields());
+            await briefs.AddSetAsync(brief, "ann", new DraftSet
+            {
+                Id = Guid.CreateVersion7(), Time = DateTimeOffset.UtcNow, Kind = "tagline", Model = "0000", Fields = new BriefFields { Name = "Quill" },
+                Drafts = [.. Texts.Select((text, index) => new Draft
+                {
+                    Generation = Guid.CreateVersion7(), Written = text, State = index < edited ? DraftState.Edited : DraftState.Ready, Text = index < edited ? $"ann's own {index}" : text,
+                })],
+            });
+            (HttpStatusCode status, JsonObject share) = await _server.TryPostAsync("/v1/shares", new JsonObject { ["brief"] = brief.ToString(), ["user"] = "ann" }.ToJsonString());
+            Assert.Equal(edited == 1 ? HttpStatusCode.OK : HttpStatusCode.BadRequest, status);
+            if (edited == 1) Assert.Equal(Texts[1..], share["drafts"]!.AsArray().Select(draft => (string)draft!["text"]!));
+        }
+    }
+
+    [Fact]
+    public async Task Page_ThatFailsForTheDatabase_LogsNoToken()
+    {
+        var log = new Lines();
+        var http = new DefaultHttpContext();
+        http.Request.Path = "/s/secret-token";
+        http.Response.Body = new MemoryStream();
+        await ErrorAnswers.Middleware(http, _ => throw new SqliteException("database or disk is full", 13), log);
+        Assert.Equal(507, http.Response.StatusCode);
+        Assert.Contains("/s/", Assert.Single(log.Written));
+        Assert.DoesNotContain("secret-token", log.Written[0]);
+    }
+
+    private sealed class Lines : ILogger
+    {
+        public List<string> Written { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Written.Add(formatter(state, exception));
     }
 
     [Fact]

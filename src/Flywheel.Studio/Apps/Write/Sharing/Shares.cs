@@ -33,7 +33,7 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         DraftSet? asked = set is null ? body.Sets.FirstOrDefault() : body.Sets.FirstOrDefault(one => one.Id == set);
         if (asked is null) throw new FlywheelException(set is null ? $"field 'brief' is '{brief}', which has no drafts yet" : $"field 'set' is '{set}', expected a set of drafts of the brief");
         List<SharedDraft> drafts = [.. asked.Drafts.Where(IsShown).DistinctBy(draft => draft.Text.Trim()).Select(draft => new SharedDraft(draft.Generation, draft.Text.Trim()))];
-        if (drafts.Count < 2) throw new FlywheelException("a link needs two drafts to choose from, expected a set with at least two different texts");
+        if (drafts.Count < 2) throw new FlywheelException("a link needs two drafts to choose from, expected a set with at least two different texts that nobody edited");
         DateTimeOffset now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
         var share = new ShareBody
@@ -45,8 +45,11 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         return (await documents.PutAsync(id, person, Briefs.App, Kind, share.Name, share.ToJson()), share);
     }
 
-    /// <summary>A text that came to its end and is not empty.</summary>
-    public static bool IsShown(Draft draft) => draft.State is not (DraftState.Writing or DraftState.Lost) && draft.Text.Trim().Length > 0;
+    /// <summary>A text that came to its end, is not empty, and is the model's: what others say of it counts for what the model wrote.</summary>
+    public static bool IsShown(Draft draft) => draft.State is not (DraftState.Writing or DraftState.Lost) && !IsEdited(draft) && draft.Text.Trim().Length > 0;
+
+    /// <summary>The owner's text, which a link leaves out.</summary>
+    public static bool IsEdited(Draft draft) => draft.State == DraftState.Edited || (draft.Written.Length > 0 && draft.Text.Trim() != draft.Written.Trim());
 
     /// <summary>A person's links, the latest first; ended ones too.</summary>
     public async Task<IReadOnlyList<(Document Document, ShareBody Body)>> ListAsync(string person) =>
