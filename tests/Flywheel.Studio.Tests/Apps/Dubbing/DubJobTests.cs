@@ -144,10 +144,15 @@ public sealed class DubJobTests : IAsyncLifetime
     {
         string[] known = ["../../x", "/tmp/x", "..", ".", "en-us", "it", "a/b", "a\\b", "en\0", "/../../x.wav", "wav", "mp3", "WAV", "", " en", "zh_Hant", new string('a', 36)];
         Gen<string> odd = Gen.OneOf(Gen.Int[0, known.Length - 1].Select(i => known[i]), Gen.String[0, 8]);
-        int numTaken = 0;
-        Gen.Select(odd, odd, odd).Sample((own, other, format) =>
+        string folder = Path.GetFullPath(_folder["job"]);
+        Gen.Select(odd, Gen.Int[0, 2]).Sample((text, place) =>
         {
-            var order = new DubOrder { Project = (Film(1) with { Language = own }).ToJson(), Languages = own == other ? [own] : [own, other], Format = format };
+            DubOrder order = place switch
+            {
+                0 => new DubOrder { Project = (Film(1) with { Language = text }).ToJson(), Languages = [text] },
+                1 => new DubOrder { Project = Film(1).ToJson(), Languages = [text] },
+                _ => new DubOrder { Project = Film(1).ToJson(), Languages = ["en-us"], Format = text },
+            };
             try
             {
                 order.Validate();
@@ -156,14 +161,11 @@ public sealed class DubJobTests : IAsyncLifetime
             {
                 return true;
             }
-            Interlocked.Increment(ref numTaken);
-            string folder = Path.GetFullPath(_folder["job"]);
             return order.Languages.All(language => Path.GetDirectoryName(Path.GetFullPath(Path.Combine(folder, $"{language}.{order.Format}"))) == folder);
-        }, iter: 2000, seed: "0000KeXSOcQ3", threads: 1);
+        }, iter: 2000, seed: "0000KeXSOcQ3");
         new DubOrder { Project = (Film(1) with { Language = "zh_Hant" }).ToJson(), Languages = ["zh_Hant", "it"] }.Validate();
         foreach ((string language, string format, string field) in new[] { ("../../x", "wav", "language"), ("en", "/../../x.wav", "response_format") })
             Assert.Contains(field, Assert.Throws<FlywheelException>(new DubOrder { Project = (Film(1) with { Language = language }).ToJson(), Languages = [language], Format = format }.Validate).Message, StringComparison.Ordinal);
-        Assert.True(numTaken > 0);
     }
 
     [Fact]
