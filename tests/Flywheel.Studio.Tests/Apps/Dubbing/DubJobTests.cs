@@ -215,5 +215,12 @@ public sealed class DubJobTests : IAsyncLifetime
         (HttpStatusCode status, JsonObject wrong) = await server.TryPostAsync("/v1/audio/dubs", """{"script": "1\n00:00:01,000 -> 00:00:02,000\nHello\n", "script_format": "srt"}""");
         Assert.Equal((HttpStatusCode.BadRequest, true), (status, ((string)wrong["error"]!["message"]!).Contains("line 2", StringComparison.Ordinal)));
         Assert.Equal(HttpStatusCode.BadRequest, (await server.TryPostAsync("/v1/audio/dubs", """{"script": "Hello", "voice": "espeak:nobody"}""")).Status);
+        foreach (string odd in new[] { "\"language\": \"../../x\"", "\"response_format\": \"/../../x.wav\"" })
+            Assert.Equal(HttpStatusCode.BadRequest, (await server.TryPostAsync("/v1/audio/dubs", $$"""{"script": "Hello", "voice": "espeak:en-us", {{odd}}}""")).Status);
+        // A page holds whole items, the latest first.
+        string second = (string)(await server.PostAsync("/v1/audio/dubs", new() { ["script"] = "Good evening.", ["voice"] = "espeak:en-us" }))["id"]!;
+        JsonObject page = await server.GetAsync("/v1/audio/dubs?limit=1"), rest = await server.GetAsync($"/v1/audio/dubs?limit=1&after={second}");
+        Assert.Equal((second, true, second), ((string)page["data"]![0]!["id"]!, (bool)page["has_more"]!, (string)page["last_id"]!));
+        Assert.Equal((id, false, "succeeded"), ((string)rest["data"]![0]!["id"]!, (bool)rest["has_more"]!, (string)rest["data"]![0]!["status"]!));
     }
 }
