@@ -60,6 +60,15 @@ public sealed class VoicePageTests : IAsyncLifetime
         await Assertions.Expect(again.GetByLabel("Text of line 3")).ToHaveValueAsync("The museum closes at six.");
         await Assertions.Expect(again.Locator("svg.wave")).ToHaveCountAsync(2); // the rest was rendered before
 
+        // How it sounded before can still be heard.
+        ILocator third = again.Locator(".vline").Nth(2);
+        await third.Locator(".sound button.play").ClickAsync();
+        await Assertions.Expect(again.Locator("svg.wave")).ToHaveCountAsync(3);
+        await third.Locator(".row-acts button").First.ClickAsync();
+        await Assertions.Expect(third.Locator(".takes li")).ToHaveCountAsync(2);
+        await third.Locator(".takes button.play").Nth(1).ClickAsync();
+        await again.WaitForFunctionAsync("document.getElementById('sound').src.includes('?take=') && document.getElementById('sound').duration > 0.3");
+
         byte[] wav = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/wav")).BodyAsync();
         Assert.Equal("RIFF"u8, wav.AsSpan(0, 4));
         Assert.InRange(wav.Length / 2 / 24_000.0, 3, 20);
