@@ -119,7 +119,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         {
             try
             {
-                if (await queue.ClaimAsync(Name, [.. handlers.Keys], Lease, cancellation) is { } job) await DoAsync(job, cancellation);
+                // Not to be cancelled: a claim that was made and not heard of would hold the job until it runs out.
+                if (await queue.ClaimAsync(Name, [.. handlers.Keys], Lease, CancellationToken.None) is { } job) await DoAsync(job, cancellation);
                 else await Task.Delay(Poll, cancellation);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
