@@ -57,6 +57,7 @@ public sealed class BulkPageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("j");
         await Assertions.Expect(page.Locator(".draft").Nth(2)).ToBeFocusedAsync();
         await page.Keyboard.PressAsync("e");
+        await Assertions.Expect(page.GetByLabel("Your text")).ToBeFocusedAsync(); // with the cursor at its end
         await page.GetByLabel("Your text").FillAsync("+Quill, as you wrote it.");
         await page.Keyboard.PressAsync("Control+Enter");
         await Assertions.Expect(page.Locator(".draft.edited")).ToContainTextAsync("+Quill, as you wrote it.");

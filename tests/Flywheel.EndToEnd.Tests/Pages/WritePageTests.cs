@@ -33,6 +33,7 @@ public sealed class WritePageTests : IAsyncLifetime
         await drafts.Nth(0).GetByRole(AriaRole.Button, new() { Name = "Keep" }).ClickAsync();
         await Assertions.Expect(page.Locator(".draft.kept")).ToHaveCountAsync(1);
         await drafts.Nth(1).GetByRole(AriaRole.Button, new() { Name = "Edit" }).ClickAsync();
+        await Assertions.Expect(page.GetByLabel("Your text")).ToBeFocusedAsync(); // with the cursor at its end
         await page.GetByLabel("Your text").FillAsync("Every photo, where you took it.");
         await page.Keyboard.PressAsync("Control+Enter");
         await Assertions.Expect(page.Locator(".draft.edited")).ToContainTextAsync("Every photo, where you took it.");
