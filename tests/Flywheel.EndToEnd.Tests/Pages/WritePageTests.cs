@@ -92,6 +92,24 @@ public sealed class WritePageTests : IAsyncLifetime
         await Assertions.Expect(other.GetByLabel("Facts")).ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
     }
 
+    /// <summary>Letters that the browser noted before the brief had its id, and the server heard of afterwards, are no text of another window.</summary>
+    [Fact]
+    public async Task NewBrief_TypedOnWhileItGetsItsId_ReloadsWholeAndWithoutConflict()
+    {
+        IPage page = await OpenAsync();
+        foreach ((string label, string text) in new[] { ("Name", "Kestrel"), ("Facts", "forty kinds of tea\nopen on Sundays"), ("What it is", "a tea house") })
+        {
+            await page.GetByLabel(label, new() { Exact = label == "Name" }).FocusAsync();
+            await page.Keyboard.TypeAsync(text);
+        }
+        await page.WaitForURLAsync(url => Guid.TryParse(new Uri(url).Segments[^1], out _));
+        await page.ReloadAsync();
+        await StudioBrowser.LiveAsync(page);
+        await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync("forty kinds of tea\nopen on Sundays");
+        await Assertions.Expect(page.GetByLabel("What it is")).ToHaveValueAsync("a tea house");
+        await Assertions.Expect(page.Locator(".conflict")).ToHaveCountAsync(0);
+    }
+
     [Fact]
     public async Task Edit_LeftByReloadByAnotherPageOrByAClick_IsKept()
     {
