@@ -129,7 +129,6 @@ public sealed class BulkPageTests : IAsyncLifetime
 
     private static async Task OpenTableAsync(IPage page, string name, string text)
     {
-        await Assertions.Expect(page.Locator("#bulk-file")).ToBeEnabledAsync();
-        await page.SetInputFilesAsync("#bulk-file", new FilePayload { Name = name, MimeType = "text/csv", Buffer = Encoding.UTF8.GetBytes(text) });
+        await StudioBrowser.ChooseAsync(page.Locator("#bulk-file"), new FilePayload { Name = name, MimeType = "text/csv", Buffer = Encoding.UTF8.GetBytes(text) });
     }
 }

@@ -112,9 +112,5 @@ public sealed class LearnPageTests : IAsyncLifetime
 
     private static FilePayload File(string name, byte[] content) => new() { Name = name, MimeType = "application/octet-stream", Buffer = content };
 
-    private static async Task OpenAsync(IPage page, params FilePayload[] files)
-    {
-        await Assertions.Expect(page.Locator("#own-files")).ToBeEnabledAsync();
-        await page.SetInputFilesAsync("#own-files", files);
-    }
+    private static Task OpenAsync(IPage page, params FilePayload[] files) => StudioBrowser.ChooseAsync(page.Locator("#own-files"), files);
 }

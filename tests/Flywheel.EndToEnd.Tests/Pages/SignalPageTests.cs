@@ -28,9 +28,9 @@ public sealed class SignalPageTests
         await Assertions.Expect(page.Locator("#field-sequence-error")).ToHaveTextAsync("“J”, letter 3, is not one of ACDEFGHIKLMNPQRSTVWYXUOBZ.");
 
         page = await studio.OpenAsync("/tasks/picture-class", width: 390, dark: true);
-        await page.Locator("#field-picture").SetInputFilesAsync(new FilePayload { Name = "notes.txt", MimeType = "text/plain", Buffer = [1, 2, 3] });
+        await StudioBrowser.ChooseAsync(page.Locator("#field-picture"), new FilePayload { Name = "notes.txt", MimeType = "text/plain", Buffer = [1, 2, 3] });
         await Assertions.Expect(page.GetByText("notes.txt is no picture that can be read")).ToBeVisibleAsync();
-        await page.Locator("#field-picture").SetInputFilesAsync(new FilePayload { Name = "shirt.png", MimeType = "image/png", Buffer = Convert.FromBase64String(PictureReader.ToDataUrl(shirt).Split(',')[1]) });
+        await StudioBrowser.ChooseAsync(page.Locator("#field-picture"), new FilePayload { Name = "shirt.png", MimeType = "image/png", Buffer = Convert.FromBase64String(PictureReader.ToDataUrl(shirt).Split(',')[1]) });
         await Assertions.Expect(page.Locator(".picture .seen")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Answer", Exact = true }).ClickAsync();
         await Assertions.Expect(page.Locator(".result .seen")).ToBeVisibleAsync();

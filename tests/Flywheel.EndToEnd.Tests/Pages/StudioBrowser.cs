@@ -83,6 +83,13 @@ internal sealed class StudioBrowser : IAsyncDisposable
         return page;
     }
 
+    /// <summary>Chooses files once the field is open, as a person would: the driver also gives them to a closed one, which hears nothing.</summary>
+    public static async Task ChooseAsync(ILocator field, params FilePayload[] files)
+    {
+        await Assertions.Expect(field).ToBeEnabledAsync();
+        await field.SetInputFilesAsync(files);
+    }
+
     /// <summary>Returns when the page's connection stands.</summary>
     public static Task LiveAsync(IPage page) => Assertions.Expect(page.Locator(".studio[data-live=yes]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
 

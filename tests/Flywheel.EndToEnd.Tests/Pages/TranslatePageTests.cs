@@ -280,7 +280,7 @@ public sealed class TranslatePageTests : IAsyncLifetime
         IAPIResponse export = await other.Context.APIRequest.GetAsync($"{_studio.Server.Url}/translate/export{address["/translate".Length..]}");
         Assert.Equal(404, export.Status);
 
-        Task OpenAsync(string name, byte[] content) => page.Locator("#file").SetInputFilesAsync(new FilePayload { Name = name, MimeType = "application/octet-stream", Buffer = content });
+        Task OpenAsync(string name, byte[] content) => StudioBrowser.ChooseAsync(page.Locator("#file"), new FilePayload { Name = name, MimeType = "application/octet-stream", Buffer = content });
     }
 
     /// <summary>A part that unpacks to 100 MB of nothing.</summary>

@@ -89,7 +89,7 @@ public sealed class VoicePageTests : IAsyncLifetime
         await StudioBrowser.CheckAsync(page, "the team's words");
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
         await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(0);
-        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "words.csv", MimeType = "text/csv", Buffer = "word,language,respelling\nquay,en,key\n"u8.ToArray() });
+        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "words.csv", MimeType = "text/csv", Buffer = "word,language,respelling\nquay,en,key\n"u8.ToArray() });
         await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(1);
         Assert.Equal("word,language,voice,ipa,respelling\nquay,en,,,key\n", await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/words/team.csv")).TextAsync());
 
@@ -126,9 +126,9 @@ public sealed class VoicePageTests : IAsyncLifetime
     public async Task File_ThatIsBroken_IsRefusedWithItsLine()
     {
         IPage page = await _studio.OpenAsync("/voice");
-        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
+        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
         await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("film.srt: line 2");
-        await page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
+        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
         await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("latin.txt:1: is not UTF-8");
     }
 }
