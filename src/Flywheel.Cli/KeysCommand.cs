@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Spectre.Console;
 
 namespace Flywheel.Cli;
@@ -48,10 +49,12 @@ internal static class KeysCommand
     private static async Task CreateAsync(string name, string[] scopes, string user, string? expires, CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
-        (KeyRow row, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(name, scopes, user, ReadExpiry(expires, TimeProvider.System.GetUtcNow()), cancellation);
+        // The sign-in name of an account stands for its user.
+        AccountRow? account = (await new Accounts(store, TimeProvider.System).ListAsync(cancellation)).FirstOrDefault(known => string.Equals(known.Name, user, StringComparison.OrdinalIgnoreCase));
+        (KeyRow row, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(name, scopes, account?.User ?? user, ReadExpiry(expires, TimeProvider.System.GetUtcNow()), cancellation);
         Console.WriteLine($"""
             {key}
-            This is the key '{row.Name}'{(row.User.Length > 0 ? $" of {row.User}" : "")}. It opens: {row.Scopes.Replace(" ", ", ")}{(row.Expires is { } end ? $", until {end:yyyy-MM-dd HH:mm} UTC" : "")}.
+            This is the key '{row.Name}'{(user.Length > 0 ? $" of {user}" : "")}. It opens: {row.Scopes.Replace(" ", ", ")}{(row.Expires is { } end ? $", until {end:yyyy-MM-dd HH:mm} UTC" : "")}.
             It is shown this once. Programs send it as their API key (Authorization: Bearer KEY); people enter it on the page.
             """);
     }

@@ -53,7 +53,8 @@ internal static class UpCommand
     private static string Doors(StudioServer server)
     {
         string others = server.UrlsForOthers is { Count: > 0 } urls ? $"\n  Others   {string.Join(", ", urls)}{(server.NeedsKey ? "" : "; NOBODY is asked for a key, as --no-auth says")}" : "";
-        return others + server switch
+        string link = server.FirstLink is not { } path ? "" : $"\n  Owner    {server.Url}{path}\n           makes the first account, an owner's, who invites the others; opened within a day, used once. (At the server's name it works as well.)";
+        return others + link + server switch
         {
             { FirstKey: { } key } => $"\n  Key      {key}\n           everyone needs one; this is the first, shown this once. More: ./flywheel keys create NAME",
             { NeedsKey: true } => "\n  Key      everyone needs one: ./flywheel keys list shows them, ./flywheel keys create NAME makes one",

@@ -14,6 +14,7 @@ internal static class Verbs
         LineageCommand.Create(),
         ModelsCommand.Create(),
         KeysCommand.Create(),
+        PeopleCommand.Create(),
         ForgetCommand.Create(),
         RebuildCommand.Create(),
         BackupCommand.Create(),

@@ -65,6 +65,9 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>The key that this start made because the home had none and needs one; it is nowhere else.</summary>
     public string? FirstKey { get; private init; }
 
+    /// <summary>The path of the link that makes the first account, which this start made because people can come in and none has one; it is nowhere else.</summary>
+    public string? FirstLink { get; private init; }
+
     /// <summary>Where its models lie.</summary>
     public FlywheelHome Home => _store.Home;
 
@@ -106,6 +109,7 @@ public sealed class StudioServer : IAsyncDisposable
     public static async Task<StudioServer> StartAsync(StudioOptions options, CancellationToken cancellation = default)
     {
         var rules = new AccessRules(options);
+        Actor.Is(Actor.Server);
         RunningServer.Claim claim = RunningServer.ClaimHome(options.Home);
         FlywheelStore? store = null;
         WebApplication? app = null;
@@ -117,6 +121,8 @@ public sealed class StudioServer : IAsyncDisposable
                 await FirstModel.FindAsync(store, options, TimeProvider.System.GetUtcNow(), cancellation);
             ServedModel model = await ServedModel.LoadAsync(folder, options.Engine, cancellation);
             var keys = new ApiKeys(store, TimeProvider.System);
+            var accounts = new Accounts(store, TimeProvider.System);
+            rules.HasAccounts = await accounts.AnyAsync(cancellation);
             app = Build(options, rules, keys, claim.Secret, store, model);
             var host = app.Services.GetRequiredService<ModelHost>();
             foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
@@ -127,7 +133,8 @@ public sealed class StudioServer : IAsyncDisposable
             // Only once it can be said: a key that nobody was told would be one that nobody revokes.
             bool first = rules.NeedsKey && (await keys.ListAsync(cancellation)).Count == 0;
             string? key = first ? (await keys.CreateAsync("first", [Scopes.Inference, Scopes.Feedback], cancellation: cancellation)).Key : null;
-            var server = new StudioServer(claim, store, host, app, options.DrainTime) { FirstKey = key };
+            string? link = rules.NeedsKey && await accounts.InviteFirstAsync(cancellation) is { } token ? Join.PathOf(token) : null;
+            var server = new StudioServer(claim, store, host, app, options.DrainTime) { FirstKey = key, FirstLink = link };
             claim.Publish(server.Url);
             await FollowAsync(store, host, cancellation);
             return server;
@@ -339,6 +346,7 @@ public sealed class StudioServer : IAsyncDisposable
         GuestPages.Map(app);
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
+        PeopleEndpoints.Map(app);
         RolloutEndpoints.Map(app);
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);

@@ -108,7 +108,7 @@ public sealed partial class ApiDescriptionTests : IAsyncLifetime
         }
     }
 
-    [GeneratedRegex("/(cancel|pause|resume)$")]
+    [GeneratedRegex("/(cancel|pause|resume|reset)$")]
     private static partial Regex TakesNothing();
 
     private Task<JsonObject> DocumentAsync() => _server.GetAsync("/openapi.json");

@@ -118,6 +118,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
             Counts = JsonSerializer.Serialize(counts, JsonText.Compact), Plan = JsonSerializer.Serialize(plan, JsonText.Compact),
         };
         db.Deletions.Add(row);
+        db.Audit.Add(AuditAct.Row(AuditAct.Forget, row.Began, about: hash[..12]));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return row;

@@ -25,6 +25,7 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     /// <param name="cancellation">Ends it.</param>
     public async Task<JobRow> EnqueueAsync(string person, string by = "", CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Admin);
         string input = new JsonObject { ["user"] = person }.ToJsonString(JsonText.Compact);
         await using FlywheelDb db = store.Tables();
         JobRow? open = await db.Jobs.AsNoTracking().FirstOrDefaultAsync(job => job.Kind == Kind && job.Payload!.Input == input

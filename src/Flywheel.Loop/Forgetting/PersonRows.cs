@@ -12,7 +12,7 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 {
     private const string Somebody = "somebody who was forgotten";
 
-    private IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
+    public IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
 
     /// <summary>What they said, and what anybody said about answers to them.</summary>
     private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person
@@ -28,18 +28,20 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 
     private IQueryable<StoredAnswer> Answers => db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
 
-    private IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
+    public IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
 
-    private IQueryable<ConversationRow> Conversations => db.Conversations.Where(row => row.User == person);
+    public IQueryable<ConversationRow> Conversations => db.Conversations.Where(row => row.User == person);
 
     private IQueryable<TranslationUnit> Translations => db.TranslationUnits.Where(row => row.User == person
         || Documents.Any(document => document.Id == row.DocumentId));
 
-    private IQueryable<TermRow> Terms => db.Terms.Where(row => row.User == person);
+    public IQueryable<TermRow> Terms => db.Terms.Where(row => row.User == person);
 
-    private IQueryable<KeyRow> Keys => db.Keys.Where(row => row.User == person);
+    public IQueryable<KeyRow> Keys => db.Keys.Where(row => row.User == person);
 
     private IQueryable<JobRow> Jobs => db.Jobs.Where(row => row.User == person && row.Kind != ForgetJob.Kind);
+
+    public IQueryable<AccountRow> Accounts => db.Accounts.Where(row => row.User == person);
 
     /// <summary>How many rows of each kind there are.</summary>
     public async Task<SortedDictionary<string, int>> CountAsync(CancellationToken cancellation) => new(StringComparer.Ordinal)
@@ -53,6 +55,7 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         ["conversations"] = await Conversations.CountAsync(cancellation),
         ["translations"] = await Translations.CountAsync(cancellation),
         ["terms"] = await Terms.CountAsync(cancellation),
+        ["accounts"] = await Accounts.CountAsync(cancellation),
         ["keys"] = await Keys.CountAsync(cancellation),
         ["jobs"] = await Jobs.CountAsync(cancellation),
     };
@@ -84,6 +87,8 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId)).ExecuteDeleteAsync(cancellation);
         await Conversations.ExecuteDeleteAsync(cancellation);
         await Keys.ExecuteDeleteAsync(cancellation);
+        await db.Invitations.Where(row => Accounts.Any(account => account.Id == row.AccountId)).ExecuteDeleteAsync(cancellation);
+        await Accounts.ExecuteDeleteAsync(cancellation);
         await db.Set<JobPayload>().Where(row => Jobs.Any(job => job.Id == row.JobId)).ExecuteDeleteAsync(cancellation);
         await Jobs.ExecuteDeleteAsync(cancellation);
         await UnnameAsync(cancellation);
@@ -95,6 +100,10 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await db.Models.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(model => model.Owner, ""), cancellation);
         await db.Runs.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(run => run.Owner, ""), cancellation);
         await db.Datasets.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(dataset => dataset.Owner, ""), cancellation);
+        // What was done stays in the audit, without who it was; a key may be called after its owner, a link after whom it is for.
+        await db.Audit.Where(row => row.Who == person).ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Who, Somebody), cancellation);
+        await db.Audit.Where(row => row.Whom == person).ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Whom, Somebody).SetProperty(audit => audit.About, ""), cancellation);
+        await db.Invitations.Where(row => row.By == person).ExecuteUpdateAsync(row => row.SetProperty(invitation => invitation.By, Somebody).SetProperty(invitation => invitation.Label, ""), cancellation);
         string by = $" by {person}", now = $" by {Somebody}";
         foreach (TurnRow turn in await db.Turns.Where(row => row.Reason != null && row.Reason.Contains(by)).ToListAsync(cancellation))
             turn.Reason = Unnamed(turn.Reason!);

@@ -27,6 +27,7 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         string kind, string input, string user = "", string workspace = WorkspaceRow.Default, int maxAttempts = 3,
             CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         DateTimeOffset now = Now;
         var job = new JobRow
         {
@@ -202,6 +203,7 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <exception cref="FlywheelException">It runs, waits or is done.</exception>
     public async Task ResumeAsync(Guid job, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         DateTimeOffset now = Now;
         await using FlywheelDb db = store.Tables();
         int changed = await db.Jobs.Where(row => row.Id == job
@@ -258,6 +260,7 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     private async Task AskAsync(Guid job, JobWish wish, JobState state, CancellationToken cancellation)
     {
+        Actor.Demand(Scopes.Inference);
         DateTimeOffset now = Now;
         DateTimeOffset? finished = state == JobState.Cancelled ? now : null;
         await using FlywheelDb db = store.Tables();

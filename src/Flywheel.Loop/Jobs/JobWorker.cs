@@ -155,6 +155,7 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
             }
         }
 
+        if (job.User.Length > 0) Actor.Is(job.User); // what it promotes or forgets, whoever asked for it does
         using var ended = new CancellationTokenSource();
         Task renewing = RenewAsync(() => Report(null, null, null), job, ended.Token);
         Func<Task> settle;

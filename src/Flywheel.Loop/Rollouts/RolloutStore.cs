@@ -91,7 +91,8 @@ public static class RolloutStore
         (row.State, row.Ended, row.Reason) = (RolloutState.Promoted, now, reason);
         string? last = await db.Releases.OrderByDescending(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
         string why = $"rollout {id}: {reason}";
-        if (last != row.Candidate) db.Releases.Add(new ReleaseRow { Time = now, ModelHash = row.Candidate, Reason = why[..Math.Min(1000, why.Length)] });
+        if (last != row.Candidate)
+            await FlywheelStore.AddReleaseAsync(db, new ReleaseRow { Time = now, ModelHash = row.Candidate, Reason = why[..Math.Min(1000, why.Length)] }, cancellation);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }

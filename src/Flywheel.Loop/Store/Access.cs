@@ -56,3 +56,109 @@ public sealed class SecretRow
 
     public required DateTimeOffset Created { get; init; }
 }
+
+/// <summary>What a person with an account may do; each role also does what those before it do.</summary>
+public enum AccountRole
+{
+    /// <summary>Reads.</summary>
+    Viewer,
+
+    /// <summary>Gives feedback.</summary>
+    Reviewer,
+
+    /// <summary>Writes, runs tasks, teaches.</summary>
+    Editor,
+
+    /// <summary>Looks after models, people and keys.</summary>
+    Owner,
+}
+
+/// <summary>A person who signs in with a name and a password.</summary>
+public sealed class AccountRow
+{
+    public required Guid Id { get; init; }
+
+    /// <summary>What they sign in with.</summary>
+    public required string Name { get; set; }
+
+    /// <summary>The same without regard to case; no two people have one.</summary>
+    public string NormalizedName { get; set; } = "";
+
+    /// <summary>What others see.</summary>
+    public required string DisplayName { get; set; }
+
+    /// <summary>The user as whom everything of theirs is recorded. It never changes, and names nobody.</summary>
+    public required string User { get; init; }
+
+    public required AccountRole Role { get; set; }
+
+    public string PasswordHash { get; set; } = "";
+
+    /// <summary>Random; sessions that were begun with another one are over.</summary>
+    public string Stamp { get; set; } = "";
+
+    /// <summary>Guesses since the last one that was right.</summary>
+    public int Failed { get; set; }
+
+    /// <summary>Until then no guess is looked at.</summary>
+    public DateTimeOffset? LockedUntil { get; set; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public DateTimeOffset? LastSignIn { get; set; }
+
+    /// <summary>Since then it opens nothing.</summary>
+    public DateTimeOffset? Disabled { get; set; }
+}
+
+/// <summary>A link that makes one account, or gives one a new password. The link's secret is shown once; here lies its hash.</summary>
+public sealed class InvitationRow
+{
+    public required Guid Id { get; init; }
+
+    /// <summary>SHA-256 of the secret, in hexadecimal.</summary>
+    public required string Hash { get; init; }
+
+    /// <summary>Of the account that it makes.</summary>
+    public required AccountRole Role { get; init; }
+
+    /// <summary>Whom it is for, as the inviter calls them.</summary>
+    public string Label { get; set; } = "";
+
+    /// <summary>Makes the first account, and is worth nothing once there is one.</summary>
+    public bool IsFirst { get; init; }
+
+    /// <summary>The account that gets a new password; null: a new account is made.</summary>
+    public Guid? AccountId { get; init; }
+
+    /// <summary>Who made it, as the audit names them.</summary>
+    public required string By { get; set; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public required DateTimeOffset Expires { get; init; }
+
+    public DateTimeOffset? Used { get; set; }
+
+    public DateTimeOffset? Revoked { get; set; }
+}
+
+/// <summary>Who did what when, of what an owner should be able to look up. It names nobody but by their user.</summary>
+public sealed class AuditRow
+{
+    public long Id { get; init; }
+
+    public required DateTimeOffset Time { get; init; }
+
+    /// <summary>The user who did it; else what did, such as <see cref="Actor.CommandLine"/>.</summary>
+    public required string Who { get; set; }
+
+    /// <summary>One of <see cref="AuditAct"/>.</summary>
+    public required string Act { get; init; }
+
+    /// <summary>The user to whom it was done; empty: to nobody.</summary>
+    public string Whom { get; set; } = "";
+
+    /// <summary>To what: a role, a key's name, a model.</summary>
+    public string About { get; set; } = "";
+}

@@ -18,7 +18,10 @@ public static class Scopes
     /// <summary>Swaps models and adapters, sees the server's state.</summary>
     public const string Admin = "admin";
 
-    public static IReadOnlyList<string> All { get; } = [Inference, Feedback, Admin];
+    /// <summary>Looks at pages and reads what the API lists, and does nothing. Whoever may ask the model may read as well.</summary>
+    public const string Read = "read";
+
+    public static IReadOnlyList<string> All { get; } = [Inference, Feedback, Admin, Read];
 }
 
 /// <summary>
@@ -68,6 +71,7 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         if (await db.Keys.AnyAsync(other => other.Name == name && other.Revoked == null, cancellation))
             throw new FlywheelException($"a key is called '{name}' already; revoke it first, or choose another name");
         db.Keys.Add(row);
+        db.Audit.Add(AuditAct.Row(AuditAct.KeyMade, now, user, name));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return (row, key);
@@ -116,6 +120,7 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         KeyRow? row = live.Find(row => row.Name == which) ?? (Guid.TryParse(which, out Guid id) ? live.Find(row => row.Id == id) : null);
         if (row is null) throw new FlywheelException($"no key that could be revoked is called '{which}'; there {(live.Count == 0 ? "is none" : $"are {string.Join(", ", live.Select(key => $"'{key.Name}'"))}")}");
         row.Revoked = time.GetUtcNow();
+        db.Audit.Add(AuditAct.Row(AuditAct.KeyRevoked, row.Revoked.Value, row.User, row.Name));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return row;

@@ -58,6 +58,12 @@ public class FlywheelDb : DbContext
 
     public DbSet<KeyRow> Keys => Set<KeyRow>();
 
+    public DbSet<AccountRow> Accounts => Set<AccountRow>();
+
+    public DbSet<InvitationRow> Invitations => Set<InvitationRow>();
+
+    public DbSet<AuditRow> Audit => Set<AuditRow>();
+
     public DbSet<SecretRow> Secrets => Set<SecretRow>();
 
     public DbSet<DocumentRow> Documents => Set<DocumentRow>();
@@ -199,6 +205,23 @@ public class FlywheelDb : DbContext
             key.ToTable("key").HasKey(row => row.Id);
             key.HasIndex(row => row.Hash).IsUnique();
             key.HasIndex(row => row.User);
+        });
+        modelBuilder.Entity<AccountRow>(account =>
+        {
+            account.ToTable("account").HasKey(row => row.Id);
+            account.HasIndex(row => row.NormalizedName).IsUnique();
+            account.HasIndex(row => row.User).IsUnique();
+        });
+        modelBuilder.Entity<InvitationRow>(invitation =>
+        {
+            invitation.ToTable("invitation").HasKey(row => row.Id);
+            invitation.HasIndex(row => row.Hash).IsUnique();
+        });
+        modelBuilder.Entity<AuditRow>(audit =>
+        {
+            audit.ToTable("audit").HasKey(row => row.Id);
+            audit.HasIndex(row => row.Who);
+            audit.HasIndex(row => row.Whom);
         });
         modelBuilder.Entity<DeletionRow>(deletion =>
         {

@@ -74,6 +74,7 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
     public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Feedback);
         await CheckStoredAsync(input, cancellation);
         DateTimeOffset now = time.GetUtcNow();
         return await writer.WriteAsync(new Feedback
@@ -280,7 +281,7 @@ public sealed class FlywheelStore : IAsyncDisposable
             if (turn is null || last.TurnId is not null) return;
             (last.TurnId, last.Reason) = (turn, reason);
         }
-        else db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason });
+        else await AddReleaseAsync(db, new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason }, cancellation);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }
@@ -298,10 +299,43 @@ public sealed class FlywheelStore : IAsyncDisposable
         string? now = await db.Releases.OrderByDescending(row => row.Id).Select(row => row.ModelHash).FirstOrDefaultAsync(cancellation);
         if (now != champion) return false;
         if (now == modelHash) return true;
-        db.Releases.Add(new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, Reason = reason });
+        await AddReleaseAsync(db, new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, Reason = reason }, cancellation);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return true;
+    }
+
+    /// <summary>Adds a release, and who made it to the audit; the caller saves both.</summary>
+    internal static async Task AddReleaseAsync(FlywheelDb db, ReleaseRow release, CancellationToken cancellation)
+    {
+        bool again = await db.Releases.AnyAsync(row => row.ModelHash == release.ModelHash, cancellation);
+        db.Releases.Add(release);
+        db.Audit.Add(AuditAct.Row(again ? AuditAct.Rollback : AuditAct.Promote, release.Time, about: release.ModelHash[..Math.Min(12, release.ModelHash.Length)]));
+    }
+
+    /// <summary>Adds to the audit what whoever acts does now.</summary>
+    /// <param name="act">One of <see cref="AuditAct"/>.</param>
+    /// <param name="whom">The user to whom.</param>
+    /// <param name="about">To what; no names of people.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public async Task NoteAsync(string act, string whom = "", string about = "", CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        db.Audit.Add(AuditAct.Row(act, time.GetUtcNow(), whom, about));
+        await db.SaveChangesAsync(cancellation);
+    }
+
+    /// <summary>The audit, newest first.</summary>
+    /// <param name="count">At most so many.</param>
+    /// <param name="before">Only what lies before the row of this id.</param>
+    /// <param name="act">Only this; null for all.</param>
+    /// <param name="user">Only what this user did, or what was done to them.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public async Task<IReadOnlyList<AuditRow>> AuditAsync(int count, long? before = null, string? act = null, string? user = null, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = Tables();
+        return await db.Audit.AsNoTracking().Where(row => (before == null || row.Id < before) && (act == null || row.Act == act) && (user == null || row.Who == user || row.Whom == user))
+            .OrderByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
     }
 
     /// <summary>Every release, newest first.</summary>

@@ -49,6 +49,7 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
     /// <summary>The same of many, all or none of them.</summary>
     public async Task<IReadOnlyList<TermRow>> PutAsync(LanguagePair pair, string person, IReadOnlyList<TermInput> terms, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         List<TermRow> put = [];
         DateTimeOffset now = time.GetUtcNow();
         await using FlywheelDb db = store.Tables();
@@ -76,6 +77,7 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
     /// <summary>Deletes a term; false when the workspace has none of that id.</summary>
     public async Task<bool> DeleteAsync(string workspace, Guid id, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         await using FlywheelDb db = store.Tables();
         if (await db.Terms.SingleOrDefaultAsync(row => row.Id == id && row.Workspace == workspace, cancellation) is not { } row) return false;
         db.Terms.Remove(row);

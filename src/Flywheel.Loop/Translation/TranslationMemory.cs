@@ -56,6 +56,7 @@ public sealed class TranslationMemory(FlywheelStore store, TimeProvider time) : 
     /// <exception cref="FlywheelException">A text is empty or too long.</exception>
     public async Task<TranslationUnit> AddAsync(LanguagePair pair, string person, string source, string target, string context = "", Guid? document = null, int? segment = null, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         (source, target, context) = (source.Trim(), target.Trim(), context.Trim());
         Check("source", source);
         Check("target", target);
@@ -92,6 +93,7 @@ public sealed class TranslationMemory(FlywheelStore store, TimeProvider time) : 
 
     private async Task<bool> DeleteAsync(string workspace, System.Linq.Expressions.Expression<Func<TranslationUnit, bool>> which, CancellationToken cancellation)
     {
+        Actor.Demand(Scopes.Inference);
         await _writing.WaitAsync(cancellation);
         try
         {
@@ -143,6 +145,7 @@ public sealed class TranslationMemory(FlywheelStore store, TimeProvider time) : 
     /// <exception cref="FlywheelException">No TMX, or more than an import may hold.</exception>
     public async Task<(int Added, int Passed)> ImportAsync(LanguagePair pair, string person, Stream tmx, CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Inference);
         List<TmxUnit> read = [];
         int passed = 0;
         foreach (TmxUnit? unit in Tmx.Read(tmx, pair.From, pair.To))

@@ -115,6 +115,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     public async Task<TurnRow> AnswerAsync(string id, bool accept, string who = "", Func<string, string, Task>? swap = null,
         CancellationToken cancellation = default)
     {
+        Actor.Demand(Scopes.Admin);
         await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
         TurnRow turn = await ledger.WaitingAsync(id, orUnfinished: !accept, cancellation);
         string by = who.Length > 0 ? $" by {who}" : "";

@@ -21,6 +21,7 @@ internal sealed class ScopeHandler(AccessRules rules) : AuthorizationHandler<Sco
         IReadOnlyList<string> needed = NeededScopes.Of(http.GetEndpoint());
         bool passes = needed.Count == 0
             || (Caller.IsKnown(context.User) ? needed.All(scope => Caller.May(context.User, scope))
+                || (Caller.May(context.User, Scopes.Read) && NeededScopes.IsReading(http))
                 : !needed.Contains(Scopes.Admin) && rules.AllowsAnonymous(http.Request) && http.Features.Get<KeyVerdict>() is not { IsOurs: true });
         if (passes) context.Succeed(requirement);
         return Task.CompletedTask;
@@ -55,6 +56,8 @@ internal sealed class RefusedAnswers(AccessRules rules) : IAuthorizationMiddlewa
     {
         IReadOnlyList<string> needed = NeededScopes.Of(http.GetEndpoint());
         http.Response.Headers.WWWAuthenticate = $"Bearer realm=\"flywheel\", error=\"insufficient_scope\", scope=\"{string.Join(' ', needed)}\"";
-        return new(403, $"the key '{http.User.Identity?.Name}' may not call {http.Request.Path}, which needs the scope {string.Join(" and ", needed.Select(scope => $"'{scope}'"))}", code: "insufficient_scope", type: "permission_error");
+        string wanted = $"the scope {string.Join(" and ", needed.Select(scope => $"'{scope}'"))}", path = $"{http.Request.Method} {http.Request.Path}";
+        return new(403, Caller.RoleOf(http.User) is { } role ? $"the role '{role}' of {http.User.Identity?.Name} does not allow {path}, which needs {wanted}; an owner can give another role"
+            : $"the key '{http.User.Identity?.Name}' may not call {http.Request.Path}, which needs {wanted}", code: "insufficient_scope", type: "permission_error");
     }
 }

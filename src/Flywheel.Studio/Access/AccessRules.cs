@@ -34,14 +34,16 @@ internal sealed class AccessRules
         _origins = [.. options.CorsOrigins.Select(ReadOrigin)];
         Forwarding = ReadProxies(options.Proxies);
         IsForThisMachine = _listen.IsLoopback && options.Hosts.Count == 0 && options.Proxies.Count == 0;
-        NeedsKey = !_noAuth && !IsForThisMachine;
     }
 
     /// <summary>Nothing at the start says that others than the person at this machine come in.</summary>
     public bool IsForThisMachine { get; }
 
-    /// <summary>Everyone must show a key: others can come in.</summary>
-    public bool NeedsKey { get; }
+    /// <summary>Somebody has an account. From then on nobody is let in who is not known, not at this machine either.</summary>
+    public bool HasAccounts { get; set; }
+
+    /// <summary>Everyone must show a key or sign in: others can come in, or there are people to tell apart.</summary>
+    public bool NeedsKey => !_noAuth && (!IsForThisMachine || HasAccounts);
 
     /// <summary>How headers of the configured proxies are read; null without any, and then nobody's are.</summary>
     public ForwardedHeadersOptions? Forwarding { get; }

@@ -1,10 +1,14 @@
+using System.Threading.RateLimiting;
 using Flywheel.Loop;
+using Flywheel.Studio.Apps.Write.Sharing;
+using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Components.Server.Circuits;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -16,10 +20,16 @@ internal static class AccessSetup
     /// <summary>Forwards to how the request shows who calls: a key in its header, or the cookie of the sign-in page.</summary>
     private const string AnyScheme = "access";
 
+    /// <summary>Of forms in which passwords, keys and links could be tried out.</summary>
+    internal const string Policy = "doors";
+
+    /// <summary>Such forms from one network in a minute. (An account closes by itself after fewer guesses.)</summary>
+    internal const int MaxForms = 30;
+
     public static void AddAccess(this IServiceCollection services, AccessRules rules, ApiKeys keys, string adminSecret)
     {
-        services.AddSingleton(rules);
-        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<ILogger<KeyRing>>()));
+        services.AddSingleton(rules).AddSingleton<Accounts>();
+        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<Accounts>(), provider.GetRequiredService<ILogger<KeyRing>>()));
         services.AddAuthentication(AnyScheme)
             .AddPolicyScheme(AnyScheme, null, scheme => scheme.ForwardDefaultSelector = http => UsesCookie(http.Request) ? SignIn.Scheme : KeyAuthentication.Name)
             .AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.Name, null)
@@ -29,6 +39,8 @@ internal static class AccessSetup
         services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder().AddRequirements(new ScopeRequirement()).Build());
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy.WithOrigins([.. rules.CorsOrigins]).AllowAnyHeader().AllowAnyMethod().SetPreflightMaxAge(TimeSpan.FromHours(1))));
         services.AddScoped<CircuitHandler, PageKeys>();
+        services.Configure<RateLimiterOptions>(limiter => limiter.AddPolicy(Policy, http => RateLimitPartition.GetFixedWindowLimiter(GuestPages.NetworkOf(http.Connection.RemoteIpAddress),
+            _ => new FixedWindowRateLimiterOptions { PermitLimit = MaxForms, Window = TimeSpan.FromMinutes(1), QueueLimit = 0 })));
     }
 
     /// <summary>Reads what configured proxies say of the caller; then refuses wrong hosts and origins.</summary>
@@ -48,8 +60,17 @@ internal static class AccessSetup
     {
         app.UseAuthentication();
         app.UseAuthorization();
-        app.MapGet(SignIn.Path, SignIn.Show);
-        app.MapPost(SignIn.Path, SignIn.EnterAsync);
+        app.Use(next => http =>
+        {
+            // Of a person also what their role allows: an address may do more than its method says. Not where anybody may come.
+            bool bound = Caller.AccountOf(http.User) is not null && NeededScopes.Of(http.GetEndpoint()).Count > 0;
+            Actor.Is(Caller.IsKnown(http.User) ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false), bound ? Caller.ScopesOf(http.User) : null);
+            return next(http);
+        });
+        app.MapGet(SignIn.Path, SignIn.ShowAsync);
+        app.MapPost(SignIn.Path, SignIn.EnterAsync).RequireRateLimiting(Policy);
+        Join.Map(app);
+        AccountPages.Map(app);
         app.MapPost("/sign-out", SignIn.LeaveAsync);
     }
 

@@ -6,8 +6,9 @@ namespace Flywheel.Studio.Access;
 /// <summary>Who calls, as their key says it: claims of the request's principal.</summary>
 internal static class Caller
 {
-    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens.</summary>
-    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace";
+    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens; of who signed
+    /// in with a password, the account's id (by which antiforgery tells people apart), its role and its stamp.</summary>
+    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace", AccountClaim = "sub", RoleClaim = "role", StampClaim = "stamp";
 
     /// <param name="scheme">How the caller was recognised.</param>
     /// <param name="name">What a person calls the key.</param>
@@ -26,9 +27,31 @@ internal static class Caller
         return new(identity);
     }
 
+    /// <summary>Of somebody who signed in with a password.</summary>
+    public static ClaimsPrincipal Principal(string scheme, AccountRow account)
+    {
+        ClaimsPrincipal principal = Principal(scheme, account.DisplayName, Roles.ScopesOf(account.Role), account.User);
+        ((ClaimsIdentity)principal.Identity!).AddClaims([new(AccountClaim, account.Id.ToString()), new(RoleClaim, Roles.NameOf(account.Role)), new(StampClaim, account.Stamp)]);
+        return principal;
+    }
+
     public static bool IsKnown(ClaimsPrincipal caller) => caller.Identity?.IsAuthenticated == true;
 
     public static bool May(ClaimsPrincipal caller, string scope) => caller.HasClaim(ScopeClaim, scope);
+
+    /// <summary>Whether the caller may look. Who may ask the model and say what came of it uses the pages, and always could.</summary>
+    public static bool MayRead(ClaimsPrincipal caller) => May(caller, Scopes.Read) || NeededScopes.ForPages.All(scope => May(caller, scope));
+
+    /// <summary>All that the caller may do.</summary>
+    public static IReadOnlyList<string> ScopesOf(ClaimsPrincipal caller) => [.. caller.FindAll(ScopeClaim).Select(claim => claim.Value)];
+
+    /// <summary>The account of who signed in with a password; null of everybody else.</summary>
+    public static Guid? AccountOf(ClaimsPrincipal caller) => Guid.TryParse(caller.FindFirstValue(AccountClaim), out Guid id) ? id : null;
+
+    public static string? RoleOf(ClaimsPrincipal caller) => caller.FindFirstValue(RoleClaim);
+
+    /// <summary>What the account's stamp was when they signed in.</summary>
+    public static string? StampOf(ClaimsPrincipal caller) => caller.FindFirstValue(StampClaim);
 
     /// <summary>The user whose key it is: whatever is done with it counts as theirs. Null: the caller names users itself.</summary>
     public static string? UserOf(ClaimsPrincipal caller) => caller.FindFirstValue(UserClaim);

@@ -15,7 +15,7 @@ namespace Flywheel.Studio.Access;
 internal sealed record KeyVerdict(ClaimsPrincipal? Caller, string? Problem = null, bool IsOurs = true, bool WasValid = false);
 
 /// <summary>Judges keys. Nothing is remembered between requests, so a revoked key is one at once, whichever process revoked it.</summary>
-internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing> log)
+internal sealed class KeyRing(string adminSecret, ApiKeys keys, Accounts accounts, ILogger<KeyRing> log)
 {
     private readonly byte[] _adminHash = Hash(adminSecret);
 
@@ -36,6 +36,13 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing>
     /// <param name="cancellation">Stops it.</param>
     public async Task<KeyVerdict> JudgeAsync(Guid id, string scheme, CancellationToken cancellation) => await JudgeAsync(await keys.FindAsync(id, cancellation), scheme, true, cancellation);
 
+    /// <summary>Of somebody who signed in before, whichever way: as who they are now; null: they are signed in no more.</summary>
+    public async Task<ClaimsPrincipal?> LookAgainAsync(ClaimsPrincipal caller, string scheme, CancellationToken cancellation)
+    {
+        if (Caller.KeyOf(caller) is { } key) return (await JudgeAsync(key, scheme, cancellation)).Caller;
+        return Caller.AccountOf(caller) is { } id && await accounts.FindAsync(id, cancellation) is { Disabled: null } account && account.Stamp == Caller.StampOf(caller) ? Caller.Principal(scheme, account) : null;
+    }
+
     private async Task<KeyVerdict> JudgeAsync(KeyRow? row, string scheme, bool isOurs, CancellationToken cancellation)
     {
         if (row is null) return new(null, "the key is not known here", isOurs);
@@ -49,7 +56,14 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, ILogger<KeyRing>
             // For want of a time stamp nobody is sent away; if the disk is full, what is to be recorded will tell.
             log.LogWarning("The use of key {Name} could not be noted: {Message}", row.Name, e.Message);
         }
-        return new(Caller.Principal(scheme, row.Name, row.Scopes.Split(' '), row.User, row.Id, row.Workspace));
+        string[] scopes = row.Scopes.Split(' ');
+        // Of somebody with an account it opens no more than they may do themselves.
+        if (row.User.Length > 0 && await accounts.FindByUserAsync(row.User, cancellation) is { } account)
+        {
+            if (account.Disabled is not null) return new(null, $"the account of the key '{row.Name}' is disabled", WasValid: true);
+            scopes = [.. scopes.Intersect(Roles.ScopesOf(account.Role))];
+        }
+        return new(Caller.Principal(scheme, row.Name, scopes, row.User, row.Id, row.Workspace));
     }
 
     private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));

@@ -13,13 +13,20 @@ internal static class NeededScopes
     /// </summary>
     public static IReadOnlyList<string> Of(Endpoint? endpoint) => Root(endpoint) switch
     {
-        "health" or "sign-in" or "sign-out" or Apps.Write.Sharing.GuestPages.Root => [],
+        "health" or "sign-in" or "sign-out" or Join.Root or AccountPages.Root or Apps.Write.Sharing.GuestPages.Root => [],
         "v1" when Administers(endpoint) => [Scopes.Admin],
         "v1" => Teaches(endpoint) ? ForPages : [Scopes.Inference],
         "feedback" => [Scopes.Feedback],
         "admin" => [Scopes.Admin],
         _ => ForPages,
     };
+
+    /// <summary>
+    /// It shows something and does nothing. A page's connection counts, too: what is done by it asks what its person may do
+    /// (<see cref="Actor.Demand"/>). Not administration, which shows what others did.
+    /// </summary>
+    public static bool IsReading(HttpContext http) => Root(http.GetEndpoint()) is not "admin" && !Administers(http.GetEndpoint())
+        && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method) || Root(http.GetEndpoint()) is "_blazor");
 
     /// <summary>Who uses the pages asks the model and says what they did with its answers.</summary>
     public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
@@ -36,6 +43,7 @@ internal static class NeededScopes
     /// <summary>Whose acts are removed, and which model serves whom, is for who answers for all of them.</summary>
     private static bool Administers(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
         && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal)
+            || route.StartsWith(PeopleEndpoints.Path, StringComparison.Ordinal) || route == PeopleEndpoints.AuditPath
             || route.StartsWith(RolloutEndpoints.Path, StringComparison.Ordinal) && route != RolloutEndpoints.DraftsPath);
 
     // The route and not the path: what was matched decides, however the path spells it.

@@ -1,3 +1,5 @@
+using System.Security.Claims;
+using Flywheel.Loop;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;
 using Microsoft.AspNetCore.Components.Server.Circuits;
@@ -5,18 +7,31 @@ using Microsoft.AspNetCore.Components.Server.Circuits;
 namespace Flywheel.Studio.Access;
 
 /// <summary>
-/// An open page keeps its connection for hours; its key is looked up at each thing that the person does there. Once it is revoked,
-/// nothing is done and the browser goes to the sign-in page.
+/// An open page keeps its connection for hours; its key or account is looked up at each thing that the person does there. Once it opens
+/// nothing, nothing is done and the browser goes to the sign-in page; once it opens something else, the page is drawn anew. What is done
+/// then is done by that person (<see cref="Actor"/>).
 /// </summary>
-internal sealed class PageKeys(AuthenticationStateProvider state, KeyRing keys, NavigationManager navigation) : CircuitHandler
+internal sealed class PageKeys(AuthenticationStateProvider state, KeyRing keys, AccessRules rules, NavigationManager navigation) : CircuitHandler
 {
     public override Func<CircuitInboundActivityContext, Task> CreateInboundActivityHandler(Func<CircuitInboundActivityContext, Task> next) => async activity =>
     {
-        if (Caller.KeyOf((await state.GetAuthenticationStateAsync()).User) is { } id && (await keys.JudgeAsync(id, SignIn.Scheme, CancellationToken.None)).Caller is null)
+        ClaimsPrincipal caller = (await state.GetAuthenticationStateAsync()).User;
+        if (Caller.IsKnown(caller))
         {
-            navigation.NavigateTo(SignIn.Path, forceLoad: true);
+            ClaimsPrincipal? now = await keys.LookAgainAsync(caller, SignIn.Scheme, CancellationToken.None);
+            if (now is null || !Caller.ScopesOf(now).SequenceEqual(Caller.ScopesOf(caller)))
+            {
+                navigation.NavigateTo(now is null ? SignIn.Path : navigation.Uri, forceLoad: true);
+                return;
+            }
+            Actor.Is(Caller.UserOf(now) ?? now.Identity!.Name!, Caller.ScopesOf(now));
+        }
+        else if (rules.NeedsKey)
+        {
+            navigation.NavigateTo(SignIn.Path, forceLoad: true); // the page was opened when nobody had an account yet
             return;
         }
+        else Actor.Is(Actor.Visitor);
         await next(activity);
     };
 }

@@ -1,6 +1,6 @@
 using System.Security.Claims;
+using Flywheel.Loop;
 using Flywheel.Studio.OpenAI;
-using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
@@ -11,8 +11,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Flywheel.Studio.Access;
 
 /// <summary>
-/// People at a browser show their key once, and get a cookie for it. The cookie names the key and is looked up at each request: it
-/// opens what the key opens, and nothing once that is revoked.
+/// People at a browser show their password or a key once, and get a cookie for it. The cookie names the account or the key, which is looked
+/// up at each request: it opens what they may do now, and nothing once the account is disabled or the key revoked.
 /// </summary>
 internal static class SignIn
 {
@@ -57,57 +57,68 @@ internal static class SignIn
     }
 
     /// <summary><c>GET /sign-in</c></summary>
-    public static RazorComponentResult<SignInPage> Show(HttpContext http, IAntiforgery antiforgery) => Page(http, antiforgery, null);
+    public static Task<RazorComponentResult<SignInPage>> ShowAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts) => PageAsync(http, antiforgery, rules, accounts);
 
-    /// <summary><c>POST /sign-in</c>: a form with the key.</summary>
-    public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys)
+    /// <summary><c>POST /sign-in</c>: a form with name and password, or with the key.</summary>
+    public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys, Accounts accounts, AccessRules rules, FlywheelStore store)
     {
-        if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return Refuse("signin.again");
+        if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await RefuseAsync("signin.again");
+        if (form.ContainsKey("name"))
+        {
+            if (await accounts.SignInAsync(form["name"].ToString(), form["password"].ToString(), http.RequestAborted) is not { } account) return await RefuseAsync("signin.wrong", form["name"]);
+            await WelcomeAsync(http, account, store);
+            return Results.LocalRedirect(Return(http.Request), permanent: false, preserveMethod: false);
+        }
         KeyVerdict verdict = await keys.JudgeAsync(form["key"].ToString().Trim(), Scheme, http.RequestAborted);
-        if (verdict.Caller is not { } caller) return Refuse(verdict.WasValid ? "signin.dead" : "signin.unknown");
-        if (Caller.KeyOf(caller) is null) return Refuse("signin.secret"); // it could not be revoked
-        if (!NeededScopes.ForPages.All(scope => Caller.May(caller, scope))) return Refuse("signin.scopes");
+        if (verdict.Caller is not { } caller) return await RefuseAsync(verdict.WasValid ? "signin.dead" : "signin.unknown");
+        if (Caller.KeyOf(caller) is null) return await RefuseAsync("signin.secret"); // it could not be revoked
+        if (!Caller.MayRead(caller)) return await RefuseAsync("signin.scopes");
         await http.SignInAsync(Scheme, caller, new AuthenticationProperties { IsPersistent = true });
+        Actor.Is(Caller.UserOf(caller) ?? caller.Identity!.Name!);
+        await store.NoteAsync(AuditAct.SignIn, Caller.UserOf(caller) ?? "", $"key {caller.Identity!.Name}", http.RequestAborted);
         return Results.LocalRedirect(Return(http.Request), permanent: false, preserveMethod: false);
 
-        IResult Refuse(string why)
-        {
-            http.Response.StatusCode = StatusCodes.Status401Unauthorized;
-            return Page(http, antiforgery, why);
-        }
+        async Task<IResult> RefuseAsync(string why, string? person = null) => await PageAsync(http, antiforgery, rules, accounts, why, person);
+    }
+
+    /// <summary>Gives the browser the cookie of an account.</summary>
+    public static async Task WelcomeAsync(HttpContext http, AccountRow account, FlywheelStore store)
+    {
+        Actor.Is(account.User);
+        await store.NoteAsync(AuditAct.SignIn, cancellation: http.RequestAborted);
+        await http.SignInAsync(Scheme, Caller.Principal(Scheme, account), new AuthenticationProperties { IsPersistent = true });
     }
 
     /// <summary><c>POST /sign-out</c></summary>
-    public static async Task<IResult> LeaveAsync(HttpContext http, IAntiforgery antiforgery)
+    public static async Task<IResult> LeaveAsync(HttpContext http, IAntiforgery antiforgery, FlywheelStore store)
     {
-        if (await FormRequest.ReadAsync(http, antiforgery) is not null) await http.SignOutAsync(Scheme);
+        if (await FormRequest.ReadAsync(http, antiforgery) is null) return Results.LocalRedirect(Path);
+        if (Caller.IsKnown(http.User)) await store.NoteAsync(AuditAct.SignOut, cancellation: http.RequestAborted);
+        await http.SignOutAsync(Scheme);
         return Results.LocalRedirect(Path);
     }
 
-    /// <summary>Looks the cookie's key up: it may be revoked, or have other scopes since.</summary>
+    /// <summary>Looks account or key up: it may open nothing any more, or something else.</summary>
     private static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
         var keys = context.HttpContext.RequestServices.GetRequiredService<KeyRing>();
-        ClaimsPrincipal? caller = Caller.KeyOf(context.Principal!) is { } id ? (await keys.JudgeAsync(id, Scheme, context.HttpContext.RequestAborted)).Caller : null;
-        if (caller is null) context.RejectPrincipal();
-        else context.ReplacePrincipal(caller);
+        if (await keys.LookAgainAsync(context.Principal!, Scheme, context.HttpContext.RequestAborted) is { } caller) context.ReplacePrincipal(caller);
+        else context.RejectPrincipal();
     }
 
-    private static RazorComponentResult<SignInPage> Page(HttpContext http, IAntiforgery antiforgery, string? problem)
+    private static async Task<RazorComponentResult<SignInPage>> PageAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts, string? problem = null, string? person = null)
     {
-        AntiforgeryTokenSet tokens = antiforgery.GetAndStoreTokens(http); // says no-store too
-        http.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-        return new RazorComponentResult<SignInPage>(new
+        // Another server of the same record may have had the first account made.
+        rules.HasAccounts = rules.HasAccounts || await accounts.AnyAsync(http.RequestAborted);
+        return DoorPage.Answer<SignInPage>(http, antiforgery, problem is null ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized, new()
         {
-            Words = Strings.Of(Visitor.Language(http)),
-            Dark = Visitor.PrefersDark(http),
-            Return = Return(http.Request),
-            Problem = problem,
-            Name = Caller.KeyOf(http.User) is null ? null : http.User.Identity?.Name,
-            TokenField = tokens.FormFieldName,
-            Token = tokens.RequestToken,
-        })
-        { StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized };
+            ["Return"] = Return(http.Request),
+            ["Problem"] = problem,
+            ["HasAccounts"] = rules.HasAccounts,
+            ["Person"] = person,
+            ["Name"] = Caller.IsKnown(http.User) ? http.User.Identity?.Name : null,
+            ["ByKey"] = Caller.KeyOf(http.User) is not null,
+        });
     }
 
     /// <summary>Where the visitor wanted to go; the start for anything that is not a path of ours.</summary>

@@ -45,8 +45,8 @@ internal static class DeletionEndpoints
     /// <summary><c>POST /v1/deletions {"user": ID}</c>: answered when the job is on disk.</summary>
     private static async Task BeginAsync(HttpContext http, ForgetJob forget)
     {
-        RequestBody body = await RequestBody.ReadAsync(http);
-        await Answers.Json(http, ToJson(await forget.EnqueueAsync(body.RequiredText("user"), cancellation: http.RequestAborted)));
+        RequestBody body = await RequestBody.ReadAsync(http, bindUser: false);
+        await Answers.Json(http, ToJson(await forget.EnqueueAsync(body.RequiredText("user"), Access.Caller.UserOf(http.User) ?? "", http.RequestAborted)));
     }
 
     /// <summary><c>GET /v1/deletions/jobs/ID</c>: how far it is.</summary>

@@ -50,6 +50,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     /// <summary>Makes a document, or (where its id is there already) has it say <paramref name="body"/> as a new version, out of the bin.</summary>
     public async Task<Document> PutAsync(Guid id, string user, string app, string kind, string title, string body, string folder = "", string tags = "")
     {
+        Actor.Demand(Scopes.Inference);
         await using (await LockAsync(id))
         {
             await using FlywheelDb db = store.Tables();
@@ -75,6 +76,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     /// <returns>The document; null when the id is another person's.</returns>
     public async Task<Document?> AddAsync(Guid id, string user, string app, string kind, string title, string body)
     {
+        Actor.Demand(Scopes.Inference);
         await using (await LockAsync(id))
         {
             await using FlywheelDb db = store.Tables();
@@ -97,6 +99,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     /// <returns>The document, or null when this person has none of that id.</returns>
     public async Task<Document?> ChangeAsync(Guid id, string user, Func<Document, bool> change, bool keepVersion = false)
     {
+        Actor.Demand(Scopes.Inference);
         Document document;
         await using (await LockAsync(id))
         {

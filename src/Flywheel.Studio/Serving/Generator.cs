@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Flywheel.Loop;
 using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 
@@ -26,6 +27,7 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <exception cref="Engine.QueueFullException">Too many wait.</exception>
     public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation, string? unit = null)
     {
+        Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
         return Start(rollouts.Assign(unit, fitsUpstream: false), makeOrder, cancellation);
     }
@@ -40,6 +42,7 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     public GenerationGroup StartChat(Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, bool fitsUpstream, Upstream? upstream, string? unit,
         CancellationToken cancellation)
     {
+        Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
         Destination to = upstream is not null ? new(null, upstream) : rollouts.Assign(unit, fitsUpstream);
         if (to.Upstream is null) return Start(to, makeOrder, cancellation);
@@ -52,6 +55,7 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <param name="cancellation">Ends both.</param>
     public GenerationGroup[]? StartPair(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
     {
+        Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
         if (rollouts.AcquireBoth() is not var (live, champion, candidate)) return null;
         bool first = RandomNumberGenerator.GetInt32(2) == 0;

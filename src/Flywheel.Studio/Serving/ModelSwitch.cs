@@ -15,6 +15,7 @@ internal sealed class ModelSwitch(ModelHost host, FlywheelStore store, TimeProvi
     /// <param name="release">Writes the release of the model with this hash; throws when it may not be released any more.</param>
     public async Task ServeAsync(string wanted, Func<string, Task> release)
     {
+        Actor.Demand(Scopes.Admin);
         ModelFolder folder = await OpenAsync(wanted);
         // Whoever asked may have gone: half a swap is none, so it is not theirs to cancel.
         await host.PromoteAsync(folder, async () =>

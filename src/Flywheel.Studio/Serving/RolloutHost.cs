@@ -112,6 +112,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <exception cref="FlywheelException">Another runs, a name is not known, or the candidate does not fit.</exception>
     public async Task<RolloutRow> StartAsync(string candidate, string? champion, double share, RolloutDecider decider)
     {
+        Actor.Demand(Scopes.Admin);
         await _changes.WaitAsync();
         try
         {
@@ -149,6 +150,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <exception cref="FlywheelException">None runs.</exception>
     public async Task StepAsync(double share, string who)
     {
+        Actor.Demand(Scopes.Admin);
         RolloutRow row = await RunningAsync();
         await store.StepRolloutAsync(row.Id, share, $"{RolloutDecision.Percent(share)} by {who}", time.GetUtcNow());
         await RefreshAsync();
@@ -156,12 +158,20 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
 
     /// <summary>Ends the rollout that runs; the champion serves everybody.</summary>
     /// <exception cref="FlywheelException">None runs.</exception>
-    public async Task StopAsync(string reason) => await EndAsync(await RunningAsync(), RolloutState.Stopped, reason);
+    public async Task StopAsync(string reason)
+    {
+        Actor.Demand(Scopes.Admin);
+        await EndAsync(await RunningAsync(), RolloutState.Stopped, reason);
+    }
 
     /// <summary>Makes the candidate the champion.</summary>
     /// <exception cref="FlywheelException">None runs, or it has ended meanwhile, or the candidate does not load: then the reason of the rollout,
     /// which goes on, says so.</exception>
-    public async Task PromoteAsync(string reason) => await EndAsync(await RunningAsync(), RolloutState.Promoted, reason);
+    public async Task PromoteAsync(string reason)
+    {
+        Actor.Demand(Scopes.Admin);
+        await EndAsync(await RunningAsync(), RolloutState.Promoted, reason);
+    }
 
     /// <summary>Takes over what the record says.</summary>
     public async Task RefreshAsync()

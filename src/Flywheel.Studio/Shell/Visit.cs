@@ -9,7 +9,12 @@ namespace Flywheel.Studio.Shell;
 /// <param name="Zone">Offset of the person's clock.</param>
 /// <param name="MayAdminister">May change which model serves.</param>
 /// <param name="Workspace">Whose memory and glossary the person shares.</param>
-public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false, string Workspace = WorkspaceRow.Default)
+/// <param name="MayWrite">May write and run tasks; who may not looks at what the pages show.</param>
+/// <param name="MayTeach">May begin a turn.</param>
+/// <param name="Name">What the person or their key is called; null where nobody signed in.</param>
+/// <param name="Role">Of the person's account; null without one.</param>
+public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false, string Workspace = WorkspaceRow.Default,
+    bool MayWrite = true, bool MayTeach = false, string? Name = null, string? Role = null)
 {
     /// <summary>A time as this person reads it.</summary>
     public string When(DateTimeOffset time, TimeProvider clock) => Words.When(time, clock.GetUtcNow(), Zone);

@@ -15,18 +15,27 @@ internal static class Visitor
     private const string Anonymous = "person-";
 
     /// <summary>The user whose key was used to sign in; else the name that this browser was given; a new browser is given one.</summary>
-    public static string Identify(HttpContext http)
+    /// <param name="http">The visit.</param>
+    /// <param name="isNew">A new browser is given one; else it is nobody.</param>
+    public static string Identify(HttpContext http, bool isNew = true)
     {
         if (Caller.UserOf(http.User) is { } user) return user;
         if (http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known && known.StartsWith(Anonymous, StringComparison.Ordinal) && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')) return known;
+        if (!isNew) return Actor.Visitor;
         string person = $"{Anonymous}{Guid.NewGuid():N}"[..19];
         http.Response.Cookies.Append(PersonCookie, person, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Lax, MaxAge = TimeSpan.FromDays(365), IsEssential = true });
         return person;
     }
 
-    /// <summary>May change which model serves: the person at the machine, and whoever signed in with a key for administration.</summary>
-    public static bool MayAdminister(HttpContext http) =>
-        Caller.IsKnown(http.User) ? Caller.May(http.User, Scopes.Admin) : http.RequestServices.GetRequiredService<AccessRules>().IsForThisMachine;
+    /// <summary>May change which model serves: the person alone at the machine, and whoever signed in as an owner or with a key for administration.</summary>
+    public static bool MayAdminister(HttpContext http) => Caller.IsKnown(http.User) ? Caller.May(http.User, Scopes.Admin)
+        : http.RequestServices.GetRequiredService<AccessRules>() is { IsForThisMachine: true, HasAccounts: false };
+
+    /// <summary>May write and run tasks. Where nobody need be known, whoever comes does.</summary>
+    public static bool MayWrite(HttpContext http) => !Caller.IsKnown(http.User) || Caller.May(http.User, Scopes.Inference);
+
+    /// <summary>May begin a turn: whoever may change the model, and editors, whose turns the gate judges.</summary>
+    public static bool MayTeach(HttpContext http) => MayAdminister(http) || (Caller.AccountOf(http.User) is not null && MayWrite(http));
 
     /// <summary>Chosen by the person, else the system's as the browser last told it; null at the very first visit.</summary>
     public static bool? PrefersDark(HttpContext http) => Read(http, DarkCookie) ?? Read(http, SystemDarkCookie);

@@ -26,7 +26,9 @@ internal sealed class RequestBody
     /// <summary>The user to whom the request's key belongs, and then its <c>user</c> is the same; empty without one.</summary>
     public string Owner { get; private init; } = "";
 
-    public static async Task<RequestBody> ReadAsync(HttpContext http)
+    /// <param name="http">The request.</param>
+    /// <param name="bindUser">Its <c>user</c> is who calls; else it is somebody about whom an administrator speaks.</param>
+    public static async Task<RequestBody> ReadAsync(HttpContext http, bool bindUser = true)
     {
         // A page elsewhere can make a browser post text to loopback without asking; JSON it cannot.
         if (!http.Request.HasJsonContentType())
@@ -47,7 +49,7 @@ internal sealed class RequestBody
             throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body");
         }
         JsonObject fields = root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json");
-        BindUser(fields, http);
+        if (bindUser) BindUser(fields, http);
         return new RequestBody(fields) { Owner = Caller.UserOf(http.User) ?? "" };
     }
 

@@ -41,6 +41,7 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
     /// <summary>Adds a message after another and shows its branch; with no conversation, begins one, of the id <paramref name="begin"/> where it is given.</summary>
     public async Task<(Guid Conversation, Guid Message)> AddAsync(Guid? conversation, string person, Guid? parent, Role role, string text, Guid? generation = null, Guid? begin = null)
     {
+        Actor.Demand(Scopes.Inference);
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync();
         DateTimeOffset now = time.GetUtcNow();
@@ -65,6 +66,7 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
 
     private async Task ChangeAsync(Guid id, string person, Action<ConversationRow> change)
     {
+        Actor.Demand(Scopes.Inference);
         await using (FlywheelDb db = store.Tables())
         {
             change(await OwnAsync(db, id, person));

@@ -25,11 +25,19 @@ public abstract class ConsolePage : ComponentBase, IDisposable
     /// <summary>Whether what is shown changes by itself, so that it is loaded again every second.</summary>
     protected virtual bool IsMoving => false;
 
+    [Inject] private Access.Accounts Accounts { get; set; } = null!;
+
+    private Access.NameBook _names = Access.NameBook.Empty;
+
+    /// <summary>What a user is called; only who may administer learns it of others.</summary>
+    protected string Called(string user) => user == Visit.Person && Visit.Name is { } own ? own : _names.Of(user);
+
     /// <summary>Reads what the page shows.</summary>
     protected abstract Task LoadAsync();
 
     protected override async Task OnInitializedAsync()
     {
+        if (Visit.MayAdminister) _names = await Accounts.NamesAsync(Gone);
         if (Visit.MayAdminister || ForEveryone) await LoadAsync();
     }
 

@@ -15,8 +15,11 @@ internal sealed class ImportJob(FlywheelStore store, JobQueue queue, TimeProvide
     /// <param name="from">A folder or a GGUF file of this machine, or <c>hf:owner/name</c>.</param>
     /// <param name="name">What to call it; as it calls itself when empty.</param>
     /// <param name="user">Who asked.</param>
-    public Task<JobRow> EnqueueAsync(string from, string name, string user) =>
-        queue.EnqueueAsync(Kind, new JsonObject { ["from"] = from, ["name"] = name.Length > 0 ? name : null }.ToJsonString(JsonText.Compact), user: user);
+    public Task<JobRow> EnqueueAsync(string from, string name, string user)
+    {
+        Actor.Demand(Scopes.Admin);
+        return queue.EnqueueAsync(Kind, new JsonObject { ["from"] = from, ["name"] = name.Length > 0 ? name : null }.ToJsonString(JsonText.Compact), user: user);
+    }
 
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
     {

@@ -1,3 +1,4 @@
+using Flywheel.Studio.Access;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Shell;
@@ -20,8 +21,8 @@ internal static class DubbingEndpoints
     public static void Map(IEndpointRouteBuilder app)
     {
         app.MapGet("/voice/sound/{id:guid}/{line}", LineAsync);
-        app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync);
-        app.MapGet("/voice/words/{scope}.{format}", WordsAsync);
+        app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync).Audited("voice project");
+        app.MapGet("/voice/words/{scope}.{format}", WordsAsync).Audited("pronunciations");
         app.MapGet("/voice/dubs/{job:guid}/{file}", DubAsync);
     }
 

@@ -12,9 +12,9 @@ internal static class TranslateEndpoints
 {
     public static void Map(IEndpointRouteBuilder app)
     {
-        app.MapGet("/translate/export/{id:guid}", ExportAsync);
-        app.MapGet("/translate/export/memory", MemoryAsync);
-        app.MapGet("/translate/export/glossary", GlossaryAsync);
+        app.MapGet("/translate/export/{id:guid}", ExportAsync).Audited("translation");
+        app.MapGet("/translate/export/memory", MemoryAsync).Audited("translation memory");
+        app.MapGet("/translate/export/glossary", GlossaryAsync).Audited("glossary");
     }
 
     private static async Task<IResult> ExportAsync(HttpContext http, Guid id, Translations translations) =>

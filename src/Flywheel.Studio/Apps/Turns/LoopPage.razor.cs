@@ -49,6 +49,10 @@ public sealed partial class LoopPage
 
     private Strings Words => Visit.Words;
 
+    [Inject] private Access.Accounts Accounts { get; set; } = null!;
+
+    private Access.NameBook _names = Access.NameBook.Empty;
+
     private string Headline => _interrupted ? Words["loop.interrupted"]
         : _needs is null ? _missing is null ? Words["loop.counting"] : Words["loop.not-yet"]
         : _ready ? Words.Count("loop.ready", _train)
@@ -64,6 +68,7 @@ public sealed partial class LoopPage
     private async Task LoadAsync()
     {
         _model = Generator.Host.Current;
+        _names = await Accounts.NamesAsync();
         _teacher = await Teacher.ProgressAsync();
         _alarms = await Alarms.ReadAsync(Store, Time.GetUtcNow());
         _turns = await Teacher.TurnsAsync();
@@ -108,9 +113,9 @@ public sealed partial class LoopPage
     /// <summary>A turn runs, or waits to run.</summary>
     private bool IsMoving => _teacher is { IsMoving: true };
 
-    private Task TeachAsync() => DoAsync(() => Teacher.StartAsync(Visit.Person));
+    private Task TeachAsync() => DoAsync(() => Teacher.StartAsync(Visit.Person), Visit.MayTeach);
 
-    private Task StopAsync() => DoAsync(Teacher.StopAsync);
+    private Task StopAsync() => DoAsync(Teacher.StopAsync, Visit.MayTeach);
 
     /// <summary>A turn that was stopped is given up; the next one begins anew.</summary>
     private Task GiveUpAsync() => AnswerAsync(_turns[0], false);
@@ -121,9 +126,11 @@ public sealed partial class LoopPage
     /// <summary>An earlier champion answers again, from now on and after a restart.</summary>
     private Task ServeAsync(ReleaseRow release) => DoAsync(() => Models.ServeAsync(release.ModelHash, $"served again by {Visit.Person}"));
 
-    private async Task DoAsync(Func<Task> act)
+    private Task DoAsync(Func<Task> act) => DoAsync(act, Visit.MayAdminister);
+
+    private async Task DoAsync(Func<Task> act, bool may)
     {
-        if (_busy || !Visit.MayAdminister) return;
+        if (_busy || !may) return;
         (_busy, _problem, _confirm) = (true, null, "");
         try
         {

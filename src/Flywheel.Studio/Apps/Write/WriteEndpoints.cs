@@ -1,3 +1,4 @@
+using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps.Write.Bulk;
 using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Builder;
@@ -11,8 +12,8 @@ internal static class WriteEndpoints
 {
     public static void Map(IEndpointRouteBuilder app)
     {
-        app.MapGet("/write/export/{format}", ExportAsync);
-        app.MapGet("/write/bulk/{id:guid}/csv", BulkAsync);
+        app.MapGet("/write/export/{format}", ExportAsync).Audited("kept texts");
+        app.MapGet("/write/bulk/{id:guid}/csv", BulkAsync).Audited("table of briefs");
         app.MapGet("/write/bulk/example.csv", (HttpContext http) => CsvOf(http, BulkApi.Example(), "briefs.csv"));
     }
 

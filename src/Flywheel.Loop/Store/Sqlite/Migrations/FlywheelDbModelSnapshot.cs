@@ -16,6 +16,119 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
 #pragma warning disable 612, 618
             modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
 
+            modelBuilder.Entity("Flywheel.Loop.AccountRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created");
+
+                    b.Property<long?>("Disabled")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("disabled");
+
+                    b.Property<string>("DisplayName")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("display_name");
+
+                    b.Property<int>("Failed")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("failed");
+
+                    b.Property<long?>("LastSignIn")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("last_sign_in");
+
+                    b.Property<long?>("LockedUntil")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("locked_until");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<string>("NormalizedName")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("normalized_name");
+
+                    b.Property<string>("PasswordHash")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("password_hash");
+
+                    b.Property<string>("Role")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("role");
+
+                    b.Property<string>("Stamp")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("stamp");
+
+                    b.Property<string>("User")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("user");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("NormalizedName")
+                        .IsUnique();
+
+                    b.HasIndex("User")
+                        .IsUnique();
+
+                    b.ToTable("account", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.AuditRow", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<string>("About")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("about");
+
+                    b.Property<string>("Act")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("act");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("time");
+
+                    b.Property<string>("Who")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("who");
+
+                    b.Property<string>("Whom")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("whom");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Who");
+
+                    b.HasIndex("Whom");
+
+                    b.ToTable("audit", (string)null);
+                });
+
             modelBuilder.Entity("Flywheel.Loop.ConversationMessage", b =>
                 {
                     b.Property<string>("Id")
@@ -560,21 +673,13 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("consent");
 
-                    b.Property<string>("Fault")
-                        .HasColumnType("TEXT")
-                        .HasColumnName("fault");
-
                     b.Property<double?>("Cost")
                         .HasColumnType("REAL")
                         .HasColumnName("cost");
 
-                    b.Property<long?>("Rollout")
-                        .HasColumnType("INTEGER")
-                        .HasColumnName("rollout");
-
-                    b.Property<string>("Upstream")
+                    b.Property<string>("Fault")
                         .HasColumnType("TEXT")
-                        .HasColumnName("upstream");
+                        .HasColumnName("fault");
 
                     b.Property<string>("FinishReason")
                         .IsRequired()
@@ -620,6 +725,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("REAL")
                         .HasColumnName("propensity");
 
+                    b.Property<long?>("Rollout")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("rollout");
+
                     b.Property<string>("Store")
                         .IsRequired()
                         .HasColumnType("TEXT")
@@ -628,6 +737,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.Property<long>("Time")
                         .HasColumnType("INTEGER")
                         .HasColumnName("time");
+
+                    b.Property<string>("Upstream")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("upstream");
 
                     b.Property<string>("User")
                         .IsRequired()
@@ -645,15 +758,15 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
 
                     b.HasKey("Id");
 
-                    b.HasIndex("Rollout")
-                        .HasFilter("rollout IS NOT NULL");
-
                     b.HasIndex("Group");
 
                     b.HasIndex("ModelHash");
 
                     b.HasIndex("Owner")
                         .HasFilter("owner <> ''");
+
+                    b.HasIndex("Rollout")
+                        .HasFilter("rollout IS NOT NULL");
 
                     b.HasIndex("Time");
 
@@ -714,6 +827,65 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.HasKey("GenerationId");
 
                     b.ToTable("generation_payload", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.InvitationRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("account_id");
+
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("by");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created");
+
+                    b.Property<long>("Expires")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("expires");
+
+                    b.Property<string>("Hash")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("hash");
+
+                    b.Property<bool>("IsFirst")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("is_first");
+
+                    b.Property<string>("Label")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("label");
+
+                    b.Property<long?>("Revoked")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("revoked");
+
+                    b.Property<string>("Role")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("role");
+
+                    b.Property<long?>("Used")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("used");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Hash")
+                        .IsUnique();
+
+                    b.ToTable("invitation", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.Jobs.JobPayload", b =>

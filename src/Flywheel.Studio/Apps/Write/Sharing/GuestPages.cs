@@ -48,7 +48,7 @@ internal static class GuestPages
     }
 
     /// <summary>Of IPv6 the network: who has one address has all of it.</summary>
-    private static string NetworkOf(IPAddress? address) => address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false }
+    internal static string NetworkOf(IPAddress? address) => address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: false }
         ? Convert.ToHexString(address.GetAddressBytes().AsSpan(0, 8)) : address?.ToString() ?? "";
 
     private static async Task<IResult> ShowAsync(HttpContext http, string token, Shares shares, IAntiforgery antiforgery)

@@ -1,0 +1,172 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Flywheel.Loop;
+using Flywheel.Model;
+using Flywheel.Studio.Access;
+
+namespace Flywheel.Studio.Tests.Access;
+
+/// <summary>A team at a server that others can reach: from the first link to a session that ends.</summary>
+public sealed class AccountPageTests : IAsyncLifetime
+{
+    private const string Password = "plum lantern quay", Evil = "<script>alert(1)</script>\"'&";
+
+    private TestServer _server = null!;
+    private Accounts _accounts = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"] });
+        _accounts = _server.Service<Accounts>();
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task FirstLink_Opened_MakesTheOwnerOnceAndSignsThemIn()
+    {
+        string link = _server.Server.FirstLink!;
+        Assert.NotNull(_server.Server.FirstKey); // for programs, as before
+        using Browser ann = NewBrowser(), ben = NewBrowser();
+        using (HttpResponseMessage looked = await ben.Http.GetAsync(link)) // a preview of the link uses nothing up
+        {
+            Assert.Equal(HttpStatusCode.OK, looked.StatusCode);
+            Assert.Equal("same-origin", looked.Headers.GetValues("Referrer-Policy").Single());
+            Assert.True(looked.Headers.CacheControl!.NoStore);
+        }
+        using (HttpResponseMessage without = await ann.SendAsync(link, link, withToken: false, ("name", "ann"), ("display", "Ann"), ("password", Password), ("again", Password)))
+            Assert.Equal(HttpStatusCode.BadRequest, without.StatusCode);
+        using (HttpResponseMessage unlike = await ann.SendAsync(link, link, true, ("name", "ann"), ("display", "Ann"), ("password", Password), ("again", Password + "x")))
+            Assert.Contains("not the same", await unlike.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.False(await _accounts.AnyAsync());
+
+        using HttpResponseMessage joined = await ann.JoinAsync(link, "ann", Evil, Password);
+        Assert.Equal((HttpStatusCode.Redirect, "/"), (joined.StatusCode, $"{joined.Headers.Location}"));
+        string cookie = joined.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
+        Assert.Contains("; httponly", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("; samesite=strict", cookie, StringComparison.OrdinalIgnoreCase);
+        AccountRow owner = Assert.Single(await _accounts.ListAsync());
+        Assert.Equal(AccountRole.Owner, owner.Role);
+
+        // Their name is shown on every page, and never run.
+        foreach (string page in new[] { "/write", "/account", "/sign-in", "/console/people" })
+        {
+            string html = await ann.Http.GetStringAsync(page);
+            Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
+            Assert.Contains("&lt;script&gt;alert(1)", html, StringComparison.Ordinal);
+        }
+        Assert.Equal(HttpStatusCode.OK, (await ann.Http.GetAsync("/v1/people")).StatusCode);
+
+        using HttpResponseMessage replayed = await ben.Http.GetAsync(link);
+        Assert.Equal(HttpStatusCode.NotFound, replayed.StatusCode);
+        using HttpResponseMessage twice = await ben.SendAsync("/sign-in", link, true, ("name", "ben"), ("display", "Ben"), ("password", Password), ("again", Password));
+        Assert.Equal(HttpStatusCode.NotFound, twice.StatusCode);
+        Assert.Single(await _accounts.ListAsync());
+        Assert.Equal(HttpStatusCode.Redirect, (await ben.Http.GetAsync("/write")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Session_OfWhoIsDisabledOrChangesThePassword_IsOver()
+    {
+        await JoinAsync("ann", AccountRole.Owner);
+        using Browser desk = NewBrowser(), laptop = NewBrowser();
+        AccountRow ben = await JoinAsync("ben", AccountRole.Editor, desk);
+        Assert.Equal(HttpStatusCode.Redirect, (await laptop.SignInAsync("Ben", Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await laptop.Http.GetAsync("/write")).StatusCode);
+
+        Assert.Equal("/account?done=password", $"{(await desk.SendAsync("/account", "/account/password", true, ("old", Password), ("password", "another long one"), ("again", "another long one"))).Headers.Location}");
+        Assert.Equal(HttpStatusCode.Redirect, (await laptop.Http.GetAsync("/write")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await desk.Http.GetAsync("/write")).StatusCode); // the browser that changed it stays
+        Assert.Equal(HttpStatusCode.Unauthorized, (await laptop.SignInAsync("ben", Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.Redirect, (await laptop.SignInAsync("ben", "another long one")).StatusCode);
+
+        using (HttpResponseMessage without = await laptop.SendAsync("/account", "/account/sessions", withToken: false)) Assert.Equal(HttpStatusCode.BadRequest, without.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await desk.Http.GetAsync("/write")).StatusCode);
+        (_, string key) = await new ApiKeys(_server.Service<FlywheelStore>(), TimeProvider.System).CreateAsync("ben's program", [Scopes.Inference], ben.User);
+        await _accounts.DisableAsync(ben.Id);
+        foreach (Browser browser in new[] { desk, laptop })
+        {
+            Assert.Equal(HttpStatusCode.Redirect, (await browser.Http.GetAsync("/write")).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await browser.Http.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await browser.SignInAsync("ben", "another long one")).StatusCode);
+        }
+        using HttpClient program = new() { BaseAddress = new Uri(_server.Server.Url), DefaultRequestHeaders = { Authorization = new("Bearer", key) } };
+        using HttpResponseMessage refused = await program.GetAsync("/v1/models");
+        await AccessTests.AssertRefusedAsync(refused, "/v1/models", 401, "invalid_api_key", "is disabled");
+    }
+
+    [Fact]
+    public async Task SignIn_WrongUnknownOrClosed_SaysTheSame()
+    {
+        await JoinAsync("ann", AccountRole.Owner);
+        using Browser browser = NewBrowser();
+        HashSet<string> said = [];
+        foreach ((string name, string password) in new[] { ("ann", "some other words"), ("nobody", Password), ("' OR 1=1 --", "' OR 1=1 --"), ("ann", "some other words"), ("ann", "some other words"), ("ann", "some other words"), ("ann", "some other words"), ("ann", Password) })
+        {
+            using HttpResponseMessage refused = await browser.SignInAsync(name, password);
+            Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+            string html = await refused.Content.ReadAsStringAsync();
+            Assert.DoesNotContain(password, html.Replace(WebUtility.HtmlEncode(name), "", StringComparison.Ordinal), StringComparison.Ordinal);
+            said.Add(System.Text.RegularExpressions.Regex.Match(html, "role=\"alert\">([^<]+)<").Groups[1].Value);
+        }
+        Assert.Single(said);
+    }
+
+    [Fact]
+    public async Task Forms_TooManyFromOneAddress_AreRefused()
+    {
+        using Browser browser = NewBrowser();
+        int refused = 0;
+        for (int i = 0; i < AccessSetup.MaxForms + 5; i++)
+            if ((await browser.Http.PostAsync("/sign-in", new FormUrlEncodedContent([new("name", "ann"), new("password", "x")]))).StatusCode == HttpStatusCode.TooManyRequests) refused++;
+        Assert.Equal(5, refused);
+        Assert.Equal(HttpStatusCode.OK, (await browser.Http.GetAsync("/sign-in")).StatusCode); // looking is free
+    }
+
+    [Fact]
+    public async Task SignIn_ReturnToElsewhere_LeadsToTheStart()
+    {
+        await JoinAsync("ann", AccountRole.Owner);
+        foreach ((string target, string expected) in new[] { ("//evil.example", "/"), ("/\\evil.example", "/"), ("https://evil.example/write", "/"), ("javascript:alert(1)", "/"), ("/write?x=1", "/write?x=1") })
+        {
+            using Browser browser = NewBrowser();
+            using HttpResponseMessage entered = await browser.SignInAsync("ann", Password, target);
+            Assert.Equal((HttpStatusCode.Redirect, expected), (entered.StatusCode, $"{entered.Headers.Location}"));
+        }
+    }
+
+    [Fact]
+    public async Task Records_OfTwoPeople_AreKeptApartUnderTheirAccounts()
+    {
+        using Browser ann = NewBrowser(), ben = NewBrowser();
+        AccountRow first = await JoinAsync("ann", AccountRole.Owner, ann), second = await JoinAsync("ben", AccountRole.Editor, ben);
+        JsonObject chat = TestServer.Chat();
+        chat["store"] = true;
+        JsonNode mine = (await (await ann.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!, theirs = (await (await ben.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!;
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        Assert.Equal([second.User, first.User], (await store.RecentGenerationsAsync(2)).Select(row => row.Owner));
+        Assert.Equal(HttpStatusCode.OK, (await ann.Http.GetAsync($"/v1/chat/completions/{mine["id"]}")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await ben.Http.GetAsync($"/v1/chat/completions/{mine["id"]}")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await ann.Http.GetAsync($"/v1/chat/completions/{theirs["id"]}")).StatusCode); // not the owner's either
+        chat["user"] = first.User;
+        using HttpResponseMessage another = await ben.Http.PostAsJsonAsync("/v1/chat/completions", chat);
+        await AccessTests.AssertRefusedAsync(another, "/v1/chat/completions", 403, "user_mismatch", "is that of");
+    }
+
+    private Browser NewBrowser() => new(_server.Server.Url);
+
+    private async Task<AccountRow> JoinAsync(string name, AccountRole role, Browser? browser = null)
+    {
+        (_, string token) = await _accounts.InviteAsync(role);
+        if (browser is null)
+        {
+            AccountRow made = await _accounts.AcceptAsync(token, name, name, Password);
+            _server.Service<AccessRules>().HasAccounts = true;
+            return made;
+        }
+        using HttpResponseMessage joined = await browser.JoinAsync(Join.PathOf(token), name, name, Password);
+        Assert.True(joined.StatusCode == HttpStatusCode.Redirect, await joined.Content.ReadAsStringAsync());
+        return await _accounts.GetAsync(name);
+    }
+}

@@ -1,0 +1,42 @@
+using System.Net;
+using System.Text.RegularExpressions;
+
+namespace Flywheel.Studio.Tests.Access;
+
+/// <summary>What a browser does with the pages that are drawn by the server alone: cookies, forms and their tokens.</summary>
+internal sealed partial class Browser : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public Browser(string url)
+    {
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(url) };
+        _http.DefaultRequestHeaders.Accept.ParseAdd("text/html");
+    }
+
+    public HttpClient Http => _http;
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Opens a page and sends a form as if from it.</summary>
+    /// <param name="page">The page with the form.</param>
+    /// <param name="to">Where the form goes.</param>
+    /// <param name="withToken">Whether the page's token is sent along.</param>
+    /// <param name="fields">What was typed.</param>
+    public async Task<HttpResponseMessage> SendAsync(string page, string to, bool withToken = true, params (string Name, string Value)[] fields)
+    {
+        string html = await _http.GetStringAsync(page);
+        List<KeyValuePair<string, string>> form = [.. fields.Select(field => KeyValuePair.Create(field.Name, field.Value))];
+        if (withToken) form.Add(new("__RequestVerificationToken", Token().Match(html).Groups[1].Value));
+        return await _http.PostAsync(to, new FormUrlEncodedContent(form));
+    }
+
+    public Task<HttpResponseMessage> SignInAsync(string name, string password, string target = "/") =>
+        SendAsync($"/sign-in?return={Uri.EscapeDataString(target)}", $"/sign-in?return={Uri.EscapeDataString(target)}", true, ("name", name), ("password", password));
+
+    public Task<HttpResponseMessage> JoinAsync(string link, string name, string display, string password) =>
+        SendAsync(link, link, true, ("name", name), ("display", display), ("password", password), ("again", password));
+
+    [GeneratedRegex("name=\"__RequestVerificationToken\" value=\"([^\"]+)\"")]
+    private static partial Regex Token();
+}
