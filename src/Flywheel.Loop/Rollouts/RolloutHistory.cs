@@ -76,7 +76,8 @@ public static class RolloutHistory
                 double?[] values = [.. all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))];
                 tracker.Judged(time, about.Group, ValueOf(values), final: values.All(value => value is not null) || values.Contains(1));
             }
-            else tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts));
+            // Beside a text that was cut, the whole one wins for being whole.
+            else if (all.All(draft => draft.End is Engine.FinishReason.Stop or Engine.FinishReason.Length)) tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts));
         }
         tracker.Advance(now);
         foreach (bool candidate in new[] { false, true }) Sum(candidate ? tracker.Candidate : tracker.Champion, [.. answers.Where(answer => answer.IsCandidate == candidate)], acts);

@@ -37,7 +37,14 @@ internal sealed class Choice
 
     public IReadOnlyList<SampledToken> Tokens => _tokens;
 
-    public string Text => _text.ToString();
+    /// <summary>What has come so far; read by others while it grows.</summary>
+    public string Text
+    {
+        get
+        {
+            lock (_text) return _text.ToString();
+        }
+    }
 
     /// <summary>Null while it runs; set only once the generation is recorded.</summary>
     public FinishReason? FinishReason { get; private set; }
@@ -48,8 +55,11 @@ internal sealed class Choice
     {
         if (_tokens.Count == 0) FirstTokenMs = sinceArrival.TotalMilliseconds;
         _tokens.Add(token);
-        _text.Append(token.Text);
-        if (_symbols?.GetValueOrDefault(token.Id) is { } symbol) _text.Append(_text.Length > 0 ? " " : "").Append(symbol);
+        lock (_text)
+        {
+            _text.Append(token.Text);
+            if (_symbols?.GetValueOrDefault(token.Id) is { } symbol) _text.Append(_text.Length > 0 ? " " : "").Append(symbol);
+        }
     }
 
     /// <summary>Tokens of the prompt that the engine had in its cache.</summary>
@@ -71,7 +81,7 @@ internal sealed class Choice
         Propensity = order.Propensity,
         Id = Id,
         Group = group,
-        Choice = order.FirstPlace + Index,
+        Choice = order.PlaceOf(Index),
         Time = arrived,
         App = order.App,
         User = order.User,

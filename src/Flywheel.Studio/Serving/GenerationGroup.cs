@@ -21,13 +21,14 @@ internal sealed class GenerationGroup : IAsyncDisposable
     private readonly IReadOnlyList<Choice> _sampled;
 
     private readonly ServedModel? _model;
+    private readonly GenerationOrder _order;
 
     private GenerationGroup(ServedModel? model, UpstreamCall? upstream, GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running,
         ServingContext serving, CancellationTokenSource cancellation)
     {
         (_model, Upstream, Started) = (model, upstream?.Upstream, upstream?.Started ?? Task.CompletedTask);
         Id = order.Group ?? Guid.CreateVersion7();
-        FirstPlace = order.FirstPlace;
+        _order = order;
         Arrived = serving.Time.GetUtcNow();
         Prompts = order.Prompts;
         (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
@@ -39,8 +40,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
     /// <summary>UUID v7 of the request; its choices share it.</summary>
     public Guid Id { get; }
 
-    /// <summary>Place of the first choice among all that are shown for the request.</summary>
-    public int FirstPlace { get; }
+    /// <summary>Place of a choice, by its index, among all that are shown for the request.</summary>
+    public int PlaceOf(int index) => _order.PlaceOf(index);
 
     public DateTimeOffset Arrived { get; }
 

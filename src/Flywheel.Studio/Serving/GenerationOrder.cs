@@ -63,8 +63,11 @@ internal sealed record GenerationOrder
     /// <summary>The request's id where several groups answer it together; null makes one.</summary>
     public Guid? Group { get; init; }
 
-    /// <summary>Place of the first answer among all that are shown for the request.</summary>
-    public int FirstPlace { get; init; }
+    /// <summary>Where each answer is shown among all that are for the request, those of other groups included; empty: one after another.</summary>
+    public IReadOnlyList<int> Places { get; init; } = [];
+
+    /// <summary>Place of the answer with this number of its group. What is not shown comes after everything that is.</summary>
+    public int PlaceOf(int index) => Places.Count == 0 ? index : index < Places.Count ? Places[index] : Places.Count + index;
 
     /// <summary>The application that asks: <c>api</c>, <c>write</c>, <c>chat</c> or <c>tasks/NAME</c>.</summary>
     public required string App { get; init; }

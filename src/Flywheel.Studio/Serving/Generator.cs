@@ -44,27 +44,44 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     {
         Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
-        Destination to = upstream is not null ? new(null, upstream) : rollouts.Assign(unit, fitsUpstream);
+        return Start(upstream is not null ? new(null, upstream) : rollouts.Assign(unit, fitsUpstream), makeOrder, makeAsk, cancellation);
+    }
+
+    /// <summary>Asks the one that was chosen. A model of ours was acquired for it, and is released when it has answered, or cannot.</summary>
+    public GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, CancellationToken cancellation)
+    {
         if (to.Upstream is null) return Start(to, makeOrder, cancellation);
         (JsonObject ask, GenerationOrder order) = makeAsk();
         return GenerationGroup.Start(upstreams, to.Upstream, ask, order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity }, serving, cancellation);
     }
 
-    /// <summary>Asks both models of a rollout the same; what each writes is shown at a place drawn by lot. Null while there are not two.</summary>
+    /// <summary>Asks both models of a rollout the same; what each writes is shown at places drawn by lot. Null while there are not two.</summary>
     /// <param name="makeOrder">For each model.</param>
     /// <param name="cancellation">Ends both.</param>
+    /// <returns>Both groups, the one whose first answer is shown before the other's first.</returns>
     public GenerationGroup[]? StartPair(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)
     {
         Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
         if (rollouts.AcquireBoth() is not var (live, champion, candidate)) return null;
-        bool first = RandomNumberGenerator.GetInt32(2) == 0;
-        var request = Guid.CreateVersion7();
-        // Both are shown, so that either's propensity is 1.
-        GenerationGroup one;
+        (GenerationOrder Champion, GenerationOrder Candidate) order;
         try
         {
-            one = Start(new(champion, null, live.Row.Id, RolloutRow.ChampionArm, 1), model => makeOrder(model) with { Group = request, FirstPlace = first ? 0 : 1 }, cancellation);
+            order = (makeOrder(champion), makeOrder(candidate));
+        }
+        catch
+        {
+            champion.Release();
+            candidate.Release();
+            throw;
+        }
+        int[] places = [.. Enumerable.Range(0, order.Champion.NumChoices + order.Candidate.NumChoices)];
+        RandomNumberGenerator.Shuffle<int>(places);
+        var request = Guid.CreateVersion7();
+        GenerationGroup before, after;
+        try
+        {
+            before = GenerationGroup.Start(champion, Arm(order.Champion, RolloutRow.ChampionArm, places[..order.Champion.NumChoices]), serving, cancellation);
         }
         catch
         {
@@ -73,14 +90,20 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         }
         try
         {
-            GenerationGroup two = Start(new(candidate, null, live.Row.Id, RolloutRow.CandidateArm, 1), model => makeOrder(model) with { Group = request, FirstPlace = first ? 1 : 0 }, cancellation);
-            return first ? [one, two] : [two, one];
+            after = GenerationGroup.Start(candidate, Arm(order.Candidate, RolloutRow.CandidateArm, places[order.Champion.NumChoices..]), serving, cancellation);
         }
         catch
         {
-            one.Cancel(); // it ends, recorded as cancelled
+            before.Cancel(); // it ends, recorded as cancelled
             throw;
         }
+        return before.PlaceOf(0) < after.PlaceOf(0) ? [before, after] : [after, before];
+
+        // Both are shown, so that either's propensity is 1.
+        GenerationOrder Arm(GenerationOrder made, string variant, int[] shown) => made with
+        {
+            Group = request, Places = shown, Rollout = live.Row.Id, Variant = variant, Propensity = 1, MachinePerHour = rollouts.Upstreams.MachinePerHour,
+        };
     }
 
     private GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation)

@@ -127,8 +127,11 @@ public sealed record DraftSet
 
     public required string Kind { get; init; }
 
-    /// <summary>Hash of the model that wrote.</summary>
+    /// <summary>Hash of the model that wrote; empty where two did.</summary>
     public required string Model { get; init; }
+
+    /// <summary>Two models of a rollout wrote it, in an order drawn by lot: what the person does with a draft is a choice between them.</summary>
+    public bool Paired { get; init; }
 
     /// <summary>The brief when it was asked: facts and names are checked against it.</summary>
     public required BriefFields Fields { get; init; }

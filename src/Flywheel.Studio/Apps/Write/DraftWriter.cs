@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Flywheel.Engine;
 using Flywheel.Loop.Ranking;
+using Flywheel.Loop.Rollouts;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Microsoft.Extensions.Logging;
@@ -11,6 +12,9 @@ namespace Flywheel.Studio.Apps.Write;
 internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvider time, ILogger<DraftWriter> log) : IAsyncDisposable
 {
     public const int NumDrafts = 3;
+
+    /// <summary>Drafts of each model while a rollout is decided by drafts: one more is written, so that both have as many.</summary>
+    public const int NumPaired = 2;
 
     /// <summary>A browser redraws this often while text streams in; each token by itself would only cost.</summary>
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
@@ -57,22 +61,28 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         int numDrafts, Priority priority)
     {
         if (_live.TryGetValue(brief, out LiveSet? running)) return running;
-        GenerationGroup group = generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None, person);
+        // Where drafts decide a rollout, both models write for whoever waits for it.
+        GenerationGroup[]? pair = priority == Priority.Batch || generator.Rollouts.Live is not { Row.Decider: RolloutDecider.Drafts } ? null
+            : generator.StartPair(model => Order(model, fields.Kind, person, ask, examples, NumPaired) with { Priority = priority }, CancellationToken.None);
+        GenerationGroup[] groups = pair
+            ?? [generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None, person)];
         var set = new DraftSet
         {
-            Id = group.Id,
+            Id = groups[0].Id,
             Time = time.GetUtcNow(),
             Kind = fields.Kind,
-            Model = group.Model.Hash,
+            Model = pair is null ? groups[0].Model.Hash : "",
+            Paired = pair is not null,
             Fields = fields,
             Way = way,
             Examples = [.. examples.Select(example => example.Generation)],
-            Drafts = [.. group.Choices.Take(numDrafts).Select(choice => new Draft { Generation = choice.Id, State = DraftState.Writing })],
+            Drafts = [.. groups.SelectMany(group => group.Choices.Take(pair is null ? numDrafts : NumPaired).Select(choice => (Place: group.PlaceOf(choice.Index), choice.Id)))
+                .OrderBy(shown => shown.Place).Select(shown => new Draft { Generation = shown.Id, State = DraftState.Writing })],
         };
-        var live = new LiveSet(set, group);
+        var live = new LiveSet(set, groups);
         if (!_live.TryAdd(brief, live))
         {
-            await group.DisposeAsync();
+            await live.EndAsync();
             return _live.GetValueOrDefault(brief) ?? live;
         }
         try
@@ -82,7 +92,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         catch
         {
             _live.TryRemove(brief, out _);
-            await group.DisposeAsync();
+            await live.EndAsync();
             throw;
         }
         live.Running = RunAsync(brief, person, live);
@@ -92,18 +102,13 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
 
     private async Task RunAsync(Guid brief, string person, LiveSet live)
     {
-        await using GenerationGroup group = live.Group;
         try
         {
-            long drawn = time.GetTimestamp();
-            await foreach ((Choice choice, SampledToken? token) in group.Events)
-            {
-                live.Texts[choice.Index] = token is null ? choice.Text.Trim() : choice.Text;
-                if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
-                drawn = time.GetTimestamp();
-                Progressed?.Invoke(brief);
-            }
-            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { Generation = group.Choices[index].Id, State = DraftState.Ready, Written = group.Choices[index].Text, Text = group.Choices[index].Text.Trim() });
+            await Task.WhenAll(live.Groups.Select(ReadAsync));
+            Choice[] shown = new Choice[live.Set.Drafts.Count];
+            foreach (GenerationGroup group in live.Groups)
+                foreach (Choice choice in group.Choices) shown[group.PlaceOf(choice.Index)] = choice;
+            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { Generation = shown[index].Id, State = DraftState.Ready, Written = shown[index].Text, Text = shown[index].Text.Trim() });
         }
         catch (Exception e)
         {
@@ -123,6 +128,19 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         {
             _live.TryRemove(brief, out _);
             Progressed?.Invoke(brief);
+            await live.EndAsync();
+        }
+
+        async Task ReadAsync(GenerationGroup group)
+        {
+            long drawn = time.GetTimestamp();
+            await foreach ((Choice choice, SampledToken? token) in group.Events)
+            {
+                live.Texts[group.PlaceOf(choice.Index)] = token is null ? choice.Text.Trim() : choice.Text;
+                if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
+                drawn = time.GetTimestamp();
+                Progressed?.Invoke(brief);
+            }
         }
     }
 
@@ -156,11 +174,12 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
 }
 
 /// <summary>Drafts while they are written.</summary>
-internal sealed class LiveSet(DraftSet set, GenerationGroup group)
+internal sealed class LiveSet(DraftSet set, GenerationGroup[] groups)
 {
     public DraftSet Set => set;
 
-    internal GenerationGroup Group => group;
+    /// <summary>One of the model that writes, or one of each of two.</summary>
+    internal IReadOnlyList<GenerationGroup> Groups => groups;
 
     /// <summary>What has come so far, a text for each draft.</summary>
     public string[] Texts { get; } = [.. set.Drafts.Select(_ => "")];
@@ -168,12 +187,21 @@ internal sealed class LiveSet(DraftSet set, GenerationGroup group)
     public bool Failed { get; set; }
 
     /// <summary>Every text came to its own end.</summary>
-    public bool IsWhole => group.Choices.All(choice => choice.FinishReason is FinishReason.Stop or FinishReason.Length);
+    public bool IsWhole => groups.SelectMany(group => group.Choices).All(choice => choice.FinishReason is FinishReason.Stop or FinishReason.Length);
 
     public Task Running { get; set; } = Task.CompletedTask;
 
     /// <summary>What has come is what there is.</summary>
-    public void Stop() => group.Cancel();
+    public void Stop()
+    {
+        foreach (GenerationGroup group in groups) group.Cancel();
+    }
+
+    /// <summary>Ends what still runs; returns when it is recorded.</summary>
+    internal async Task EndAsync()
+    {
+        foreach (GenerationGroup group in groups) await group.DisposeAsync();
+    }
 }
 
 /// <summary>Brief and examples are more than the model can read at once.</summary>
