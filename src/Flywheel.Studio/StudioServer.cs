@@ -7,6 +7,7 @@ using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Apps.Chat.Arena;
 using Flywheel.Studio.Apps.Console;
 using Flywheel.Studio.Apps.Dubbing;
 using Flywheel.Studio.Apps.Learn;
@@ -267,7 +268,7 @@ public sealed class StudioServer : IAsyncDisposable
         else cookies.PersistKeysToFileSystem(CookieKeys(options.Home));
         if (store.IsShared) services.AddHostedService<SharedRecord>();
         services.AddAccess(rules, keys, adminSecret);
-        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>();
+        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>().AddSingleton<Contestants>().AddSingleton<Arenas>();
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
@@ -348,6 +349,7 @@ public sealed class StudioServer : IAsyncDisposable
         DeletionEndpoints.Map(app);
         PeopleEndpoints.Map(app);
         RolloutEndpoints.Map(app);
+        ArenaApi.Map(app);
         TranslateEndpoints.Map(app);
         TurnEndpoint.Map(app);
         DubbingEndpoints.Map(app);

@@ -77,6 +77,23 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
     }
 
+    /// <summary>Loads a model into what memory the current one leaves, its cache at its largest.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="what">What it is called where it does not fit.</param>
+    /// <exception cref="FlywheelException">It does not fit, or is not whole.</exception>
+    public async Task<ServedModel> LoadBesideAsync(ModelFolder folder, string what)
+    {
+        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes(), reserved = Current.Engine.CacheBytesToCome;
+        try
+        {
+            return await ServedModel.LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) }, CancellationToken.None);
+        }
+        catch (FlywheelException e)
+        {
+            throw new FlywheelException($"{what} does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the champion's cache may still take. {e.Message}", e);
+        }
+    }
+
     /// <summary>Releases a model that takes no more requests. What runs on it ends, and this host does not end before.</summary>
     public void Retire(ServedModel model)
     {

@@ -24,7 +24,7 @@ internal readonly record struct Destination(ServedModel? Model, Upstream? Upstre
 /// Splits requests between two models while a rollout runs. The record says what runs; this follows it, so that a server that was killed
 /// goes on with the same people in the same arms.
 /// </summary>
-internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, EngineOptions options, TimeProvider time, ILogger<RolloutHost> log) : IAsyncDisposable
+internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, TimeProvider time, ILogger<RolloutHost> log) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _changes = new(1, 1);
     private LiveRollout? _live;
@@ -364,15 +364,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         ModelFolder folder = ModelFolder.Open(store.FolderOf(known));
         if (host.Current.HasTemplate && folder.FindChatFault() is { } fault)
             throw new FlywheelException($"the candidate '{folder.Manifest.Name}' cannot be talked to, as the champion can: {fault}");
-        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes(), reserved = host.Current.Engine.CacheBytesToCome;
-        try
-        {
-            return await ServedModel.LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) }, CancellationToken.None);
-        }
-        catch (FlywheelException e)
-        {
-            throw new FlywheelException($"the candidate does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the champion's cache may still take. {e.Message}", e);
-        }
+        return await host.LoadBesideAsync(folder, "the candidate");
     }
 
     /// <summary>Takes no more requests; the rollout stays in the record for the next start. What runs on the second model ends before the host does.</summary>

@@ -28,9 +28,6 @@ public sealed record ChatSettings
 /// <summary>Answers in the making, by conversation. They belong to the server, not to the page: a reload finds them going on.</summary>
 internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider time, ILogger<ChatWriter> log) : IAsyncDisposable
 {
-    /// <summary>Less room than that for an answer is none: the oldest messages make way.</summary>
-    private const int MinRoom = 64;
-
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
 
     private readonly ConcurrentDictionary<Guid, LiveAnswer> _live = [];
@@ -119,29 +116,12 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
 
     private GenerationOrder Order(ServedModel model, Conversation conversation, ChatSettings settings, string person, out int left)
     {
-        left = 0;
-        List<Message> messages = [.. conversation.Messages];
-        int first = messages[0].Role == Role.System ? 1 : 0;
-        int[] prompt = model.Template.Prompt(new Conversation(messages), time.GetLocalNow());
-        int room = model.Folder.Config.MaxPositions - prompt.Length;
-        // A question goes with its answer, so that what remains begins with a question.
-        while (room < MinRoom && messages.Count - first > 1)
-        {
-            do
-            {
-                messages.RemoveAt(first);
-                left++;
-            }
-            while (messages.Count - first > 1 && messages[first].Role != Role.User);
-            prompt = model.Template.Prompt(new Conversation(messages), time.GetLocalNow());
-            room = model.Folder.Config.MaxPositions - prompt.Length;
-        }
-        if (room < 1) throw new MessageTooLongException();
+        (Conversation shown, IReadOnlyList<int[]> prompts, left) = ContextFit.Of(conversation, [model], time.GetLocalNow());
         return new GenerationOrder
         {
-            Conversation = new Conversation(messages),
-            Prompts = [prompt],
-            MaxTokens = Math.Min(settings.MaxTokens, room),
+            Conversation = shown,
+            Prompts = prompts,
+            MaxTokens = Math.Min(settings.MaxTokens, model.Folder.Config.MaxPositions - prompts[0].Length),
             Sampler = model.Defaults with { Temperature = (float)(settings.Temperature ?? model.Defaults.Temperature), TopP = (float)(settings.TopP ?? model.Defaults.TopP), Seed = generator.DrawSeed() },
             User = person,
             App = Chats.App,
