@@ -50,6 +50,16 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <summary>Asks the one that was chosen. A model of ours was acquired for it, and is released when it has answered, or cannot.</summary>
     public GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, CancellationToken cancellation)
     {
+        try
+        {
+            Actor.Demand(Scopes.Inference);
+            serving.Ending.RefuseWhenStopping();
+        }
+        catch
+        {
+            to.Model?.Release();
+            throw;
+        }
         if (to.Upstream is null) return Start(to, makeOrder, cancellation);
         (JsonObject ask, GenerationOrder order) = makeAsk();
         return GenerationGroup.Start(upstreams, to.Upstream, ask, order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity }, serving, cancellation);
