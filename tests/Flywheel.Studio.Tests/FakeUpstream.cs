@@ -66,7 +66,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
         http.Response.ContentType = "text/event-stream";
         int choices = (int?)Asked["n"] ?? 1;
         for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"role":"assistant","content":""},"finish_reason":null}""");
-        foreach (string piece in new[] { "Hello", " there,", " friend." })
+        foreach (string piece in model == "cobalt" ? new[] { "Good", " evening", " to you." } : ["Hello", " there,", " friend."])
             for (int i = 0; i < choices; i++)
             {
                 await SendAsync($$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(piece).ToJsonString()}}},"finish_reason":null}""");

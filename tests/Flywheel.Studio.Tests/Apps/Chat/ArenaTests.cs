@@ -37,22 +37,21 @@ public sealed class ArenaTests : IAsyncLifetime
     [Fact]
     public async Task Choice_BetweenTwoModels_NamesThemOnlyThenAndIsAPreferenceOfTheDataset()
     {
-        string champion = _server.Server.Model.Hash, other = await _server.Service<ModelSwitch>().RegisterAsync(_server.AnotherModel(2).Path);
+        await UpstreamsAsync("amber", "cobalt");
         JsonArray models = (await _server.GetAsync("/v1/arena/models"))["data"]!.AsArray();
-        Assert.Equal((champion, true), ((string)models[0]!["id"]!, (bool)models[0]!["ready"]!));
-        Assert.False((bool)models.Single(model => (string)model!["id"]! == other)!["ready"]!);
+        Assert.Equal([_server.Server.Model.Hash, "upstream:amber", "upstream:cobalt"], models.Where(model => (bool)model!["ready"]!).Select(model => (string)model!["id"]!));
 
-        JsonObject round = await _server.PostAsync(Rounds, Ask("tiny-1", "tiny-2"));
+        JsonObject round = await _server.PostAsync(Rounds, Ask("amber", "cobalt"));
         Guid id = Guid.Parse((string)round["id"]!);
         Assert.Equal(("ready", null), ((string)round["state"]!, round["choice"]));
-        foreach (string secret in new[] { champion, other, "tiny-1", "tiny-2" }) Assert.DoesNotContain(secret, round.ToJsonString());
+        foreach (string secret in new[] { "amber", "cobalt", "upstream" }) Assert.DoesNotContain(secret, round.ToJsonString());
         Generation[] answers = await AnswersAsync(round);
         Assert.Equal([(0, id, "arena", "ann"), (1, id, "arena", "ann")], answers.Select(answer => (answer.Choice, answer.Group, answer.App, answer.User)));
-        Assert.Equal(new HashSet<string> { champion, other }, answers.Select(answer => answer.ModelHash).ToHashSet());
+        Assert.Equal(new HashSet<string?> { "amber", "cobalt" }, answers.Select(answer => answer.Upstream).ToHashSet());
         Assert.Equal((string)round["answers"]![1]!["message"]!["content"]!, answers[1].Payload!.Text.Trim());
 
         JsonObject chosen = await _server.PostAsync($"{Rounds}/{id}/choice", new() { ["choice"] = "b", ["user"] = "ann" });
-        Assert.Equal(answers.Select(answer => answer.ModelHash), chosen["answers"]!.AsArray().Select(answer => (string)answer!["model"]!));
+        Assert.Equal(answers.Select(answer => $"upstream:{answer.Upstream}"), chosen["answers"]!.AsArray().Select(answer => (string)answer!["model"]!));
         Assert.Equal(chosen.ToJsonString(), (await _server.GetAsync($"{Rounds}/{id}?user=ann")).ToJsonString());
         Assert.Equal(chosen.ToJsonString(), (await _server.PostAsync($"{Rounds}/{id}/choice", new() { ["choice"] = "b", ["user"] = "ann" })).ToJsonString()); // the same again changes nothing
         (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync($"{Rounds}/{id}/choice", """{"choice": "a", "user": "ann"}""");
@@ -67,8 +66,13 @@ public sealed class ArenaTests : IAsyncLifetime
             ((string)line["input"]!["messages"]![0]!["content"]!, (string)line["preferred_output"]![0]!["content"]!, (string)line["non_preferred_output"]![0]!["content"]!));
 
         JsonNode counted = Assert.Single((await _server.GetAsync(Results))["data"]!.AsArray())!;
-        bool first = (string)counted["first"]!["id"]! == answers[1].ModelHash;
+        bool first = (string)counted["first"]!["name"]! == answers[1].Upstream;
         Assert.Equal((1, 1, first ? 1 : 0, first ? 0 : 1), ((int)counted["choices"]!, (int)counted["people"]!, (int)counted["first_wins"]!, (int)counted["second_wins"]!));
+
+        // Where the licence does not permit it, nothing is learnt from it.
+        await UpstreamsAsync(mayTrain: false, "amber", "cobalt");
+        Assert.Equal([DropReasons.NoLicence], (await CurateAsync()).Rows.Select(row => row.Drop).Distinct());
+        await UpstreamsAsync("amber", "cobalt");
 
         // Taken back, it is neither counted nor learnt from.
         foreach (Generation answer in answers)
@@ -82,8 +86,8 @@ public sealed class ArenaTests : IAsyncLifetime
     [InlineData("both_bad", 0)]
     public async Task Choice_OfATie_PrefersNeither(string choice, int kept)
     {
-        await _server.Service<ModelSwitch>().RegisterAsync(_server.AnotherModel(2).Path);
-        JsonObject round = await _server.PostAsync(Rounds, Ask("tiny-1", "tiny-2"));
+        await UpstreamsAsync("amber", "cobalt");
+        JsonObject round = await _server.PostAsync(Rounds, Ask("amber", "cobalt"));
         await _server.PostAsync($"{Rounds}/{round["id"]}/choice", new() { ["choice"] = choice, ["user"] = "ann" });
         IReadOnlyList<CuratedExample> rows = (await CurateAsync()).Rows;
         Assert.DoesNotContain(rows, row => row.Kind == ExampleKind.Preference);
@@ -246,8 +250,10 @@ public sealed class ArenaTests : IAsyncLifetime
         return ask;
     }
 
-    private Task UpstreamsAsync(params string[] names) => File.WriteAllTextAsync(Path.Combine(_server.Home.Path, Upstreams.FileName),
-        "upstreams:\n" + string.Concat(names.Select(name => $"  - name: {name}\n    base_url: {_fake.Url}\n    model: {name}\n    may_train: true\n")));
+    private Task UpstreamsAsync(params string[] names) => UpstreamsAsync(mayTrain: true, names);
+
+    private Task UpstreamsAsync(bool mayTrain, params string[] names) => File.WriteAllTextAsync(Path.Combine(_server.Home.Path, Upstreams.FileName),
+        "upstreams:\n" + string.Concat(names.Select(name => $"  - name: {name}\n    base_url: {_fake.Url}\n    model: {name}\n    may_train: {(mayTrain ? "true" : "false")}\n")));
 
     private async Task<Generation[]> AnswersAsync(JsonObject round) =>
         [.. await Task.WhenAll(round["answers"]!.AsArray().Select(async answer => (await Store.FindGenerationAsync(Guid.Parse((string)answer!["generation_id"]!)))!))];
@@ -256,7 +262,7 @@ public sealed class ArenaTests : IAsyncLifetime
     private async Task<CuratedDataset> CurateAsync()
     {
         await using FlywheelDb db = Store.Tables();
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, new(), withTokens: false, TestContext.Current.CancellationToken);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(_server.Home), withTokens: false, TestContext.Current.CancellationToken);
         return await TurnCuration.CurateAsync(Store, new TurnRecipe { Name = "test", Stages = [], Gate = new() { Regression = "", RegressionMargin = 0 } }, _server.Server.Model, intake, TestContext.Current.CancellationToken);
     }
 }
