@@ -1,12 +1,14 @@
 using System.CommandLine;
 using Flywheel.Data;
+using FlywheelStore = Flywheel.Loop.FlywheelStore;
+using Flywheel.Loop.Reviews;
 using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Spectre.Console;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel data RECIPE</c>: what a recipe's sources give, and what was dropped and why.</summary>
+/// <summary><c>flywheel data RECIPE</c>, <c>flywheel data show ROW</c>: what a recipe's sources give, and what was dropped and why.</summary>
 internal static class DataCommand
 {
     public static Command Create()
@@ -15,9 +17,22 @@ internal static class DataCommand
         var sample = new Option<int>("--sample") { Description = "Print this many random training examples" };
         var seed = new Option<int>("--seed") { Description = "Of the random choice", DefaultValueFactory = _ => 1 };
         var refresh = new Option<bool>("--refresh") { Description = "Fetch again what was fetched before" };
-        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: ./flywheel data recipes/packages.yaml --sample 5") { recipe, sample, seed, refresh };
+        var command = new Command("data", "Read, clean, deduplicate and split a recipe's data, and report on it.\nExample: ./flywheel data recipes/packages.yaml --sample 5") { recipe, sample, seed, refresh, Show() };
         command.SetAction(parse => Run(parse.GetValue(recipe)!, parse.GetValue(sample), parse.GetValue(seed), parse.GetValue(refresh)));
         return command;
+    }
+
+    /// <summary><c>flywheel data show ROW</c>: what became of what a person did, and why.</summary>
+    private static Command Show()
+    {
+        var row = new Argument<string>("ROW") { Description = "Id of a feedback, a generation or an example, or its first six characters" };
+        var show = new Command("show", "What became of what a person did, and why: which turn learnt from it or left it out, what reviewers said, what comes next.\nExample: ./flywheel data show 0199f1c2") { row };
+        show.SetAction(async (parse, cancellation) =>
+        {
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            foreach (string line in await RowFate.ExplainAsync(store, parse.GetValue(row)!, cancellation)) Console.WriteLine(line);
+        });
+        return show;
     }
 
     private static void Run(string path, int sample, int seed, bool refresh)

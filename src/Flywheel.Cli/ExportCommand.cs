@@ -1,9 +1,11 @@
 using System.CommandLine;
+using Flywheel.Loop;
+using Flywheel.Loop.Keeping;
 using Flywheel.Model;
 
 namespace Flywheel.Cli;
 
-/// <summary><c>flywheel export</c>: a model or an adapter for other tools.</summary>
+/// <summary><c>flywheel export</c>: a model or an adapter, or (<c>export record</c>) the record, for other tools.</summary>
 internal static class ExportCommand
 {
     public static Command Create()
@@ -14,9 +16,34 @@ internal static class ExportCommand
         var output = new Option<string?>("--output") { Description = "File or folder to write; named after the model in the current folder when not given" };
         var merge = new Option<bool>("--merge") { Description = "Of an adapter: write the model that it and its base are together" };
         var parent = new Option<string?>("--base") { Description = "Of an adapter that does not say it by hash: its base model" };
-        var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: ./flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent };
+        var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: ./flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent, Record() };
         command.SetAction(parse => Run(parse.GetValue(model)!, parse.GetValue(to)!, parse.GetValue(type), parse.GetValue(output), parse.GetValue(merge), parse.GetValue(parent)));
         return command;
+    }
+
+    private static Command Record()
+    {
+        var file = new Argument<string>("FILE") { Description = "Ends in .jsonl or .parquet" };
+        var app = new Option<string?>("--app") { Description = "Only of this application or task, such as chat or tasks/translation" };
+        var user = new Option<string?>("--user") { Description = "Only of this person, as requests name them, or as the user of a key" };
+        var since = new Option<string?>("--since") { Description = "From this date or time (UTC) on: 2026-11-01 or 2026-11-01T12:00:00Z" };
+        var until = new Option<string?>("--until") { Description = "Before this date or time" };
+        var record = new Command("record", "Write what was asked and answered, with what people said about it, as JSON lines or Parquet.\nExample: ./flywheel export record chat.parquet --app chat --since 2026-11-01")
+            { file, app, user, since, until };
+        record.SetAction(async (parse, cancellation) =>
+        {
+            string path = parse.GetValue(file)!;
+            string format = RecordExport.FormatOf(Path.GetExtension(path).TrimStart('.').ToLowerInvariant(), $"the ending of FILE, {path},");
+            var filter = new ExportFilter { App = parse.GetValue(app), Person = parse.GetValue(user), Since = Time(parse.GetValue(since), "--since"), Until = Time(parse.GetValue(until), "--until") };
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            long count = RecordExport.WriteFile(store, filter, format, path, cancellation);
+            await store.NoteAsync(AuditAct.Export, about: "record", cancellation: cancellation);
+            Console.WriteLine($"Wrote {count} answers: {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds what people wrote: keep it as you keep the record.");
+        });
+        return record;
+
+        static DateTimeOffset? Time(string? text, string option) => text is null ? null
+            : RecordExport.TimeOf(text) ?? throw new FlywheelException($"{option} is '{text}', expected a date or a time such as 2026-11-01 or 2026-11-01T12:00:00Z");
     }
 
     private static void Run(string wanted, string to, string? type, string? output, bool merge, string? parent)

@@ -15,6 +15,8 @@ internal static class Verbs
         ModelsCommand.Create(),
         KeysCommand.Create(),
         PeopleCommand.Create(),
+        ReviewCommand.Create(),
+        RetentionCommand.Create(),
         ForgetCommand.Create(),
         RebuildCommand.Create(),
         BackupCommand.Create(),

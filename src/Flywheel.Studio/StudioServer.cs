@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Reviews;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
@@ -247,6 +248,7 @@ public sealed class StudioServer : IAsyncDisposable
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))), provider.GetRequiredService<RolloutHost>(), provider.GetRequiredService<UpstreamClient>()));
         services.AddSingleton(options.Engine).AddSingleton<RolloutHost>().AddSingleton<UpstreamClient>();
         services.AddHostedService<RolloutService>();
+        services.AddHostedService<RetentionService>().AddSingleton(new ReviewQueue(store, TimeProvider.System));
         services.AddOpenApi(ApiDescription.Describe);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
@@ -348,6 +350,7 @@ public sealed class StudioServer : IAsyncDisposable
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
         PeopleEndpoints.Map(app);
+        ReviewEndpoints.Map(app);
         RolloutEndpoints.Map(app);
         ArenaApi.Map(app);
         TranslateEndpoints.Map(app);

@@ -1,3 +1,4 @@
+using Flywheel.Loop.Reviews;
 using Flywheel.Model;
 
 namespace Flywheel.Loop;
@@ -38,6 +39,9 @@ public sealed record CurationRules(int MinCharacters, Func<Conversation, bool> F
 
     /// <summary>Make rows of answers that were liked or not.</summary>
     public bool Judged { get; init; }
+
+    /// <summary>What people did waits until a reviewer has let it in.</summary>
+    public bool RequireReview { get; init; }
 
     /// <summary>Make rows of answers as they were served; says what a prompt is for the model that learns. Null makes none.</summary>
     public Func<Conversation, int[]>? Sampled { get; init; }
@@ -124,7 +128,28 @@ public static class DropReasons
         OtherPrompt = "the model would read the prompt otherwise than the one that answered",
         Duplicate = "duplicate",
         HeldOut = "also held out",
-        UsedBefore = "trained on in an earlier turn";
+        UsedBefore = "trained on in an earlier turn",
+        RejectedByReviewer = "rejected_by_reviewer",
+        AwaitsReview = "awaits_review",
+        ReviewersDisagree = "reviewers_disagree";
+
+    private static readonly Dictionary<string, string> s_codes = new(StringComparer.Ordinal)
+    {
+        [Retracted] = "retracted", [Overridden] = "replaced", [NoSignal] = "no_signal", [NoConsent] = "no_consent", [NoLicence] = "no_licence",
+        [Simulated] = "simulated", [Capped] = "persons_share", [NoConversation] = "no_conversation", [NothingKept] = "nothing_kept",
+        [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
+        [NotWhole] = "not_whole", [Unfinished] = "unfinished", [OtherPrompt] = "other_prompt", [Duplicate] = "duplicate", [HeldOut] = "held_out",
+        [UsedBefore] = "used_before",
+    };
+
+    /// <summary>A reason in one word, for programs.</summary>
+    public static string CodeOf(string reason) => s_codes.GetValueOrDefault(reason, reason);
+
+    /// <summary>What it is about stays open: a later turn may learn from it, so this one does not note it as seen.</summary>
+    public static bool Waits(string? reason) => reason is AwaitsReview or ReviewersDisagree;
+
+    /// <summary>A reviewer, or that there was none, is the reason.</summary>
+    public static bool OfReview(string reason) => reason == RejectedByReviewer || Waits(reason);
 }
 
 /// <summary>
@@ -137,17 +162,35 @@ public sealed class Curator
 {
     private readonly List<CuratedExample> rows = [];
     private readonly CurationRules rules;
+    private readonly ILookup<Guid, Review> reviews;
 
-    private Curator(CurationRules rules) => this.rules = rules;
+    /// <summary>Reviews that have had their effect.</summary>
+    private readonly HashSet<Guid> heard = [];
+
+    private readonly List<Finding> findings = [];
+
+    private Curator(CurationRules rules, ILookup<Guid, Review> reviews) => (this.rules, this.reviews) = (rules, reviews);
 
     /// <param name="shown">Every choice of each request that feedback is about.</param>
     /// <param name="feedback">All feedback about them, in the order in which it came; of other generations it is left alone.</param>
     /// <param name="rules">What is made of it.</param>
     /// <returns>Examples and drops, not yet split; each feedback is in at least one of them.</returns>
-    public static IReadOnlyList<CuratedExample> Curate(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback, CurationRules rules)
+    public static IReadOnlyList<CuratedExample> Curate(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback, CurationRules rules) =>
+        Run(shown, feedback, rules).rows;
+
+    /// <summary>What a reviewer can judge, and what would become of it without one.</summary>
+    internal static (IReadOnlyList<Finding> Findings, IReadOnlyList<CuratedExample> Rows) Find(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback,
+        CurationRules rules)
     {
-        var curator = new Curator(rules);
-        ILookup<Guid, Feedback> of = feedback.ToLookup(row => row.GenerationId);
+        Curator curator = Run(shown, feedback, rules);
+        return (curator.findings, curator.rows);
+    }
+
+    private static Curator Run(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback, CurationRules rules)
+    {
+        List<Feedback> all = [.. feedback];
+        var curator = new Curator(rules, all.Where(row => row.Metric == Metrics.Review).Select(Review.Read).ToLookup(review => review.Of));
+        ILookup<Guid, Feedback> of = all.Where(row => row.Metric != Metrics.Review).ToLookup(row => row.GenerationId);
         foreach (IGrouping<Guid, Shown> request in shown.GroupBy(answer => answer.Group))
         {
             List<Shown> choices = [.. request.OrderBy(answer => answer.Choice).ThenBy(answer => answer.Id)];
@@ -161,14 +204,20 @@ public sealed class Curator
                 // What must not teach is no example of the worse either.
                 foreach (Shown barred in choices.Where(answer => !answer.MayTeach))
                     foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, DropReasons.NoLicence, [row.Id]);
-                curator.Request(speaker.Key, [.. choices.Where(answer => answer.MayTeach).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]);
+                curator.Request(speaker.Key, curator.Reviewed(speaker.Key,
+                    [.. choices.Where(answer => answer.MayTeach).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
             }
+            // Of what was done and is done otherwise by now.
+            foreach (Shown answer in choices)
+                foreach (Feedback act in of[answer.Id])
+                    foreach (Review late in curator.reviews[act.Id].Where(review => !curator.heard.Contains(review.Id)))
+                        curator.Drop(SpeakerOf(answer, act), answer, DropReasons.Overridden, [late.Id]);
         }
-        return curator.rows;
+        return curator;
     }
 
     /// <summary>Who gave a feedback. Of an unnamed one, the person who had asked.</summary>
-    private sealed record Speaker(string User, string Owner, FeedbackSource Source);
+    internal sealed record Speaker(string User, string Owner, FeedbackSource Source);
 
     private static Speaker SpeakerOf(Shown answer, Feedback row) => new(
         row.User.Length > 0 || row.Owner.Length > 0 ? row.User : answer.User, row.Owner.Length > 0 || row.User.Length > 0 ? row.Owner
@@ -177,8 +226,57 @@ public sealed class Curator
     /// <summary>What one person in the end thought of one answer.</summary>
     /// <param name="Kept">True, false, or null when the person said nothing about it.</param>
     /// <param name="Opinion">The last one, where nothing was done.</param>
-    private sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources,
+    internal sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources,
         (Guid Id, double Reward)? Opinion);
+
+    /// <summary>What one person in the end did with an answer, among those to the same request.</summary>
+    /// <param name="Item">The feedback that decided; null where it is judged together with an answer that was taken.</param>
+    internal sealed record Finding(Speaker Speaker, Verdict Verdict, Guid? Item, IReadOnlyList<Verdict> Request, ReviewState State);
+
+    /// <summary>
+    /// What reviewers made of it: approved goes on as it is, corrected with the text of the correction, rejected is dropped. What was thrown
+    /// away beside an answer that was taken is judged with that one.
+    /// </summary>
+    private List<Verdict> Reviewed(Speaker speaker, IReadOnlyList<Verdict> verdicts)
+    {
+        bool waits = rules.RequireReview && FeedbackSourceRules.Of(speaker.Source).IsTaste;
+        bool taken = verdicts.Any(verdict => verdict.Kept == true), letIn = false;
+        string? why = null;
+        List<Verdict> left = [], beside = [];
+        foreach (Verdict verdict in verdicts)
+        {
+            Guid[] acts = [.. verdict.Sources, .. verdict.Opinion is { } opinion ? [opinion.Id] : Array.Empty<Guid>()];
+            ReviewState state = ReviewState.Of(acts.SelectMany(id => reviews[id]).OrderBy(review => review.Time).ThenBy(review => review.Id));
+            heard.UnionWith(state.Ids);
+            bool isItem = acts.Length > 0 && !(taken && verdict.Kept == false);
+            if (acts.Length > 0) findings.Add(new(speaker, verdict, isItem ? acts[^1] : null, verdicts, state));
+            if (!isItem)
+            {
+                (verdict.Kept == false ? beside : left).Add(verdict with { Sources = [.. verdict.Sources, .. state.Ids] });
+                continue;
+            }
+            string? drop = state.Outcome switch
+            {
+                ReviewOutcome.Rejected => DropReasons.RejectedByReviewer,
+                ReviewOutcome.Disputed => DropReasons.ReviewersDisagree,
+                ReviewOutcome.Open when waits => DropReasons.AwaitsReview,
+                _ => null,
+            };
+            if (drop is not null)
+            {
+                Drop(speaker, verdict.Answer, drop, [.. acts, .. state.Ids]);
+                if (verdict.Kept == true) why ??= drop;
+                continue;
+            }
+            letIn |= verdict.Kept == true;
+            if (state.Outcome == ReviewOutcome.Corrected && state.Text!.Trim() is var text)
+                left.Add(new(verdict.Answer, true, text, text != verdict.Answer.Text.Trim(), [.. acts, .. state.Ids], null));
+            else left.Add(verdict with { Sources = [.. verdict.Sources, .. state.Ids] });
+        }
+        if (!waits || !taken || letIn) left.AddRange(beside);
+        else foreach (Verdict verdict in beside) Drop(speaker, verdict.Answer, why!, verdict.Sources);
+        return [.. left.OrderBy(verdict => verdict.Answer.Choice).ThenBy(verdict => verdict.Answer.Id)];
+    }
 
     private Verdict Judge(Speaker speaker, Shown answer, IReadOnlyList<Feedback> said)
     {
@@ -279,7 +377,7 @@ public sealed class Curator
         {
             Kind = ExampleKind.Judged, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = verdict.Answer.Prompt,
             Preferred = verdict.Answer.Text.Trim(), Reward = reward,
-            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id] : verdict.Sources,
+            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id, .. verdict.Sources] : verdict.Sources,
         };
         if (row.Prompt is null)
         {

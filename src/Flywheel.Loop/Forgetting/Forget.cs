@@ -140,10 +140,14 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     /// <summary>Every turn from the first that had rows of the person, and every model that came of one of them.</summary>
     private async Task<ForgetPlan> PlanAsync(FlywheelDb db, string person, CancellationToken cancellation)
     {
-        IQueryable<ExampleRow> theirs = new PersonRows(db, person).Examples;
-        HashSet<Guid> touched = [.. await theirs.Select(row => row.TurnId).Distinct().ToListAsync(cancellation)];
-        HashSet<Guid> taught = [.. await theirs.Where(row => row.DropReason == null && row.Split == Split.Train).Select(row => row.TurnId).Distinct()
-            .ToListAsync(cancellation)];
+        var rows = new PersonRows(db, person);
+        HashSet<Guid> touched = [], taught = [];
+        foreach (IQueryable<ExampleRow> theirs in new[] { rows.Examples, rows.Reviewed })
+        {
+            touched.UnionWith(await theirs.Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
+            taught.UnionWith(await theirs.Where(row => row.DropReason == null && row.Split == Split.Train).Select(row => row.TurnId).Distinct()
+                .ToListAsync(cancellation));
+        }
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderBy(row => row.Number).ToListAsync(cancellation);
         List<RunRow> runs = await db.Runs.AsNoTracking().ToListAsync(cancellation);
         HashSet<string> released = [.. await db.Releases.Select(row => row.ModelHash).Distinct().ToListAsync(cancellation)];
@@ -156,7 +160,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
 
         IEnumerable<RunRow> RunsOf(TurnRow turn) => runs.Where(run => run.TurnId == turn.Id).OrderBy(run => run.Created);
 
-        List<PlannedModel> ModelsOf(List<ModelRow> rows)
+        List<PlannedModel> ModelsOf(List<ModelRow> known)
         {
             HashSet<Guid> ids = [.. planned.Select(turn => turn.Id)];
             HashSet<string> ofTurns = [.. runs.Where(run => run.TurnId is { } id && ids.Contains(id)).Select(run => run.Model).OfType<string>()];
@@ -165,13 +169,13 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
             for (bool more = true; more;)
             {
                 more = false;
-                foreach (ModelRow row in rows.Where(row => row.Parent is not null))
+                foreach (ModelRow row in known.Where(row => row.Parent is not null))
                 {
                     if (all.Contains(row.Parent!)) more |= all.Add(row.Hash);
                     if (learnt.Contains(row.Parent!)) more |= learnt.Add(row.Hash);
                 }
             }
-            return [.. rows.Where(row => all.Contains(row.Hash))
+            return [.. known.Where(row => all.Contains(row.Hash))
                 .Select(row => new PlannedModel(row.Hash, row.Path, row.Parent, learnt.Contains(row.Hash), ofTurns.Contains(row.Hash)))];
         }
     }

@@ -48,7 +48,7 @@ internal static class ForgottenFiles
     }
 
     /// <summary>Folders of a run's tokenised data.</summary>
-    private static IEnumerable<string> DataOf(string run) =>
+    internal static IEnumerable<string> DataOf(string run) =>
         Experiment.Read(run) is { } experiment ? new[] { experiment.Dataset, experiment.ValidationDataset }.OfType<string>() : [];
 
     private static IEnumerable<string> FilesOf(string folder, string hash) =>
@@ -57,7 +57,7 @@ internal static class ForgottenFiles
     private static bool IsWithin(string parent, string folder) =>
         Path.GetFullPath(folder).StartsWith(Path.GetFullPath(parent) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
-    private static void Delete(string folder)
+    internal static void Delete(string folder)
     {
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }

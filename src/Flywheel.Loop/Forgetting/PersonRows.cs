@@ -1,4 +1,5 @@
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Reviews;
 using Flywheel.Loop.Rollouts;
 using Microsoft.EntityFrameworkCore;
 
@@ -12,16 +13,33 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 {
     private const string Somebody = "somebody who was forgotten";
 
+    /// <summary>What reviewers said of what they did with answers to others; a correction holds their words.</summary>
+    private Guid[] reviews = [];
+
     public IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
 
     /// <summary>What they said, and what anybody said about answers to them.</summary>
-    private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person
+    private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person || reviews.Contains(row.Id)
         || db.Generations.Any(generation => generation.Id == row.GenerationId && (generation.User == person || generation.Owner == person)));
 
     /// <summary>What curation made of it, in any turn.</summary>
     public IQueryable<ExampleRow> Examples => db.Examples.Where(row => row.User == person || row.Owner == person
         || db.Generations.Any(generation => (generation.Id == row.GenerationId || generation.Id == row.RejectedId)
             && (generation.User == person || generation.Owner == person)));
+
+    /// <summary>What curation made of acts that they reviewed, in any turn: without them it would have been made of others' words alone.</summary>
+    public IQueryable<ExampleRow> Reviewed => db.Examples.Where(row => db.ExampleFeedback.Any(source => source.ExampleId == row.Id
+        && db.Feedback.Any(review => review.Id == source.FeedbackId && review.Metric == Metrics.Review && (review.User == person || review.Owner == person))));
+
+    private async Task FindReviewsAsync(CancellationToken cancellation)
+    {
+        List<Feedback> about = await db.Feedback.AsNoTracking().Where(review => review.Metric == Metrics.Review && db.Feedback.Any(act =>
+            act.GenerationId == review.GenerationId && act.Metric != Metrics.Review && (act.User == person || act.Owner == person))).ToListAsync(cancellation);
+        Guid[] acts = [.. about.Select(row => Review.Read(row).Of).Distinct()];
+        HashSet<Guid> theirs = [.. await db.Feedback.Where(row => acts.Contains(row.Id) && (row.User == person || row.Owner == person)).Select(row => row.Id)
+            .ToListAsync(cancellation)];
+        reviews = [.. about.Where(row => theirs.Contains(Review.Read(row).Of)).Select(row => row.Id)];
+    }
 
     /// <summary>Answers to others whose prompts showed a text of theirs.</summary>
     private IQueryable<PromptExample> Shown => db.Set<PromptExample>().Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId));
@@ -44,25 +62,30 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     public IQueryable<AccountRow> Accounts => db.Accounts.Where(row => row.User == person);
 
     /// <summary>How many rows of each kind there are.</summary>
-    public async Task<SortedDictionary<string, int>> CountAsync(CancellationToken cancellation) => new(StringComparer.Ordinal)
+    public async Task<SortedDictionary<string, int>> CountAsync(CancellationToken cancellation)
     {
-        ["generations"] = await Generations.CountAsync(cancellation),
-        ["feedback"] = await Feedback.CountAsync(cancellation),
-        ["examples"] = await Examples.CountAsync(cancellation),
-        ["prompts that showed their texts"] = await Shown.Select(row => row.GenerationId).Distinct().CountAsync(cancellation),
-        ["stored answers"] = await Answers.CountAsync(cancellation),
-        ["documents"] = await Documents.CountAsync(cancellation),
-        ["conversations"] = await Conversations.CountAsync(cancellation),
-        ["translations"] = await Translations.CountAsync(cancellation),
-        ["terms"] = await Terms.CountAsync(cancellation),
-        ["accounts"] = await Accounts.CountAsync(cancellation),
-        ["keys"] = await Keys.CountAsync(cancellation),
-        ["jobs"] = await Jobs.CountAsync(cancellation),
-    };
+        await FindReviewsAsync(cancellation);
+        return new(StringComparer.Ordinal)
+        {
+            ["generations"] = await Generations.CountAsync(cancellation),
+            ["feedback"] = await Feedback.CountAsync(cancellation),
+            ["examples"] = await Examples.CountAsync(cancellation),
+            ["prompts that showed their texts"] = await Shown.Select(row => row.GenerationId).Distinct().CountAsync(cancellation),
+            ["stored answers"] = await Answers.CountAsync(cancellation),
+            ["documents"] = await Documents.CountAsync(cancellation),
+            ["conversations"] = await Conversations.CountAsync(cancellation),
+            ["translations"] = await Translations.CountAsync(cancellation),
+            ["terms"] = await Terms.CountAsync(cancellation),
+            ["accounts"] = await Accounts.CountAsync(cancellation),
+            ["keys"] = await Keys.CountAsync(cancellation),
+            ["jobs"] = await Jobs.CountAsync(cancellation),
+        };
+    }
 
     /// <summary>Removes them all; call it in a transaction.</summary>
     public async Task DeleteAsync(CancellationToken cancellation)
     {
+        await FindReviewsAsync(cancellation);
         // Each before the rows by which it is found.
         List<Guid> shown = await Shown.Select(row => row.GenerationId).Distinct().ToListAsync(cancellation);
         foreach (Guid[] ids in shown.Chunk(500))

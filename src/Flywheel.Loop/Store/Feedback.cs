@@ -66,6 +66,9 @@ public static class Metrics
 
     /// <summary>Takes back earlier feedback of the same generation: the one whose id is the value, or all of this user's when true.</summary>
     public const string Retract = "retract";
+
+    /// <summary>A reviewer's word about another feedback, see <see cref="Reviews.Review"/>.</summary>
+    public const string Review = "review";
 }
 
 /// <summary>Feedback as it comes in, checked: what is wrong is refused with the field's name before anything is stored.</summary>

@@ -93,6 +93,9 @@ public sealed class FlywheelStore : IAsyncDisposable
         }, cancellation);
     }
 
+    /// <summary>The same for what is made and checked here.</summary>
+    internal Task<FeedbackReceipt> AddAsync(Feedback feedback, CancellationToken cancellation) => writer.WriteAsync(feedback, cancellation);
+
     /// <summary>
     /// Refuses feedback about an answer of which only counts are kept, from which nothing could be learnt, and a demonstration that is no
     /// answer of the kind that was asked for.

@@ -33,7 +33,7 @@ public static class GlossaryCsv
                 throw new FlywheelException($"the CSV file's first line is '{Shown(first)}', expected the columns {string.Join(", ", s_columns)}");
             while (csv.Read())
             {
-                string Field(string name) => header.Contains(name) ? Unquoted(csv.GetField(name) ?? "") : "";
+                string Field(string name) => header.Contains(name) ? CsvCell.Unquoted(csv.GetField(name) ?? "") : "";
                 var term = new TermInput(Field("source"), Field("target"), Field("forbidden"), Field("note"));
                 if (term is { Source: "", Target: "", Forbidden: "" }) continue;
                 try
@@ -64,24 +64,12 @@ public static class GlossaryCsv
             csv.NextRecord();
             foreach (TermRow term in terms)
             {
-                foreach (string field in new[] { term.Source, term.Target, term.Forbidden, term.Note }) csv.WriteField(Harmless(field), shouldQuote: true);
+                foreach (string field in new[] { term.Source, term.Target, term.Forbidden, term.Note }) csv.WriteField(CsvCell.Harmless(field), shouldQuote: true);
                 csv.NextRecord();
             }
         }
         return stream.ToArray();
     }
-
-    /// <summary>What a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection), also after blanks.</summary>
-    private static string Harmless(string text)
-    {
-        string first = text.TrimStart([' ', '\t', '\'']); // what is quoted already is quoted once more, so that it comes back as it was
-        return IsFormula(first) ? "'" + text : text;
-    }
-
-    /// <summary>Takes the apostrophe away again, so that what is exported comes back the same.</summary>
-    private static string Unquoted(string text) => text.StartsWith('\'') && Harmless(text[1..]) == text ? text[1..] : text;
-
-    private static bool IsFormula(string text) => text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '＝' or '＋' or '－' or '＠';
 
     private static string Shown(string line) => line.Length <= 80 ? line.Trim() : line[..77] + "...";
 }

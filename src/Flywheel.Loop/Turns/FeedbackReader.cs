@@ -80,7 +80,7 @@ internal static class FeedbackReader
             .ToListAsync(cancellation)];
 
     /// <summary>Every answer of requests, and all feedback about them.</summary>
-    private static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams, IEnumerable<Guid?> requests, bool withTokens,
+    internal static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams, IEnumerable<Guid?> requests, bool withTokens,
         CancellationToken cancellation)
     {
         List<Shown> shown = [];

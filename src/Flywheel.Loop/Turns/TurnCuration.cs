@@ -25,6 +25,7 @@ internal static class TurnCuration
         {
             Speaks = conversation => ranges is null || conversation.AnswerModality is not { } modality || ranges.ContainsKey(modality),
             Judged = kinds.Contains(ExampleKind.Judged),
+            RequireReview = recipe.Curate.RequireReview,
             Sampled = NeedsTokens(recipe) && template is not null ? conversation => template.Prompt(conversation) : null,
         });
         byte[] salt = await store.SecretAsync("split", cancellation);

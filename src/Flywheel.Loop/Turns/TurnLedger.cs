@@ -56,7 +56,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     };
 
     /// <summary>What curation made of feedback, as rows of the record.</summary>
-    internal static IEnumerable<ExampleRow> RowsOf(Guid turn, CuratedDataset dataset) => dataset.Rows.Select(row => new ExampleRow
+    internal static IEnumerable<ExampleRow> RowsOf(Guid turn, CuratedDataset dataset) => dataset.Rows.Where(row => !DropReasons.Waits(row.Drop)).Select(row => new ExampleRow
     {
         TurnId = turn,
         Hash = row.Prompt is null ? null : CuratedDataset.HashOf(row),

@@ -370,8 +370,10 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private string FolderOf(TurnRow turn) => Directory.CreateDirectory(Path.Combine(store.Home.Runs, $"turn-{turn.Number:0000}")).FullName;
 
     /// <summary>The recipe with full paths, so that it can be kept with the turn.</summary>
-    private static TurnRecipe Rooted(TurnRecipe recipe, string folder) => recipe with
+    /// <summary>The recipe as it is for this home: with full paths, and with what its owner has switched on.</summary>
+    private TurnRecipe Rooted(TurnRecipe recipe, string folder) => recipe with
     {
+        Curate = recipe.Curate with { RequireReview = recipe.Curate.RequireReview || HomeSettings.Read(store.Home).RequireReview },
         Gate = recipe.Gate with { Regression = Path.GetFullPath(recipe.Gate.Regression, folder) },
         Replay = recipe.Replay with { Data = Rooted(recipe.Replay.Data, folder) },
         Stages = [.. recipe.Stages.Select(stage => stage with { Data = Rooted(stage.Data, folder) })],

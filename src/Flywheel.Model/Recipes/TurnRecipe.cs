@@ -59,6 +59,9 @@ public sealed record CurateRecipe
     /// <summary>Kept or edited texts that there must be to test on.</summary>
     public int MinHeldOut { get; init; } = 8;
 
+    /// <summary>Learn and test only on what a reviewer let in; <c>settings.yaml</c> of the home can ask for it, too.</summary>
+    public bool RequireReview { get; init; }
+
     internal void Validate(RecipeCheck check)
     {
         check.That(HeldOutShare is > 0 and < 1, "curate.held_out_share", HeldOutShare, "a number between 0 and 1");

@@ -41,9 +41,9 @@ internal static class NeededScopes
                 || route.StartsWith("/v1/arena/", StringComparison.Ordinal))
             && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true);
 
-    /// <summary>Whose acts are removed, and which model serves whom, is for who answers for all of them.</summary>
+    /// <summary>Whose acts are removed, what everybody wrote, and which model serves whom, is for who answers for all of them.</summary>
     private static bool Administers(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
-        && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal)
+        && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal) || route.StartsWith(ReviewEndpoints.Path, StringComparison.Ordinal)
             || route.StartsWith(PeopleEndpoints.Path, StringComparison.Ordinal) || route == PeopleEndpoints.AuditPath
             || route.StartsWith(RolloutEndpoints.Path, StringComparison.Ordinal) && route != RolloutEndpoints.DraftsPath);
 

@@ -37,6 +37,13 @@ internal static class Visitor
     /// <summary>May begin a turn: whoever may change the model, and editors, whose turns the gate judges.</summary>
     public static bool MayTeach(HttpContext http) => MayAdminister(http) || (Caller.AccountOf(http.User) is not null && MayWrite(http));
 
+    /// <summary>May say what is learnt of what others did: whoever administers, and an account whose role gives feedback.</summary>
+    public static bool MayReview(HttpContext http) => MayAdminister(http) || MayReview(Caller.RoleOf(http.User));
+
+    /// <inheritdoc cref="MayReview(HttpContext)"/>
+    /// <param name="role">Of the person's account; null without one.</param>
+    public static bool MayReview(string? role) => role is not null && Roles.ScopesOf(Roles.Parse(role)).Contains(Scopes.Feedback);
+
     /// <summary>Chosen by the person, else the system's as the browser last told it; null at the very first visit.</summary>
     public static bool? PrefersDark(HttpContext http) => Read(http, DarkCookie) ?? Read(http, SystemDarkCookie);
 

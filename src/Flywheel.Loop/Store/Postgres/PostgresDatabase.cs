@@ -89,7 +89,7 @@ internal sealed class PostgresDatabase : IRecordDatabase
             await connection.OpenAsync(cancellation);
             await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", connection);
             command.Parameters.Add(new() { Value = $"flywheel {name}" });
-            if (await command.ExecuteScalarAsync(cancellation) is true) return connection;
+            if (await command.ExecuteScalarAsync(cancellation) is true) return new Held(connection);
         }
         catch
         {
@@ -98,6 +98,24 @@ internal sealed class PostgresDatabase : IRecordDatabase
         }
         await connection.DisposeAsync();
         return null;
+    }
+
+    /// <summary>A lock of a connection. It is given up by name: the server notices only some time after a connection is closed.</summary>
+    private sealed class Held(NpgsqlConnection connection) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            try
+            {
+                await using var command = new NpgsqlCommand("SELECT pg_advisory_unlock_all()", connection);
+                await command.ExecuteNonQueryAsync();
+            }
+            catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
+            {
+                // The connection is lost, and with it the lock.
+            }
+            await connection.DisposeAsync();
+        }
     }
 
     /// <summary>By postgresql.org/docs/current/errcodes-appendix.html.</summary>

@@ -55,6 +55,7 @@ internal static partial class ErrorAnswers
         ApiException known => known,
         QueueFullException full => ApiException.QueueFull(full),
         IdempotencyConflictException conflict => new ApiException(409, conflict.Message, FieldOf(conflict.Message), "idempotency_conflict"),
+        Loop.Reviews.ReviewGoneException gone => new ApiException(409, gone.Message, FieldOf(gone.Message), "review_gone"),
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),

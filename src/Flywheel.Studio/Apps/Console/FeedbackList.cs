@@ -1,4 +1,5 @@
 using Flywheel.Loop;
+using Flywheel.Loop.Reviews;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
@@ -14,7 +15,8 @@ public sealed record SaidFeedback(Feedback Row, string? Text, string? Brief, boo
     public string Person => Row.Owner.Length > 0 ? Row.Owner : Row.User;
 
     /// <summary>Its value without JSON's quotes.</summary>
-    public string Words => Row.Value.StartsWith('"') ? Row.Text : Row.Value;
+    public string Words => Row.Metric != Metrics.Review ? Row.Value.StartsWith('"') ? Row.Text : Row.Value
+        : Review.Read(Row) is var review ? string.Join(": ", new[] { Review.NameOf(review.Act), review.Reason ?? review.Label ?? review.Text }.OfType<string>()) : "";
 }
 
 /// <summary>The latest feedback.</summary>

@@ -3,6 +3,7 @@ using System.Text;
 using DocumentFormat.OpenXml;
 using DocumentFormat.OpenXml.Packaging;
 using DocumentFormat.OpenXml.Wordprocessing;
+using Flywheel.Loop;
 
 namespace Flywheel.Studio.Apps.Write;
 
@@ -84,16 +85,8 @@ internal static class CopyExport
         return csv.ToString();
     }
 
-    /// <summary>
-    /// A cell by RFC 4180. One that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection), also after
-    /// blanks, which spreadsheets skip.
-    /// </summary>
-    internal static string Cell(string text)
-    {
-        string trimmed = text.TrimStart();
-        bool formula = (trimmed.Length > 0 && trimmed[0] is '=' or '+' or '-' or '@' or '＝' or '＋' or '－' or '＠') || (text.Length > 0 && text[0] is '\t' or '\r' or '\n');
-        return $"\"{(formula ? "'" : "")}{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
-    }
+    /// <summary>A cell by RFC 4180, which no spreadsheet takes for a formula.</summary>
+    internal static string Cell(string text) => $"\"{CsvCell.Harmless(text).Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private static IEnumerable<string> Lines(string text) => text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
