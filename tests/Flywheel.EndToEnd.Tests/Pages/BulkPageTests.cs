@@ -75,6 +75,7 @@ public sealed class BulkPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".entries li")).ToHaveCountAsync(2); // what was kept, as from any brief
         await Assertions.Expect(page.Locator(".entries")).ToContainTextAsync("+Quill, as you wrote it.");
         await page.GotoAsync(_studio.Server.Url + "/write/bulk");
+        await StudioBrowser.LiveAsync(page);
         await Assertions.Expect(page.Locator(".entries")).ToContainTextAsync("2 of 2 rows written");
         await StudioBrowser.CheckAsync(page, "the list of tables");
     }

@@ -51,6 +51,7 @@ public sealed class ConsolePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".trace")).ToContainTextAsync("generation");
         await StudioBrowser.CheckAsync(page, "feedback");
         await page.GotoAsync(_studio.Server.Url + "/console/usage");
+        await StudioBrowser.LiveAsync(page);
         await Assertions.Expect(page.Locator(".figures")).ToContainTextAsync("100%");
         await Assertions.Expect(page.Locator(".use").Nth(1)).ToContainTextAsync("ann");
         await StudioBrowser.CheckAsync(page, "usage");

@@ -210,7 +210,7 @@ public sealed class AccountsTests : IAsyncLifetime
                 Assert.Equal(before, (await _accounts.ListAsync()).Count);
                 await _accounts.RevokeInvitationAsync((await _accounts.OpenAsync(token))!.Value.Invitation.Id);
             }
-        }, iter: 60, threads: 1);
+        }, iter: 30, threads: 1);
         IReadOnlyList<AccountRow> all = await _accounts.ListAsync();
         Assert.Equal(all.Count, all.Select(row => row.NormalizedName).Distinct().Count());
     }

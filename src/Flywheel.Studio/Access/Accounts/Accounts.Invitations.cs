@@ -29,6 +29,7 @@ public sealed partial class Accounts
         db.Audit.Add(AuditAct.Row(AuditAct.Invite, row.Created, about: Roles.NameOf(role)));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
         return (row, token);
     }
 
@@ -41,6 +42,7 @@ public sealed partial class Accounts
         (_, string token) = Add(db, AccountRole.Owner, "", FirstLinkLives, first: true);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
         return token;
     }
 
@@ -56,6 +58,7 @@ public sealed partial class Accounts
         db.Audit.Add(AuditAct.Row(AuditAct.ResetLink, row.Created, account.User));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
         return (row, token);
     }
 
@@ -80,6 +83,7 @@ public sealed partial class Accounts
         db.Audit.Add(AuditAct.Row(AuditAct.Uninvite, row.Revoked.Value, about: Roles.NameOf(row.Role)));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
     }
 
     /// <summary>What a link does; null: nothing (any more).</summary>
@@ -127,6 +131,7 @@ public sealed partial class Accounts
         db.Audit.Add(AuditAct.Row(invitation.AccountId is null ? AuditAct.Join : AuditAct.Password, now, account.User, invitation.AccountId is null ? Roles.NameOf(account.Role) : ""));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
         return account;
     }
 

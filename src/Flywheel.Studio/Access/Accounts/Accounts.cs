@@ -30,6 +30,9 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
     /// <summary>A name that nobody has takes as long as a wrong password.</summary>
     private static readonly Lazy<string> s_nobody = new(() => s_hasher.HashPassword(null!, Guid.NewGuid().ToString()));
 
+    /// <summary>Somebody came, was changed or was invited: for pages that show them.</summary>
+    public event Action? Changed;
+
     public async Task<bool> AnyAsync(CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
@@ -161,6 +164,7 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         if (act is not null) db.Audit.Add(AuditAct.Row(act, time.GetUtcNow(), account.User, about));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
+        Changed?.Invoke();
         return account;
 
         static bool IsOwner(AccountRow row) => row is { Role: AccountRole.Owner, Disabled: null };
