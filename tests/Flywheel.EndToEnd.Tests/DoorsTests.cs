@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Testing;
 
 namespace Flywheel.EndToEnd.Tests;
@@ -81,6 +82,31 @@ public sealed partial class DoorsTests : IDisposable
         Assert.Contains("'laptop'", none, StringComparison.Ordinal);
     }
 
+    /// <summary>Whoever owns the home lets people in and mends what no owner can mend any more.</summary>
+    [Fact]
+    public async Task People_InviteResetDisable_FromTheCommandLine()
+    {
+        (int code, string made) = await ServerProcess.RunAsync(_folder["home"], "people", "invite", "Ann", "--role", "owner");
+        Assert.True(code == 0, made);
+        string token = Link().Match(made).Groups[1].Value;
+        Assert.StartsWith("http://127.0.0.1:5005/join/", made, StringComparison.Ordinal); // alone on the first line, for scripts
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        var accounts = new Accounts(store, TimeProvider.System);
+        AccountRow ann = await accounts.AcceptAsync(token, "ann", "Ann", "plum lantern quay");
+
+        (code, string reset) = await ServerProcess.RunAsync(_folder["home"], "people", "reset", "ANN");
+        Assert.True(code == 0, reset);
+        await accounts.AcceptAsync(Link().Match(reset).Groups[1].Value, "", "", "another lantern quay");
+        Assert.NotNull(await accounts.SignInAsync("ann", "another lantern quay"));
+        (code, string refused) = await ServerProcess.RunAsync(_folder["home"], "people", "disable", "ann");
+        Assert.Equal(2, code);
+        Assert.Contains("only owner", refused, StringComparison.Ordinal);
+        (_, string listed) = await ServerProcess.RunAsync(_folder["home"], "people");
+        Assert.Matches("ann .* owner .* open", listed);
+        Assert.Equal([AuditAct.Password, AuditAct.ResetLink, AuditAct.Join, AuditAct.Invite], (await store.AuditAsync(10)).Select(row => row.Act));
+        Assert.Equal([ann.User, Actor.CommandLine], (await store.AuditAsync(2)).Select(row => row.Who));
+    }
+
     [Theory]
     [InlineData("keys", "create", "x", "--scope", "everything", "inference, feedback, admin")]
     [InlineData("keys", "create", "x", "--expires", "soon", "30d")]
@@ -128,6 +154,9 @@ public sealed partial class DoorsTests : IDisposable
         if (key is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return (int)(await http.SendAsync(request)).StatusCode;
     }
+
+    [GeneratedRegex("/join/([A-Za-z0-9_-]{43})")]
+    private static partial Regex Link();
 
     [GeneratedRegex("fw_[A-Za-z0-9_-]{43}")]
     private static partial Regex Key();

@@ -234,6 +234,7 @@ public sealed class TranslatePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".units")).ToContainTextAsync("Cargue la batería.");
         await StudioBrowser.CheckAsync(page, "memory 390");
         await page.GotoAsync(_studio.Server.Url + "/translate/library");
+        await StudioBrowser.LiveAsync(page);
         await Assertions.Expect(page.Locator(".entries")).ToContainTextAsync("1 of 1 approved");
         await StudioBrowser.CheckAsync(page, "library 390");
     }
