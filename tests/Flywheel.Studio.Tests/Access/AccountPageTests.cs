@@ -117,9 +117,10 @@ public sealed class AccountPageTests : IAsyncLifetime
     public async Task Forms_TooManyFromOneAddress_AreRefused()
     {
         using Browser browser = NewBrowser();
-        int refused = 0;
-        for (int i = 0; i < AccessSetup.MaxForms + 5; i++)
-            if ((await browser.Http.PostAsync("/sign-in", new FormUrlEncodedContent([new("name", "ann"), new("password", "x")]))).StatusCode == HttpStatusCode.TooManyRequests) refused++;
+        // At once, so that the minute does not end between them however busy the machine is.
+        HttpStatusCode[] answers = await Task.WhenAll(Enumerable.Range(0, AccessSetup.MaxForms + 5).Select(async _ =>
+            (await browser.Http.PostAsync("/sign-in", new FormUrlEncodedContent([new("name", "ann"), new("password", "x")]))).StatusCode));
+        int refused = answers.Count(status => status == HttpStatusCode.TooManyRequests);
         Assert.Equal(5, refused);
         Assert.Equal(HttpStatusCode.OK, (await browser.Http.GetAsync("/sign-in")).StatusCode); // looking is free
     }
