@@ -33,9 +33,10 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext http)
     {
-        Asked = (await JsonNode.ParseAsync(http.Request.Body))!.AsObject();
+        JsonObject asked = (await JsonNode.ParseAsync(http.Request.Body))!.AsObject(); // two may be asked at once
+        Asked = asked;
         Key = http.Request.Headers.Authorization;
-        string model = (string)Asked["model"]!;
+        string model = (string)asked["model"]!;
         (int status, string code) = model switch
         {
             "unauthorized" => (401, "invalid_api_key"), "limited" => (429, "rate_limit_exceeded"), "unknown" => (404, "model_not_found"),
@@ -64,7 +65,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
             return;
         }
         http.Response.ContentType = "text/event-stream";
-        int choices = (int?)Asked["n"] ?? 1;
+        int choices = (int?)asked["n"] ?? 1;
         for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"role":"assistant","content":""},"finish_reason":null}""");
         foreach (string piece in model == "cobalt" ? new[] { "Good", " evening", " to you." } : ["Hello", " there,", " friend."])
             for (int i = 0; i < choices; i++)
