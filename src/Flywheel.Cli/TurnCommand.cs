@@ -66,7 +66,7 @@ internal static class TurnCommand
 
         WriteDrops(outcome.Dataset);
         WriteGate(outcome.Decision);
-        AnsiConsole.WriteLine($"{outcome.Decision.JudgedBy} {char.ToUpperInvariant(outcome.Decision.Power[0])}{outcome.Decision.Power[1..]}.");
+        AnsiConsole.WriteLine(outcome.Decision.Power is { Length: > 0 } power ? $"{outcome.Decision.JudgedBy} {char.ToUpperInvariant(power[0])}{power[1..]}." : outcome.Decision.JudgedBy);
         if (outcome.Waits) return await AskAsync(store, outcome, cancellation);
         string verdict = outcome.Promoted ? "[green]promoted[/]" : "[red]rejected[/]";
         AnsiConsole.MarkupLine($"Turn {outcome.Turn.Number}: candidate {outcome.Turn.Candidate![..12]} {verdict}: {Markup.Escape(outcome.Turn.Reason!)}");

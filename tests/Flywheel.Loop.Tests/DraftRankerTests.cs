@@ -158,6 +158,22 @@ public class DraftRankerTests
         Assert.Equal(-0.5, ranked[2].Parts["opening"]);
     }
 
+    [Theory]
+    [InlineData("- Opens at six\n- A vegan menu\n- For early risers", 0)]
+    [InlineData("- opens at six\n- Vegan menu", 1)]
+    [InlineData("- Opens at six\n- Opens at six", 1)]
+    [InlineData("- Imagine a bakery that opens at six\n- A vegan menu", 1)]
+    public void StrangeLines_FeatureList_CountsWhatIsNoFact(string text, int expected) =>
+        Assert.Equal(expected, FactFrames.StrangeLines(new Brief("Kiln", Brief.Features, ["it opens at six", "has a vegan menu"], ["Bakery"], "early risers"), text));
+
+    [Theory]
+    [InlineData("Kiln has kippers on request.", 0)]
+    [InlineData("Kiln is a bakery. Kippers on request.", 1)]
+    [InlineData("Kiln is a bakery! kippers on request.", 1)]
+    [InlineData("With Kippers on request, Kiln is a bakery.", 1)]
+    public void Fragments_Description_CountsWhatIsNoSentence(string text, int expected) =>
+        Assert.Equal(expected, FactFrames.Fragments(new Brief("Kiln", Brief.Description, ["has kippers on request"], ["Bakery"]), text));
+
     /// <summary>Copy that is right by construction is the oracle: the ranking must find no fault with it.</summary>
     [Fact]
     public void Rank_ComposedCopy_HasHardlyAFault()
@@ -177,7 +193,7 @@ public class DraftRankerTests
             strange += metrics.Strange.Count > 0 ? 1 : 0;
             twice += metrics.Twice;
             misfits += FactFrames.Misfits(brief.Facts, text);
-            if (metrics.Strange.Count > 0 || FactFrames.Misfits(brief.Facts, text) > 0) faulty.Add($"{string.Join(' ', metrics.Strange)} | {text} | {string.Join("; ", brief.Facts)}");
+            if (metrics.Strange.Count > 0 || FactFrames.Misfits(brief.Facts, text) > 0) faulty.Add($"{string.Join(' ', metrics.Strange)} | {string.Join("; ", brief.Facts.Where(fact => FactFrames.Misfits([fact], text) > 0))} | {text} | {string.Join("; ", brief.Facts)}");
         }
         Assert.True(texts > 80, $"{texts} texts");
         Assert.True(strange <= texts / 50 && twice == 0 && misfits <= texts / 50, $"{texts} texts: {strange} with strange words, {twice} facts twice, {misfits} facts where they do not fit:\n{string.Join('\n', faulty)}");

@@ -64,9 +64,15 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
         };
     }
 
-    /// <summary>A fact as a person would jot it down: often without its article.</summary>
-    public string Jotted(TypedFact fact) => fact.Form switch
+    /// <summary>A fact as it stands in a brief: with its form said before it, as the page asks wherever it knows the form, or as a person would jot it down.</summary>
+    /// <param name="fact">With its form.</param>
+    /// <param name="marked">Says the form.</param>
+    public string Jotted(TypedFact fact, bool marked) => fact.Form switch
     {
+        FactForm.Has when marked => "has " + (random.Next(5) == 0 ? LeadingArticle().Replace(fact.Text, "") : fact.Text),
+        FactForm.Is or FactForm.Post when marked => "it is " + (random.Next(5) == 0 ? LeadingArticle().Replace(fact.Text, "") : fact.Text),
+        FactForm.Does when marked => "it " + fact.Text,
+        FactForm.Lets when marked => "you can " + fact.Text,
         FactForm.Has => random.Next(20) switch { < 12 => LeadingArticle().Replace(fact.Text, ""), 12 => "with " + fact.Text, 13 => "has " + fact.Text, _ => fact.Text },
         FactForm.Is => random.Next(20) switch { < 4 => LeadingArticle().Replace(fact.Text, ""), 4 => "is " + fact.Text, 5 => "it is " + fact.Text, _ => fact.Text },
         FactForm.Does when random.Next(12) == 0 => "it " + fact.Text,

@@ -11,7 +11,7 @@ using YamlDotNet.Serialization.NamingConventions;
 namespace Flywheel.Data;
 
 /// <summary>How a fact can be said; the name of the slot that it fits.</summary>
-internal enum FactForm
+public enum FactForm
 {
     /// <summary>A thing that it has: "a roof terrace".</summary>
     Has,
@@ -42,7 +42,13 @@ internal enum FactForm
 }
 
 /// <summary>One fact and its form.</summary>
-internal sealed record TypedFact(FactForm Form, string Text);
+public sealed record TypedFact(FactForm Form, string Text)
+{
+    /// <summary>The facts of a file such as tasks/copywriting/facts.yaml, with their forms.</summary>
+    /// <param name="yaml">What the file says.</param>
+    public static IEnumerable<TypedFact> Parse(string yaml) => CopyGrammar.ParseText<GrammarField[]>(yaml)!
+        .SelectMany(field => Enum.GetValues<FactForm>().SelectMany(form => field.Facts(form).Select(fact => new TypedFact(form, fact))));
+}
 
 /// <summary>A field of products as the file gives it; or, under common, facts that several fields share.</summary>
 internal sealed class GrammarField
@@ -120,6 +126,9 @@ internal sealed class GrammarFile
     /// <summary>Facts that fields share.</summary>
     public GrammarField[] Common { get; set; } = [];
 
+    /// <summary>A file beside this one with more of <see cref="Common"/>; empty for none.</summary>
+    public string Facts { get; set; } = "";
+
     public GrammarSentence[] Sentences { get; set; } = [];
 
     public GrammarSentence[] Taglines { get; set; } = [];
@@ -149,17 +158,8 @@ internal sealed partial class CopyGrammar
     /// <exception cref="FlywheelException">Not YAML, an unknown field, word list or slot: names file and place.</exception>
     public static CopyGrammar Load(string path, string? corpora)
     {
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected a grammar (YAML)");
-        GrammarFile file;
-        try
-        {
-            file = new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<GrammarFile>(Utf8File.ReadText(path))
-                ?? throw new FlywheelException($"{path}: is empty, expected words, fields, sentences and taglines");
-        }
-        catch (YamlException e)
-        {
-            throw new FlywheelException($"{path} line {e.Start.Line}: {e.InnerException?.Message ?? e.Message}", e);
-        }
+        GrammarFile file = Parse<GrammarFile>(path, "words, fields, sentences and taglines");
+        if (file.Facts.Length > 0) file.Common = [.. file.Common, .. Parse<GrammarField[]>(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file.Facts), "facts by group and form")];
         if (file.Fields.Length == 0 || file.Sentences.Length == 0 || file.Taglines.Length == 0) throw new FlywheelException($"{path}: fields, sentences or taglines are missing");
         foreach (GrammarField field in file.Fields)
         {
@@ -177,6 +177,22 @@ internal sealed partial class CopyGrammar
         if (corpora is not null) Lengthen(file, corpora, path);
         return new CopyGrammar(file);
     }
+
+    private static T Parse<T>(string path, string expected)
+        where T : class
+    {
+        if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected {expected} (YAML)");
+        try
+        {
+            return ParseText<T>(Utf8File.ReadText(path)) ?? throw new FlywheelException($"{path}: is empty, expected {expected}");
+        }
+        catch (YamlException e)
+        {
+            throw new FlywheelException($"{path} line {e.Start.Line}: {e.InnerException?.Message ?? e.Message}", e);
+        }
+    }
+
+    internal static T? ParseText<T>(string yaml) => new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<T>(yaml);
 
     private static void Lengthen(GrammarFile file, string corpora, string path)
     {

@@ -48,9 +48,15 @@ internal static class GrammarSource
         return [BriefForms.Ask(ToBrief(composer, order, kind, text, random), random), Message.Assistant(text)];
     }
 
-    private static Brief ToBrief(CopyComposer composer, CopyOrder order, string kind, string text, Random random) => new(
-        order.Name, kind, [.. order.Facts.Select(composer.Jotted)], random.Next(12) == 0 && text.Contains(order.Noun, StringComparison.OrdinalIgnoreCase) is false ? [] : [order.Category], order.Audience,
-        order.Tone.Length > 0 ? Words[order.Tone][random.Next(Words[order.Tone].Length)] : "", kind is Brief.Description or Brief.Post && random.Next(5) == 0 ? BriefForms.LengthOf(text, random) : "");
+    private static Brief ToBrief(CopyComposer composer, CopyOrder order, string kind, string text, Random random)
+    {
+        // all facts with their forms, some, or none
+        int marked = random.Next(10) switch { < 6 => 10, < 8 => 5, _ => 0 };
+        return new Brief(order.Name, kind, [.. order.Facts.Select(fact => composer.Jotted(fact, random.Next(10) < marked))],
+            random.Next(12) == 0 && text.Contains(order.Noun, StringComparison.OrdinalIgnoreCase) is false ? [] : [order.Category], order.Audience,
+            order.Tone.Length > 0 ? Words[order.Tone][random.Next(Words[order.Tone].Length)] : "",
+            kind is Brief.Description or Brief.Post && random.Next(5) == 0 ? BriefForms.LengthOf(text, random) : "");
+    }
 
     /// <summary>A text and what was asked of it: in the same conversation, or pasted.</summary>
     private static List<Message> Rewrite(CopyComposer composer, CopyOrder order, string kind, Random random)

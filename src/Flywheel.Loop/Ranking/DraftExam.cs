@@ -25,7 +25,7 @@ public static class DraftExam
     private const int AtOnce = 24;
 
     /// <param name="model">The model.</param>
-    /// <param name="briefs">With their ids.</param>
+    /// <param name="briefs">With their ids, as they are typed; the model is asked with the facts' forms, as by the page.</param>
     /// <param name="candidates">Drafts of each.</param>
     /// <param name="sampler">How they are sampled; the seed counts up from its own.</param>
     /// <param name="cancellation">Ends it.</param>
@@ -33,10 +33,11 @@ public static class DraftExam
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions());
         ChatTemplate template = model.ChatTemplate;
+        Brief[] asked = [.. briefs.Select(entry => FactForms.Mark(entry.Brief))];
         var drafts = new Draft[briefs.Count * candidates];
         await Parallel.ForEachAsync(Enumerable.Range(0, drafts.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
         {
-            Brief brief = briefs[i / candidates].Brief;
+            Brief brief = asked[i / candidates];
             Conversation prompt = brief.ToConversation();
             var request = new GenerationRequest
             {
@@ -52,7 +53,7 @@ public static class DraftExam
         return [.. briefs.Select((entry, i) =>
         {
             Draft[] own = drafts[(i * candidates)..((i + 1) * candidates)];
-            return new DraftedBrief(entry.Id, entry.Brief, own, DraftRanker.Rank(entry.Brief, own, model.Manifest.Words));
+            return new DraftedBrief(entry.Id, entry.Brief, own, DraftRanker.Rank(asked[i], own, model.Manifest.Words));
         })];
     }
 

@@ -94,6 +94,9 @@ public static partial class DraftRanker
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
         parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
         parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
+        parts["lines"] = brief.Kind == Brief.Features ? -Math.Min(4, FactFrames.StrangeLines(brief, draft.Text)) : 0;
+        parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
+        parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
         parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
         parts["audience"] = -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
@@ -185,6 +188,10 @@ public static partial class DraftRanker
         int shared = left.Count(right.Contains), all = left.Count + right.Count - shared;
         return all == 0 ? 0 : shared / (double)all;
     }
+
+    /// <summary>What a thing is not, as the reason to want it: "Why The Corn Loft? It is not suitable for wheelchairs."</summary>
+    [GeneratedRegex(@"^Why [^?]*\? (Because )?it is (not|closed)\b|\b(better still|best of all|the best part\?),? it is (not|closed)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Drawback();
 
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();

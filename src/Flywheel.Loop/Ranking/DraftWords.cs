@@ -91,7 +91,7 @@ public static partial class DraftWords
     {
         foreach (string text in new[] { fact, FactFrames.Bare(fact) }.Distinct().SelectMany(Inner))
         {
-            FactFrames.Form form = FactFrames.FormOf(text);
+            FactFrames.Form form = FactFrames.MarkOf(fact) ?? FactFrames.FormOf(text);
             EnglishNouns.Number number = form == FactFrames.Form.Thing ? EnglishNouns.NumberOf(text) : EnglishNouns.Number.Open;
             yield return text;
             if ((form is FactFrames.Form.Thing or FactFrames.Form.Open) && number != EnglishNouns.Number.Plural && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
@@ -169,7 +169,7 @@ public static partial class DraftWords
     [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
     private static partial Regex LeadingArticle();
 
-    [GeneratedRegex(@"^(an?|the|no|\d\S*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|all|every|each|one)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(an?|the|no|\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|all|every|each|one)\b(?!-)", RegexOptions.IgnoreCase)]
     private static partial Regex Determined();
 
     [GeneratedRegex(@"(,| and| or) \w+s\b")]

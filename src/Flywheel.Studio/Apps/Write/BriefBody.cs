@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write;
@@ -95,9 +96,15 @@ public sealed partial record BriefFields
         return new[] { "what", "audience", "tone" }.FirstOrDefault(name => this[name].Trim().Length > MaxLine) is { } longest ? (longest, "write.field-long", null) : null;
     }
 
-    /// <summary>As the model is asked: what it is without an article ("a tea house") and for whom without "for", which its sentences bring along.</summary>
-    public Brief ToBrief() => new(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))],
-        For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
+    /// <summary>
+    /// As the model is asked: what it is without an article ("a tea house") and for whom without "for", which its sentences bring along, and facts with
+    /// their forms; to an order of a template's they stand as they were typed.
+    /// </summary>
+    public Brief ToBrief()
+    {
+        var brief = new Brief(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))], For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
+        return Order.Trim().Length == 0 ? FactForms.Mark(brief) : brief;
+    }
 
     [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
     private static partial Regex Article();
