@@ -174,6 +174,17 @@ public class DraftRankerTests
     public void Fragments_Description_CountsWhatIsNoSentence(string text, int expected) =>
         Assert.Equal(expected, FactFrames.Fragments(new Brief("Kiln", Brief.Description, ["has kippers on request"], ["Bakery"]), text));
 
+    [Theory]
+    [InlineData("Kiln opens at six\n\nKiln opens at six. It has a vegan menu. Come to Kiln.", "echo")]
+    [InlineData("Kiln opens at six\n\nWhy Kiln? It is not open on Sundays, and it has a vegan menu.", "reason")]
+    public void Rank_AdThatRepeatsItselfOrPraisesADrawback_LosesForIt(string text, string part)
+    {
+        var brief = new Brief("Kiln", Brief.Ad, ["it opens at six", "has a vegan menu", "it is not open on Sundays"], ["Bakery"]);
+        Assert.True(PartOf(text) < 0);
+        Assert.Equal(0, PartOf("Kiln opens at six\n\nKiln is a bakery with a vegan menu. It is not open on Sundays."));
+        double PartOf(string draft) => DraftRanker.Rank(brief, [new Draft(draft, true, -0.1)])[0].Parts[part];
+    }
+
     /// <summary>Copy that is right by construction is the oracle: the ranking must find no fault with it.</summary>
     [Fact]
     public void Rank_ComposedCopy_HasHardlyAFault()

@@ -72,7 +72,7 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
         }
     }
 
-    private static string[] Words(string text) => TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    internal static string[] Words(string text) => TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Without the endings of plural and person, so that "opens" restates "open".</summary>
     private static string Stem(string word) => word.Length > 4 && word.EndsWith("ies", StringComparison.Ordinal) ? word[..^3] + "y" : word.Length > 3 && word[^1] == 's' && word[^2] != 's' ? word[..^1] : word;

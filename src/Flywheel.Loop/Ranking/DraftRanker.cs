@@ -96,6 +96,7 @@ public static partial class DraftRanker
         parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
         parts["lines"] = brief.Kind == Brief.Features ? -Math.Min(4, FactFrames.StrangeLines(brief, draft.Text)) : 0;
         parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
+        parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
         parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
@@ -127,6 +128,17 @@ public static partial class DraftRanker
             start += token.Text.Length;
         }
         return sum;
+    }
+
+    /// <summary>Whether the first sentence under a headline says hardly more than the headline.</summary>
+    private static bool IsEchoed(string text)
+    {
+        string[] paragraphs = [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+        string? first = paragraphs.Skip(1).FirstOrDefault(paragraph => paragraph[^1] is not ',' && paragraph.Contains(' ', StringComparison.Ordinal) && paragraph.Length > 24);
+        if (first is null || TextCleaner.Sentences(first) is not [var sentence, ..]) return false;
+        HashSet<string> said = [.. CopyMetrics.Words(paragraphs[0].Replace("Subject: ", "", StringComparison.Ordinal))];
+        string[] words = CopyMetrics.Words(sentence);
+        return words.Length > 0 && words.Count(said.Contains) >= 0.8 * words.Length;
     }
 
     /// <summary>Down to so many nats a token is nothing unusual.</summary>
@@ -190,7 +202,7 @@ public static partial class DraftRanker
     }
 
     /// <summary>What a thing is not, as the reason to want it: "Why The Corn Loft? It is not suitable for wheelchairs."</summary>
-    [GeneratedRegex(@"^Why [^?]*\? (Because )?it is (not|closed)\b|\b(better still|best of all|the best part\?),? it is (not|closed)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^Why [^?]*\? (Because )?it is (not|closed)\b|\b(better still|best of all|and yes|the best part\?),? it is (not|closed)\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex Drawback();
 
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
