@@ -33,7 +33,8 @@ internal static partial class EnglishNouns
     {
         string head = Head(thing).ToLowerInvariant();
         return Countable.Contains(head) || Uncountable.Contains(head) || IsPlural(head) && (Countable.Contains(head[..^1]) || head.EndsWith("es", StringComparison.Ordinal) && Countable.Contains(head[..^2])
-            || head.EndsWith("ies", StringComparison.Ordinal) && Countable.Contains(head[..^3] + "y"));
+            || head.EndsWith("ies", StringComparison.Ordinal) && Countable.Contains(head[..^3] + "y")
+            || head.EndsWith("ves", StringComparison.Ordinal) && (Countable.Contains(head[..^3] + "f") || Countable.Contains(head[..^3] + "fe")));
     }
 
     private static Number NumberOfNoun(string head)

@@ -48,6 +48,7 @@ public static partial class FactForms
         if (Price().IsMatch(bare)) return "it costs " + bare;
         Match done = Participle().Match(bare);
         if (!done.Success && Service().Match(bare) is { Success: true } service && EnglishNouns.IsKnown(service.Groups["thing"].Value)) done = service;
+        if (!done.Success && Mended().Match(bare) is { Success: true } mended && EnglishNouns.IsKnown(mended.Groups["thing"].Value) && EnglishNouns.IsPlural(EnglishNouns.Head(mended.Groups["thing"].Value))) done = mended;
         if (done.Success)
             return $"{done.Groups["thing"].Value} {(EnglishNouns.IsPlural(EnglishNouns.Head(done.Groups["thing"].Value)) || done.Groups["thing"].Value.Contains(" and ", StringComparison.Ordinal) ? "are" : "is")} {done.Groups["state"].Value}";
         string inner = bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First()) ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
@@ -160,6 +161,10 @@ public static partial class FactForms
     /// <summary>"hems done by the next day" is "hems are done by the next day".</summary>
     [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>(done|agreed|issued|sent|taken|repaired|cleaned|served|proved|delivered|posted|sharpened|stored|kept|checked|tested) .+)$", RegexOptions.IgnoreCase)]
     private static partial Regex Service();
+
+    /// <summary>The same of several things and any verb: "zips mended while you wait".</summary>
+    [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>\w{2,}ed (while|in|by|on|at|to|within|every|each|before|until|overnight|daily|weekly|after|for|and)\b.*)$", RegexOptions.IgnoreCase)]
+    private static partial Regex Mended();
 
     /// <summary>"£6 a month" is "it costs £6 a month".</summary>
     [GeneratedRegex(@"^[£€$][\d.,]+ (an?|per|each) \w")]
