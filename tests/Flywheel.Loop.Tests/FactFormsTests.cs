@@ -1,3 +1,4 @@
+using CsCheck;
 using Flywheel.Data;
 using Flywheel.Loop.Ranking;
 using Flywheel.Model;
@@ -55,6 +56,24 @@ public sealed class FactFormsTests
             Assert.Equal(marked, FactForms.Mark(marked));
             if (marked != fact.Text && !marked.Contains(" are ", StringComparison.Ordinal) && !marked.Contains(" is ", StringComparison.Ordinal)) Assert.EndsWith(fact.Text, FactFrames.Bare(marked), StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>Whatever is typed, nothing is thrown and nothing of it is lost.</summary>
+    [Fact]
+    public void Mark_AnyText_KeepsItsWords()
+    {
+        foreach (string odd in (string[])[", open late", ",", "青茶, open late", ", 青茶", "*", "£", "a", "😀 😀", "(hot) showers", "has", "it is", "you can "]) Assert.NotNull(FactForms.Mark(odd));
+        string[] leads = ["", ", ", "has ", "it is ", "£5 a ", "the "], middles = ["hems done", "open", "Well-known", "x", "walks"], ends = ["", " included", " while you wait", "s,", " on Sundays"];
+        Gen<string> made = Gen.Select(Gen.Int[0, leads.Length - 1], Gen.Int[0, middles.Length - 1], Gen.Int[0, ends.Length - 1]).Select((lead, middle, end) => leads[lead] + middles[middle] + ends[end]);
+        Gen.OneOf(Gen.String, made).Sample(text =>
+        {
+            string marked = FactForms.Mark(text);
+            Queue<string> left = new(FactFrames.Bare(text).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+            foreach (string word in marked.Split(' '))
+                if (left.TryPeek(out string? next) && next.Equals(word, StringComparison.OrdinalIgnoreCase)) left.Dequeue();
+            Assert.True(left.Count == 0 || marked == text, $"'{text}' became '{marked}'");
+            _ = FactFrames.Misfits(new Brief("(x", Brief.Description, [text], ["Bakery"]), $"It has {text} and more.");
+        }, iter: 500);
     }
 
     /// <summary>Learnt from four fifths of what people wrote by form, tried on the fifth: of the forms that it says, few are wrong.</summary>

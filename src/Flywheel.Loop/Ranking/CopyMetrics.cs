@@ -44,7 +44,7 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
     /// <summary>How often a fact's words stand side by side in a text; what a person may leave out or add (articles, "you can", endings) aside.</summary>
     private static int Occurrences(string fact, string text)
     {
-        string[] sought = Bare(Opening().Replace(fact, "")), words = Bare(text);
+        string[] sought = Bare(FactFrames.Bare(fact)), words = Bare(text);
         if (sought.Length == 0) return 0;
         int count = 0;
         for (int at = 0; at + sought.Length <= words.Length; at++)
@@ -87,10 +87,6 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
 
     [GeneratedRegex(@"[\p{L}\d][\p{L}\d'’-]*")]
     private static partial Regex Token();
-
-    /// <summary>How people begin a note, which a sentence says otherwise.</summary>
-    [GeneratedRegex(@"^(with|has|is|it|it is|it has|you can) (?=\w)", RegexOptions.IgnoreCase)]
-    private static partial Regex Opening();
 
     [GeneratedRegex(@"(^|[.!?:""\n]\s*|^- |\n- )$")]
     private static partial Regex Beginning();

@@ -33,6 +33,11 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
 /// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
 /// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
+/// <item>fragment: -1.5 for each sentence that is nothing but a thing ("Kippers on request.") or begins with a small letter, and each fact with a capital inside one, at most -3</item>
+/// <item>lines: -1 for each line of a feature list that is no fact, stands there twice or begins with a small letter, at most -4</item>
+/// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
+/// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
+/// <item>empty: -20 for no text</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most -4.5</item>
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a substance that has guests, at most -3</item>
 /// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4</item>

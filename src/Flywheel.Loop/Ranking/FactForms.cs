@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 using Flywheel.Data;
 using Flywheel.Model;
@@ -28,6 +29,9 @@ public static partial class FactForms
 
     /// <summary>Every word of the facts, to tell English from other languages.</summary>
     private static readonly HashSet<string> English = [.. Known.SelectMany(fact => Words(fact.Text)), .. DraftWords.Known.SelectMany(Words)];
+
+    /// <summary>The ranking asks of a fact for each draft.</summary>
+    private static readonly ConcurrentDictionary<string, FactForm?> Asked = [];
 
     /// <summary>Words of the facts that are always written small.</summary>
     private static readonly HashSet<string> Small = [.. Written.Where(word => char.IsLower(word[0])).Except(Written.Where(word => char.IsUpper(word[0])).Select(word => word.ToLowerInvariant()))];
@@ -64,7 +68,11 @@ public static partial class FactForms
 
     /// <summary>A fact's form; null where it is not sure.</summary>
     /// <param name="fact">Without what says its form already.</param>
-    internal static FactForm? FormOf(string fact) => FormOf(fact, Weights.Value);
+    internal static FactForm? FormOf(string fact)
+    {
+        if (Asked.Count > 4096) Asked.Clear();
+        return Asked.GetOrAdd(fact, one => FormOf(one, Weights.Value));
+    }
 
     internal static FactForm? FormOf(string fact, float[][] weights)
     {

@@ -131,6 +131,7 @@ internal static partial class FactFrames
         if (fact.Length == 0) return Form.Open;
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string first = words[0].ToLowerInvariant().TrimEnd(',');
+        if (first.Length == 0) return Form.Open;
         if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
         if (Enough().IsMatch(fact) || Away().IsMatch(fact)) return Form.Said;
         if (AreThings(fact)) return Form.Thing;
