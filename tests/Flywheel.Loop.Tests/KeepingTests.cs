@@ -31,7 +31,8 @@ public sealed class KeepingTests
         await store.AddFeedbackAsync(new(Guid.NewGuid(), Metrics.Keep, true)); // its answer never came, and it is new
         RetentionRule[] rules = [new() { App = "chat", Days = 20 }, new() { Days = 60 }];
         HashSet<Guid> old = [.. all.Where(row => row.Age > (row.App == "chat" ? 20 : 60)).Select(row => row.Id)];
-        var retention = new Retention(store, clock);
+        List<string> said = [];
+        var retention = new Retention(store, clock) { InBackground = true, Say = said.Add };
 
         RetentionResult preview = await retention.PreviewAsync(rules);
         await using (FlywheelDb db = store.Tables()) Assert.Equal(60, await db.Set<GenerationPayload>().CountAsync()); // nothing was done
@@ -48,6 +49,9 @@ public sealed class KeepingTests
         clock.Now = Given.Monday.AddDays(61);
         Assert.Equal(60 - old.Count + 1, (await retention.RunAsync(rules)).Feedback); // the orphan, too
         Assert.Equal(0, await after.Feedback.CountAsync());
+        Assert.Empty(said); // each hour nobody waits for tables that are rewritten
+        await new Retention(store, clock) { Say = said.Add }.RunAsync(rules);
+        Assert.Equal(provider == Provider.Postgres ? 1 : 0, said.Count(line => line.Contains("rewritten", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Flywheel.Loop.Keeping;
 using Flywheel.Loop.Reviews;
 using Flywheel.Model;
@@ -69,14 +70,21 @@ public sealed class ReviewLoopTests : IDisposable
     }
 
     [Fact]
-    public async Task Retention_AlsoTaught_RemovesTextsAndSaysWhatIsNoLongerRebuilt()
+    public async Task Retention_AlsoTaughtAndStopped_RemovesAllTextsWhenItGoesOnAndWhoIsForgottenLaterHasTheModelRetired()
     {
         await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"], People);
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path, supervisedSteps: 2);
         recipe = recipe with { Stages = [recipe.Stages[0]], Gate = recipe.Gate with { SanityPrompts = 2, Drafts = 1, MaxTokens = 4 } };
         TurnOutcome turn = await new TurnRunner(store).RunAsync(recipe, store.Home.Path, force: true);
 
-        RetentionResult gone = await new Retention(store, new Given.Clock(Given.Monday.AddDays(400))).RunAsync([new() { Days = 90 }], alsoTaught: true);
+        string first = turn.Turn.Champion;
+
+        using var stop = new CancellationTokenSource();
+        RetentionRule[] rules = [new() { App = "test", Days = 90 }, new() { Days = 90 }];
+        RetentionResult gone = await new Retention(store, new Given.Clock(Given.Monday.AddDays(400))).PreviewAsync(rules, alsoTaught: true);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => new Retention(store, new StoppingClock(stop)).RunAsync(rules, alsoTaught: true, stop.Token));
+        await using (FlywheelDb db = store.Tables()) Assert.Equal(0, await db.Set<GenerationPayload>().CountAsync()); // the rows went, and then it was stopped
+        await new Retention(store, new Given.Clock(Given.Monday.AddDays(400))).RunAsync(rules);
 
         Assert.Equal((108, 72, turn.Turn.Candidate), (gone.Answers, gone.Feedback, Assert.Single(gone.NotRebuilt)));
         SqliteConnection.ClearAllPools();
@@ -84,6 +92,26 @@ public sealed class ReviewLoopTests : IDisposable
             file => File.ReadAllText(file).Contains("simply the best of all", StringComparison.Ordinal));
         Assert.Contains("missing", (await Assert.ThrowsAsync<FlywheelException>(() => new Rebuild(store).RunAsync(turn.Turn.Candidate![..12]))).Message);
         Assert.Equal(turn.Turn.Candidate, (await store.ChampionAsync())!.Hash); // it serves on
+
+        CuratedExample heldOut = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.HeldOut }), taught = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.Train });
+        await new Forget(store).RunAsync(heldOut.User);
+        Assert.Equal(turn.Turn.Candidate, (await store.ChampionAsync())!.Hash); // it was only tested on them
+        DeletionRow deletion = await new Forget(store).RunAsync(taught.User);
+        ForgottenModel model = Assert.Single(JsonSerializer.Deserialize<ForgottenModel[]>(deletion.Models, JsonText.Compact)!);
+        Assert.Equal((turn.Turn.Candidate, null, "retired: texts it learnt from were removed by retention"), (model.Before, model.After, model.How));
+        Assert.Equal(first, (await store.ChampionAsync())!.Hash);
+    }
+
+    /// <summary>Long after, and it stops who asks for the fourth time: when the second of two rules is applied.</summary>
+    private sealed class StoppingClock(CancellationTokenSource stop) : TimeProvider
+    {
+        private int _asked;
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            if (++_asked == 4) stop.Cancel();
+            return Given.Monday.AddDays(400);
+        }
     }
 
     [Theory]

@@ -198,6 +198,15 @@ public sealed class ReviewTests
         Assert.StartsWith("answers: ", fault.Message);
     }
 
+    [Fact]
+    public void File_OfOnePersonWithAnothersName_IsRefusedByLine()
+    {
+        string own = $"id,decision,reviewer\n{Id(1)},approve,\n{Id(2)},approve,bo", another = $"{own}\n{Id(3)},approve,eve";
+        Assert.All(ReviewFile.Read(own, "a.csv", "bo", onlyTheirs: true), input => Assert.Equal("bo", input.Reviewer));
+        Assert.Contains("line 4: field 'reviewer' is 'eve', expected nothing or 'bo'", Assert.Throws<FlywheelException>(() => ReviewFile.Read(another, "a.csv", "bo", onlyTheirs: true)).Message);
+        Assert.Equal(["bo", "bo", "eve"], ReviewFile.Read(another, "a.csv", "bo").Select(input => input.Reviewer)); // at the command line
+    }
+
     [Theory]
     [InlineData("""{"item":"00000000-0000-7000-8000-000000000001","decision":"correct"}""", "field 'text' is empty, expected a text for the decision correct")]
     [InlineData("""{"item":"00000000-0000-7000-8000-000000000001","decision":"approve","reason":"x"}""", "field 'reason' is given, expected only with the decision reject")]

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Flywheel.Loop.Keeping;
 using Flywheel.Model;
 using Flywheel.Training;
 using Microsoft.EntityFrameworkCore;
@@ -68,9 +69,12 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         {
             ForgottenModel? replaced = done.GetValueOrDefault(turn.Champion);
             string champion = replaced?.After ?? turn.Champion;
-            bool differs = await again.CurateAsync(turn, champion, cancellation) || replaced is { After: null };
-            if (!differs) continue;
+            // Of the others, too, something is missing: what the remainder gives would be another model than theirs.
+            bool differs = turn.IsIncomplete ? champion != turn.Champion || turn.Made.Any(made => learnt.GetValueOrDefault(made))
+                : await again.CurateAsync(turn, champion, cancellation);
+            if (!differs && replaced is not { After: null }) continue;
             string? why = replaced is { After: null } ? $"retired: model {turn.Champion[..12]}, from which it was trained, was"
+                : turn.IsIncomplete ? "retired: texts it learnt from were removed by retention"
                 : Wanted(plan, turn) ? null : "retired: it was never released";
             await NoteAsync(why is null ? await again.TrainAsync(turn, champion, cancellation) : await again.RetireAsync(turn, why, cancellation));
         }
@@ -149,13 +153,14 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
                 .ToListAsync(cancellation));
         }
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderBy(row => row.Number).ToListAsync(cancellation);
+        HashSet<Guid> incomplete = [.. await Retention.Incomplete(db).Select(turn => turn.Id).ToListAsync(cancellation)];
         List<RunRow> runs = await db.Runs.AsNoTracking().ToListAsync(cancellation);
         HashSet<string> released = [.. await db.Releases.Select(row => row.ModelHash).Distinct().ToListAsync(cancellation)];
         List<PlannedTurn> planned = [.. turns.SkipWhile(turn => !touched.Contains(turn.Id)).Select(turn => new PlannedTurn(turn.Id, turn.Number, turn.Dataset,
             turn.Champion, turn.Candidate, turn.Candidate is { } made && released.Contains(made), [.. RunsOf(turn).Select(run => run.Name)],
             [.. RunsOf(turn).Select(run => run.Model).OfType<string>()],
             RunsOf(turn).Select(run => RunIdentity.Read(Path.Combine(store.Home.Runs, run.Name))?.NumThreads).FirstOrDefault(threads => threads is not null)
-                ?? Math.Max(1, Environment.ProcessorCount)))];
+                ?? Math.Max(1, Environment.ProcessorCount), incomplete.Contains(turn.Id)))];
         return new(planned, ModelsOf(await db.Models.AsNoTracking().OrderBy(row => row.Created).ToListAsync(cancellation)));
 
         IEnumerable<RunRow> RunsOf(TurnRow turn) => runs.Where(run => run.TurnId == turn.Id).OrderBy(run => run.Created);

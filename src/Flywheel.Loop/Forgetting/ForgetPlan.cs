@@ -10,8 +10,9 @@ namespace Flywheel.Loop;
 /// <param name="Runs">Names of its runs.</param>
 /// <param name="Made">Hashes of what they made, in that order.</param>
 /// <param name="NumThreads">With which they trained.</param>
+/// <param name="IsIncomplete">Retention has taken what it learnt from: it cannot be curated again.</param>
 internal sealed record PlannedTurn(Guid Id, int Number, string? Dataset, string Champion, string? Candidate, bool Released, IReadOnlyList<string> Runs,
-    IReadOnlyList<string> Made, int NumThreads);
+    IReadOnlyList<string> Made, int NumThreads, bool IsIncomplete = false);
 
 /// <summary>A model that was touched: made by a planned turn, or from such a model.</summary>
 /// <param name="Hash">Of the model.</param>

@@ -31,9 +31,10 @@ internal static class ForgottenFiles
         foreach (PlannedTurn turn in plan.Turns)
         {
             Delete(Path.Combine(home.Runs, $"turn-{turn.Number:0000}")); // drafts to people's prompts, and the report that shows them
-            if (turn.Dataset is not { } dataset || curated.Contains(dataset)) continue;
-            Delete(Path.Combine(home.Datasets, CuratedDataset.FolderName(dataset)));
-            await db.Datasets.Where(row => row.Hash == dataset).ExecuteDeleteAsync(cancellation);
+            if (turn.Dataset is not { } dataset) continue;
+            bool named = curated.Contains(dataset);
+            if (!named || turn.IsIncomplete) Delete(Path.Combine(home.Datasets, CuratedDataset.FolderName(dataset)));
+            if (!named) await db.Datasets.Where(row => row.Hash == dataset).ExecuteDeleteAsync(cancellation);
         }
         // Takes are named by what they say; all can be rendered again.
         Delete(Path.Combine(home.Cache, "voice"));

@@ -35,6 +35,12 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
 
     public Action<string> Say { get; init; } = _ => { };
 
+    /// <summary>
+    /// Nobody waits for it, and it comes again soon: the tables are not rewritten, which others would have to wait for each time, and what
+    /// is held is not counted.
+    /// </summary>
+    public bool InBackground { get; init; }
+
     /// <summary>What <see cref="RunAsync"/> would do; nothing is done.</summary>
     public async Task<RetentionResult> PreviewAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false, CancellationToken cancellation = default)
     {
@@ -52,17 +58,13 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
         await using FlywheelDb db = store.Tables();
         Turns turns = await TurnsAsync(db, cancellation);
         RetentionResult result = await FindAsync(db, rules, alsoTaught, turns, cancellation);
-        if (result.Answers + result.Feedback + result.StoredAnswers == 0) return result;
         await store.Database.OverwriteDeletedAsync(db, cancellation);
-        HashSet<Guid> touched = [];
         foreach ((RetentionRule rule, DateTimeOffset before) in Ages(rules))
         {
             while (await Old(db, rules, rule, before, alsoTaught ? turns.Unfinished : turns.Held).OrderBy(row => row.Time).Take(Batch)
                 .Select(row => new { row.Id, row.Group }).ToListAsync(cancellation) is { Count: > 0 } rows)
             {
                 Guid[] ids = [.. rows.Select(row => row.Id)], groups = [.. rows.Select(row => row.Group).Distinct()];
-                touched.UnionWith(await db.Examples.Where(row => ids.Contains(row.GenerationId) || (row.RejectedId != null && ids.Contains(row.RejectedId.Value)))
-                    .Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
                 await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
                 await db.Feedback.Where(row => ids.Contains(row.GenerationId)).ExecuteDeleteAsync(cancellation);
                 await db.Answers.Where(row => groups.Contains(row.Id)).ExecuteDeleteAsync(cancellation);
@@ -73,9 +75,27 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
             }
             if (rule.App.Length == 0) await Orphans(db, before).ExecuteDeleteAsync(cancellation);
         }
-        await DeleteFilesAsync(db, turns, touched, cancellation);
-        await store.Database.CompactAsync(Say, cancellation);
+        // Also where nothing was too old now: an earlier call may have been stopped before it came here.
+        await DeleteFilesAsync(db, turns, await TouchedAsync(db, alsoTaught ? turns.Unfinished : turns.Held, cancellation), cancellation);
+        if (!InBackground) await store.Database.CompactAsync(Say, cancellation);
         return result;
+    }
+
+    /// <summary>Turns that have learnt from feedback that is not there any more. When a person is forgotten their sources go, too.</summary>
+    internal static IQueryable<TurnRow> Incomplete(FlywheelDb db) => db.Turns.AsNoTracking().Where(turn => turn.Ended != null
+        && db.Examples.Any(example => example.TurnId == turn.Id && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && !db.Feedback.Any(row => row.Id == source.FeedbackId))));
+
+    /// <summary>Ids of ended turns that have lost texts: their datasets hold these still.</summary>
+    /// <param name="db">The record.</param>
+    /// <param name="kept">Ids of turns whose texts are not removed.</param>
+    /// <param name="cancellation">Ends it.</param>
+    private static async Task<HashSet<Guid>> TouchedAsync(FlywheelDb db, Guid[] kept, CancellationToken cancellation)
+    {
+        HashSet<Guid> touched = [.. await Incomplete(db).Select(turn => turn.Id).ToListAsync(cancellation)];
+        // A text that lost against another need not have feedback of its own.
+        touched.UnionWith(await db.Examples.Where(row => row.RejectedId != null && !kept.Contains(row.TurnId)
+            && db.Generations.Any(generation => generation.Id == row.RejectedId && generation.Store == StoreLevel.Counts)).Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
+        return touched;
     }
 
     /// <param name="All">Every turn.</param>
@@ -125,7 +145,7 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
             open += await said.CountAsync(row => row.Metric != Metrics.Review && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id), cancellation);
             stored += await db.Answers.CountAsync(row => old.Any(generation => generation.Group == row.Id), cancellation);
             if (rule.App.Length == 0) feedback += await Orphans(db, before).CountAsync(cancellation);
-            foreach (Guid turn in turns.Held)
+            foreach (Guid turn in InBackground ? [] : turns.Held)
             {
                 int count = await All(db, rules, rule, before).CountAsync(row => db.Generations.Any(other => other.Group == row.Group
                     && db.Examples.Any(example => example.TurnId == turn && (example.GenerationId == other.Id || example.RejectedId == other.Id))), cancellation);

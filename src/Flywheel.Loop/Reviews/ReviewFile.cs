@@ -69,8 +69,9 @@ public static class ReviewFile
     /// <param name="text">JSON lines, or CSV with a line of column names.</param>
     /// <param name="name">Of the file, for errors.</param>
     /// <param name="reviewer">Whose answers they are, where a line does not say.</param>
+    /// <param name="onlyTheirs">Nobody decides for others: a line that names somebody else is wrong.</param>
     /// <exception cref="FlywheelException">Rows are wrong: each is named by its line and field, and none is taken.</exception>
-    public static IReadOnlyList<ReviewInput> Read(string text, string name, string reviewer)
+    public static IReadOnlyList<ReviewInput> Read(string text, string name, string reviewer, bool onlyTheirs = false)
     {
         List<string> faults = [];
         List<ReviewInput> inputs = [];
@@ -81,7 +82,7 @@ public static class ReviewFile
             if (++rows > MaxRows) throw new FlywheelException($"{name}: more than {MaxRows} rows, expected at most that many");
             try
             {
-                inputs.AddRange(Inputs(field, reviewer));
+                inputs.AddRange(Inputs(field, reviewer, onlyTheirs));
             }
             catch (FlywheelException e)
             {
@@ -139,7 +140,7 @@ public static class ReviewFile
         if (faults.Count > 0) throw new FlywheelException($"{name}: {faults.Count} answers cannot be taken, and none was:\n  {string.Join("\n  ", faults.Take(MaxNamed))}");
     }
 
-    private static IEnumerable<ReviewInput> Inputs(Func<string, string> field, string reviewer)
+    private static IEnumerable<ReviewInput> Inputs(Func<string, string> field, string reviewer, bool onlyTheirs)
     {
         string decision = field("decision").Trim(), label = field("label").Trim(), corrected = field("corrected"), reason = field("reason").Trim();
         if (decision.Length == 0 && label.Length == 0)
@@ -150,6 +151,8 @@ public static class ReviewFile
         if (!Guid.TryParse(field("id"), out Guid id)) throw new FlywheelException($"field 'id' is '{field("id")}', expected the id of an item (a UUID)");
         string who = field("reviewer").Trim() is { Length: > 0 } named ? named : reviewer;
         if (who.Length == 0) throw new FlywheelException("field 'reviewer' is empty, expected who answered (or --reviewer NAME for the whole file)");
+        if (onlyTheirs && who != reviewer)
+            throw new FlywheelException($"field 'reviewer' is '{who}', expected nothing or '{reviewer}', who brings these answers: nobody decides for others here");
         if (decision.Length > 0)
         {
             ReviewAct act = ReviewInput.ActOf(decision);
