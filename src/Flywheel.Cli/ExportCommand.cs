@@ -25,7 +25,7 @@ internal static class ExportCommand
     {
         var file = new Argument<string>("FILE") { Description = "Ends in .jsonl or .parquet" };
         var app = new Option<string?>("--app") { Description = "Only of this application or task, such as chat or tasks/translation" };
-        var user = new Option<string?>("--user") { Description = "Only of this person, as requests name them, or as the user of a key" };
+        var user = new Option<string?>("--user") { Description = "Only of this person: a sign-in name, or as requests and keys name them" };
         var since = new Option<string?>("--since") { Description = "From this date or time (UTC) on: 2026-11-01 or 2026-11-01T12:00:00Z" };
         var until = new Option<string?>("--until") { Description = "Before this date or time" };
         var record = new Command("record", "Write what was asked and answered, with what people said about it, as JSON lines or Parquet.\nExample: ./flywheel export record chat.parquet --app chat --since 2026-11-01")
@@ -34,8 +34,9 @@ internal static class ExportCommand
         {
             string path = parse.GetValue(file)!;
             string format = RecordExport.FormatOf(Path.GetExtension(path).TrimStart('.').ToLowerInvariant(), $"the ending of FILE, {path},");
-            var filter = new ExportFilter { App = parse.GetValue(app), Person = parse.GetValue(user), Since = Time(parse.GetValue(since), "--since"), Until = Time(parse.GetValue(until), "--until") };
+            var filter = new ExportFilter { App = parse.GetValue(app), Since = Time(parse.GetValue(since), "--since"), Until = Time(parse.GetValue(until), "--until") };
             await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            if (parse.GetValue(user) is { } typed) filter = filter with { Person = await PersonName.ResolveAsync(store, typed, "--user", cancellation) };
             long count = RecordExport.WriteFile(store, filter, format, path, cancellation);
             await store.NoteAsync(AuditAct.Export, about: "record", cancellation: cancellation);
             Console.WriteLine($"Wrote {count} answers: {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds what people wrote: keep it as you keep the record.");

@@ -13,7 +13,7 @@ internal static class ForgetCommand
 
     public static Command Create()
     {
-        var user = new Option<string?>("--user") { Description = "Who: as requests and feedback name them, or as the user of a key" };
+        var user = new Option<string?>("--user") { Description = "Who: a sign-in name, or as requests, feedback and keys name them" };
         var yes = new Option<bool>("--yes") { Description = "Do not ask" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be removed and trained again" };
         var ledger = new Option<bool>("--ledger") { Description = "Show what was forgotten; with --user, of that person only" };
@@ -25,20 +25,24 @@ internal static class ForgetCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(string person, bool yes, bool dryRun, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string typed, bool yes, bool dryRun, CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        string person = await PersonName.ResolveAsync(store, typed, "--user", cancellation);
+        // Once the account is gone, its sign-in name means nobody any more.
+        string again = typed.StartsWith(PersonName.Recorded, StringComparison.Ordinal) ? typed : person;
+        if (again != typed) Console.WriteLine($"'{typed}' is recorded as '{person}'. Interrupted, ./flywheel forget --user {person} goes on.");
         ForgetPreview preview = await new Forget(store).PreviewAsync(person, cancellation);
         string hash = await Forget.HashOfAsync(store, person, cancellation);
         bool begun = (await Forget.LedgerAsync(store, cancellation)).Any(row => row.Person == hash && row.Finished is null);
         if (begun) Console.WriteLine("It was begun before and goes on.");
-        else Write(preview, person);
+        else Write(preview, typed);
         if (dryRun)
         {
             Console.WriteLine("Nothing was done.");
             return 0;
         }
-        if (!begun && !yes && !Ask(person)) return ExitCodes.Rejected;
+        if (!begun && !yes && !Ask(typed)) return ExitCodes.Rejected;
 
         var queue = new JobQueue(store);
         var forget = new ForgetJob(store, queue, TimeProvider.System) { Progress = new() { Say = Console.WriteLine } };
@@ -56,7 +60,7 @@ internal static class ForgetCommand
         }
         await done.CancelAsync();
         await work;
-        if (job.State != JobState.Done) throw new FlywheelException($"{job.Message} (the job is {job.State.ToString().ToLowerInvariant()}; the same command goes on with it)");
+        if (job.State != JobState.Done) throw new FlywheelException($"{job.Message} (the job is {job.State.ToString().ToLowerInvariant()}; ./flywheel forget --user {again} goes on with it)");
         Write((await Forget.LedgerAsync(store, cancellation)).First(row => row.Person == hash));
         return 0;
     }

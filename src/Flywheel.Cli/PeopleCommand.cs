@@ -29,20 +29,20 @@ internal static class PeopleCommand
         Argument<string> whose = Who();
         var change = new Command("role", "Give somebody another role.\nExample: ./flywheel people role ben owner") { whose, newRole };
         change.SetAction((parse, cancellation) => ChangeAsync(parse.GetValue(whose)!, (accounts, row) => accounts.SetRoleAsync(row.Id, Roles.Parse(parse.GetValue(newRole)!), cancellation),
-            row => $"{row.Name} is now: {Roles.NameOf(row.Role)}.", cancellation));
+            (_, row, _) => Task.FromResult($"{row.Name} is now: {Roles.NameOf(row.Role)}."), cancellation));
 
         var command = new Command("people", "People who sign in at this home's server: invite, list, role, disable, enable, reset, audit (docs/accounts.md).\nExample: ./flywheel people invite Ann --role owner")
         {
             invite, list, change,
-            One("disable", "Make an account open nothing from now on, nor keys of that person.", (accounts, row, cancellation) => accounts.DisableAsync(row.Id, cancellation), row => $"{row.Name} is disabled: sessions and keys open nothing any more."),
-            One("enable", "Open an account that was disabled.", (accounts, row, cancellation) => accounts.EnableAsync(row.Id, cancellation), row => $"{row.Name} can sign in again."),
+            One("disable", "Make an account open nothing from now on, nor keys of that person.", (accounts, row, cancellation) => accounts.DisableAsync(row.Id, cancellation), SayDisabledAsync),
+            One("enable", "Open an account that was disabled.", (accounts, row, cancellation) => accounts.EnableAsync(row.Id, cancellation), (_, row, _) => Task.FromResult($"{row.Name} can sign in again.")),
             Reset(), audit,
         };
         command.SetAction((_, cancellation) => ListAsync(cancellation));
         return command;
     }
 
-    private static Command One(string verb, string what, Func<Accounts, AccountRow, CancellationToken, Task<AccountRow>> change, Func<AccountRow, string> says)
+    private static Command One(string verb, string what, Func<Accounts, AccountRow, CancellationToken, Task<AccountRow>> change, Says says)
     {
         Argument<string> who = Who();
         var command = new Command(verb, $"{what}\nExample: ./flywheel people {verb} ben") { who };
@@ -64,6 +64,8 @@ internal static class PeopleCommand
         return command;
     }
 
+    private delegate Task<string> Says(FlywheelStore store, AccountRow row, CancellationToken cancellation);
+
     private static Argument<string> Who() => new("WHO") { Description = "Sign-in name or id" };
 
     private static async Task InviteAsync(string label, AccountRole role, string? expires, CancellationToken cancellation)
@@ -84,11 +86,22 @@ internal static class PeopleCommand
             """);
     }
 
-    private static async Task ChangeAsync(string who, Func<Accounts, AccountRow, Task<AccountRow>> change, Func<AccountRow, string> says, CancellationToken cancellation)
+    private static async Task ChangeAsync(string who, Func<Accounts, AccountRow, Task<AccountRow>> change, Says says, CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var accounts = new Accounts(store, TimeProvider.System);
-        Console.WriteLine(says(await change(accounts, await accounts.GetAsync(who, cancellation))));
+        Console.WriteLine(await says(store, await change(accounts, await accounts.GetAsync(who, cancellation)), cancellation));
+    }
+
+    /// <summary>Keys are of the account by its user. One whose user is called like the account is an application's own name for somebody, and goes on opening.</summary>
+    internal static async Task<string> SayDisabledAsync(FlywheelStore store, AccountRow account, CancellationToken cancellation)
+    {
+        var keys = new ApiKeys(store, TimeProvider.System);
+        KeyRow[] alive = [.. (await keys.ListAsync(cancellation)).Where(key => keys.WhyDead(key) is null)];
+        string[] dead = [.. alive.Where(key => key.User == account.User).Select(key => $"'{key.Name}'")];
+        KeyRow[] open = [.. alive.Where(key => key.User != account.User && string.Equals(key.User, account.Name, StringComparison.OrdinalIgnoreCase))];
+        return $"{account.Name} is disabled: sessions{(dead.Length > 0 ? $" and keys ({string.Join(", ", dead)})" : "")} open nothing any more."
+            + string.Concat(open.Select(key => $"\nThe key '{key.Name}' still opens: its user is called '{key.User}', but it is not the account's. ./flywheel keys revoke {key.Id}"));
     }
 
     private static async Task ListAsync(CancellationToken cancellation)

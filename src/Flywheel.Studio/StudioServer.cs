@@ -133,7 +133,8 @@ public sealed class StudioServer : IAsyncDisposable
             await app.Services.GetRequiredService<RolloutHost>().RefreshAsync(); // a rollout goes on before the first request
             await ListenAsync(app, options.Url, cancellation);
             // Only once it can be said: a key that nobody was told would be one that nobody revokes.
-            bool first = rules.NeedsKey && (await keys.ListAsync(cancellation)).Count == 0;
+            // Where people have accounts they make the keys that they want.
+            bool first = rules.NeedsKey && !rules.HasAccounts && (await keys.ListAsync(cancellation)).Count == 0;
             string? key = first ? (await keys.CreateAsync("first", [Scopes.Inference, Scopes.Feedback], cancellation: cancellation)).Key : null;
             string? link = rules.NeedsKey && await accounts.InviteFirstAsync(cancellation) is { } token ? Join.PathOf(token) : null;
             var server = new StudioServer(claim, store, host, app, options.DrainTime) { FirstKey = key, FirstLink = link };
@@ -200,10 +201,11 @@ public sealed class StudioServer : IAsyncDisposable
         {
             Swap = async (hash, reason) => await provider.GetRequiredService<ModelHost>().PromoteAsync(
                 ModelFolder.Open(store.FolderOf((await store.FindModelAsync(hash))!)), () => Task.CompletedTask),
-            Removed = () =>
+            Removed = async () =>
             {
                 provider.GetRequiredService<TranslationMemory>().Reload();
                 provider.GetRequiredService<Glossary>().Reload();
+                provider.GetRequiredService<AccessRules>().HasAccounts = await provider.GetRequiredService<Accounts>().AnyAsync();
             },
         };
     }

@@ -6,7 +6,9 @@ using System.Text.Json.Nodes;
 using CsCheck;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Testing;
+using Microsoft.EntityFrameworkCore;
 using OpenAI;
 using OpenAI.Chat;
 
@@ -65,6 +67,13 @@ public sealed class KeyTests : IAsyncLifetime
         await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://0.0.0.0:0", Engine = new() { Threads = 1 } });
         Assert.Null(again.FirstKey);
         Assert.Single(await _keys.ListAsync());
+        await again.DisposeAsync();
+        await using (FlywheelDb db = _store.Tables()) await db.Keys.ExecuteDeleteAsync();
+        var accounts = new Accounts(_store, TimeProvider.System);
+        await accounts.AcceptAsync((await accounts.InviteFirstAsync())!, "ann", "Ann", "plum lantern quay");
+        await using StudioServer people = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } });
+        Assert.Equal((true, null), (people.NeedsKey, people.FirstKey)); // who has an account makes the keys that they want
+        Assert.Empty(await _keys.ListAsync());
     }
 
     /// <summary>Each set of scopes against each kind of route.</summary>

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Studio.Serving;
 using Flywheel.Testing;
 
@@ -50,6 +51,11 @@ public sealed class SharedRecordTests
         await using FlywheelDb db = store.Tables();
         Assert.Contains(db.Secrets.Select(row => row.Name).ToList(), name => name.StartsWith("cookies/", StringComparison.Ordinal));
         Assert.False(Directory.Exists(Path.Combine(one.Home.Path, "keys")));
+
+        // From the first account on nobody is let in who is not known, at neither.
+        var accounts = new Accounts(store, TimeProvider.System);
+        await accounts.AcceptAsync((await accounts.InviteFirstAsync())!, "ann", "Ann", "plum lantern quay");
+        foreach (TestServer server in new[] { one, two }) await UntilAsync(() => server.Server.NeedsKey);
     }
 
     [Fact]

@@ -111,6 +111,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         if (counts.Values.Sum() == 0)
             throw new FlywheelException($"nothing is recorded of '{person}'{((await db.Deletions.AnyAsync(row => row.Person == hash, cancellation)) ? ": they were forgotten before" : "")}; "
                 + $"the people are {string.Join(", ", await NamesAsync(db, cancellation))}");
+        await new PersonRows(db, person).CheckOwnerStaysAsync(cancellation);
         // A turn that is under way would end with what it had begun with.
         foreach (TurnRow turn in await db.Turns.Where(row => row.Ended == null).ToListAsync(cancellation))
             (turn.State, turn.Ended, turn.Reason) = (TurnState.Rejected, time.GetUtcNow(), "given up, because a person was forgotten while it ran");

@@ -14,7 +14,7 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     public Func<string, string, Task>? Swap { get; init; }
 
     /// <summary>Called when the record is without the person: what is in memory must be read again.</summary>
-    public Action Removed { get; init; } = () => { };
+    public Func<Task> Removed { get; init; } = () => Task.CompletedTask;
 
     /// <summary>Told what a person waits to hear.</summary>
     public TurnProgress Progress { get; init; } = new();
@@ -23,11 +23,13 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     /// <param name="person">Who is to be forgotten.</param>
     /// <param name="by">Who asks; empty when the command line does.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">They are the only owner, and others have an account.</exception>
     public async Task<JobRow> EnqueueAsync(string person, string by = "", CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Admin);
         string input = new JsonObject { ["user"] = person }.ToJsonString(JsonText.Compact);
         await using FlywheelDb db = store.Tables();
+        await new PersonRows(db, person).CheckOwnerStaysAsync(cancellation);
         JobRow? open = await db.Jobs.AsNoTracking().FirstOrDefaultAsync(job => job.Kind == Kind && job.Payload!.Input == input
             && (job.State == JobState.Queued || job.State == JobState.Running || job.State == JobState.Failed || job.State == JobState.Paused), cancellation);
         if (open is { State: JobState.Failed or JobState.Paused }) await queue.ResumeAsync(open.Id, cancellation);
@@ -49,7 +51,7 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
             Trained = Progress.Trained,
         };
         DeletionRow row = await new Forget(store, said, time) { Swap = Swap }.RunAsync(person, cancellation);
-        Removed();
+        await Removed();
         await UnnameAsync(job.Id, person, cancellation);
         await job.ReportAsync(1, "");
         return new JsonObject { ["deletion"] = row.Id.ToString() }.ToJsonString(JsonText.Compact);

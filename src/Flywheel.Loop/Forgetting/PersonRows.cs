@@ -1,6 +1,7 @@
 using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Reviews;
 using Flywheel.Loop.Rollouts;
+using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Loop;
@@ -61,6 +62,16 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 
     public IQueryable<AccountRow> Accounts => db.Accounts.Where(row => row.User == person);
 
+    /// <summary>Without an owner nobody could invite, enable or forget the others any more.</summary>
+    /// <exception cref="FlywheelException">They are the only owner, and others have an account.</exception>
+    public async Task CheckOwnerStaysAsync(CancellationToken cancellation)
+    {
+        IQueryable<AccountRow> owners = db.Accounts.Where(row => row.Role == AccountRole.Owner && row.Disabled == null);
+        if (await owners.AnyAsync(row => row.User == person, cancellation) && !await owners.AnyAsync(row => row.User != person, cancellation)
+            && await db.Accounts.AnyAsync(row => row.User != person, cancellation))
+            throw new FlywheelException($"'{person}' is the only owner and others have an account, expected another owner who stays; make somebody else one first");
+    }
+
     /// <summary>How many rows of each kind there are.</summary>
     public async Task<SortedDictionary<string, int>> CountAsync(CancellationToken cancellation)
     {
@@ -110,7 +121,8 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId)).ExecuteDeleteAsync(cancellation);
         await Conversations.ExecuteDeleteAsync(cancellation);
         await Keys.ExecuteDeleteAsync(cancellation);
-        await db.Invitations.Where(row => Accounts.Any(account => account.Id == row.AccountId)).ExecuteDeleteAsync(cancellation);
+        await db.Invitations.Where(row => Accounts.Any(account => account.Id == row.AccountId)
+            || (row.By == person && row.Used == null && row.Revoked == null)).ExecuteDeleteAsync(cancellation); // who is gone invites nobody
         await Accounts.ExecuteDeleteAsync(cancellation);
         await db.Set<JobPayload>().Where(row => Jobs.Any(job => job.Id == row.JobId)).ExecuteDeleteAsync(cancellation);
         await Jobs.ExecuteDeleteAsync(cancellation);

@@ -60,12 +60,15 @@ internal static class AccessSetup
     {
         app.UseAuthentication();
         app.UseAuthorization();
-        app.Use(next => http =>
+        var accounts = app.Services.GetRequiredService<Accounts>();
+        var rules = app.Services.GetRequiredService<AccessRules>();
+        app.Use(next => async http =>
         {
+            if (rules.HasAccounts) await Visitor.CheckAsync(http, accounts);
             // Of a person also what their role allows: an address may do more than its method says. Not where anybody may come.
             bool bound = Caller.AccountOf(http.User) is not null && NeededScopes.Of(http.GetEndpoint()).Count > 0;
             Actor.Is(Caller.IsKnown(http.User) ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false), bound ? Caller.ScopesOf(http.User) : null);
-            return next(http);
+            await next(http);
         });
         app.MapGet(SignIn.Path, SignIn.ShowAsync);
         app.MapPost(SignIn.Path, SignIn.EnterAsync).RequireRateLimiting(Policy);

@@ -32,7 +32,7 @@ internal static class DeletionEndpoints
     /// <summary><c>GET /v1/deletions/preview?user=ID</c>: what would be removed and trained again; nothing is done.</summary>
     private static async Task PreviewAsync(HttpContext http, FlywheelStore store)
     {
-        ForgetPreview preview = await new Forget(store).PreviewAsync(UserOf(http), http.RequestAborted);
+        ForgetPreview preview = await new Forget(store).PreviewAsync(await PersonName.ResolveAsync(store, UserOf(http), "field 'user'", http.RequestAborted), http.RequestAborted);
         await Answers.Json(http, new()
         {
             ["counts"] = new JsonObject(preview.Counts.Select(count => KeyValuePair.Create<string, JsonNode?>(count.Key, count.Value))),
@@ -43,10 +43,11 @@ internal static class DeletionEndpoints
     }
 
     /// <summary><c>POST /v1/deletions {"user": ID}</c>: answered when the job is on disk.</summary>
-    private static async Task BeginAsync(HttpContext http, ForgetJob forget)
+    private static async Task BeginAsync(HttpContext http, FlywheelStore store, ForgetJob forget)
     {
         RequestBody body = await RequestBody.ReadAsync(http, bindUser: false);
-        await Answers.Json(http, ToJson(await forget.EnqueueAsync(body.RequiredText("user"), Access.Caller.UserOf(http.User) ?? "", http.RequestAborted)));
+        string person = await PersonName.ResolveAsync(store, body.RequiredText("user"), "field 'user'", http.RequestAborted);
+        await Answers.Json(http, ToJson(await forget.EnqueueAsync(person, Access.Caller.UserOf(http.User) ?? "", http.RequestAborted)));
     }
 
     /// <summary><c>GET /v1/deletions/jobs/ID</c>: how far it is.</summary>

@@ -60,9 +60,7 @@ internal static class PeopleEndpoints
         AccountRole? role = body.Text("role") is { } text ? Roles.Parse(text) : null;
         bool? disabled = body.Flag("disabled");
         if (role is null && disabled is null) throw ApiException.BadField("role", "'role' and 'disabled' are missing, expected one of them or both", "missing_required_parameter");
-        AccountRow row = role is { } wanted ? await accounts.SetRoleAsync(known, wanted, http.RequestAborted) : null!;
-        if (disabled is { } off) row = await (off ? accounts.DisableAsync(known, http.RequestAborted) : accounts.EnableAsync(known, http.RequestAborted));
-        await Answers.Json(http, ToJson(row));
+        await Answers.Json(http, ToJson(await accounts.SetAsync(known, role, disabled, http.RequestAborted)));
     }
 
     /// <summary><c>POST /v1/people/ID/reset</c>: a link by which they choose a new password.</summary>

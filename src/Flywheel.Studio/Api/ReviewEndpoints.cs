@@ -122,7 +122,8 @@ internal static class ReviewEndpoints
     private static async Task RecordAsync(HttpContext http, FlywheelStore store)
     {
         string format = RecordExport.FormatOf(Query(http, "format") ?? RecordExport.JsonLines, "field 'format'");
-        var filter = new ExportFilter { App = Query(http, "app"), Person = Query(http, "user"), Since = TimeOf("since"), Until = TimeOf("until") };
+        string? person = Query(http, "user") is { } typed ? await PersonName.ResolveAsync(store, typed, "field 'user'", http.RequestAborted) : null;
+        var filter = new ExportFilter { App = Query(http, "app"), Person = person, Since = TimeOf("since"), Until = TimeOf("until") };
         string path = System.IO.Path.Combine(store.Home.Cache, $"export-{Guid.NewGuid():N}");
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;

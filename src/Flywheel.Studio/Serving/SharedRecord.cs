@@ -1,6 +1,7 @@
 using Flywheel.Loop;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -8,10 +9,10 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.Serving;
 
 /// <summary>
-/// Follows what other servers do to the same record: serves the model that one of them promoted, and reads the translation memory and the
-/// glossary anew when they have changed.
+/// Follows what other servers do to the same record: serves the model that one of them promoted, lets nobody in unknown once somebody has an
+/// account, and reads the translation memory and the glossary anew when they have changed.
 /// </summary>
-internal sealed class SharedRecord(FlywheelStore store, ModelHost host, TranslationMemory memory, Glossary glossary, TimeProvider time, ILogger<SharedRecord> log)
+internal sealed class SharedRecord(FlywheelStore store, ModelHost host, TranslationMemory memory, Glossary glossary, AccessRules rules, Accounts accounts, TimeProvider time, ILogger<SharedRecord> log)
     : BackgroundService
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(2);
@@ -48,6 +49,8 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
 
     private async Task FollowAsync(CancellationToken cancellation)
     {
+        // First, and whatever becomes of the rest: from the first account on nobody is let in who is not known.
+        rules.HasAccounts = rules.HasAccounts || await accounts.AnyAsync(cancellation);
         if (await store.ChampionAsync(cancellation) is { } champion && champion.Hash != host.Current.Hash)
             await host.PromoteAsync(Open(champion), async () =>
             {

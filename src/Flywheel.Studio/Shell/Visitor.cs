@@ -14,18 +14,37 @@ internal static class Visitor
     /// <summary>Such names are random; what a browser claims to be called otherwise could be another's name.</summary>
     private const string Anonymous = "person-";
 
+    /// <summary>Set of a visit whose browser bears the name of somebody's account.</summary>
+    private static readonly object s_isAnAccounts = new();
+
+    /// <summary>
+    /// Call it before a visitor is identified. Who got an account goes on under the name of their browser, so that name is worth nothing any
+    /// more without their password.
+    /// </summary>
+    public static async Task CheckAsync(HttpContext http, Accounts accounts)
+    {
+        if (Caller.UserOf(http.User) is null && CookieOf(http) is { } known && await accounts.FindByUserAsync(known, http.RequestAborted) is not null)
+            http.Items[s_isAnAccounts] = true;
+    }
+
+    /// <summary>The browser's name has become an account's: who comes after is somebody else.</summary>
+    public static void Forget(HttpContext http) => http.Response.Cookies.Delete(PersonCookie);
+
     /// <summary>The user whose key was used to sign in; else the name that this browser was given; a new browser is given one.</summary>
     /// <param name="http">The visit.</param>
     /// <param name="isNew">A new browser is given one; else it is nobody.</param>
     public static string Identify(HttpContext http, bool isNew = true)
     {
         if (Caller.UserOf(http.User) is { } user) return user;
-        if (http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known && known.StartsWith(Anonymous, StringComparison.Ordinal) && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')) return known;
+        if (CookieOf(http) is { } known && !http.Items.ContainsKey(s_isAnAccounts)) return known;
         if (!isNew) return Actor.Visitor;
         string person = $"{Anonymous}{Guid.NewGuid():N}"[..19];
         http.Response.Cookies.Append(PersonCookie, person, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Lax, MaxAge = TimeSpan.FromDays(365), IsEssential = true });
         return person;
     }
+
+    private static string? CookieOf(HttpContext http) => http.Request.Cookies[PersonCookie] is { Length: > 0 and <= 64 } known
+        && known.StartsWith(Anonymous, StringComparison.Ordinal) && known.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') ? known : null;
 
     /// <summary>May change which model serves: the person alone at the machine, and whoever signed in as an owner or with a key for administration.</summary>
     public static bool MayAdminister(HttpContext http) => Caller.IsKnown(http.User) ? Caller.May(http.User, Scopes.Admin)

@@ -1,5 +1,6 @@
 using CsCheck;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Testing;
@@ -162,11 +163,99 @@ public sealed class AccountsTests : IAsyncLifetime
         await RefusedAsync("disabled", () => _accounts.ResetAsync(ben.Id));
         await _accounts.EnableAsync(ben.Id);
         Assert.NotNull(await _accounts.SignInAsync("ben", Password));
+        await RefusedAsync("no-link", () => _accounts.AcceptAsync(reset, "ignored", "ignored", "a password of today")); // made before
+        (_, reset) = await _accounts.ResetAsync(ben.Id);
         AccountRow again = await _accounts.AcceptAsync(reset, "ignored", "ignored", "a password of today");
         Assert.Equal((ben.Id, "ben"), (again.Id, again.Name));
         Assert.NotEqual(off.Stamp, again.Stamp);
         Assert.Null(await _accounts.SignInAsync("ben", Password));
         Assert.NotNull(await _accounts.SignInAsync("ben", "a password of today"));
+    }
+
+    [Fact]
+    public async Task Links_OfAnOwnerWhoIsNoneAnyMore_OpenNothing()
+    {
+        AccountRow ann = await JoinAsync("ann"), cat = await JoinAsync("cat");
+        foreach (Func<Guid, Task> end in new Func<Guid, Task>[]
+        {
+            id => _accounts.SetRoleAsync(id, AccountRole.Editor), id => _accounts.DisableAsync(id), async id => await new Forget(_store, time: _clock).RunAsync((await _accounts.FindAsync(id))!.User),
+        })
+        {
+            AccountRow ben = await JoinAsync($"ben{Guid.NewGuid():N}", AccountRole.Owner);
+            (_, string others) = await As(ann, () => _accounts.InviteAsync(AccountRole.Viewer));
+            (_, string invitation) = await As(ben, () => _accounts.InviteAsync(AccountRole.Owner));
+            (_, string reset) = await As(ben, () => _accounts.ResetAsync(cat.Id));
+            await end(ben.Id);
+            foreach (string link in new[] { invitation, reset }) await RefusedAsync("no-link", () => _accounts.AcceptAsync(link, "dan", "Dan", "a password of today"));
+            Assert.NotNull(await _accounts.OpenAsync(others));
+        }
+
+        static async Task<T> As<T>(AccountRow who, Func<Task<T>> act)
+        {
+            Actor.Is(who.User); // for this call alone
+            return await act();
+        }
+    }
+
+    [Fact]
+    public async Task Resets_OncePasswordIsSet_OpenNothing()
+    {
+        AccountRow ann = await JoinAsync("ann"), ben = await JoinAsync("ben");
+        (_, string first) = await _accounts.ResetAsync(ann.Id);
+        (_, string second) = await _accounts.ResetAsync(ann.Id);
+        (_, string third) = await _accounts.ResetAsync(ben.Id);
+        await _accounts.AcceptAsync(second, "", "", "a password of today");
+        Assert.Null(await _accounts.OpenAsync(first));
+        Assert.NotNull(await _accounts.OpenAsync(third));
+        await _accounts.ChangePasswordAsync(ben.Id, Password, "a password of today");
+        Assert.Null(await _accounts.OpenAsync(third));
+    }
+
+    [Fact]
+    public async Task ChangePassword_ToOneThatWillNotDo_IsNoGuess()
+    {
+        AccountRow ann = await JoinAsync("ann");
+        foreach (string unfit in Enumerable.Repeat(new[] { "short", "ann likes plums" }, Accounts.MaxGuesses).SelectMany(both => both))
+            await RefusedAsync(unfit.Length < 12 ? "PasswordTooShort" : "PasswordHasName", () => _accounts.ChangePasswordAsync(ann.Id, Password, unfit));
+        Assert.NotNull(await _accounts.SignInAsync("ann", Password));
+    }
+
+    [Fact]
+    public async Task Set_OneHalfRefused_ChangesAndNotesNothing()
+    {
+        AccountRow ann = await JoinAsync("ann"), ben = await JoinAsync("ben");
+        await RefusedAsync("last-owner", () => _accounts.SetAsync(ann.Id, AccountRole.Owner, disabled: true));
+        Assert.Empty(await _store.AuditAsync(100, act: AuditAct.Role));
+        AccountRow off = await _accounts.SetAsync(ben.Id, AccountRole.Viewer, disabled: true);
+        Assert.Equal((AccountRole.Viewer, true), (off.Role, off.Disabled is not null));
+        Assert.Equal([AuditAct.Disable, AuditAct.Role], (await _store.AuditAsync(2)).Select(row => row.Act));
+    }
+
+    [Fact]
+    public async Task PersonName_SignInNameOrRecordedOrBoth_MeansOneOrIsRefused()
+    {
+        AccountRow ann = await JoinAsync("ann");
+        foreach ((string typed, string person) in new[] { ("ann", ann.User), ("ANN", ann.User), (ann.User, ann.User), ("ben", "ben"), ("recorded:ann", "ann") })
+            Assert.Equal(person, await PersonName.ResolveAsync(_store, typed, "--user"));
+        await _store.AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Comment, "of an application's ann", "ann"));
+        string message = (await Assert.ThrowsAsync<FlywheelException>(() => PersonName.ResolveAsync(_store, "ann", "--user"))).Message;
+        Assert.All(new[] { "--user is 'ann'", $"'{ann.User}'", "'recorded:ann'" }, part => Assert.Contains(part, message, StringComparison.Ordinal));
+        Assert.Equal("ann", await PersonName.ResolveAsync(_store, "recorded:ann", "--user"));
+    }
+
+    [Fact]
+    public async Task Forget_OnlyOwnerOfOthers_IsRefused()
+    {
+        AccountRow ann = await JoinAsync("ann"), ben = await JoinAsync("ben");
+        var job = new ForgetJob(_store, new JobQueue(_store, _clock), _clock);
+        foreach (Func<Task> act in new Func<Task>[] { () => job.EnqueueAsync(ann.User), () => new Forget(_store, time: _clock).RunAsync(ann.User) })
+            Assert.Contains("the only owner", (await Assert.ThrowsAsync<FlywheelException>(act)).Message, StringComparison.Ordinal);
+        Assert.Equal(2, (await _accounts.ListAsync()).Count);
+        await _accounts.SetRoleAsync(ben.Id, AccountRole.Owner);
+        await new Forget(_store, time: _clock).RunAsync(ann.User);
+        await job.EnqueueAsync(ben.User); // nobody else is there
+        await new Forget(_store, time: _clock).RunAsync(ben.User);
+        Assert.False(await _accounts.AnyAsync());
     }
 
     [Theory]

@@ -10,11 +10,13 @@ internal sealed partial class Browser : IDisposable
 
     public Browser(string url)
     {
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(url) };
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = Cookies }) { BaseAddress = new Uri(url) };
         _http.DefaultRequestHeaders.Accept.ParseAdd("text/html");
     }
 
     public HttpClient Http => _http;
+
+    public CookieContainer Cookies { get; } = new();
 
     public void Dispose() => _http.Dispose();
 

@@ -194,6 +194,24 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         Assert.Equal(HttpStatusCode.Redirect, (await another.Http.GetAsync("/write")).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await another.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/admin/status")).StatusCode); // the home's secret, as the command line has it
+
+        // Their name as a visitor, which others may learn, is theirs alone now: with it a key of nobody's is somebody new.
+        Assert.Contains(joined.Headers.GetValues("Set-Cookie"), value => value.StartsWith("flywheel_person=; expires=", StringComparison.Ordinal));
+        await using FlywheelStore store = await server.OpenStoreAsync();
+        (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("app", [Scopes.Inference, Scopes.Feedback]);
+        using (HttpResponseMessage entered = await another.SendAsync("/sign-in", "/sign-in", true, ("key", key))) Assert.Equal(HttpStatusCode.Redirect, entered.StatusCode);
+        another.Cookies.Add(new Uri(server.Server.Url), new Cookie("flywheel_person", person));
+        using (HttpResponseMessage claimed = await another.Http.GetAsync("/write"))
+        {
+            string set = claimed.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_person=person-", StringComparison.Ordinal));
+            Assert.DoesNotContain(person, set, StringComparison.Ordinal);
+            Assert.DoesNotContain(person, await claimed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        await new Forget(store).RunAsync(person);
+        await server.Service<ForgetJob>().Removed();
+        using Browser later = new(server.Server.Url);
+        Assert.Equal(HttpStatusCode.OK, (await later.Http.GetAsync("/write")).StatusCode); // nobody has an account
     }
 
     private T Service<T>() where T : notnull => _server.Service<T>();

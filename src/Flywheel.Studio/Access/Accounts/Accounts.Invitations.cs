@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Linq.Expressions;
 using System.Security.Cryptography;
 using System.Text;
 using Flywheel.Loop;
@@ -115,6 +116,7 @@ public sealed partial class Accounts
             account = await FindAsync(db, account.Id, cancellation);
             await SetPasswordAsync(users, account, password);
             (account.Failed, account.LockedUntil) = (0, null);
+            await EndLinksAsync(db, row => row.AccountId == found.AccountId && row.Id != found.Id, cancellation);
         }
         else
         {
@@ -133,6 +135,13 @@ public sealed partial class Accounts
         await transaction.CommitAsync(cancellation);
         Changed?.Invoke();
         return account;
+    }
+
+    /// <summary>Takes links back that could still be used.</summary>
+    private Task EndLinksAsync(FlywheelDb db, Expression<Func<InvitationRow, bool>> which, CancellationToken cancellation)
+    {
+        DateTimeOffset? now = time.GetUtcNow();
+        return db.Invitations.Where(which).Where(row => row.Used == null && row.Revoked == null).ExecuteUpdateAsync(row => row.SetProperty(link => link.Revoked, now), cancellation);
     }
 
     private async Task<(InvitationRow Invitation, AccountRow? Account)?> OpenAsync(FlywheelDb db, string token, CancellationToken cancellation)

@@ -89,13 +89,14 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
             return null;
         }
         if (s_hasher.VerifyHashedPassword(row, row.PasswordHash, password) == PasswordVerificationResult.Failed || row.Disabled is not null) return null;
-        return await ChangeAsync(row.Id, (_, known) => (known.Failed, known.LockedUntil, known.LastSignIn) = (0, null, time.GetUtcNow()), cancellation: cancellation);
+        return await ChangeAsync(row.Id, (_, known) => (known.Failed, known.LockedUntil, known.LastSignIn) = (0, null, time.GetUtcNow()), cancellation);
     }
 
     /// <summary>Changes one's own password: every session that was begun with the old one is over.</summary>
     /// <exception cref="AccountException">The old one is wrong, or the new one will not do.</exception>
     public async Task<AccountRow> ChangePasswordAsync(Guid id, string old, string password, CancellationToken cancellation = default)
     {
+        await CheckNewPasswordAsync(id, password, cancellation); // first, for whoever chose badly has guessed nothing
         bool counted = await CountGuessAsync(id, cancellation);
         if (!counted || await FindAsync(id, cancellation) is not { } known || old.Length > MaxPassword
             || s_hasher.VerifyHashedPassword(known, known.PasswordHash, old) == PasswordVerificationResult.Failed)
@@ -104,53 +105,65 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         {
             await SetPasswordAsync(users, account, password);
             (account.Failed, account.LockedUntil) = (0, null);
-        }, AuditAct.Password, cancellation: cancellation);
+        }, [(AuditAct.Password, "")], endsLinks: true, cancellation);
     }
 
     /// <summary>Ends every session of a person.</summary>
     public Task<AccountRow> EndSessionsAsync(Guid id, CancellationToken cancellation = default) =>
-        ChangeAsync(id, (users, account) => users.UpdateSecurityStampAsync(account), AuditAct.SignOut, about: "everywhere", cancellation: cancellation);
+        ChangeAsync(id, (users, account) => users.UpdateSecurityStampAsync(account), [(AuditAct.SignOut, "everywhere")], cancellation: cancellation);
 
     /// <exception cref="AccountException">The name will not do.</exception>
     public Task<AccountRow> RenameAsync(Guid id, string displayName, CancellationToken cancellation = default)
     {
         CheckText("display-name", displayName.Trim(), MaxDisplayName);
-        return ChangeAsync(id, (_, account) => account.DisplayName = displayName.Trim(), cancellation: cancellation);
+        return ChangeAsync(id, (_, account) => account.DisplayName = displayName.Trim(), cancellation);
     }
 
+    /// <summary>Links that they made as an owner end when they no longer are one.</summary>
     /// <exception cref="AccountException">It is the only owner.</exception>
-    public Task<AccountRow> SetRoleAsync(Guid id, AccountRole role, CancellationToken cancellation = default)
-    {
-        Actor.Demand(Scopes.Admin);
-        return ChangeAsync(id, (_, account) => account.Role = role, AuditAct.Role, Roles.NameOf(role), cancellation);
-    }
+    public Task<AccountRow> SetRoleAsync(Guid id, AccountRole role, CancellationToken cancellation = default) => SetAsync(id, role, disabled: null, cancellation);
 
-    /// <summary>The account opens nothing from now on, nor do keys of the person.</summary>
+    /// <summary>The account opens nothing from now on, nor do keys of the person or links that give it a password.</summary>
     /// <exception cref="AccountException">It is the only owner.</exception>
-    public Task<AccountRow> DisableAsync(Guid id, CancellationToken cancellation = default)
+    public Task<AccountRow> DisableAsync(Guid id, CancellationToken cancellation = default) => SetAsync(id, role: null, disabled: true, cancellation);
+
+    public Task<AccountRow> EnableAsync(Guid id, CancellationToken cancellation = default) => SetAsync(id, role: null, disabled: false, cancellation);
+
+    /// <summary>Changes all of it, or nothing when a part is refused.</summary>
+    /// <param name="id">The account's.</param>
+    /// <param name="role">The new role; null: as it is.</param>
+    /// <param name="disabled">Whether it opens nothing; null: as it is.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <exception cref="AccountException">It is the only owner.</exception>
+    public Task<AccountRow> SetAsync(Guid id, AccountRole? role, bool? disabled, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Admin);
+        List<(string Act, string About)> acts = [];
+        if (role is { } named) acts.Add((AuditAct.Role, Roles.NameOf(named)));
+        if (disabled is { } off) acts.Add((off ? AuditAct.Disable : AuditAct.Enable, ""));
         return ChangeAsync(id, async (users, account) =>
         {
+            account.Role = role ?? account.Role;
+            if (disabled is false) account.Disabled = null;
+            if (disabled is not true) return;
             account.Disabled ??= time.GetUtcNow();
             await users.UpdateSecurityStampAsync(account); // sessions of before stay over when it is enabled again
-        }, AuditAct.Disable, cancellation: cancellation);
+        }, acts, endsLinks: disabled is true, cancellation);
     }
 
-    public Task<AccountRow> EnableAsync(Guid id, CancellationToken cancellation = default)
-    {
-        Actor.Demand(Scopes.Admin);
-        return ChangeAsync(id, (_, account) => account.Disabled = null, AuditAct.Enable, cancellation: cancellation);
-    }
-
-    private Task<AccountRow> ChangeAsync(Guid id, Action<UserManager<AccountRow>, AccountRow> change, string? act = null, string about = "",
-        CancellationToken cancellation = default) => ChangeAsync(id, (users, account) =>
+    private Task<AccountRow> ChangeAsync(Guid id, Action<UserManager<AccountRow>, AccountRow> change, CancellationToken cancellation) => ChangeAsync(id, (users, account) =>
     {
         change(users, account);
         return Task.CompletedTask;
-    }, act, about, cancellation);
+    }, [], cancellation: cancellation);
 
-    private async Task<AccountRow> ChangeAsync(Guid id, Func<UserManager<AccountRow>, AccountRow, Task> change, string? act = null, string about = "", CancellationToken cancellation = default)
+    /// <param name="id">The account's.</param>
+    /// <param name="change">What is changed.</param>
+    /// <param name="acts">What the audit says of it.</param>
+    /// <param name="endsLinks">Links by which the account gets a new password are worth nothing from then on.</param>
+    /// <param name="cancellation">Stops it.</param>
+    private async Task<AccountRow> ChangeAsync(Guid id, Func<UserManager<AccountRow>, AccountRow, Task> change, IReadOnlyList<(string Act, string About)> acts,
+        bool endsLinks = false, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
@@ -161,7 +174,9 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         if (wasOwner && !IsOwner(account)
             && !await db.Accounts.AnyAsync(row => row.Id != id && row.Role == AccountRole.Owner && row.Disabled == null, cancellation))
             throw new AccountException("last-owner", $"{account.Name} is the only owner; make somebody else one first");
-        if (act is not null) db.Audit.Add(AuditAct.Row(act, time.GetUtcNow(), account.User, about));
+        if (endsLinks) await EndLinksAsync(db, row => row.AccountId == id, cancellation);
+        if (wasOwner && !IsOwner(account)) await EndLinksAsync(db, row => row.By == account.User, cancellation);
+        foreach ((string act, string about) in acts) db.Audit.Add(AuditAct.Row(act, time.GetUtcNow(), account.User, about));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         Changed?.Invoke();
@@ -195,6 +210,15 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         CheckPassword(account, password);
         Check(await users.RemovePasswordAsync(account));
         Check(await users.AddPasswordAsync(account, password));
+    }
+
+    private async Task CheckNewPasswordAsync(Guid id, string password, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        AccountRow account = await FindAsync(db, id, cancellation);
+        CheckPassword(account, password);
+        using UserManager<AccountRow> users = Manager(db);
+        foreach (IPasswordValidator<AccountRow> validator in users.PasswordValidators) Check(await validator.ValidateAsync(users, account, password));
     }
 
     private static void CheckPassword(AccountRow account, string password)

@@ -35,6 +35,7 @@ internal static class Join
             string? user = rules.IsForThisMachine && !Caller.IsKnown(http.User) ? Visitor.Identify(http) : null;
             AccountRow account = await accounts.AcceptAsync(token, form["name"].ToString(), form["display"].ToString(), password, user, http.RequestAborted);
             rules.HasAccounts = true;
+            if (account.User == user) Visitor.Forget(http);
             await SignIn.WelcomeAsync(http, account, store);
             return Results.LocalRedirect("/");
         }
