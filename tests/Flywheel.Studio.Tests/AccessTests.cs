@@ -9,13 +9,9 @@ using Flywheel.Model;
 namespace Flywheel.Studio.Tests;
 
 /// <summary>Who gets in: by name, by origin, by secret, through proxies. One server on loopback, as anybody starts it.</summary>
-public sealed class AccessTests : IAsyncLifetime
+public sealed class AccessTests(OneServer one) : IClassFixture<OneServer>
 {
-    private TestServer _server = null!;
-
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync();
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    private readonly TestServer _server = one.Server;
 
     /// <summary>Every kind of route: the API's, the pages', their files', the socket's, and what is not there.</summary>
     public static readonly (string Method, string Path)[] Routes =
@@ -127,14 +123,20 @@ public sealed class AccessTests : IAsyncLifetime
     [Fact]
     public async Task Secret_OfTheHome_IsForItsOwnerAloneAndStays()
     {
-        string file = AdminSecret.FileOf(_server.Home), secret = AdminSecret.Read(_server.Home);
+        await using TestServer server = await TestServer.StartAsync(); // which ends here
+        string file = AdminSecret.FileOf(server.Home), secret = AdminSecret.Read(server.Home);
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
-        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(_server.Home.Path, "keys"))); // of cookies
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(server.Home.Path, "keys"))); // of cookies
         Assert.Equal(43, secret.Length); // 256 bits
-        using (HttpResponseMessage response = await SendAsync("GET", "/admin/status", ("X-Forwarded-For", "192.0.2.9"), secret: true)) Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        await _server.Server.DisposeAsync();
+        using (var request = new HttpRequestMessage(HttpMethod.Get, "/admin/status") { Headers = { Authorization = new("Bearer", secret) } })
+        {
+            request.Headers.Add("X-Forwarded-For", "192.0.2.9");
+            using HttpResponseMessage response = await server.Http.SendAsync(request);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        await server.Server.DisposeAsync();
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
-        using RunningServer.Claim again = RunningServer.ClaimHome(_server.Home);
+        using RunningServer.Claim again = RunningServer.ClaimHome(server.Home);
         Assert.Equal(secret, again.Secret);
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
     }

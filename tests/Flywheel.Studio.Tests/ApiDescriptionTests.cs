@@ -10,13 +10,9 @@ using Microsoft.OpenApi;
 namespace Flywheel.Studio.Tests;
 
 /// <summary><c>/openapi.json</c> and its page say what the server does: all of it, and truly.</summary>
-public sealed partial class ApiDescriptionTests : IAsyncLifetime
+public sealed partial class ApiDescriptionTests(OneServer one) : IClassFixture<OneServer>
 {
-    private TestServer _server = null!;
-
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync();
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    private readonly TestServer _server = one.Server;
 
     [Fact]
     public async Task Document_Read_IsValidOpenApi()

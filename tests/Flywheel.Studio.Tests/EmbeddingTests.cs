@@ -8,15 +8,16 @@ using OpenAI.Embeddings;
 
 namespace Flywheel.Studio.Tests;
 
-public sealed class EmbeddingTests : IAsyncLifetime
+public sealed class EmbeddingTests(EmbeddingTests.Own one) : IClassFixture<EmbeddingTests.Own>
 {
     private const string Path = "/v1/embeddings";
 
-    private TestServer _server = null!;
+    private readonly TestServer _server = one.Server;
 
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync(new EngineOptions { Threads = 1, Weights = WeightFormat.Fp32 });
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public sealed class Own : OneServer
+    {
+        private protected override Task<TestServer> StartAsync() => TestServer.StartAsync(new EngineOptions { Threads = 1, Weights = WeightFormat.Fp32 });
+    }
 
     [Fact]
     public async Task Vectors_OfTextsAndIds_AreTheEnginesOwn()

@@ -9,15 +9,11 @@ using Microsoft.EntityFrameworkCore;
 namespace Flywheel.Studio.Tests;
 
 /// <summary>Whatever comes in, what goes out is an answer or OpenAI's error object that names what to mend.</summary>
-public sealed class ErrorTests : IAsyncLifetime
+public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
 {
     private const string ChatPath = "/v1/chat/completions", TextPath = "/v1/completions";
 
-    private TestServer _server = null!;
-
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync();
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    private readonly TestServer _server = one.Server;
 
     [Theory]
     // path, field and value set on a good request, status, param, code, and what the message says

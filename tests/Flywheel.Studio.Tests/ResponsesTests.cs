@@ -9,15 +9,16 @@ using OpenAI.Responses;
 namespace Flywheel.Studio.Tests;
 
 /// <summary><c>/v1/responses</c>, by OpenAI's own .NET client and by hand; their npm client is in client.mjs.</summary>
-public sealed class ResponsesTests : IAsyncLifetime
+public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<ResponsesTests.Own>
 {
     private const string Path = "/v1/responses";
 
-    private TestServer _server = null!;
+    private readonly TestServer _server = one.Server;
 
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync(context: 4096);
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
+    public sealed class Own : OneServer
+    {
+        private protected override Task<TestServer> StartAsync() => TestServer.StartAsync(context: 4096);
+    }
 
 #pragma warning disable OPENAI001 // marked as experimental by the client
     private ResponsesClient Client => new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions

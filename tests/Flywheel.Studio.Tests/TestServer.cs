@@ -13,6 +13,22 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio.Tests;
 
+/// <summary>One server for all tests of a class, which ask it and leave nothing that another of them would see.</summary>
+public class OneServer : IAsyncLifetime
+{
+    internal TestServer Server { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Server = await StartAsync();
+
+    private protected virtual Task<TestServer> StartAsync() => TestServer.StartAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await Server.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+}
+
 /// <summary>A real server on a free port of loopback, on a home and a tiny model of its own.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
