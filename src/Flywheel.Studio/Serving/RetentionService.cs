@@ -45,7 +45,7 @@ internal sealed class RetentionService(FlywheelStore store, TimeProvider time, I
     {
         HomeSettings settings = HomeSettings.Read(store.Home);
         if (settings.Retention.Count == 0) return null;
-        RetentionResult done = await new Retention(store, time).RunAsync(settings.Retention, cancellation: cancellation);
+        RetentionResult done = await new Retention(store, time) { InBackground = true }.RunAsync(settings.Retention, cancellation: cancellation);
         return done.Answers + done.Feedback + done.StoredAnswers > 0 ? done : null;
     }
 }

@@ -231,7 +231,8 @@ public sealed partial class ReviewPage
         {
             using var bytes = new MemoryStream();
             await using (Stream stream = change.File.OpenReadStream(MaxImport)) await stream.CopyToAsync(bytes);
-            IReadOnlyList<ReviewInput> inputs = ReviewFile.Read(Utf8File.Decode(bytes.ToArray(), change.File.Name), change.File.Name, Visit.Person);
+            IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(Utf8File.Decode(bytes.ToArray(), change.File.Name), change.File.Name, Visit.Person, onlyTheirs: true)
+                .Select(input => input with { Workspace = Visit.Workspace })];
             await ReviewFile.CheckAsync(Queue, inputs, change.File.Name, Gone);
             (int recorded, IReadOnlyList<string> gone) = await ReviewFile.ImportAsync(Queue, inputs, Gone);
             await LoadAsync();
