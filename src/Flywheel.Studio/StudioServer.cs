@@ -315,7 +315,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapPost("/v1/files", Files.UploadAsync);
         app.MapGet("/v1/files", Files.ListAsync);
         app.MapGet("/v1/files/{id}", Files.GetAsync);
-        app.MapGet("/v1/files/{id}/content", Files.Content);
+        app.MapGet("/v1/files/{id}/content", Files.Content).Audited("uploaded file");
         app.MapDelete("/v1/files/{id}", Files.DeleteAsync);
         app.MapPost("/v1/fine_tuning/jobs", FineTuning.CreateAsync);
         app.MapGet("/v1/fine_tuning/jobs", FineTuning.ListAsync);

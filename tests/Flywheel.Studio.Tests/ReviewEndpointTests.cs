@@ -1,11 +1,19 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Loop.Keeping;
 using Flywheel.Loop.Reviews;
 using Flywheel.Model;
+using Flywheel.Studio.Access;
 using Flywheel.Studio.Serving;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using ParquetSharp;
 
 namespace Flywheel.Studio.Tests;
@@ -46,8 +54,18 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
 
         string csv = await _server.Http.GetStringAsync("/v1/reviews/export?format=csv&view=all");
         Assert.Contains("\"'=A text of my own\"", csv, StringComparison.Ordinal);
-        JsonObject imported = await _server.PostAsync("/v1/reviews/import", new() { ["text"] = $"id,decision\n{items[1]},approve", ["user"] = "cy" });
+        // With a key of somebody's own nobody decides for others.
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("cy's", Scopes.All, "cy");
+        using var cy = new HttpClient { BaseAddress = _server.Http.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+        using HttpResponseMessage refused = await cy.PostAsJsonAsync("/v1/reviews/import", new { text = $"id,decision,reviewer\n{items[1]},approve,bo" });
+        Assert.Contains("line 2: field 'reviewer' is 'bo', expected nothing or 'cy'", (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!, StringComparison.Ordinal);
+        using HttpResponseMessage taken = await cy.PostAsJsonAsync("/v1/reviews/import", new { text = $"id,decision\n{items[1]},approve" });
+        string answered = await taken.Content.ReadAsStringAsync();
+        Assert.True(taken.IsSuccessStatusCode, answered);
+        JsonNode imported = JsonNode.Parse(answered)!;
         Assert.Equal((1, 0), ((int)imported["recorded"]!, imported["gone"]!.AsArray().Count));
+        await using (FlywheelDb db = store.Tables()) Assert.Equal(("cy", "cy"), await db.Feedback.OrderBy(row => row.Sequence).Select(row => new ValueTuple<string, string>(row.User, row.Owner)).LastAsync());
         Assert.Equal(1, (int)(await _server.GetAsync("/v1/reviews"))["decided"]!);
 
         // The record, with what people and reviewers said.
@@ -59,6 +77,9 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
         using var parquet = new ParquetFileReader(path);
         Assert.Equal(2, parquet.FileMetaData.NumRows);
         Assert.Empty(Directory.GetFiles(_server.Home.Cache, "export-*"));
+
+        foreach (string export in new[] { "/v1/translate/memory/export?source=en&target=es", "/v1/translate/glossary/export?source=en&target=es" }) await _server.Http.GetByteArrayAsync(export);
+        Assert.Equal(["glossary", "record", "record", "reviews", "translation memory"], (await store.AuditAsync(100, act: AuditAct.Export)).Select(row => row.About).Order(StringComparer.Ordinal));
 
         // What the person does then is another item; the old one is gone.
         await _server.PostAsync("/feedback", new() { ["inference_id"] = $"{ids[1]}", ["metric_name"] = "retract", ["value"] = true, ["user"] = "bob" });
@@ -89,6 +110,33 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
         using var stranger = new HttpClient { BaseAddress = _server.Http.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
         foreach (string path in new[] { "/v1/reviews", "/v1/reviews/agreement", "/v1/reviews/export", "/admin/export", "/loop/review/export" })
             Assert.Equal(HttpStatusCode.Forbidden, (await stranger.GetAsync(path)).StatusCode);
+    }
+
+    /// <summary>The client has gone when the answer is ready; a refusal is no export.</summary>
+    [Fact]
+    public async Task Export_CutByTheClient_IsInTheAuditAndOneThatWasRefusedIsNot()
+    {
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(store);
+        await using WebApplication app = builder.Build();
+        app.MapGet("/taken", () => Results.File("a text"u8.ToArray())).Audited("a file");
+        app.MapGet("/refused", () => Results.StatusCode(403)).Audited("a secret");
+        foreach (Endpoint endpoint in ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints))
+        {
+            var http = new DefaultHttpContext { RequestServices = app.Services, RequestAborted = new CancellationToken(true) };
+            http.Request.Method = "GET";
+            try
+            {
+                await endpoint.RequestDelegate!(http);
+            }
+            catch (OperationCanceledException)
+            {
+                // as sending to nobody ends
+            }
+        }
+        Assert.Equal("a file", Assert.Single(await store.AuditAsync(100, act: AuditAct.Export)).About);
     }
 
     /// <summary>What the server does each hour by the settings of its home.</summary>

@@ -33,11 +33,8 @@ internal static class ReviewEndpoints
         app.MapPost($"{Path}/import", ImportAsync);
         app.MapGet("/admin/export", RecordAsync).Audited("record");
         // A page has a person before it and no key; whether they may is asked here.
-        app.MapGet(PageExport, async (HttpContext http, ReviewQueue queue) =>
-        {
-            if (Visitor.MayReview(http)) await ExportAsync(http, queue);
-            else http.Response.StatusCode = StatusCodes.Status403Forbidden;
-        }).Audited("reviews").ExcludeFromDescription();
+        app.MapGet(PageExport, async (HttpContext http, ReviewQueue queue) => Visitor.MayReview(http) ? await ExportAsync(http, queue) : Results.StatusCode(StatusCodes.Status403Forbidden))
+            .Audited("reviews").ExcludeFromDescription();
     }
 
     /// <summary><c>GET /v1/reviews</c>: items, what stands out first, and how far the queue is.</summary>
@@ -95,15 +92,14 @@ internal static class ReviewEndpoints
     }
 
     /// <summary><c>GET /v1/reviews/export?format=jsonl|csv</c>: for people who label elsewhere.</summary>
-    private static async Task ExportAsync(HttpContext http, ReviewQueue queue)
+    private static async Task<IResult> ExportAsync(HttpContext http, ReviewQueue queue)
     {
         string format = Query(http, "format") ?? "jsonl";
         if (format is not ("jsonl" or "csv")) throw ApiException.BadField("format", $"'format' is '{format}', expected jsonl or csv");
         ReviewList list = await queue.ListAsync(FilterOf(http), http.RequestAborted);
-        http.Response.ContentType = format == "csv" ? "text/csv; charset=utf-8" : "application/jsonl";
         http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers.ContentDisposition = $"attachment; filename=\"reviews.{format}\"";
-        await http.Response.WriteAsync(format == "csv" ? ReviewFile.ToCsv(list.Items) : ReviewFile.ToJsonLines(list.Items), Encoding.UTF8, http.RequestAborted);
+        return Results.File(Encoding.UTF8.GetBytes(format == "csv" ? ReviewFile.ToCsv(list.Items) : ReviewFile.ToJsonLines(list.Items)),
+            format == "csv" ? "text/csv; charset=utf-8" : "application/jsonl", $"reviews.{format}");
     }
 
     /// <summary><c>POST /v1/reviews/import {"text", "user"?}</c>: all rows, or none and why.</summary>
@@ -112,14 +108,15 @@ internal static class ReviewEndpoints
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "text", "user");
         string who = body.Owner.Length > 0 ? body.Owner : body.Text("user", ReviewInput.MaxName) ?? "";
-        IReadOnlyList<ReviewInput> inputs = ReviewFile.Read(body.RequiredText("text"), "field 'text'", who);
+        IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(body.RequiredText("text"), "field 'text'", who, onlyTheirs: body.Owner.Length > 0)
+            .Select(input => input with { Owner = body.Owner, Workspace = Caller.WorkspaceOf(http.User) })];
         await ReviewFile.CheckAsync(queue, inputs, "field 'text'", http.RequestAborted);
         (int recorded, IReadOnlyList<string> gone) = await ReviewFile.ImportAsync(queue, inputs, CancellationToken.None);
         await Answers.Json(http, new() { ["recorded"] = recorded, ["gone"] = new JsonArray([.. gone.Select(why => JsonValue.Create(why))]) });
     }
 
     /// <summary><c>GET /admin/export</c>: answers with their feedback; the file is whole before the first byte is sent.</summary>
-    private static async Task RecordAsync(HttpContext http, FlywheelStore store)
+    private static async Task<IResult> RecordAsync(HttpContext http, FlywheelStore store)
     {
         string format = RecordExport.FormatOf(Query(http, "format") ?? RecordExport.JsonLines, "field 'format'");
         string? person = Query(http, "user") is { } typed ? await PersonName.ResolveAsync(store, typed, "field 'user'", http.RequestAborted) : null;
@@ -127,14 +124,19 @@ internal static class ReviewEndpoints
         string path = System.IO.Path.Combine(store.Home.Cache, $"export-{Guid.NewGuid():N}");
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        await using var file = new FileStream(path, options);
-        await RecordExport.WriteAsync(store, filter, format, file, http.RequestAborted);
-        file.Position = 0;
-        http.Response.ContentType = format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl";
-        http.Response.ContentLength = file.Length;
-        http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers.ContentDisposition = $"attachment; filename=\"record.{format}\"";
-        await file.CopyToAsync(http.Response.Body, http.RequestAborted);
+        var file = new FileStream(path, options);
+        try
+        {
+            await RecordExport.WriteAsync(store, filter, format, file, http.RequestAborted);
+            file.Position = 0;
+            http.Response.Headers.XContentTypeOptions = "nosniff";
+            return Results.File(file, format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl", $"record.{format}"); // closes it
+        }
+        catch
+        {
+            await file.DisposeAsync();
+            throw;
+        }
 
         DateTimeOffset? TimeOf(string field) => Query(http, field) is not { } text ? null
             : RecordExport.TimeOf(text) ?? throw ApiException.BadField(field, $"'{field}' is '{text}', expected a date or a time such as 2026-11-30 or 2026-11-30T12:00:00Z");

@@ -48,6 +48,8 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
             ("GET", "/admin/status", AccountRole.Owner), ("POST", "/admin/promote", AccountRole.Owner), ("GET", "/v1/people", AccountRole.Owner), ("POST", "/v1/people/invitations", AccountRole.Owner), ("GET", "/v1/audit", AccountRole.Owner),
             ("GET", "/v1/deletions", AccountRole.Owner), ("POST", "/v1/deletions", AccountRole.Owner), ("GET", "/v1/rollouts", AccountRole.Owner), ("POST", "/v1/rollouts", AccountRole.Owner),
         ];
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK), ((await viewer.Http.GetAsync("/loop/review/export")).StatusCode, (await reviewer.Http.GetAsync("/loop/review/export")).StatusCode));
+        Assert.Single(await _server.Service<FlywheelStore>().AuditAsync(100, act: AuditAct.Export), row => row.About == "reviews"); // a refusal is no export
         foreach ((AccountRole role, Browser browser) in new[] { (AccountRole.Viewer, viewer), (AccountRole.Reviewer, reviewer), (AccountRole.Editor, editor), (AccountRole.Owner, owner) })
         {
             foreach ((string method, string path, AccountRole from) in routes)

@@ -23,12 +23,12 @@ internal static class TranslateApi
         app.MapGet("/v1/translate/memory", ListMemoryAsync);
         app.MapPost("/v1/translate/memory", AddMemoryAsync);
         app.MapDelete("/v1/translate/memory/{id}", DeleteMemoryAsync);
-        app.MapGet("/v1/translate/memory/export", ExportMemoryAsync);
+        app.MapGet("/v1/translate/memory/export", ExportMemoryAsync).Audited("translation memory");
         app.MapPost("/v1/translate/memory/import", ImportMemoryAsync);
         app.MapGet("/v1/translate/glossary", ListGlossaryAsync);
         app.MapPost("/v1/translate/glossary", AddTermAsync);
         app.MapDelete("/v1/translate/glossary/{id}", DeleteTermAsync);
-        app.MapGet("/v1/translate/glossary/export", ExportGlossaryAsync);
+        app.MapGet("/v1/translate/glossary/export", ExportGlossaryAsync).Audited("glossary");
         app.MapPost("/v1/translate/glossary/import", ImportGlossaryAsync);
     }
 
@@ -115,12 +115,12 @@ internal static class TranslateApi
     private static async Task DeleteMemoryAsync(HttpContext http, string id, TranslationMemory memory) =>
         await DeletedAsync(http, id, Guid.TryParse(id, out Guid unit) && await memory.DeleteAsync(Caller.WorkspaceOf(http.User), unit, CancellationToken.None), "unit of the memory");
 
-    private static async Task ExportMemoryAsync(HttpContext http, TranslationMemory memory)
+    private static async Task<IResult> ExportMemoryAsync(HttpContext http, TranslationMemory memory)
     {
         LanguagePair pair = PairOf(http);
         using var stream = new MemoryStream();
         await memory.ExportAsync(pair, stream, http.RequestAborted);
-        await FileAsync(http, stream.ToArray(), "application/xml", $"flywheel-{pair.From}-{pair.To}.tmx");
+        return FileOf(http, stream.ToArray(), "application/xml", $"flywheel-{pair.From}-{pair.To}.tmx");
     }
 
     private static async Task ImportMemoryAsync(HttpContext http, TranslationMemory memory)
@@ -151,10 +151,10 @@ internal static class TranslateApi
     private static async Task DeleteTermAsync(HttpContext http, string id, Glossary glossary) =>
         await DeletedAsync(http, id, Guid.TryParse(id, out Guid term) && await glossary.DeleteAsync(Caller.WorkspaceOf(http.User), term, CancellationToken.None), "term");
 
-    private static async Task ExportGlossaryAsync(HttpContext http, Glossary glossary)
+    private static async Task<IResult> ExportGlossaryAsync(HttpContext http, Glossary glossary)
     {
         LanguagePair pair = PairOf(http);
-        await FileAsync(http, GlossaryCsv.Write((await glossary.ListAsync(pair, http.RequestAborted)).Rows), "text/csv; charset=utf-8", $"flywheel-glossary-{pair.From}-{pair.To}.csv");
+        return FileOf(http, GlossaryCsv.Write((await glossary.ListAsync(pair, http.RequestAborted)).Rows), "text/csv; charset=utf-8", $"flywheel-glossary-{pair.From}-{pair.To}.csv");
     }
 
     private static async Task ImportGlossaryAsync(HttpContext http, Glossary glossary)
@@ -184,12 +184,10 @@ internal static class TranslateApi
         await Answers.Json(http, new() { ["id"] = id, ["deleted"] = true });
     }
 
-    private static async Task FileAsync(HttpContext http, byte[] content, string type, string name)
+    private static IResult FileOf(HttpContext http, byte[] content, string type, string name)
     {
-        http.Response.ContentType = type;
         http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}\"";
-        await http.Response.Body.WriteAsync(content, http.RequestAborted);
+        return Results.File(content, type, name);
     }
 
     private static LanguagePair PairOf(HttpContext http) => PairOf(http, http.Request.Query["source"].ToString(), http.Request.Query["target"].ToString());
