@@ -171,7 +171,7 @@ public static partial class FactForms
     private static partial Regex Service();
 
     /// <summary>The same of several things and any verb: "zips mended while you wait".</summary>
-    [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>\w{2,}ed (while|in|by|on|at|to|within|every|each|before|until|overnight|daily|weekly|after|for|and)\b.*)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>(?!used to)\w{2,}ed (while|in|by|on|at|to|within|every|each|before|until|overnight|daily|weekly|after|for|and)\b.*)$", RegexOptions.IgnoreCase)]
     private static partial Regex Mended();
 
     /// <summary>"£6 a month" is "it costs £6 a month".</summary>
