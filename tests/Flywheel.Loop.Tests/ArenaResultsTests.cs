@@ -1,4 +1,8 @@
+using System.Text.Json.Nodes;
 using CsCheck;
+using Flywheel.Engine;
+using Flywheel.Model;
+using Flywheel.Testing;
 
 namespace Flywheel.Loop.Tests;
 
@@ -47,6 +51,72 @@ public sealed class ArenaResultsTests
             Assert.Equal(pair.NumPeople >= ArenaResults.MinPeople, pair.CountsPeople);
         });
     }, iter: 2000);
+
+    [Fact]
+    public async Task Read_ChoicesThatCameLaterOrFromOthersOrInVoidRounds_CountsTheFirstOfTheRoundsPersonAlone()
+    {
+        using var folder = new TempFolder();
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
+        await using (FlywheelDb db = store.Tables())
+        {
+            (Guid A, Guid B) changed = Round(FinishReason.Length), halted = Round(FinishReason.Cancelled), broken = Round(FinishReason.Stop), taken = Round(FinishReason.Stop);
+            Choose(changed, "bob", ArenaChoice.B); // somebody else
+            Choose(changed, "ann", ArenaChoice.A);
+            Choose(changed, "ann", ArenaChoice.B); // the models are known now
+            Choose(halted, "ann", ArenaChoice.A);
+            db.Feedback.Add(Said(broken.A, "ann", Metrics.Keep, ArenaChoice.A)); // the server ended between the two, and nothing was shown
+            Choose(broken, "ann", ArenaChoice.B);
+            Choose(taken, "ann", ArenaChoice.A);
+            db.Feedback.Add(Said(taken.A, "ann", Metrics.Retract, null));
+            Choose(taken, "ann", ArenaChoice.B);
+            await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+
+            (Guid, Guid) Round(FinishReason end)
+            {
+                var group = Guid.CreateVersion7();
+                (Generation a, Generation b) = (Answer(0, FinishReason.Stop, "m", group), Answer(1, end, "n", group));
+                db.Generations.AddRange(a, b);
+                return (a.Id, b.Id);
+            }
+
+            void Choose((Guid A, Guid B) round, string person, ArenaChoice choice)
+            {
+                (bool a, bool b) = ArenaResults.Kept(choice);
+                db.Feedback.AddRange(Said(round.A, person, a ? Metrics.Keep : Metrics.Discard, choice), Said(round.B, person, b ? Metrics.Keep : Metrics.Discard, choice));
+            }
+        }
+        ArenaPair pair = Assert.Single(await ArenaResults.ReadAsync(store, TestContext.Current.CancellationToken));
+        Assert.Equal(("m", "n", 1, 1, 1), (pair.First, pair.Second, pair.FirstWins, pair.SecondWins, pair.NumPeople));
+
+        static Generation Answer(int place, FinishReason end, string model, Guid group)
+        {
+            var id = Guid.CreateVersion7();
+            return new()
+            {
+                Id = id, Group = group, Choice = place, Time = Given.Monday, User = "ann", App = ArenaResults.App, ModelHash = model, FinishReason = end,
+                Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+            };
+        }
+
+        static Feedback Said(Guid about, string person, string metric, ArenaChoice? choice) => new()
+        {
+            Id = Guid.CreateVersion7(), Time = Given.Monday, GenerationId = about, Metric = metric, Value = "true", User = person,
+            Tags = choice is { } named ? $$"""{"application": "arena", "choice": "{{ArenaResults.NameOf(named)}}"}""" : "{}",
+        };
+    }
+
+    [Theory]
+    [InlineData("arena", true)]
+    [InlineData("share", false)]
+    public void Feedback_ThatIsTaggedAsAChoiceOfARound_IsRefused(string application, bool refused)
+    {
+        var body = new JsonObject
+        {
+            ["inference_id"] = $"{Guid.NewGuid()}", ["metric_name"] = "keep", ["value"] = true, ["tags"] = new JsonObject { ["application"] = application, ["choice"] = "a" },
+        };
+        if (refused) Assert.Contains("/v1/arena/rounds/ID/choice", Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(body)).Message);
+        else Assert.Equal("keep", FeedbackInput.FromJson(body).Metric);
+    }
 
     [Fact]
     public void Names_OfChoices_AreReadBack()

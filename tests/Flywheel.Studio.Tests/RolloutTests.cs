@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Rollouts;
@@ -160,6 +161,20 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Matches(@"does not fit beside the champion: 32 MiB are free, of which \d+ MiB are kept .* need \d+ MiB", (string)answer["error"]!["message"]!);
         Assert.Equal(small.Server.Model.Hash, (string)(await small.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
+    }
+
+    [Fact]
+    public async Task LoadBeside_MoreThanOneModel_KeepsTheMemoryOfAllTheirCaches()
+    {
+        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 300 << 20, CacheBytes = 200 << 20 });
+        ModelHost host = small.Service<ModelHost>();
+        ServedModel second = await host.LoadBesideAsync(small.AnotherModel(2), "the second");
+        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => host.LoadBesideAsync(small.AnotherModel(3), "the third"));
+        Match kept = Regex.Match(refused.Message, @"^the third does not fit beside the champion: 300 MiB are free, of which (\d+) MiB are kept");
+        Assert.True(kept.Success && int.Parse(kept.Groups[1].Value) is > 300 and <= 400, refused.Message); // two caches, less the pages that are made already
+        host.Retire(second);
+        await second.Unloaded;
+        host.Retire(await host.LoadBesideAsync(small.AnotherModel(3), "the third"));
     }
 
     [Fact]

@@ -26,7 +26,8 @@ public sealed record ArenaPair(string First, string Second, int FirstWins, int S
 
 /// <summary>
 /// The arena's rounds as the record has them: two answers to one request, of two models, and a person's choice as acts on both, each with
-/// the choice as a tag. Nothing is counted twice, and who was forgotten or took it back is not in it.
+/// the choice as a tag. Of a round the first choice of the person who asked counts, where both answers came to their own end. Nothing is counted
+/// twice, and who was forgotten or took it back is not in it.
 /// </summary>
 public static class ArenaResults
 {
@@ -49,16 +50,16 @@ public static class ArenaResults
     {
         await using FlywheelDb db = store.Tables();
         var answers = await db.Generations.AsNoTracking().Where(row => row.App == App)
-            .Select(row => new { row.Id, row.Group, row.Choice, row.ModelHash, row.AdapterHash, row.Upstream }).ToListAsync(cancellation);
+            .Select(row => new { row.Id, row.Group, row.Choice, row.ModelHash, row.AdapterHash, row.Upstream, row.User, row.Owner, row.FinishReason }).ToListAsync(cancellation);
         ILookup<Guid, Feedback> said = (await db.Feedback.AsNoTracking().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && generation.App == App))
             .OrderBy(row => row.Sequence).ToListAsync(cancellation)).ToLookup(row => row.GenerationId);
         var rounds = new List<ArenaVote>();
         foreach (var round in answers.GroupBy(answer => answer.Group))
         {
-            if (round.OrderBy(answer => answer.Choice).ToArray() is not [var a, var b]) continue;
-            foreach (var person in said[a.Id].Concat(said[b.Id]).GroupBy(PersonOf))
-                if (Standing(person.Where(row => row.GenerationId == a.Id)) is { } choice && Standing(person.Where(row => row.GenerationId == b.Id)) == choice)
-                    rounds.Add(new(Key(a.ModelHash, a.AdapterHash, a.Upstream), Key(b.ModelHash, b.AdapterHash, b.Upstream), person.Key, choice));
+            if (round.OrderBy(answer => answer.Choice).ToArray() is not [var a, var b] || !round.All(answer => answer.FinishReason is Engine.FinishReason.Stop or Engine.FinishReason.Length)) continue;
+            string person = CuratedExample.PersonOf(a.User, a.Owner);
+            Feedback[] own = [.. said[a.Id].Concat(said[b.Id]).Where(row => CuratedExample.PersonOf(row.User, row.Owner) == person).OrderBy(row => row.Sequence)];
+            if (ChosenIn(own) is { } choice) rounds.Add(new(Key(a.ModelHash, a.AdapterHash, a.Upstream), Key(b.ModelHash, b.AdapterHash, b.Upstream), person, choice));
         }
         return Count(rounds);
     }
@@ -81,16 +82,22 @@ public static class ArenaResults
 
     private static string Key(string model, string? adapter, string? upstream) => upstream is not null ? Upstream.Prefix + upstream : adapter is not null ? $"{model}+{adapter}" : model;
 
-    private static string PersonOf(Feedback row) => CuratedExample.PersonOf(row.User, row.Owner);
-
-    /// <summary>The last choice about an answer that was not taken back.</summary>
-    private static ArenaChoice? Standing(IEnumerable<Feedback> rows)
+    /// <summary>The first choice that was said of both answers: after it the models are known. Null before it, and where it was taken back.</summary>
+    /// <param name="rows">What the round's person said of either answer, in the order in which it was said.</param>
+    private static ArenaChoice? ChosenIn(Feedback[] rows)
     {
-        var standing = new List<(Guid Id, ArenaChoice Choice)>();
+        var acts = new List<(Feedback Row, ArenaChoice Choice)>();
         foreach (Feedback row in rows)
-            if (FeedbackKind.Named(row.Metric).Effect(row) is FeedbackEffect.TakeBack back) standing.RemoveAll(one => back.Only is null || one.Id == back.Only);
-            else if (JsonNode.Parse(row.Tags) is JsonObject tags && Text(tags, ApplicationTag) == App && Named(Text(tags, ChoiceTag)) is { } choice) standing.Add((row.Id, choice));
-        return standing.Count == 0 ? null : standing[^1].Choice;
+        {
+            if (JsonNode.Parse(row.Tags) is not JsonObject tags || Text(tags, ApplicationTag) != App || Named(Text(tags, ChoiceTag)) is not { } choice) continue;
+            if (acts.FirstOrDefault(act => act.Choice == choice && act.Row.GenerationId != row.GenerationId).Row is { } other)
+                return Stands(row) && Stands(other) ? choice : null;
+            acts.Add((row, choice));
+        }
+        return null;
+
+        bool Stands(Feedback act) => !rows.Any(later => later.Sequence > act.Sequence && later.GenerationId == act.GenerationId
+            && FeedbackKind.Named(later.Metric).Effect(later) is FeedbackEffect.TakeBack back && (back.Only is null || back.Only == act.Id));
 
         static string? Text(JsonObject tags, string name) => tags[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
     }

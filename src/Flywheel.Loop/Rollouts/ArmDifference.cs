@@ -12,8 +12,8 @@ namespace Flywheel.Loop.Rollouts;
 public sealed class ArmDifference
 {
     private readonly double _prior;
-    private double _sum, _squares, _weights, _weighted;
-    private int _count;
+    private double _sum, _squares, _weights, _weighted, _pairSum, _pairSquares;
+    private int _count, _numPairs;
 
     /// <param name="expected">What the outcome is taken to be before anybody was seen.</param>
     /// <param name="above">Evidence is gathered that the difference is larger than this.</param>
@@ -51,6 +51,19 @@ public sealed class ArmDifference
         double weight = probability * rest;
         (_weights, _weighted) = (_weights + weight, _weighted + weight * z);
         (_sum, _squares, _count) = (_sum + x, _squares + (x - expected) * (x - expected), _count + 1);
+    }
+
+    /// <summary>By how much more on average it was with the candidate for people who met both; 0 before anybody did.</summary>
+    public double MeanOfPairs => _numPairs == 0 ? 0 : _pairSum / _numPairs;
+
+    /// <summary>A person who met both: their difference is seen as it is, and is one more observation for the same evidence.</summary>
+    /// <param name="z">The candidate's outcome less the champion's, -1 to 1.</param>
+    public void AddPair(double z)
+    {
+        double variance = (4 * _prior * (1 - _prior) + _pairSquares) / (2 + _numPairs); // of a difference: twice that of one outcome
+        Above.Add(z, variance, -1);
+        Below.Add(-z, variance, -1);
+        (_pairSum, _pairSquares, _numPairs) = (_pairSum + z, _pairSquares + z * z, _numPairs + 1);
     }
 
     /// <summary>Holds the difference at all times together with probability <paramref name="level"/>.</summary>

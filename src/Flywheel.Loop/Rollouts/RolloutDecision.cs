@@ -52,7 +52,9 @@ public static class RolloutDecision
             return new(RolloutMove.RollBack, $"people prefer the champion's drafts: {Pairs(seen)}");
         if (row.Decider == RolloutDecider.Acceptance && Math.Min(seen.Candidate.NumObserved, seen.Champion.NumObserved) >= MinPeople && Certain(seen.Acceptance.Above, s_promote))
             return new(RolloutMove.Promote, $"people accept more of the candidate's answers: {Compared(seen)}");
-        if (row.Decider == RolloutDecider.Drafts && seen.Preferred.Count >= MinPeople && Certain(seen.Preferred, s_promote))
+        if (row.Decider == RolloutDecider.Drafts && seen.Preferred.Count >= MinPeople && Certain(seen.Preferred, s_promote)
+            // People choose among the drafts that came: while more of the candidate's are missing, or come late, the guards are waited for.
+            && seen.Failed.MeanOfPairs <= FailedMargin && seen.Slow.MeanOfPairs <= SlowMargin)
             return new(RolloutMove.Promote, $"people prefer the candidate's drafts: {Pairs(seen)}");
         if (now - row.Started >= Longest) return new(RolloutMove.Stop, $"undecided after {Longest.TotalDays:0} days: {Compared(seen)}");
 

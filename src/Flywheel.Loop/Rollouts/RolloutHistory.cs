@@ -54,12 +54,19 @@ public static class RolloutHistory
         double slow = row.SlowMs ?? SlowOf(answers.Where(answer => !answer.IsCandidate).OrderBy(answer => answer.Time).Take(50).Select(answer => answer.LatencyMs)) ?? double.PositiveInfinity;
         var acts = new Dictionary<Guid, List<Feedback>>();
         IEnumerable<(DateTimeOffset Time, int Kind, object What)> events =
-            requests.Values.Where(request => request[0].Share is not null).Select(request => (request[0].Time, 0, (object)request))
+            requests.Values.Select(request => (request[0].Time, 0, (object)request))
             .Concat(feedback.Select(said => (said.Time, 1, (object)said)));
         foreach ((DateTimeOffset time, int _, object what) in events.OrderBy(one => one.Time).ThenBy(one => one.Kind))
         {
             if (what is Answer[] request)
             {
+                if (request[0].Share is null)
+                {
+                    // Only where both were asked: full queues may have refused one.
+                    if (request.Any(answer => answer.IsCandidate) && request.Any(answer => !answer.IsCandidate))
+                        tracker.AnsweredByBoth(time, request[0].Person, Became(request, false, slow), Became(request, true, slow));
+                    continue;
+                }
                 tracker.Answered(time, request[0].Group, request[0].Person, request[0].IsCandidate, request[0].Share!.Value,
                     request.Any(answer => answer.End == Engine.FinishReason.Failed), request.Max(answer => answer.LatencyMs) > slow);
                 continue;
@@ -71,17 +78,25 @@ public static class RolloutHistory
             if (!acts.TryGetValue(about.Id, out List<Feedback>? sofar)) acts[about.Id] = sofar = [];
             sofar.Add(said);
             Answer[] all = requests[about.Group];
-            if (about.Share is not null)
-            {
-                double?[] values = [.. all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))];
-                tracker.Judged(time, about.Group, ValueOf(values), final: values.All(value => value is not null) || values.Contains(1));
-            }
+            double?[] values = [.. all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))];
+            bool final = values.All(value => value is not null) || values.Contains(1);
+            if (about.Share is not null) tracker.Judged(time, about.Group, ValueOf(values), final);
             // Beside a text that was cut, the whole one wins for being whole.
-            else if (all.All(draft => draft.End is Engine.FinishReason.Stop or Engine.FinishReason.Length)) tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts));
+            else if (all.All(IsWhole)) tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts), final);
         }
         tracker.Advance(now);
         foreach (bool candidate in new[] { false, true }) Sum(candidate ? tracker.Candidate : tracker.Champion, [.. answers.Where(answer => answer.IsCandidate == candidate)], acts);
         return tracker;
+    }
+
+    private static bool IsWhole(Answer draft) => draft.End is Engine.FinishReason.Stop or Engine.FinishReason.Length;
+
+    /// <summary>What became of one model's drafts of a request. One that somebody stopped while the other model's were whole already was slow.</summary>
+    private static (bool Failed, bool Slow) Became(Answer[] drafts, bool candidate, double slow)
+    {
+        Answer[] own = [.. drafts.Where(draft => draft.IsCandidate == candidate)], others = [.. drafts.Where(draft => draft.IsCandidate != candidate)];
+        return (own.Any(draft => draft.End == Engine.FinishReason.Failed),
+            own.Any(draft => draft.LatencyMs > slow) || own.Any(draft => draft.End == Engine.FinishReason.Cancelled) && others.All(IsWhole));
     }
 
     /// <summary>Of an answer after all that its person said: kept 1, edited one half, thrown away 0, a rating as it is; null when nothing stands.</summary>

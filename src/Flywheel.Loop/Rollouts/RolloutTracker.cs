@@ -60,9 +60,10 @@ public sealed class RolloutTracker
 
     public ArmCounts Candidate { get; } = new();
 
-    /// <summary>Candidate's people whose answers guarded, by share.</summary>
+    /// <summary>Candidate's people whose answers guarded, by share; those who saw drafts of both are not in it.</summary>
     public IReadOnlyDictionary<double, int> Guarded => _guarded;
 
+    /// <summary>Of all shares, and of drafts.</summary>
     public int NumGuarded { get; private set; }
 
     private readonly Dictionary<double, int> _guarded = [];
@@ -80,10 +81,7 @@ public sealed class RolloutTracker
     public void Answered(DateTimeOffset time, Guid request, string person, bool candidate, double share, bool failed, bool slow)
     {
         Advance(time);
-        ArmCounts arm = candidate ? Candidate : Champion;
-        arm.NumAnswers++;
-        if (failed) arm.NumFailed++;
-        if (slow) arm.NumSlow++;
+        (candidate ? Candidate : Champion).Add(failed, slow);
         if (person.Length == 0)
         {
             Guard(new Block(Kind.Guard, candidate, share, share) { Failed = failed ? 1 : 0, Slow = slow ? 1 : 0, NumAnswers = 1 });
@@ -96,6 +94,30 @@ public sealed class RolloutTracker
         if (guard.NumAnswers == 0) OpenUntil(guard, time + GuardedWithin);
         (guard.NumAnswers, guard.Failed, guard.Slow) = (guard.NumAnswers + 1, guard.Failed + (failed ? 1 : 0), guard.Slow + (slow ? 1 : 0));
         if (guard.NumAnswers == PerPerson) Close(guard);
+    }
+
+    /// <summary>A request was answered by both, for a person to choose between their drafts.</summary>
+    /// <param name="time">When it came.</param>
+    /// <param name="person">Empty: nobody said.</param>
+    /// <param name="champion">What became of its drafts.</param>
+    /// <param name="candidate">The same of the candidate's.</param>
+    public void AnsweredByBoth(DateTimeOffset time, string person, (bool Failed, bool Slow) champion, (bool Failed, bool Slow) candidate)
+    {
+        Advance(time);
+        Champion.Add(champion.Failed, champion.Slow);
+        Candidate.Add(candidate.Failed, candidate.Slow);
+        Block guard = new(Kind.PairGuard, false, 0, 0);
+        if (person.Length > 0)
+        {
+            if (!_people.TryGetValue(person, out Person? known)) _people[person] = known = new Person();
+            guard = known.PairGuard ??= guard;
+        }
+        if (guard.IsClosed) return;
+        if (person.Length > 0 && guard.NumAnswers == 0) OpenUntil(guard, time + GuardedWithin);
+        (guard.NumAnswers, guard.Failed, guard.Slow) = (guard.NumAnswers + 1, guard.Failed + Less(candidate.Failed, champion.Failed), guard.Slow + Less(candidate.Slow, champion.Slow));
+        if (person.Length == 0 || guard.NumAnswers == PerPerson) Close(guard);
+
+        static int Less(bool one, bool other) => (one ? 1 : 0) - (other ? 1 : 0);
     }
 
     /// <summary>A person said what became of a request.</summary>
@@ -114,12 +136,13 @@ public sealed class RolloutTracker
     /// <param name="request">Both drafts' request.</param>
     /// <param name="person">Must be named.</param>
     /// <param name="value">1: the candidate's, -1: the champion's, 0: neither or both; null takes back.</param>
-    public void Chose(DateTimeOffset time, Guid request, string person, double? value)
+    /// <param name="final">No draft of the request is left that could change it.</param>
+    public void Chose(DateTimeOffset time, Guid request, string person, double? value, bool final = true)
     {
         Advance(time);
         if (person.Length == 0) return;
         if (!_people.TryGetValue(person, out Person? known)) _people[person] = known = new Person();
-        Put(known.Pairs ??= new Block(Kind.Pairs, false, 0, 0), time, request, value, final: true);
+        Put(known.Pairs ??= new Block(Kind.Pairs, false, 0, 0), time, request, value, final);
     }
 
     /// <summary>Time has passed.</summary>
@@ -179,7 +202,7 @@ public sealed class RolloutTracker
     {
         if (block.IsClosed) return;
         block.IsClosed = true;
-        if (block.Kind == Kind.Guard) Guard(block);
+        if (block.Kind is Kind.Guard or Kind.PairGuard) Guard(block);
         else if (block.Values.Count > 0) Observe(block);
     }
 
@@ -202,13 +225,20 @@ public sealed class RolloutTracker
     private void Guard(Block block)
     {
         if (block.NumAnswers == 0) return;
+        if (block.Kind == Kind.PairGuard)
+        {
+            NumGuarded++;
+            Failed.AddPair(block.Failed / (double)block.NumAnswers);
+            Slow.AddPair(block.Slow / (double)block.NumAnswers);
+            return;
+        }
         if (block.IsCandidate) (_guarded[block.Share], NumGuarded) = (_guarded.GetValueOrDefault(block.Share) + 1, NumGuarded + 1);
         if (block.Probability is not (> 0 and < 1)) return;
         Failed.Add(block.Failed / (double)block.NumAnswers, block.IsCandidate, block.Probability);
         Slow.Add(block.Slow / (double)block.NumAnswers, block.IsCandidate, block.Probability);
     }
 
-    private enum Kind { Judged, Guard, Pairs }
+    private enum Kind { Judged, Guard, Pairs, PairGuard }
 
     private sealed class Person
     {
@@ -217,6 +247,8 @@ public sealed class RolloutTracker
         public Block? Judged { get; set; }
 
         public Block? Guard { get; set; }
+
+        public Block? PairGuard { get; set; }
 
         public double Share { get; set; } = -1;
 
@@ -243,8 +275,10 @@ public sealed class RolloutTracker
 
         public int NumAnswers { get; set; }
 
+        /// <summary>Answers that did; of pairs the candidate's less the champion's.</summary>
         public int Failed { get; set; }
 
+        /// <summary>The same of slow ones.</summary>
         public int Slow { get; set; }
 
         /// <summary>Its time runs.</summary>
@@ -259,7 +293,7 @@ public sealed class ArmCounts
 {
     public int NumPeople { get; internal set; }
 
-    /// <summary>Requests.</summary>
+    /// <summary>Requests, those for drafts of both too.</summary>
     public int NumAnswers { get; internal set; }
 
     public int NumFailed { get; internal set; }
@@ -285,6 +319,8 @@ public sealed class ArmCounts
 
     /// <summary>Accepted texts, an edited one as half.</summary>
     public double NumAccepted { get; internal set; }
+
+    internal void Add(bool failed, bool slow) => (NumAnswers, NumFailed, NumSlow) = (NumAnswers + 1, NumFailed + (failed ? 1 : 0), NumSlow + (slow ? 1 : 0));
 
     public double? CostPerAccepted => Cost is { } cost && NumAccepted > 0 ? cost / NumAccepted : null;
 }

@@ -130,6 +130,8 @@ public sealed record FeedbackInput
         string id = Text(body, "inference_id", required: true)!;
         if (!Guid.TryParse(id, out Guid generation)) throw new FlywheelException($"field 'inference_id' is '{id}', expected the generation_id of an answer (a UUID)");
         if (body["tags"] is not (null or JsonObject)) throw new FlywheelException($"field 'tags' is {Show(body["tags"])}, expected an object of texts");
+        if (body["tags"] is JsonObject tags && tags.ContainsKey(ArenaResults.ChoiceTag) && tags[ArenaResults.ApplicationTag] is JsonValue app && app.TryGetValue(out string? application) && application == ArenaResults.App)
+            throw new FlywheelException($"field 'tags.choice' is {Show(tags[ArenaResults.ChoiceTag])} with the application '{ArenaResults.App}', expected neither: a choice in a round is made with POST /v1/arena/rounds/ID/choice");
         return new(generation, Text(body, "metric_name", required: true)!, body["value"], Text(body, "user"), body["tags"] as JsonObject, Text(body, "idempotency_key"))
         {
             Source = FeedbackSourceRules.Stated(Text(body, "source")),

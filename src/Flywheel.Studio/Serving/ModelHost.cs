@@ -12,6 +12,7 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
 {
     private readonly SemaphoreSlim _promotions = new(1, 1);
     private readonly List<Task> _retired = [];
+    private readonly List<ServedModel> _inMemory = [first];
     private ServedModel _current = first;
     private ServedModel? _second;
 
@@ -56,7 +57,7 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
                 return;
             }
             ServedModel next = Second is { Engine.Defect: null } ready && ready.Hash == folder.Hash && ready.TryAcquire() ? ready
-                : await ServedModel.LoadAsync(folder, options, CancellationToken.None);
+                : await LoadAsync(folder, options);
             try
             {
                 await record();
@@ -77,20 +78,37 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
     }
 
-    /// <summary>Loads a model into what memory the current one leaves, its cache at its largest.</summary>
+    /// <summary>Loads a model into what memory those that are loaded leave, their caches at their largest.</summary>
     /// <param name="folder">The model.</param>
     /// <param name="what">What it is called where it does not fit.</param>
     /// <exception cref="FlywheelException">It does not fit, or is not whole.</exception>
     public async Task<ServedModel> LoadBesideAsync(ModelFolder folder, string what)
     {
-        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes(), reserved = Current.Engine.CacheBytesToCome;
+        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes(), reserved = CacheBytesToCome();
         try
         {
-            return await ServedModel.LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) }, CancellationToken.None);
+            return await LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) });
         }
         catch (FlywheelException e)
         {
-            throw new FlywheelException($"{what} does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the champion's cache may still take. {e.Message}", e);
+            throw new FlywheelException($"{what} does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of models in memory may still take. {e.Message}", e);
+        }
+    }
+
+    private async Task<ServedModel> LoadAsync(ModelFolder folder, EngineOptions given)
+    {
+        ServedModel loaded = await ServedModel.LoadAsync(folder, given, CancellationToken.None);
+        lock (_inMemory) _inMemory.Add(loaded);
+        return loaded;
+    }
+
+    /// <summary>What the caches of all models in memory may still take, bytes; of one that takes no more requests until it is unloaded.</summary>
+    private long CacheBytesToCome()
+    {
+        lock (_inMemory)
+        {
+            _inMemory.RemoveAll(model => model.Unloaded.IsCompleted);
+            return _inMemory.Sum(model => model.Engine.CacheBytesToCome);
         }
     }
 

@@ -151,6 +151,44 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
         }
     }
 
+    [Theory]
+    [InlineData(true, 0.4, RolloutMove.RollBack)]
+    [InlineData(false, 0.5, RolloutMove.RollBack)]
+    [InlineData(true, 0.15, RolloutMove.GoOn)]
+    [InlineData(true, 0, RolloutMove.Promote)]
+    public void Drafts_OfACandidateThatOftenFailsOrIsSlow_AreNotPromotedForThoseThatCame(bool fails, double rate, RolloutMove expected)
+    {
+        var random = new Random(9);
+        var tracker = new RolloutTracker();
+        var row = new RolloutRow { Champion = "a", Candidate = "b", Share = 0.05, Decider = RolloutDecider.Drafts, Started = DateTimeOffset.UnixEpoch, StepStarted = DateTimeOffset.UnixEpoch };
+        RolloutMove move = RolloutMove.GoOn;
+        int people = 0;
+        for (; people < (expected == RolloutMove.GoOn ? 40 : 150) && move == RolloutMove.GoOn; people++)
+            for (int i = 0; i < RolloutTracker.PerPerson; i++)
+            {
+                bool bad = random.NextDouble() < rate;
+                tracker.AnsweredByBoth(DateTimeOffset.UnixEpoch, $"{people}", default, (fails && bad, !fails && bad));
+                tracker.Chose(DateTimeOffset.UnixEpoch, Guid.NewGuid(), $"{people}", 1);
+                move = RolloutDecision.Of(row, tracker, DateTimeOffset.UnixEpoch).Move;
+                if (move != RolloutMove.GoOn) break;
+            }
+        output.WriteLine($"{move} after {people} people");
+        Assert.Equal(expected, move);
+    }
+
+    [Fact]
+    public void Person_WhoLooksOnAfterTheFirstActOnTheFifthPair_CountsWithWhatTheyChose()
+    {
+        var tracker = new RolloutTracker();
+        var time = DateTimeOffset.UnixEpoch;
+        Guid[] requests = [.. Enumerable.Range(0, 5).Select(_ => Guid.NewGuid())];
+        foreach (Guid request in requests[..4]) tracker.Chose(time, request, "ann", 1);
+        tracker.Chose(time, requests[4], "ann", -1, final: false);
+        Assert.Equal(0, tracker.Preferred.Count);
+        tracker.Chose(time, requests[4], "ann", 1);
+        Assert.Equal((1, 1.0), (tracker.Preferred.Count, tracker.SumPreferred));
+    }
+
     [Fact]
     public void Rollouts_OfTheSameModel_AreSeldomDecided()
     {
