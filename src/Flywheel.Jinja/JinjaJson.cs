@@ -37,6 +37,9 @@ public static class JinjaJson
         return dictionary;
     }
 
+    /// <summary>About Python's limit of recursion; how deep a stack goes is another thing on each machine.</summary>
+    private const int MaxDepth = 1000;
+
     /// <param name="value">A value of a template.</param>
     /// <param name="asciiOnly">Characters beyond ASCII are escaped.</param>
     /// <param name="indent">What each level is indented with; null for one line.</param>
@@ -46,6 +49,7 @@ public static class JinjaJson
     internal static string Write(object? value, bool asciiOnly, string? indent, string? itemSeparator, string keySeparator, bool sortKeys)
     {
         var result = new StringBuilder();
+        int depth = 0;
         Add(value, "\n");
         return result.ToString();
 
@@ -90,6 +94,7 @@ public static class JinjaJson
 
         void Nested(char open, char close, int count, string line, Action<int, string> add)
         {
+            if (++depth > MaxDepth) throw new TemplateError("tojson(): nested too deep");
             result.Append(open);
             string inner = indent is null ? "" : line + indent;
             for (int i = 0; i < count; i++)
@@ -101,6 +106,7 @@ public static class JinjaJson
             }
             if (count > 0 && indent is not null) result.Append(line);
             result.Append(close);
+            depth--;
         }
 
         void Quote(string text)
