@@ -52,8 +52,8 @@ public sealed class WritePageTests : IAsyncLifetime
         string user = Assert.Single(generations.Select(generation => generation.User).Distinct());
         Assert.StartsWith("person-", user, StringComparison.Ordinal);
         Assert.All(generations, generation => Assert.Equal("write", generation.App));
-        // The model was asked exactly as it is taught.
-        var brief = new Brief("Lanternfish", Brief.Tagline, ["organizes photos", "works offline"], ["Graphics"], "photographers");
+        // The model was asked exactly as it is taught: with the form of each fact.
+        var brief = new Brief("Lanternfish", Brief.Tagline, ["it organizes photos", "it works offline"], ["Graphics"], "photographers");
         Assert.All(generations, generation => Assert.Equal(brief.ToConversation(), generation.Payload!.Conversation));
         string[][] metrics = [["keep"], ["demonstration"], ["discard", "retract", "discard"]];
         for (int i = 0; i < 3; i++)
