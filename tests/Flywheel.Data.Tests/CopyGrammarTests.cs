@@ -85,7 +85,7 @@ public sealed class CopyGrammarTests : IDisposable
         {
             var composer = new CopyComposer(grammar, new Random(seed));
             string text = composer.Write(composer.Order(), Brief.Ad);
-            Assert.DoesNotMatch(@"\b[Aa] [aeio](?!ne\b|nce\b|u)|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\b(a|an|the|is|with|it|that) \1\b|\ba (a|an|no)\b|sss\b|[.!?]{2}|,,| [.,:;]", text);
+            Assert.DoesNotMatch(@"\b[Aa] [aeio](?!ne\b|nce\b|u)|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\b(a|an|the|is|with|it|that) \1\b|\ba (a|an|no)\b(?!-)|sss\b|[.!?]{2}|,,| [.,:;]", text);
         }, iter: 600);
     }
 
