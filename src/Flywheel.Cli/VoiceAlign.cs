@@ -27,7 +27,9 @@ internal static class VoiceAlign
             {
                 string wav = Path.Combine(folder, "sound.wav");
                 await VideoFile.ExtractAsync(sound, wav, Rate, cancellation);
-                project = project with { Lines = SpeechSegments.Align(WavReader.ReadMono(wav), project.Lines) };
+                using SileroVad? vad = SileroVad.FindIn(new FlywheelHome());
+                if (vad is null) Console.Error.WriteLine("note: speech is found by its energy, which noise and music have too; ./flywheel voice get silero brings what tells them apart");
+                project = project with { Lines = SpeechSegments.Align(WavReader.ReadMono(wav), project.Lines, vad) };
             }
             finally
             {

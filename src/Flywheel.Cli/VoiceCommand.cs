@@ -39,7 +39,7 @@ internal static class VoiceCommand
 
         Command render = VoiceRender.Create();
         Command align = VoiceAlign.Create();
-        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align };
+        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align, VoiceFiles.Get(), VoiceFiles.Add() };
     }
 
     /// <summary>Renders, encodes, and says what came of it.</summary>
@@ -52,7 +52,7 @@ internal static class VoiceCommand
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var shared = new VoiceDictionaries(store, TimeProvider.System);
         IReadOnlyList<Pronunciation>[] given = [.. dictionaries.Select(DictionaryFile.Read)];
-        var renderer = new Renderer(SpeechEngines.Default, cache, async stop => [.. await shared.ScopesAsync(stop), .. given]);
+        var renderer = new Renderer(SpeechEngines.In(new FlywheelHome()), cache, async stop => [.. await shared.ScopesAsync(stop), .. given]);
         RenderReport made;
         MixReport? mixed = null;
         if (mix is null) made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);
@@ -91,7 +91,7 @@ internal static class VoiceCommand
     private static async Task VoicesAsync(string? language, CancellationToken cancellation)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumns("voice", "language", "gender", "name");
-        foreach (ISpeechEngine engine in SpeechEngines.Default.All)
+        foreach (ISpeechEngine engine in SpeechEngines.In(new FlywheelHome()).All)
         {
             if (!engine.Program.IsInstalled)
             {
@@ -103,6 +103,7 @@ internal static class VoiceCommand
                     table.AddRow(Markup.Escape(voice.Id), voice.Language, voice.Gender ?? "", Markup.Escape(voice.Title));
         }
         AnsiConsole.Write(table);
+        foreach (string fault in new PiperEngine(PiperEngine.FolderIn(new FlywheelHome())).Faults()) Console.Error.WriteLine($"note: {fault}");
         Console.WriteLine("espeak's voices have variants: espeak:en-us+f3 is a woman's. More festival voices: apt-cache search festvox");
     }
 }

@@ -276,7 +276,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
-        services.AddSingleton(SpeechEngines.Default).AddSingleton(SegmentCache.In(options.Home));
+        services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
         services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync));
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
         services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton(new DubFolders(options.Home));

@@ -56,8 +56,8 @@ public sealed class EngineTests
         using var folder = new TempFolder();
         foreach (string id in new[] { "espeak:en-us", "flite:kal16", "festival:kal_diphone" })
         {
-            (ISpeechEngine engine, _) = await FindAsync(id);
-            Assert.Matches(@"\d+\.\d+", await engine.VersionAsync(default));
+            (ISpeechEngine engine, Voice voice) = await FindAsync(id);
+            Assert.Matches(@"\d+\.\d+", await engine.VersionAsync(voice, default));
             VoiceProject project = new() { Voice = new() { Voice = id }, Lines = [new VoiceLine { Id = "1", Text = "Hello there, world." }] };
             RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"])).RenderAsync(project, folder["a.wav"]);
             Assert.InRange(report.Seconds, .6, 3);

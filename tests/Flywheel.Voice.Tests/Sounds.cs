@@ -68,7 +68,7 @@ internal sealed class HummingEngine : ISpeechEngine
 
     public ExternalProgram Program { get; } = new("sh", "dash");
 
-    public Task<string> VersionAsync(CancellationToken cancellation) => Task.FromResult(Version);
+    public Task<string> VersionAsync(Voice voice, CancellationToken cancellation) => Task.FromResult(Version);
 
     public Task<IReadOnlyList<Voice>> VoicesAsync(CancellationToken cancellation) => Task.FromResult<IReadOnlyList<Voice>>([new("hum", "low", "en-us", "male", "Low"), new("hum", "high", "it", "female", "High")]);
 

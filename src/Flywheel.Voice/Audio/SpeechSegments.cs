@@ -6,20 +6,32 @@ public readonly record struct SpeechSegment(double Start, double End)
     public double Seconds => End - Start;
 }
 
+/// <summary>A recording in frames of equal length, each speech or not.</summary>
+/// <param name="Seconds">Of a frame.</param>
+/// <param name="IsSpeech">Of each.</param>
+/// <param name="Edge">Seconds that speech is taken to go beyond its frames, at both ends.</param>
+internal sealed record SpeechFrames(double Seconds, IReadOnlyList<bool> IsSpeech, double Edge);
+
 /// <summary>
-/// Where somebody speaks in a recording, by its energy alone: louder than the quiet parts by a good measure. It hears no difference between
-/// speech and music or noise of that loudness, so it is for recordings of speech: rooms, booths, telephones.
+/// Where somebody speaks in a recording: by Silero VAD where it is there, else by energy alone, which is louder than the quiet parts by a good
+/// measure and hears no difference between speech and music or noise of that loudness: it is for rooms, booths, telephones.
 /// </summary>
 public static class SpeechSegments
 {
-    private const double FrameSeconds = .01, AboveFloorDb = 12, LeastDb = -55, Edge = .04, ShortestSpeech = .08;
+    private const double FrameSeconds = .01, AboveFloorDb = 12, LeastDb = -55, ShortestSpeech = .08;
 
     /// <param name="clip">The recording.</param>
     /// <param name="minPause">Shorter silences are within a segment, in seconds.</param>
-    public static IReadOnlyList<SpeechSegment> Find(Clip clip, double minPause = .25)
+    /// <param name="vad">Who hears; null: by energy.</param>
+    public static IReadOnlyList<SpeechSegment> Find(Clip clip, double minPause = .25, SileroVad? vad = null) =>
+        Join(FramesOf(clip, vad), minPause, clip.Duration.TotalSeconds);
+
+    private static SpeechFrames FramesOf(Clip clip, SileroVad? vad) => vad?.Frames(clip) ?? ByEnergy(clip);
+
+    private static SpeechFrames ByEnergy(Clip clip)
     {
         int frame = Math.Max(1, (int)(FrameSeconds * clip.Rate)), count = clip.Samples.Length / frame;
-        if (count == 0) return [];
+        if (count == 0) return new SpeechFrames(FrameSeconds, [], Edge: 0);
         double[] level = new double[count];
         for (int i = 0; i < count; i++)
         {
@@ -31,19 +43,24 @@ public static class SpeechSegments
         double[] sorted = [.. level.Order()];
         double floor = sorted[count / 10], loud = sorted[Math.Min(count - 1, count * 95 / 100)];
         double limit = Math.Max(LeastDb, Math.Min(floor + AboveFloorDb, loud - AboveFloorDb));
+        return new SpeechFrames(FrameSeconds, [.. level.Select(each => each >= limit)], Edge: .04);
+    }
+
+    private static IReadOnlyList<SpeechSegment> Join(SpeechFrames frames, double minPause, double whole)
+    {
         var segments = new List<SpeechSegment>();
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < frames.IsSpeech.Count; i++)
         {
-            if (level[i] < limit) continue;
+            if (!frames.IsSpeech[i]) continue;
             int end = i;
-            while (end + 1 < count && level[end + 1] >= limit) end++;
-            double from = i * FrameSeconds, to = (end + 1) * FrameSeconds;
+            while (end + 1 < frames.IsSpeech.Count && frames.IsSpeech[end + 1]) end++;
+            double from = i * frames.Seconds, to = (end + 1) * frames.Seconds;
             if (segments.Count > 0 && from - segments[^1].End < minPause) segments[^1] = segments[^1] with { End = to };
             else segments.Add(new SpeechSegment(from, to));
             i = end;
         }
-        double whole = clip.Duration.TotalSeconds;
-        return [.. segments.Where(segment => segment.Seconds >= ShortestSpeech).Select(segment => new SpeechSegment(Math.Max(0, segment.Start - Edge), Math.Min(whole, segment.End + Edge)))];
+        return [.. segments.Where(segment => segment.Seconds >= ShortestSpeech)
+            .Select(segment => new SpeechSegment(Math.Max(0, segment.Start - frames.Edge), Math.Min(whole, segment.End + frames.Edge)))];
     }
 
     /// <summary>
@@ -52,14 +69,16 @@ public static class SpeechSegments
     /// </summary>
     /// <param name="clip">The recording.</param>
     /// <param name="lines">What is said in it, all of it and in order.</param>
+    /// <param name="vad">Who hears; null: by energy.</param>
     /// <exception cref="Model.FlywheelException">Nobody speaks in it.</exception>
-    public static IReadOnlyList<VoiceLine> Align(Clip clip, IReadOnlyList<VoiceLine> lines)
+    public static IReadOnlyList<VoiceLine> Align(Clip clip, IReadOnlyList<VoiceLine> lines, SileroVad? vad = null)
     {
         if (lines.Count == 0) return [];
+        SpeechFrames frames = FramesOf(clip, vad);
         IReadOnlyList<SpeechSegment> segments = [];
         // Pauses between lines may be short: the longest that give enough segments.
         foreach (double pause in new[] { .5, .35, .25, .18, .12, .08 })
-            if ((segments = Find(clip, pause)).Count >= 2 * lines.Count) break;
+            if ((segments = Join(frames, pause, clip.Duration.TotalSeconds)).Count >= 2 * lines.Count) break;
         if (segments.Count == 0) throw new Model.FlywheelException("the recording is silent, so nothing in it can be given to the lines");
         double spoken = segments.Sum(segment => segment.Seconds), letters = lines.Sum(Weight);
         double[] before = [0, .. Sums(segments.Select(segment => segment.Seconds))], wanted = [0, .. Sums(lines.Select(line => spoken * Weight(line) / letters))];

@@ -28,7 +28,7 @@ public sealed partial class EspeakEngine : ISpeechEngine
 
     public ExternalProgram Program { get; } = new("espeak-ng", "espeak-ng");
 
-    public async Task<string> VersionAsync(CancellationToken cancellation)
+    public async Task<string> VersionAsync(Voice voice, CancellationToken cancellation)
     {
         (byte[] output, _) = await Program.RunAsync(["--version"], cancellation: cancellation);
         return VersionNumber().Match(Encoding.UTF8.GetString(output)).Value;

@@ -29,7 +29,7 @@ public sealed partial class FestivalEngine : ISpeechEngine
     /// <summary>festival's own script that writes a file; it comes with it.</summary>
     private static ExternalProgram Speaker { get; } = new("text2wave", "festival");
 
-    public async Task<string> VersionAsync(CancellationToken cancellation)
+    public async Task<string> VersionAsync(Voice voice, CancellationToken cancellation)
     {
         (byte[] output, _) = await Program.RunAsync(["--version"], cancellation: cancellation);
         return VersionNumber().Match(Encoding.UTF8.GetString(output)).Value;

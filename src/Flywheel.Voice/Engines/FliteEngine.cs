@@ -26,7 +26,7 @@ public sealed partial class FliteEngine : ISpeechEngine
 
     public ExternalProgram Program { get; } = new("flite", "flite");
 
-    public async Task<string> VersionAsync(CancellationToken cancellation)
+    public async Task<string> VersionAsync(Voice voice, CancellationToken cancellation)
     {
         (byte[] output, _) = await Program.RunAsync(["--version"], success: 1, cancellation: cancellation); // so it says itself
         return VersionNumber().Match(Encoding.UTF8.GetString(output)).Value;

@@ -9,8 +9,10 @@ public interface ISpeechEngine
     ExternalProgram Program { get; }
 
     /// <summary>Of program and data: another version may sound otherwise.</summary>
+    /// <param name="voice">One of the engine's.</param>
+    /// <param name="cancellation">Gives up.</param>
     /// <exception cref="Model.FlywheelException">It is not installed.</exception>
-    Task<string> VersionAsync(CancellationToken cancellation);
+    Task<string> VersionAsync(Voice voice, CancellationToken cancellation);
 
     /// <summary>The voices that are installed.</summary>
     /// <exception cref="Model.FlywheelException">It is not installed.</exception>

@@ -8,6 +8,9 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
     /// <summary>All that there are; those that are not installed have no voices.</summary>
     public static SpeechEngines Default { get; } = new([new FliteEngine(), new EspeakEngine(), new FestivalEngine()]);
 
+    /// <summary>Those, and the voices that people have put into a home.</summary>
+    public static SpeechEngines In(FlywheelHome home) => new([.. Default.All, new PiperEngine(PiperEngine.FolderIn(home))]);
+
     public IReadOnlyList<ISpeechEngine> All => engines;
 
     public ISpeechEngine this[Voice voice] => engines.First(engine => engine.Name == voice.Engine);

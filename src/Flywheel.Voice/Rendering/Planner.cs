@@ -28,7 +28,7 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
         {
             VoiceSettings settings = project.SettingsOf(line);
             Voice voice = await _voices.GetOrAdd(settings.Voice ?? "", id => id.Length > 0 ? engines.FindAsync(id, CancellationToken.None) : engines.ForLanguageAsync(project.Language, CancellationToken.None));
-            string version = await _versions.GetOrAdd(voice.Engine, _ => engines[voice].VersionAsync(CancellationToken.None));
+            string version = await _versions.GetOrAdd(voice.Id, _ => engines[voice].VersionAsync(voice, CancellationToken.None));
             string language = settings.Voice is null ? project.Language : voice.Language;
             Lexicon lexicon = _lexicons.GetOrAdd($"{voice.Id} {language}", _ => new Lexicon([.. scopes, project.Dictionary], language, voice.Id));
             IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language) : [new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)];

@@ -126,7 +126,7 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
     public async Task SpokenAsync(Guid id, string person, VoiceProject project, RenderedLine rendered)
     {
         if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { } line) return;
-        await record.SpokenAsync(person, id, project, rendered, await engines[rendered.Plan.Voice].VersionAsync(CancellationToken.None));
+        await record.SpokenAsync(person, id, project, rendered, await engines[rendered.Plan.Voice].VersionAsync(rendered.Plan.Voice, CancellationToken.None));
         if (line.RenderedHash == rendered.Hash && line.Takes.Any(take => take.Hash == rendered.Hash)) return;
         VoiceTake take = rendered.Plan.Take(line, rendered.Clip);
         await ChangeAsync(id, person, now => now.Lines.FirstOrDefault(one => one.Id == line.Id) is { } mine ? now.With(mine.With(take)) : now);

@@ -46,7 +46,7 @@ public sealed class DubJobTests : IAsyncLifetime
 
         public ExternalProgram Program => _hum.Program;
 
-        public Task<string> VersionAsync(CancellationToken cancellation) => _hum.VersionAsync(cancellation);
+        public Task<string> VersionAsync(Voice.Voice voice, CancellationToken cancellation) => _hum.VersionAsync(voice, cancellation);
 
         public Task<IReadOnlyList<Voice.Voice>> VoicesAsync(CancellationToken cancellation) => _hum.VoicesAsync(cancellation);
 
