@@ -73,32 +73,25 @@ public sealed class ShellTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".studio.dark")).ToBeVisibleAsync();
     }
 
-    [Theory]
-    [InlineData("/write")]
-    [InlineData("/write/library")]
-    [InlineData("/write/voice")]
-    [InlineData("/chat")]
-    [InlineData("/tasks")]
-    [InlineData("/tasks/copywriting")]
-    [InlineData("/voice")]
-    [InlineData("/translate")]
-    [InlineData("/translate/new")]
-    [InlineData("/translate/library")]
-    [InlineData("/translate/memory")]
-    [InlineData("/translate/glossary")]
-    [InlineData("/loop")]
-    [InlineData("/console")]
-    [InlineData("/console/usage")]
-    [InlineData("/console/feedback")]
-    [InlineData("/console/runs")]
-    [InlineData("/console/jobs")]
-    public async Task Page_EachLanguageColourAndWidth_IsAccessibleAndFits(string address)
+    /// <summary>In one test, since starting a server and a browser for each address took longer than looking at them.</summary>
+    [Fact]
+    public async Task Pages_EachLanguageColourAndWidth_AreAccessibleAndFit()
     {
+        string[] addresses =
+        [
+            "/write", "/write/library", "/write/voice", "/chat", "/tasks", "/tasks/copywriting", "/voice", "/translate", "/translate/new", "/translate/library", "/translate/memory",
+            "/translate/glossary", "/loop", "/console", "/console/usage", "/console/feedback", "/console/runs", "/console/jobs",
+        ];
         foreach ((string language, bool dark, int width) in new[] { ("en", false, 1440), ("zh-CN", true, 1440), ("zh-CN", false, 390), ("en", true, 390) })
         {
-            IPage page = await _studio.OpenAsync(address, width, language, dark);
-            await StudioBrowser.CheckAsync(page, $"{address} {language} {(dark ? "dark" : "light")} {width}");
-            await page.Context.CloseAsync();
+            IBrowserContext person = await _studio.NewPersonAsync(width, language, dark);
+            foreach (string address in addresses)
+            {
+                IPage page = await _studio.OpenAsync(person, address);
+                await StudioBrowser.CheckAsync(page, $"{address} {language} {(dark ? "dark" : "light")} {width}");
+                await page.CloseAsync();
+            }
+            await person.CloseAsync();
         }
     }
 }

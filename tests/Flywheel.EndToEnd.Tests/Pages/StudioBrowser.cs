@@ -13,7 +13,22 @@ internal sealed class StudioBrowser : IAsyncDisposable
 
     private readonly TempFolder _folder = new();
     private readonly ConcurrentBag<string> _complaints = [];
-    private IPlaywright _playwright = null!;
+
+    /// <summary>Browsers that no test uses now, as many as tests run at once: to start one takes as long as many a test. Two tests never share one, for it has
+    /// one clipboard; what a person leaves behind goes with their context.</summary>
+    private static readonly ConcurrentBag<IBrowser> Free = [];
+
+    private static readonly Lazy<Task<IPlaywright>> Driver = new(async () =>
+    {
+        IPlaywright playwright = await Playwright.CreateAsync();
+        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+        {
+            Task.WhenAll(Free.Select(browser => browser.CloseAsync())).Wait(TimeSpan.FromSeconds(10));
+            playwright.Dispose();
+        };
+        return playwright;
+    });
+
     private IBrowser _browser = null!;
 
     private StudioBrowser() { }
@@ -34,14 +49,15 @@ internal sealed class StudioBrowser : IAsyncDisposable
         var studio = new StudioBrowser();
         if (!arguments.Contains("--model")) arguments = ["--model", TinyModel.Create(studio.Models, context: 1024).Path, .. arguments];
         studio.Server = await ServerProcess.StartAsync(studio.Home, arguments);
-        studio._playwright = await Playwright.CreateAsync();
-        studio._browser = await studio._playwright.Chromium.LaunchAsync(new()
-        {
-            ExecutablePath = Chromium,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP *.example 127.0.0.1"],
-        });
+        studio._browser = Free.TryTake(out IBrowser? free) && free.IsConnected ? free : await LaunchAsync();
         return studio;
     }
+
+    private static async Task<IBrowser> LaunchAsync() => await (await Driver.Value).Chromium.LaunchAsync(new()
+    {
+        ExecutablePath = Chromium,
+        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP *.example 127.0.0.1"],
+    });
 
     /// <summary>A browser of another person: own cookies, own storage.</summary>
     public Task<IBrowserContext> NewPersonAsync(int width = 1440, string language = "en", bool dark = false) => _browser.NewContextAsync(new()
@@ -117,8 +133,11 @@ internal sealed class StudioBrowser : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_browser is not null) await _browser.DisposeAsync();
-        _playwright?.Dispose();
+        if (_browser is { IsConnected: true })
+        {
+            foreach (IBrowserContext person in _browser.Contexts.ToArray()) await person.CloseAsync();
+            Free.Add(_browser);
+        }
         if (Server is not null) await Server.DisposeAsync();
         _folder.Dispose();
         string[] unexpected = [.. _complaints.Where(complaint => !Expected(complaint))];
