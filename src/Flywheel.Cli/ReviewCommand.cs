@@ -82,8 +82,7 @@ internal static class ReviewCommand
         IReadOnlyList<ReviewInput> inputs = ReviewFile.Read(Utf8File.ReadText(path), path, reviewer);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var queue = new ReviewQueue(store);
-        await ReviewFile.CheckAsync(queue, inputs, path, cancellation);
-        (int recorded, IReadOnlyList<string> gone) = await ReviewFile.ImportAsync(queue, inputs, cancellation);
+        (int recorded, IReadOnlyList<string> gone) = await queue.ImportAsync(inputs, path, cancellation);
         Console.WriteLine($"Recorded {recorded} answers.");
         foreach (string why in gone) Console.WriteLine($"Not recorded: {why}.");
     }

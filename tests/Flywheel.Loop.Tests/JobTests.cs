@@ -274,6 +274,21 @@ public abstract class JobTests(Provider provider) : IAsyncLifetime
         Assert.Equal((JobState.Queued, 0, null), (back.State, back.Attempts, back.ClaimedUntil));
     }
 
+    /// <summary>Whatever a handler falls over once it was told to stop, the job has not failed.</summary>
+    [Fact]
+    public async Task Worker_StoppedHandlerThatThrowsAnotherException_PutsItsJobBackUncounted()
+    {
+        JobRow job = await _queue.EnqueueAsync("steps", "{}", cancellation: Stop);
+        await WithWorkerAsync(async (_, stop) =>
+        {
+            await Task.Delay(Timeout.Infinite, stop).ContinueWith(_ => { }, TaskScheduler.Default);
+            throw new AggregateException(new ObjectDisposedException("a stream that the stop had closed"));
+        }, () => WhenAsync(job.Id, JobState.Running));
+
+        JobRow back = await _queue.FindAsync(job.Id, Stop);
+        Assert.Equal((JobState.Queued, 0, null), (back.State, back.Attempts, back.ClaimedUntil));
+    }
+
     /// <summary>Workers die by SIGKILL in the middle of the work; others end it, and repeat no step that was noted.</summary>
     [Fact]
     public async Task Worker_KilledAgainAndAgain_EndsItsJobsFromTheirCheckpoints()

@@ -161,11 +161,11 @@ public sealed class ReviewLoopTests : IDisposable
         // Import: answered twice, recorded once; of an item that the person has changed since, it is said.
         string csv = $"id,decision,reason,reviewer\n{items[ids[1]].Id},reject,noise,eve\n{items[ids[2]].Id},approve,,eve";
         IReadOnlyList<ReviewInput> answers = ReviewFile.Read(csv, "a.csv", "");
-        foreach (int _ in new[] { 1, 2 }) Assert.Equal((2, 0), (await ReviewFile.ImportAsync(queue, answers)) is var (recorded, gone) ? (recorded, gone.Count) : default);
+        foreach (int _ in new[] { 1, 2 }) Assert.Equal((2, 0), (await queue.ImportAsync(answers, "a.csv")) is var (recorded, gone) ? (recorded, gone.Count) : default);
         await using (FlywheelDb db = store.Tables()) Assert.Equal(2, await db.Feedback.CountAsync(row => row.Metric == Metrics.Review && row.User == "eve"));
         await store.AddFeedbackAsync(new(ids[2], Metrics.Retract, true));
-        Assert.Single((await ReviewFile.ImportAsync(queue, answers)).Gone);
-        FlywheelException unknown = await Assert.ThrowsAsync<FlywheelException>(() => ReviewFile.CheckAsync(queue, [new() { Item = Guid.NewGuid(), Act = ReviewAct.Approve }], "a.csv"));
+        Assert.Single((await queue.ImportAsync(answers, "a.csv")).Gone);
+        FlywheelException unknown = await Assert.ThrowsAsync<FlywheelException>(() => queue.ImportAsync([new() { Item = Guid.NewGuid(), Act = ReviewAct.Approve }], "a.csv"));
         Assert.Contains("which is no item of the queue", unknown.Message);
 
         // Of a person whose act was reviewed, nothing of the review stays either.

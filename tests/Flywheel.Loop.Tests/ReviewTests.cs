@@ -35,6 +35,15 @@ public sealed class ReviewTests
     [InlineData(true, "A keep; B keep", "bo approve B", "(awaits_review) | text B | B > C")]
     [InlineData(true, "A keep", "bo agree A", "text A | A > B | A > C")]
     [InlineData(true, "A keep", "bo disagree A", "(rejected_by_reviewer)")]
+    [InlineData(true, "A edit A text of answer", "", "(awaits_review)")] // and is not noted as looked at
+    [InlineData(true, "A edit A text of answer", "bo approve A", "(edit equals the original: counts as kept) | text A | A > B | A > C")]
+    [InlineData(false, "A edit A text of answer", "bo reject A wrong", "(rejected_by_reviewer)")]
+    [InlineData(false, "A keep", "bo correct A A text of answer", "text A | A > B | A > C")]
+    [InlineData(false, "A discard", "bo correct A A text of answer", "(discarded, but nothing was kept beside it)")] // a correction that changes nothing approves
+    [InlineData(false, "B discard; A keep", "bo reject B wrong", "(rejected_by_reviewer) | text A | A > C")] // decided on before A was taken
+    [InlineData(true, "B discard; A keep", "bo reject B wrong; bo approve A", "(rejected_by_reviewer) | text A | A > C")]
+    [InlineData(false, "B discard; A keep", "bo reject B wrong; cy approve B", "(reviewers_disagree) | text A | A > C")]
+    [InlineData(false, "B discard; A keep", "bo approve B", "text A | A > B | A > C")]
     public void Curate_Reviews_DecideWhatGoesIn(bool required, string acts, string reviews, string expected)
     {
         List<Feedback> rows = Acts(acts);
@@ -47,6 +56,32 @@ public sealed class ReviewTests
 
         Assert.Equal(expected, string.Join(" | ", curated.Select(Write)));
         Assert.Equal(rows.Select(row => row.Id).ToHashSet(), curated.SelectMany(row => row.FeedbackIds).ToHashSet()); // nothing is lost silently
+    }
+
+    [Theory]
+    [InlineData("one\ntwo", "one\\r\\ntwo", false)] // as a form or a spreadsheet writes it
+    [InlineData("one\ntwo", "one\\n\\ntwo", true)]
+    public void Curate_EditWithOtherLineBreaks_IsNoChange(string text, string edit, bool changes)
+    {
+        IReadOnlyList<CuratedExample> curated = Curator.Curate([Answer('A', 0) with { Text = text }], Acts($"A edit {edit}"), new CurationRules(3, _ => true));
+        Assert.Equal(changes ? 1 : 0, curated.Count(row => row.Kind == ExampleKind.Preference && row.Drop is null));
+        Assert.Equal(changes, curated.Single(row => row.Kind == ExampleKind.Supervised && row.Drop is null).Preferred != text);
+    }
+
+    /// <summary>Of answers in the arena only the round's choice was made before it was known who wrote what.</summary>
+    [Theory]
+    [InlineData("A keep", false, "(not_blind)")]
+    [InlineData("A keep; B discard", true, "text A | A > B")]
+    [InlineData("A discard; B keep; A rate; B edit better B", false, "(not_blind) | (not_blind) | (not_blind) | (not_blind)")]
+    [InlineData("A comment nice", false, "(rating or comment: kept, not trained on)")]
+    public void Curate_ArenaAnswers_LearnsFromTheChoiceAlone(string acts, bool chosen, string expected)
+    {
+        List<Feedback> rows = Acts(acts, tags: chosen ? $$"""{"application":"arena","choice":"a"}""" : "{}");
+        if (chosen) rows.AddRange(Acts("B keep; A discard", from: 10)); // said through the API once the names were shown
+        IReadOnlyList<CuratedExample> curated = Curator.Curate([Answer('A', 0) with { App = ArenaResults.App }, Answer('B', 1) with { App = ArenaResults.App }], rows,
+            new CurationRules(3, _ => true));
+        Assert.Equal(chosen ? "(not_blind) | (not_blind) | " + expected : expected, string.Join(" | ", curated.Select(Write)));
+        Assert.Equal(rows.Select(row => row.Id).ToHashSet(), curated.SelectMany(row => row.FeedbackIds).ToHashSet());
     }
 
     [Fact]
@@ -230,11 +265,11 @@ public sealed class ReviewTests
         State = ReviewState.Of([]),
     };
 
-    private static List<Feedback> Acts(string acts, int from = 0) => [.. acts.Split("; ").Select((act, i) =>
+    private static List<Feedback> Acts(string acts, int from = 0, string tags = "{}") => [.. acts.Split("; ").Select((act, i) =>
     {
         string[] parts = act.Split(' ', 3);
-        string metric = parts[1] == "edit" ? Metrics.Demonstration : parts[1];
-        return Row(from + i, Id(parts[0][0]), metric, metric == Metrics.Demonstration ? $"\"{parts[2]}\"" : "true", "ann");
+        string metric = parts[1] switch { "edit" => Metrics.Demonstration, "rate" => Metrics.Rating, var other => other };
+        return Row(from + i, Id(parts[0][0]), metric, metric == Metrics.Rating ? "0.9" : parts.Length > 2 ? $"\"{parts[2]}\"" : "true", "ann", tags);
     })];
 
     private static IEnumerable<Feedback> Reviews(string reviews, Dictionary<char, Guid> last, List<Feedback> rows) => reviews.Length == 0 ? [] : reviews.Split("; ").Select((review, i) =>
@@ -252,8 +287,9 @@ public sealed class ReviewTests
 
     private static Shown Answer(char letter, int choice) => new(Id(letter), Group, choice, "ann", Prompt("Write a tagline."), $"{letter} text of answer", true);
 
-    private static Feedback Row(int sequence, Guid generation, string metric, string value, string user) => new()
+    private static Feedback Row(int sequence, Guid generation, string metric, string value, string user, string tags = "{}") => new()
     {
+        Tags = tags,
         Sequence = sequence, Id = Id(5000 + sequence), Time = Given.Monday.AddSeconds(sequence), GenerationId = generation, Metric = metric, Value = value, User = user,
     };
 

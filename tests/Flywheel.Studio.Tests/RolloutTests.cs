@@ -178,6 +178,35 @@ public sealed class RolloutTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Promote_BesideAnotherModelInMemory_KeepsTheMemoryOfItsCache()
+    {
+        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, MaxBatch = 1024, AvailableBytes = 200 << 20 });
+        ModelHost host = small.Service<ModelHost>();
+        ServedModel first = host.Current, beside = await host.LoadBesideAsync(small.AnotherModel(2), "an arena's");
+        await host.PromoteAsync(small.AnotherModel(3), () => Task.CompletedTask);
+        long withIt = host.Current.Engine.NumCachePages, kept = beside.Engine.CacheBytesToCome;
+        host.Retire(beside);
+        await Task.WhenAll(beside.Unloaded, first.Unloaded);
+        await host.PromoteAsync(small.AnotherModel(4), () => Task.CompletedTask);
+        long alone = host.Current.Engine.NumCachePages;
+        Assert.True(withIt < alone, $"{withIt} pages beside another model's cache ({kept} bytes), {alone} alone");
+    }
+
+    /// <summary>Whoever stops several answers at once is not failed by one that ends in this moment.</summary>
+    [Fact]
+    public async Task Answer_StoppedAfterItsEnd_StaysEnded()
+    {
+        Generator generator = _server.Service<Generator>();
+        Conversation said = new([Message.User("Say something.")]);
+        GenerationGroup group = generator.Start(model => new GenerationOrder { Conversation = said, Prompts = [model.Template.Prompt(said, DateTimeOffset.UtcNow)], MaxTokens = 2, Sampler = new(), App = "test" }, CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        await using CancellationTokenRegistration registered = stop.Token.Register(group.Cancel);
+        await foreach (ChoiceEvent _ in group.Events) { }
+        await group.DisposeAsync();
+        await stop.CancelAsync();
+    }
+
+    [Fact]
     public async Task Release_OfAnotherModelMeanwhile_StopsTheRollout()
     {
         long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 }))["id"]!;

@@ -46,15 +46,15 @@ public sealed class CuratedDataset
         if (fresh.Any(row => row.Drop is null && row.Source == FeedbackSource.Person))
             fresh = [.. fresh.Select(row => row.Drop is null && FeedbackSourceRules.Of(row.Source).YieldsToPeople
                 ? row with { Drop = DropReasons.Simulated } : row)];
-        Func<CuratedExample, Split> sideOf = rules.Sides([.. fresh.Where(row => row.Drop is null)]);
+        RowSides sides = rules.Sides([.. fresh.Where(row => row.Drop is null)]);
 
         // Held-out rows come first: what is tested on must not be trained on, even when two people wrote the same.
         HashSet<string> heldOut = [], train = [];
         CuratedExample Place(CuratedExample row, Split split, HashSet<string> mine)
         {
-            if (row.Drop is not null || sideOf(row) != split) return row;
+            if (row.Drop is not null || sides.Of(row) != split) return row;
             string hash = HashOf(row);
-            string? drop = split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null
+            string? drop = sides.IsOfAnother(row) ? DropReasons.ReviewersSide : split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null
                 : DropReasons.Duplicate;
             return row with { Split = split, Drop = drop };
         }

@@ -85,6 +85,9 @@ public sealed record CuratedExample
     /// <summary>Of a pair: whose text lost; the same generation when an edit is preferred to its original.</summary>
     public Guid? RejectedId { get; init; }
 
+    /// <summary>The reviewer who wrote the preferred text in place of the person's; null where no other person did.</summary>
+    public string? Author { get; init; }
+
     /// <summary>Of a judged or sampled answer: from -1 (thrown away) to 1 (kept).</summary>
     public double? Reward { get; init; }
 
@@ -130,6 +133,8 @@ public static class DropReasons
         HeldOut = "also held out",
         UsedBefore = "trained on in an earlier turn",
         RejectedByReviewer = "rejected_by_reviewer",
+        ReviewersSide = "reviewer_on_the_other_side",
+        NotBlind = "not_blind",
         AwaitsReview = "awaits_review",
         ReviewersDisagree = "reviewers_disagree";
 
@@ -227,7 +232,19 @@ public sealed class Curator
     /// <param name="Kept">True, false, or null when the person said nothing about it.</param>
     /// <param name="Opinion">The last one, where nothing was done.</param>
     internal sealed record Verdict(Shown Answer, bool? Kept, string Text, bool Edited, IReadOnlyList<Guid> Sources,
-        (Guid Id, double Reward)? Opinion);
+        (Guid Id, double Reward)? Opinion)
+    {
+        /// <summary>An edit that changed nothing; the answer counts as kept.</summary>
+        public Guid? Unchanged { get; init; }
+
+        /// <summary>The reviewer who wrote the text; null where none did.</summary>
+        public string? Author { get; init; }
+    }
+
+    /// <summary>Whether two texts are the same but for blanks around them and the kind of line break, which a form or a file changes.</summary>
+    internal static bool IsSameText(string one, string other) => Plain(one) == Plain(other);
+
+    private static string Plain(string text) => text.Trim().ReplaceLineEndings("\n");
 
     /// <summary>What one person in the end did with an answer, among those to the same request.</summary>
     /// <param name="Item">The feedback that decided; null where it is judged together with an answer that was taken.</param>
@@ -235,7 +252,7 @@ public sealed class Curator
 
     /// <summary>
     /// What reviewers made of it: approved goes on as it is, corrected with the text of the correction, rejected is dropped. What was thrown
-    /// away beside an answer that was taken is judged with that one.
+    /// away beside an answer that was taken is judged with that one, unless a reviewer had decided on it before.
     /// </summary>
     private List<Verdict> Reviewed(Speaker speaker, IReadOnlyList<Verdict> verdicts)
     {
@@ -246,9 +263,9 @@ public sealed class Curator
         foreach (Verdict verdict in verdicts)
         {
             Guid[] acts = [.. verdict.Sources, .. verdict.Opinion is { } opinion ? [opinion.Id] : Array.Empty<Guid>()];
-            ReviewState state = ReviewState.Of(acts.SelectMany(id => reviews[id]).OrderBy(review => review.Time).ThenBy(review => review.Id));
+            ReviewState state = ReviewState.Of(acts.SelectMany(id => reviews[id]).OrderBy(review => review.Sequence));
             heard.UnionWith(state.Ids);
-            bool isItem = acts.Length > 0 && !(taken && verdict.Kept == false);
+            bool isItem = acts.Length > 0 && (!(taken && verdict.Kept == false) || state.Outcome != ReviewOutcome.Open);
             if (acts.Length > 0) findings.Add(new(speaker, verdict, isItem ? acts[^1] : null, verdicts, state));
             if (!isItem)
             {
@@ -269,13 +286,22 @@ public sealed class Curator
                 continue;
             }
             letIn |= verdict.Kept == true;
-            if (state.Outcome == ReviewOutcome.Corrected && state.Text!.Trim() is var text)
-                left.Add(new(verdict.Answer, true, text, text != verdict.Answer.Text.Trim(), [.. acts, .. state.Ids], null));
-            else left.Add(verdict with { Sources = [.. verdict.Sources, .. state.Ids] });
+            left.Add(state.Outcome == ReviewOutcome.Corrected && !IsSameText(state.Text!, verdict.Text) ? Corrected(speaker, verdict, state, acts)
+                : verdict with { Sources = [.. verdict.Sources, .. state.Ids] });
         }
         if (!waits || !taken || letIn) left.AddRange(beside);
         else foreach (Verdict verdict in beside) Drop(speaker, verdict.Answer, why!, verdict.Sources);
         return [.. left.OrderBy(verdict => verdict.Answer.Choice).ThenBy(verdict => verdict.Answer.Id)];
+    }
+
+    private static Verdict Corrected(Speaker speaker, Verdict verdict, ReviewState state, Guid[] acts)
+    {
+        string original = verdict.Answer.Text.Trim(), text = IsSameText(state.Text!, original) ? original : state.Text!.Trim();
+        string author = state.Standing.Last(review => review.Act == ReviewAct.Correct).Reviewer;
+        return new(verdict.Answer, true, text, text != original, [.. acts, .. state.Ids], null)
+        {
+            Author = author.Length > 0 && text != original && author != CuratedExample.PersonOf(speaker.User, speaker.Owner) ? author : null,
+        };
     }
 
     private Verdict Judge(Speaker speaker, Shown answer, IReadOnlyList<Feedback> said)
@@ -290,6 +316,12 @@ public sealed class Curator
         foreach (Feedback row in said)
         {
             FeedbackEffect effect = FeedbackKind.Named(row.Metric).Effect(row);
+            if (effect is FeedbackEffect.Act or FeedbackEffect.Judgement && answer.App == ArenaResults.App && !ArenaResults.IsChoice(row))
+            {
+                // Only the round's own choice was made before it was said who wrote what.
+                Drop(speaker, answer, DropReasons.NotBlind, [row.Id]);
+                continue;
+            }
             if (effect is not FeedbackEffect.TakeBack back)
             {
                 valid.Add((row.Id, effect));
@@ -331,14 +363,16 @@ public sealed class Curator
             if (act.Text is { } written) edit = (id, written);
             sources.Add(id);
         }
-        string original = answer.Text.Trim(), text = edit?.Text.Trim() ?? original;
-        if (edit is { } same && text == original) Drop(speaker, answer, DropReasons.SameAsOriginal, [same.Id]);
-        return new(answer, kept, text, Edited: text != original, sources, opinion);
+        string original = answer.Text.Trim(), text = edit is null || IsSameText(edit.Value.Text, original) ? original : edit.Value.Text.Trim();
+        return new(answer, kept, text, Edited: text != original, sources, opinion) { Unchanged = text == original ? edit?.Id : null };
     }
 
     private void Request(Speaker speaker, IReadOnlyList<Verdict> verdicts)
     {
         List<Verdict> accepted = [];
+        // Said here and not where it is found: what waits for a reviewer is not noted as looked at.
+        foreach (Verdict verdict in verdicts)
+            if (verdict.Unchanged is { } same) Drop(speaker, verdict.Answer, DropReasons.SameAsOriginal, [same]);
         foreach (Verdict verdict in verdicts.Where(verdict => verdict.Kept == true))
         {
             if (verdict.Answer.Prompt is null) Drop(speaker, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
@@ -351,7 +385,7 @@ public sealed class Curator
             {
                 Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
                     Prompt = winner.Answer.Prompt,
-                Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources,
+                Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources, Author = winner.Author,
             };
             rows.Add(!rules.Speaks(example.Answered) ? example with { Drop = DropReasons.NoSymbols }
                 : rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
@@ -407,8 +441,9 @@ public sealed class Curator
             GenerationId = winner.Answer.Id,
             RejectedId = loser.Answer.Id,
             FeedbackIds = [.. winner.Sources, .. loser.Sources],
+            Author = winner.Author,
         };
-        string? drop = loser.Text == winner.Text ? DropReasons.SameText
+        string? drop = IsSameText(loser.Text, winner.Text) ? DropReasons.SameText
             : !loser.Answer.Whole ? DropReasons.NotWhole
             : loser.Text.Length < MinCharacters(loser.Answer) ? DropReasons.TooShort
             : !rules.Fits(pair.Answered) || !rules.Fits(pair.Lost) ? DropReasons.TooLong

@@ -23,7 +23,7 @@ public sealed record SplitRules(
     /// The side of each row: its person's, or, with few people and where it is nobody's taste, its prompt's. A person who was only
     /// tested on in an earlier turn still is.
     /// </summary>
-    internal Func<CuratedExample, Split> Sides(IReadOnlyList<CuratedExample> rows)
+    internal RowSides Sides(IReadOnlyList<CuratedExample> rows)
     {
         bool few = IsOfFewPeople(rows);
         bool ByPerson(CuratedExample row) => FeedbackSourceRules.Of(row.Source).IsTaste
@@ -32,6 +32,18 @@ public sealed record SplitRules(
         IEnumerable<string> hashes = rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!);
         IReadOnlyDictionary<string, Split> people = HoldOut.Assign(names, People, Recipe.HeldOutShare, Salt);
         IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(hashes, Prompts, Recipe.HeldOutShare, Salt);
-        return row => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
+        Split Of(CuratedExample row) => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
+
+        // Who wrote nothing but corrections is learnt from if anything of theirs is.
+        HashSet<string> teach = [.. rows.Where(row => row.Author is not null && Of(row) == Split.Train).Select(row => row.Author!)];
+        Split? OfAuthor(string author) => people.TryGetValue(author, out Split now) || People.TryGetValue(author, out now) ? now
+            : few ? null : teach.Contains(author) ? Split.Train : Split.HeldOut;
+        return new(Of, row => row.Author is { } author && OfAuthor(author) is { } side && side != Of(row) && (!few || side == Split.HeldOut));
     }
 }
+
+/// <summary>On which side rows are.</summary>
+/// <param name="Of">The side of a row.</param>
+/// <param name="IsOfAnother">Its text was written by a reviewer of the other side: what a held-out person wrote teaches nothing, whoever's
+/// row it corrects, and nobody is tested on what they taught. With few people, whose prompts are on both sides, only the former.</param>
+internal sealed record RowSides(Func<CuratedExample, Split> Of, Func<CuratedExample, bool> IsOfAnother);

@@ -89,7 +89,7 @@ public static class ArenaResults
         var acts = new List<(Feedback Row, ArenaChoice Choice)>();
         foreach (Feedback row in rows)
         {
-            if (JsonNode.Parse(row.Tags) is not JsonObject tags || Text(tags, ApplicationTag) != App || Named(Text(tags, ChoiceTag)) is not { } choice) continue;
+            if (ChoiceOf(row) is not { } choice) continue;
             if (acts.FirstOrDefault(act => act.Choice == choice && act.Row.GenerationId != row.GenerationId).Row is { } other)
                 return Stands(row) && Stands(other) ? choice : null;
             acts.Add((row, choice));
@@ -98,6 +98,15 @@ public static class ArenaResults
 
         bool Stands(Feedback act) => !rows.Any(later => later.Sequence > act.Sequence && later.GenerationId == act.GenerationId
             && FeedbackKind.Named(later.Metric).Effect(later) is FeedbackEffect.TakeBack back && (back.Only is null || back.Only == act.Id));
+    }
+
+    /// <summary>Whether a feedback is part of a round's choice, which is made before the models are known; anything else said of the answers is not blind.</summary>
+    public static bool IsChoice(Feedback row) => ChoiceOf(row) is not null;
+
+    /// <summary>The choice that a feedback is part of; null where it is part of none.</summary>
+    public static ArenaChoice? ChoiceOf(Feedback row)
+    {
+        return JsonNode.Parse(row.Tags) is JsonObject tags && Text(tags, ApplicationTag) == App ? Named(Text(tags, ChoiceTag)) : null;
 
         static string? Text(JsonObject tags, string name) => tags[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
     }

@@ -5,7 +5,8 @@ namespace Flywheel.Loop.Jobs;
 /// <summary>Does one kind of job.</summary>
 /// <param name="job">What there is to do; say there how far it is.</param>
 /// <param name="cancellation">Fires when the job is to be paused or ended, when the worker stops, or when the claim is lost.</param>
-/// <returns>JSON of what came of it, or null. A <see cref="FlywheelException"/> fails the job for good; any other is tried again.</returns>
+/// <returns>JSON of what came of it, or null. A <see cref="FlywheelException"/> fails the job for good; any other is tried again, and once the
+/// cancellation has fired is no failure.</returns>
 public delegate Task<string?> JobHandler(JobContext job, CancellationToken cancellation);
 
 /// <summary>A job in the hands of its handler.</summary>
@@ -164,8 +165,11 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
             string? result = await handlers[job.Kind](new JobContext(job, Report), halt.Token);
             settle = () => queue.CompleteAsync(job.Id, Name, result, CancellationToken.None);
         }
-        catch (OperationCanceledException) when (halt.IsCancellationRequested)
+        // A handler that was told to stop may end by whatever it was doing, such as by a stream that was closed under it. What only a person
+        // can mend has failed all the same.
+        catch (Exception e) when (halt.IsCancellationRequested && e is not (FlywheelException or JobLostException))
         {
+            if (e is not OperationCanceledException) Failed($"stopping job {job.Id} ({job.Kind})", e);
             settle = wish is { } asked ? () => queue.ObeyAsync(job, Name, asked, CancellationToken.None)
                 : () => queue.ReleaseAsync(job, Name, CancellationToken.None);
         }

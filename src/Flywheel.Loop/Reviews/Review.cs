@@ -19,6 +19,9 @@ public sealed record Review(Guid Id, Guid Of, string Reviewer, ReviewAct Act)
 {
     public DateTimeOffset Time { get; init; }
 
+    /// <summary>Its place among all that came; times may be the same.</summary>
+    public long Sequence { get; init; }
+
     /// <summary>Of a correction: the text in place of what the person took.</summary>
     public string? Text { get; init; }
 
@@ -52,7 +55,7 @@ public sealed record Review(Guid Id, Guid Of, string Reviewer, ReviewAct Act)
         return new(row.Id, value["of"]!.GetValue<Guid>(), CuratedExample.PersonOf(row.User, row.Owner),
             Enum.Parse<ReviewAct>((string)value["decision"]!, ignoreCase: true))
         {
-            Time = row.Time, Text = (string?)value["text"], Reason = (string?)value["reason"], Label = (string?)value["label"],
+            Time = row.Time, Sequence = row.Sequence, Text = (string?)value["text"], Reason = (string?)value["reason"], Label = (string?)value["label"],
             Agrees = (bool?)value["agrees"],
         };
     }
@@ -84,6 +87,9 @@ public enum ReviewOutcome { Open, Approved, Corrected, Rejected, Disputed }
 public sealed record ReviewState(ReviewOutcome Outcome, string? Text, string? Reason, IReadOnlyList<Review> Standing,
     IReadOnlyList<string> Labels, IReadOnlyList<Guid> Ids)
 {
+    /// <summary>Reviews that gave words that stand.</summary>
+    public IReadOnlyList<Review> Labelled { get; init; } = [];
+
     /// <summary>Of a reviewer, the last decision that was not undone counts; an undo takes back one act.</summary>
     /// <param name="reviews">Of one item, in the order in which they came.</param>
     public static ReviewState Of(IEnumerable<Review> reviews)
@@ -103,7 +109,10 @@ public sealed record ReviewState(ReviewOutcome Outcome, string? Text, string? Re
             : correction is not null ? ReviewOutcome.Corrected : isIn ? ReviewOutcome.Approved : ReviewOutcome.Open;
         return new(outcome, outcome == ReviewOutcome.Corrected ? correction!.Text : null,
             standing.LastOrDefault(review => review.Accepts == false)?.Reason, standing,
-            [.. left.Select(review => review.Label).OfType<string>().Distinct()], [.. all.Select(review => review.Id)]);
+            [.. left.Select(review => review.Label).OfType<string>().Distinct()], [.. all.Select(review => review.Id)])
+        {
+            Labelled = [.. left.Where(review => review.Label is not null)],
+        };
     }
 
     /// <summary>What a reviewer decided; null where nothing of theirs stands.</summary>

@@ -26,7 +26,19 @@ public sealed record ReviewAgreement(IReadOnlyList<AgreementOfTwo> Pairs, Agreem
     public static async Task<ReviewAgreement> ReadAsync(FlywheelStore store, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        return Of((await ReviewQueue.ReviewsAsync(db, cancellation)).Select(item => ReviewState.Of(item).Standing));
+        return Of((await ReviewQueue.ReviewsAsync(db, cancellation)).ToDictionary(item => item.Key, item => ReviewState.Of(item).Standing));
+    }
+
+    private readonly Dictionary<Guid, IReadOnlyList<Review>> _items = [];
+
+    /// <summary>The same after somebody has decided on an item, without reading the others again.</summary>
+    public ReviewAgreement With(ReviewItem item) => Of(new Dictionary<Guid, IReadOnlyList<Review>>(_items) { [item.Id] = item.State.Standing });
+
+    private static ReviewAgreement Of(Dictionary<Guid, IReadOnlyList<Review>> items)
+    {
+        ReviewAgreement agreement = Of(items.Values);
+        foreach ((Guid id, IReadOnlyList<Review> standing) in items) agreement._items[id] = standing;
+        return agreement;
     }
 
     /// <param name="items">Of each item the decisions that stand, one of each reviewer.</param>

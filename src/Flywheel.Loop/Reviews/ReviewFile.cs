@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -20,7 +19,9 @@ public static class ReviewFile
     public static IReadOnlyList<string> Columns { get; } =
         ["id", "app", "did", "signals", "prompt", "original", "text", "others", "decision", "corrected", "reason", "label", "reviewer"];
 
-    private const int MaxRows = 100_000, MaxNamed = 20;
+    internal const int MaxNamed = 20;
+
+    private const int MaxRows = 100_000;
 
     private static readonly JsonSerializerOptions s_lines = new(JsonText.Compact) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -95,51 +96,6 @@ public static class ReviewFile
         return inputs;
     }
 
-    /// <summary>Records answers. An answer that was imported before is not recorded twice.</summary>
-    /// <returns>How many were recorded, and about which items nothing can be said any more.</returns>
-    public static async Task<(int Recorded, IReadOnlyList<string> Gone)> ImportAsync(ReviewQueue queue, IReadOnlyList<ReviewInput> inputs, CancellationToken cancellation = default)
-    {
-        List<string> gone = [];
-        int recorded = 0;
-        foreach (ReviewInput input in inputs)
-        {
-            try
-            {
-                await queue.DecideAsync(input, cancellation);
-                recorded++;
-            }
-            catch (ReviewGoneException e)
-            {
-                gone.Add(e.Message);
-            }
-        }
-        return (recorded, gone);
-    }
-
-    /// <summary>Checks that every item is known, before the first answer is recorded.</summary>
-    /// <exception cref="FlywheelException">Items that never were, or answers that do not fit theirs.</exception>
-    public static async Task CheckAsync(ReviewQueue queue, IReadOnlyList<ReviewInput> inputs, string name, CancellationToken cancellation = default)
-    {
-        List<string> faults = [];
-        foreach (ReviewInput input in inputs)
-        {
-            try
-            {
-                ReviewItem item = await queue.FindAsync(input.Item, cancellation);
-                if (input.Text is { } text && item.Prompt?.AnswerModality is { } modality) _ = new SymbolsPart(modality, text, $"item {item.Id}: field 'corrected'");
-            }
-            catch (ReviewGoneException)
-            {
-                // It was one: the person has gone on since the file was made.
-            }
-            catch (FlywheelException e)
-            {
-                faults.Add(e.Message);
-            }
-        }
-        if (faults.Count > 0) throw new FlywheelException($"{name}: {faults.Count} answers cannot be taken, and none was:\n  {string.Join("\n  ", faults.Take(MaxNamed))}");
-    }
-
     private static IEnumerable<ReviewInput> Inputs(Func<string, string> field, string reviewer, bool onlyTheirs)
     {
         string decision = field("decision").Trim(), label = field("label").Trim(), corrected = field("corrected"), reason = field("reason").Trim();
@@ -158,14 +114,9 @@ public static class ReviewFile
             ReviewAct act = ReviewInput.ActOf(decision);
             if (act is not (ReviewAct.Approve or ReviewAct.Correct or ReviewAct.Reject)) throw new FlywheelException($"field 'decision' is '{decision}', expected approve, correct or reject");
             if (act == ReviewAct.Correct && corrected.Trim().Length == 0) throw new FlywheelException("field 'corrected' is empty, expected the text for the decision correct");
-            yield return Keyed(new() { Item = id, Act = act, Reviewer = who, Text = act == ReviewAct.Correct ? corrected : null, Reason = act == ReviewAct.Reject ? reason : null });
+            yield return new ReviewInput { Item = id, Act = act, Reviewer = who, Text = act == ReviewAct.Correct ? corrected : null, Reason = act == ReviewAct.Reject ? reason : null }.Checked();
         }
-        if (label.Length > 0) yield return Keyed(new() { Item = id, Act = ReviewAct.Label, Reviewer = who, Label = label });
-
-        static ReviewInput Keyed(ReviewInput input) => input.Checked() with
-        {
-            IdempotencyKey = "import-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{input.Item}\n{input.Act}\n{input.Text}\n{input.Reason}\n{input.Label}")))[..32],
-        };
+        if (label.Length > 0) yield return new ReviewInput { Item = id, Act = ReviewAct.Label, Reviewer = who, Label = label }.Checked();
     }
 
     private static IEnumerable<(int Line, Func<string, string> Field)> JsonRows(string text, List<string> faults)

@@ -31,7 +31,32 @@ public enum ReviewView { Open, Second, Disputed, Decided, All }
 /// <param name="Signals">Of each code: how many items have it, how many of those are settled, and how many were rejected: what it is worth.</param>
 /// <param name="IsCut">There is more than is shown.</param>
 public sealed record ReviewList(IReadOnlyList<ReviewItem> Items, int NumDecided, int NumAll, IReadOnlyList<(string App, int Count)> Apps,
-    IReadOnlyList<(string Code, int Items, int Decided, int Rejected)> Signals, bool IsCut);
+    IReadOnlyList<(string Code, int Items, int Decided, int Rejected)> Signals, bool IsCut)
+{
+    /// <summary>
+    /// The same after an item of its application was decided on: what is counted changes by that one, and nothing is read again. Items stay
+    /// where they are, whether or not they still are what was asked for.
+    /// </summary>
+    /// <param name="before">As it was counted.</param>
+    /// <param name="after">As it is now; see <see cref="ReviewSignals.Keep"/>.</param>
+    public ReviewList With(ReviewItem before, ReviewItem after)
+    {
+        int Settled(ReviewItem item, string? code = null) => ReviewQueue.IsSettled(item) && (code is null || item.Signals.Contains(code)) ? 1 : 0;
+        int Has(ReviewItem item, string code) => item.Signals.Contains(code) ? 1 : 0;
+        int Rejected(ReviewItem item, string code) => item.State.Outcome == ReviewOutcome.Rejected ? Has(item, code) : 0;
+        Dictionary<string, (int Items, int Decided, int Rejected)> counts = Signals.ToDictionary(one => one.Code, one => (one.Items, one.Decided, one.Rejected));
+        return this with
+        {
+            Items = [.. Items.Select(item => item.Id == after.Id ? after : item)],
+            NumDecided = NumDecided + Settled(after) - Settled(before),
+            Signals = [.. ReviewSignals.All.Select(code =>
+            {
+                (int items, int decided, int rejected) = counts.GetValueOrDefault(code);
+                return (code, items + Has(after, code) - Has(before, code), decided + Settled(after, code) - Settled(before, code), rejected + Rejected(after, code) - Rejected(before, code));
+            }).Where(one => one.Item2 > 0)],
+        };
+    }
+}
 
 /// <summary>What became of a review.</summary>
 /// <param name="Review">Its id.</param>
@@ -121,8 +146,88 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
     public async Task<ReviewReceipt> DecideAsync(ReviewInput input, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Feedback);
-        input.Checked();
         ReviewItem item = await FindAsync(input.Item, cancellation);
+        FeedbackReceipt receipt = (await store.AddAsync([RowOf(item, input, ReviewOf(item, input), input.IdempotencyKey)], cancellation))[0];
+        try
+        {
+            return new(receipt.Id, await FindAsync(item.Id, cancellation));
+        }
+        catch (ReviewGoneException)
+        {
+            return new(receipt.Id, item with { State = ReviewState.Of([]) }); // what was undone was all that held it in the queue
+        }
+    }
+
+    /// <summary>Records the answers of a file, all together: all, or none where one is wrong. What stands already is not recorded again, and the
+    /// last of several answers of a reviewer about an item counts.</summary>
+    /// <param name="inputs">In their order.</param>
+    /// <param name="name">Of the file, for errors.</param>
+    /// <param name="cancellation">Ends it before anything is recorded.</param>
+    /// <returns>How many stand, and about which items nothing can be said any more, since the person has gone on.</returns>
+    /// <exception cref="FlywheelException">Items that never were, or answers that do not fit theirs: each is named, and none is taken.</exception>
+    public async Task<(int Recorded, IReadOnlyList<string> Gone)> ImportAsync(IReadOnlyList<ReviewInput> inputs, string name, CancellationToken cancellation = default)
+    {
+        Actor.Demand(Scopes.Feedback);
+        List<string> faults = [], gone = [];
+        Dictionary<Guid, ReviewItem> items = [];
+        Dictionary<(Guid, string), Review?> standing = [];
+        List<Feedback> rows = [];
+        int recorded = 0;
+        foreach (ReviewInput input in inputs)
+        {
+            try
+            {
+                if (!items.TryGetValue(input.Item, out ReviewItem? item)) items[input.Item] = item = await FindAsync(input.Item, cancellation);
+                Review said = ReviewOf(item, input);
+                recorded++;
+                if (input.Act == ReviewAct.Label)
+                {
+                    if (!item.State.Labelled.Any(one => one.Reviewer == said.Reviewer && one.Label == said.Label)) rows.Add(RowOf(item, input, said, KeyOf(said, null)));
+                    continue;
+                }
+                Review? before = standing.TryGetValue((item.Id, said.Reviewer), out Review? earlier) ? earlier : item.State.By(said.Reviewer);
+                if (before is not null && (before.Act, before.Text, before.Reason) == (said.Act, said.Text, said.Reason)) continue;
+                rows.Add(RowOf(item, input, said, KeyOf(said, before)));
+                standing[(item.Id, said.Reviewer)] = said;
+            }
+            catch (ReviewGoneException e)
+            {
+                gone.Add(e.Message);
+            }
+            catch (FlywheelException e) when (e is not NotAllowedException)
+            {
+                faults.Add(e.Message);
+            }
+        }
+        if (faults.Count > 0) throw new FlywheelException($"{name}: {faults.Count} answers cannot be taken, and none was:\n  {string.Join("\n  ", faults.Take(ReviewFile.MaxNamed))}");
+        cancellation.ThrowIfCancellationRequested();
+        if (rows.Count > 0) await store.AddAsync(rows, CancellationToken.None);
+        return (recorded, gone);
+
+        // Two who bring one file at once record it once; brought again after something else was said, it is said anew.
+        static string KeyOf(Review said, Review? before) =>
+            "import-" + CuratedDataset.Hex($"{said.Of}\n{said.Act}\n{said.Text}\n{said.Reason}\n{said.Label}\n{before?.Id}")[..32];
+    }
+
+    private static Feedback RowOf(ReviewItem item, ReviewInput input, Review review, string? key) => new()
+    {
+        Id = review.Id, Time = review.Time, GenerationId = item.GenerationId, Metric = Metrics.Review, Value = review.ToValue(), User = input.Reviewer,
+        Owner = input.Owner, Workspace = input.Workspace, IdempotencyKey = key,
+    };
+
+    /// <summary>What a reviewer says of an item.</summary>
+    /// <exception cref="FlywheelException">It does not fit the item.</exception>
+    private Review ReviewOf(ReviewItem item, ReviewInput input)
+    {
+        input.Checked();
+        string who = CuratedExample.PersonOf(input.Reviewer, input.Owner);
+        if (input.Text is { } same && Curator.IsSameText(same, item.Text))
+        {
+            if (item.Did is ReviewedAct.Discarded or ReviewedAct.RatedDown)
+                throw new FlywheelException($"field 'text' is the text of '{item.Id}', which the person did not want; expected another one");
+            // What changes nothing approves, unless it takes back what another reviewer has made of it.
+            if (!item.State.Standing.Any(review => review.Act == ReviewAct.Correct && review.Reviewer != who)) input = input with { Act = ReviewAct.Approve, Text = null };
+        }
         if (input.Text is { } text && item.Prompt?.AnswerModality is { } modality) _ = new SymbolsPart(modality, text, "field 'text'");
         if (input.Act == ReviewAct.Correct && item.Prompt is null)
             throw new FlywheelException($"field 'decision' is 'correct', but '{item.Id}' is about a plain completion, of which no conversation can be learnt; expected approve or reject");
@@ -137,7 +242,6 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
             agrees = input.Preferred == item.GenerationId;
         }
         DateTimeOffset now = time.GetUtcNow();
-        string who = CuratedExample.PersonOf(input.Reviewer, input.Owner);
         var review = new Review(Guid.CreateVersion7(now), item.Id, who, input.Act)
         {
             Time = now, Text = input.Text, Label = input.Label?.Trim(), Agrees = agrees,
@@ -145,12 +249,7 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         };
         if (input.Act == ReviewAct.Undo && item.State.By(who) is null && item.State.Labels.Count == 0)
             throw new FlywheelException($"field 'decision' is 'undo', but nothing that {(who.Length == 0 ? "this reviewer" : $"'{who}'")} decided about '{item.Id}' stands");
-        FeedbackReceipt receipt = await store.AddAsync(new Feedback
-        {
-            Id = review.Id, Time = now, GenerationId = item.GenerationId, Metric = Metrics.Review, Value = review.ToValue(), User = input.Reviewer,
-            Owner = input.Owner, Workspace = input.Workspace, IdempotencyKey = input.IdempotencyKey,
-        }, cancellation);
-        return new(receipt.Id, await FindAsync(item.Id, cancellation));
+        return review;
     }
 
     /// <summary>Every review of the record that decides something, by item, in the order in which they came.</summary>

@@ -54,6 +54,10 @@ public static partial class ReviewSignals
         return kinds;
     }
 
+    /// <summary>An item as it is after a decision, seen alone, with the codes that it has because of other items.</summary>
+    public static ReviewItem Keep(ReviewItem now, ReviewItem before) =>
+        now with { Signals = [.. All.Where(code => now.Signals.Contains(code) || code is Contradiction or OnePerson && before.Signals.Contains(code))] };
+
     /// <summary>Gives every item its codes.</summary>
     /// <param name="items">The queue.</param>
     /// <param name="verdicts">Of every person about every text of the queue: whether it was liked, by prompt and text.</param>
@@ -67,11 +71,11 @@ public static partial class ReviewSignals
             double garbage = GarbageOf(item.Text);
             bool[] said = [.. verdicts[KeyOf(item.Prompt, item.Text)].Distinct()];
             List<string> codes = [];
-            if (item.State.Outcome == ReviewOutcome.Disputed) codes.Add(LowAgreement);
             if (garbage >= GarbageFrom) codes.Add(Garbage);
             if (said.Length > 1) codes.Add(Contradiction);
             if (PersonalDataIn(item.Text).Count > 0) codes.Add(PersonalData);
             if (counts.Count > 1 && items.Count >= MinItems && counts[item.Person] > Share * items.Count) codes.Add(OnePerson);
+            if (item.State.Outcome == ReviewOutcome.Disputed) codes.Add(LowAgreement);
             if (leftOut.ContainsKey(item.Id)) codes.Add(LeftOut);
             return item with { Garbage = garbage, Signals = codes };
         })];

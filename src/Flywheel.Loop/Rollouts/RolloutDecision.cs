@@ -50,7 +50,9 @@ public static class RolloutDecision
             return new(RolloutMove.RollBack, $"people accept fewer of the candidate's answers: {Compared(seen)}");
         if (Certain(seen.NotPreferred, s_promote) && seen.NotPreferred.Count >= MinHarmed)
             return new(RolloutMove.RollBack, $"people prefer the champion's drafts: {Pairs(seen)}");
-        if (row.Decider == RolloutDecider.Acceptance && Math.Min(seen.Candidate.NumObserved, seen.Champion.NumObserved) >= MinPeople && Certain(seen.Acceptance.Above, s_promote))
+        if (row.Decider == RolloutDecider.Acceptance && Math.Min(seen.Candidate.NumObserved, seen.Champion.NumObserved) >= MinPeople && Certain(seen.Acceptance.Above, s_promote)
+            // Only answers that came are judged: while more of the candidate's seem to fail or to be late, the guards are waited for.
+            && seen.Failed.Estimate <= FailedMargin && seen.Slow.Estimate <= SlowMargin)
             return new(RolloutMove.Promote, $"people accept more of the candidate's answers: {Compared(seen)}");
         if (row.Decider == RolloutDecider.Drafts && seen.Preferred.Count >= MinPeople && Certain(seen.Preferred, s_promote)
             // People choose among the drafts that came: while more of the candidate's are missing, or come late, the guards are waited for.

@@ -72,12 +72,16 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <summary>Completes when the feedback is on disk. The same again with a user's idempotency key gives the same id and stores nothing.</summary>
     /// <exception cref="FlywheelException">It is about an answer that was not to be stored.</exception>
     /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
-    public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default)
+    public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default) =>
+        (await AddAllFeedbackAsync([input], cancellation))[0];
+
+    /// <summary>The same of several, which are stored all or, where one is not taken, none.</summary>
+    public async Task<IReadOnlyList<FeedbackReceipt>> AddAllFeedbackAsync(IReadOnlyList<FeedbackInput> inputs, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Feedback);
-        await CheckStoredAsync(input, cancellation);
+        foreach (FeedbackInput input in inputs) await CheckStoredAsync(input, cancellation);
         DateTimeOffset now = time.GetUtcNow();
-        return await writer.WriteAsync(new Feedback
+        return await writer.WriteAsync([.. inputs.Select(input => new Feedback
         {
             Id = Guid.CreateVersion7(now),
             Time = now,
@@ -90,11 +94,11 @@ public sealed class FlywheelStore : IAsyncDisposable
             Owner = input.Owner,
             Workspace = input.Workspace,
             Source = input.Source,
-        }, cancellation);
+        })], cancellation);
     }
 
     /// <summary>The same for what is made and checked here.</summary>
-    internal Task<FeedbackReceipt> AddAsync(Feedback feedback, CancellationToken cancellation) => writer.WriteAsync(feedback, cancellation);
+    internal Task<IReadOnlyList<FeedbackReceipt>> AddAsync(IReadOnlyList<Feedback> feedback, CancellationToken cancellation) => writer.WriteAsync(feedback, cancellation);
 
     /// <summary>
     /// Refuses feedback about an answer of which only counts are kept, from which nothing could be learnt, and a demonstration that is no

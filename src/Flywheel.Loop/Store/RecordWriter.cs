@@ -23,18 +23,19 @@ internal sealed class RecordWriter : IAsyncDisposable
 
     public async Task WriteAsync(Generation generation, CancellationToken cancellation)
     {
-        var entry = new Entry(generation, null);
+        var entry = new Entry(generation, []);
         await queue.Writer.WriteAsync(entry, cancellation);
         await entry.Done.Task.WaitAsync(cancellation);
     }
 
-    /// <returns>The id of the feedback, or of the earlier one that this one repeats.</returns>
-    /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
-    public async Task<FeedbackReceipt> WriteAsync(Feedback feedback, CancellationToken cancellation)
+    /// <summary>All of these, in this order and one after another, or none.</summary>
+    /// <returns>Of each the id, or that of the earlier one that it repeats.</returns>
+    /// <exception cref="IdempotencyConflictException">A user's key was used for other feedback.</exception>
+    public async Task<IReadOnlyList<FeedbackReceipt>> WriteAsync(IReadOnlyList<Feedback> feedback, CancellationToken cancellation)
     {
         var entry = new Entry(null, feedback);
         await queue.Writer.WriteAsync(entry, cancellation);
-        return (await entry.Done.Task.WaitAsync(cancellation))!;
+        return await entry.Done.Task.WaitAsync(cancellation);
     }
 
     public async ValueTask DisposeAsync()
@@ -86,8 +87,8 @@ internal sealed class RecordWriter : IAsyncDisposable
     private void Commit(List<Entry> batch)
     {
         // Feedback is numbered, and checked against what is there; generations have ids of their own.
-        using FlywheelDb db = database.Open(inOrder: batch.Exists(entry => entry.Feedback is not null));
-        var receipts = new FeedbackReceipt?[batch.Count];
+        using FlywheelDb db = database.Open(inOrder: batch.Exists(entry => entry.Feedback.Count > 0));
+        var receipts = new List<FeedbackReceipt>[batch.Count];
         var conflicts = new IdempotencyConflictException?[batch.Count];
         using (var transaction = db.Database.BeginTransaction())
         {
@@ -96,14 +97,20 @@ internal sealed class RecordWriter : IAsyncDisposable
             HashSet<Guid> generations = Recorded(db, batch);
             for (int i = 0; i < batch.Count; i++)
             {
-                if (batch[i].Feedback is not { } feedback) continue;
-                Feedback stored = feedback;
-                if (feedback.IdempotencyKey is null || seen.TryAdd(KeyOf(feedback), feedback)) db.Feedback.Add(feedback);
-                else stored = seen[KeyOf(feedback)];
-                if (Differs(stored, feedback) is { } field)
-                    conflicts[i] = new($"field 'idempotency_key' is '{feedback.IdempotencyKey}', which this user's feedback {stored.Id} had with another {field}; "
-                        + "expected a key of its own for other feedback. Nothing was stored");
-                receipts[i] = new(stored.Id, Orphan: !generations.Contains(feedback.GenerationId));
+                receipts[i] = [];
+                List<Feedback> added = [];
+                foreach (Feedback feedback in batch[i].Feedback)
+                {
+                    Feedback stored = feedback;
+                    if (feedback.IdempotencyKey is null || seen.TryAdd(KeyOf(feedback), feedback)) added.Add(feedback);
+                    else stored = seen[KeyOf(feedback)];
+                    if (Differs(stored, feedback) is { } field)
+                        conflicts[i] ??= new($"field 'idempotency_key' is '{feedback.IdempotencyKey}', which this user's feedback {stored.Id} had with another {field}; "
+                            + "expected a key of its own for other feedback. Nothing was stored");
+                    receipts[i].Add(new(stored.Id, Orphan: !generations.Contains(feedback.GenerationId)));
+                }
+                if (conflicts[i] is null) db.Feedback.AddRange(added);
+                else foreach (Feedback unstored in added.Where(row => row.IdempotencyKey is not null)) seen.Remove(KeyOf(unstored));
             }
             db.SaveChanges();
             transaction.Commit();
@@ -120,8 +127,8 @@ internal sealed class RecordWriter : IAsyncDisposable
 
     private static Dictionary<(string, string, string, string), Feedback> Seen(FlywheelDb db, List<Entry> batch)
     {
-        List<string> keys = [.. batch.Select(entry => entry.Feedback?.IdempotencyKey).OfType<string>()];
-        return keys.Count == 0 ? [] : db.Feedback.AsNoTracking().Where(row => keys.Contains(row.IdempotencyKey!)).ToDictionary(KeyOf);
+        return batch.SelectMany(entry => entry.Feedback).Select(row => row.IdempotencyKey).OfType<string>().Distinct().Chunk(MaxBatch)
+            .SelectMany(keys => db.Feedback.AsNoTracking().Where(row => keys.Contains(row.IdempotencyKey!))).ToDictionary(KeyOf);
     }
 
     /// <summary>The field in which a repeated feedback is another; null when it is the same.</summary>
@@ -135,14 +142,14 @@ internal sealed class RecordWriter : IAsyncDisposable
 
     private static HashSet<Guid> Recorded(FlywheelDb db, List<Entry> batch)
     {
-        List<Guid> ids = [.. batch.Select(entry => entry.Feedback?.GenerationId).OfType<Guid>()];
-        HashSet<Guid> recorded = ids.Count == 0 ? [] : [.. db.Generations.Where(row => ids.Contains(row.Id)).Select(row => row.Id)];
+        HashSet<Guid> recorded = [.. batch.SelectMany(entry => entry.Feedback).Select(row => row.GenerationId).Distinct().Chunk(MaxBatch)
+            .SelectMany(ids => db.Generations.Where(row => ids.Contains(row.Id)).Select(row => row.Id))];
         recorded.UnionWith(batch.Select(entry => entry.Generation?.Id).OfType<Guid>());
         return recorded;
     }
 
-    private sealed record Entry(Generation? Generation, Feedback? Feedback)
+    private sealed record Entry(Generation? Generation, IReadOnlyList<Feedback> Feedback)
     {
-        public TaskCompletionSource<FeedbackReceipt?> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<FeedbackReceipt>> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

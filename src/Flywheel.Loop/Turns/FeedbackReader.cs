@@ -1,3 +1,4 @@
+using Flywheel.Loop.Reviews;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
@@ -53,8 +54,8 @@ internal static class FeedbackReader
     }
 
     /// <summary>
-    /// What a turn had found when it began, as far as it is still there: the feedback that its rows name, and what earlier turns had done
-    /// with people and prompts by then. What came later, such as a word taken back, is not in it.
+    /// What a turn had found when it began, as far as it is still there: all feedback about the requests that its rows name which had come
+    /// by then, and what earlier turns had done with people and prompts. What came later, such as a word taken back, is not in it.
     /// </summary>
     public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, Upstreams upstreams, TurnRow turn, bool withTokens, CancellationToken cancellation)
     {
@@ -67,7 +68,8 @@ internal static class FeedbackReader
                 .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
                 .ToListAsync(cancellation));
         (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, upstreams, groups, withTokens, cancellation);
-        List<Feedback> feedback = [.. all.Where(row => seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
+        // What waited for a reviewer is in no row, and stood beside what was learnt all the same.
+        List<Feedback> feedback = [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
             await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
@@ -114,10 +116,22 @@ internal static class FeedbackReader
         List<Guid>? turns, CancellationToken cancellation)
     {
         var rows = await db.Examples.Where(row => row.Split != null && (turns == null || turns.Contains(row.TurnId))).Select(row => new { row.User, row.Owner, row.PromptHash, row.Split }).Distinct().ToListAsync(cancellation);
-        Dictionary<string, Split> people = Sides(rows.Select(row => (CuratedExample.PersonOf(row.User, row.Owner), row.Split!.Value)));
+        Dictionary<string, Split> people = Sides([.. rows.Select(row => (CuratedExample.PersonOf(row.User, row.Owner), row.Split!.Value)),
+            .. await CorrectorsAsync(db, turns, cancellation)]);
         foreach (Feedback row in feedback.Where(row => row.Owner.Length > 0 && row.User.Length > 0))
             if (people.TryGetValue(row.User, out Split side) && side == Split.Train) people[row.Owner] = Split.Train;
         return (people, Sides(rows.Where(row => row.PromptHash is not null).Select(row => (row.PromptHash!, row.Split!.Value))));
+
+        // A text that a reviewer wrote is theirs, whoever's row it is in.
+        static async Task<IEnumerable<(string, Split)>> CorrectorsAsync(FlywheelDb db, List<Guid>? turns, CancellationToken cancellation)
+        {
+            var reviews = await db.Examples.Where(row => row.Split != null && row.DropReason == null && (turns == null || turns.Contains(row.TurnId)))
+                .SelectMany(row => row.Sources, (row, source) => new { row.Split, source.FeedbackId })
+                .Join(db.Feedback.Where(said => said.Metric == Metrics.Review), one => one.FeedbackId, said => said.Id, (one, said) => new { one.Split, Said = said })
+                .ToListAsync(cancellation);
+            return reviews.Select(one => (Review: Review.Read(one.Said), Side: one.Split!.Value)).Where(one => one.Review.Act == ReviewAct.Correct && one.Review.Reviewer.Length > 0)
+                .Select(one => (one.Review.Reviewer, one.Side));
+        }
 
         static Dictionary<string, Split> Sides(IEnumerable<(string Name, Split Side)> all) => all.GroupBy(row => row.Name)
             .ToDictionary(group => group.Key, group => group.Any(row => row.Side == Split.Train) ? Split.Train : Split.HeldOut);

@@ -110,8 +110,7 @@ internal static class ReviewEndpoints
         string who = body.Owner.Length > 0 ? body.Owner : body.Text("user", ReviewInput.MaxName) ?? "";
         IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(body.RequiredText("text"), "field 'text'", who, onlyTheirs: body.Owner.Length > 0)
             .Select(input => input with { Owner = body.Owner, Workspace = Caller.WorkspaceOf(http.User) })];
-        await ReviewFile.CheckAsync(queue, inputs, "field 'text'", http.RequestAborted);
-        (int recorded, IReadOnlyList<string> gone) = await ReviewFile.ImportAsync(queue, inputs, CancellationToken.None);
+        (int recorded, IReadOnlyList<string> gone) = await queue.ImportAsync(inputs, "field 'text'", http.RequestAborted);
         await Answers.Json(http, new() { ["recorded"] = recorded, ["gone"] = new JsonArray([.. gone.Select(why => JsonValue.Create(why))]) });
     }
 

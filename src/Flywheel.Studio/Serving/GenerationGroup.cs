@@ -154,7 +154,17 @@ internal sealed class GenerationGroup : IAsyncDisposable
     }
 
     /// <summary>Nobody waits for the answer any more: what runs ends now and is recorded as cancelled.</summary>
-    public void Cancel() => _cancellation.Cancel();
+    public void Cancel()
+    {
+        try
+        {
+            _cancellation.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended in this moment. Thrown into whoever stops several things at once, it failed the job that had asked.
+        }
+    }
 
     /// <summary>Cancels what still runs and returns when it is recorded.</summary>
     public async ValueTask DisposeAsync()

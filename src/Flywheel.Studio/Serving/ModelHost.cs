@@ -57,7 +57,7 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
                 return;
             }
             ServedModel next = Second is { Engine.Defect: null } ready && ready.Hash == folder.Hash && ready.TryAcquire() ? ready
-                : await LoadAsync(folder, options);
+                : await LoadInPlaceAsync(folder);
             try
             {
                 await record();
@@ -95,6 +95,22 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
     }
 
+    /// <summary>Loads the model that takes the current one's place: the caches of all others may still grow, that one's is given up.</summary>
+    private async Task<ServedModel> LoadInPlaceAsync(ModelFolder folder)
+    {
+        long reserved = CacheBytesToCome(but: Current);
+        if (reserved == 0) return await LoadAsync(folder, options);
+        long free = options.AvailableBytes ?? MachineMemory.AvailableBytes();
+        try
+        {
+            return await LoadAsync(folder, options with { AvailableBytes = Math.Max(0, free - reserved) });
+        }
+        catch (FlywheelException e)
+        {
+            throw new FlywheelException($"the model does not fit: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of other models in memory may still take. {e.Message}", e);
+        }
+    }
+
     private async Task<ServedModel> LoadAsync(ModelFolder folder, EngineOptions given)
     {
         ServedModel loaded = await ServedModel.LoadAsync(folder, given, CancellationToken.None);
@@ -103,12 +119,13 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
     }
 
     /// <summary>What the caches of all models in memory may still take, bytes; of one that takes no more requests until it is unloaded.</summary>
-    private long CacheBytesToCome()
+    /// <param name="but">Leaves one out.</param>
+    private long CacheBytesToCome(ServedModel? but = null)
     {
         lock (_inMemory)
         {
             _inMemory.RemoveAll(model => model.Unloaded.IsCompleted);
-            return _inMemory.Sum(model => model.Engine.CacheBytesToCome);
+            return _inMemory.Where(model => model != but).Sum(model => model.Engine.CacheBytesToCome);
         }
     }
 

@@ -6,11 +6,16 @@ namespace Flywheel.Studio.Serving;
 /// cancelled.</summary>
 internal sealed class ServerEnding : IDisposable
 {
-    private readonly CancellationTokenSource _cut = new();
+    private readonly CancellationTokenSource _cut = new(), _begun = new();
     private int _running, _runningAtStop;
 
     /// <summary>Ends what still runs.</summary>
-    public CancellationToken Cut => _cut.Token;
+    public CancellationToken Cut { get; }
+
+    /// <summary>Ends what nobody waits for, before anything new is refused: a job that was refused would count as failed.</summary>
+    public CancellationToken Begun { get; }
+
+    public ServerEnding() => (Cut, Begun) = (_cut.Token, _begun.Token); // a token outlives its source, which is disposed with the server
 
     public bool Stopping { get; private set; }
 
@@ -36,6 +41,7 @@ internal sealed class ServerEnding : IDisposable
     /// <summary>From now on nothing new begins.</summary>
     public void Begin()
     {
+        _begun.Cancel();
         Stopping = true;
         _runningAtStop = NumRunning;
     }
@@ -47,5 +53,9 @@ internal sealed class ServerEnding : IDisposable
         _cut.Cancel();
     }
 
-    public void Dispose() => _cut.Dispose();
+    public void Dispose()
+    {
+        _cut.Dispose();
+        _begun.Dispose();
+    }
 }

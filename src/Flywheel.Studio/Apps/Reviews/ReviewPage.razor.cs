@@ -82,7 +82,7 @@ public sealed partial class ReviewPage
         try
         {
             // Somebody else may have decided meanwhile.
-            _items[index] = Keep(await Queue.FindAsync(_items[index].Id, Gone), _items[index]);
+            _items[index] = Count(_items[index], await Queue.FindAsync(_items[index].Id, Gone));
         }
         catch (ReviewGoneException e)
         {
@@ -92,8 +92,14 @@ public sealed partial class ReviewPage
         }
     }
 
-    /// <summary>Seen alone, an item knows nothing of the others that make it stand out.</summary>
-    private static ReviewItem Keep(ReviewItem now, ReviewItem before) => now with { Signals = [.. before.Signals.Union(now.Signals)] };
+    /// <summary>An item has changed: what is counted changes with it, without reading the queue again.</summary>
+    private ReviewItem Count(ReviewItem before, ReviewItem now)
+    {
+        now = ReviewSignals.Keep(now, before); // seen alone, an item knows nothing of the others that make it stand out
+        if (_app.Length == 0 || _app == now.App) _list = _list!.With(before, now);
+        _agreement = _agreement?.With(now);
+        return now;
+    }
 
     private Task ApproveAsync(ReviewItem item) => DecideAsync(item, new() { Item = item.Id, Act = ReviewAct.Approve });
 
@@ -122,7 +128,8 @@ public sealed partial class ReviewPage
         {
             try
             {
-                item = await Queue.FindAsync(id, Gone);
+                await CountAsync(); // of what is not in the list it is not known how it was counted
+                item = _list!.Items.FirstOrDefault(one => one.Id == id) ?? await Queue.FindAsync(id, Gone);
             }
             catch (ReviewGoneException e)
             {
@@ -144,10 +151,10 @@ public sealed partial class ReviewPage
         {
             ReviewReceipt receipt = await Queue.DecideAsync(input with { Reviewer = Visit.Person, Workspace = Visit.Workspace });
             int at = _items.FindIndex(one => one.Id == item.Id);
-            if (at >= 0) _items[at] = Keep(receipt.Item, item);
+            ReviewItem now = Count(item, receipt.Item);
+            if (at >= 0) _items[at] = now;
             if (input.Act == ReviewAct.Undo) _mine.TryPop(out Guid _);
             else _mine.Push(item.Id);
-            await CountAsync();
             Review? other = receipt.Item.State.Standing.FirstOrDefault(review => review.Reviewer != Visit.Person);
             _said = receipt.Item.State.Outcome == ReviewOutcome.Disputed && other is not null ? Words.Format("review.said.disputed", Called(other.Reviewer))
                 : input.Act == ReviewAct.Compare ? Words[receipt.Item.State.By(Visit.Person)?.Agrees == true ? "review.said.agrees" : "review.said.disagrees"]
@@ -155,7 +162,6 @@ public sealed partial class ReviewPage
             (_text, _reason, _label) = ("", "", "");
             Close();
             if (input.Act is not (ReviewAct.Undo or ReviewAct.Label)) Next();
-            _agreement = await ReviewAgreement.ReadAsync(Store, Gone);
         }
         catch (ReviewGoneException e)
         {
@@ -233,8 +239,7 @@ public sealed partial class ReviewPage
             await using (Stream stream = change.File.OpenReadStream(MaxImport)) await stream.CopyToAsync(bytes);
             IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(Utf8File.Decode(bytes.ToArray(), change.File.Name), change.File.Name, Visit.Person, onlyTheirs: true)
                 .Select(input => input with { Workspace = Visit.Workspace })];
-            await ReviewFile.CheckAsync(Queue, inputs, change.File.Name, Gone);
-            (int recorded, IReadOnlyList<string> gone) = await ReviewFile.ImportAsync(Queue, inputs, Gone);
+            (int recorded, IReadOnlyList<string> gone) = await Queue.ImportAsync(inputs, change.File.Name, Gone);
             await LoadAsync();
             _said = Words.Count("review.imported", recorded, gone.Count);
         }

@@ -5,6 +5,7 @@ using Flywheel.Model;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
 using Flywheel.Studio.Apps.Chat.Arena;
+using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Microsoft.EntityFrameworkCore;
 
@@ -188,6 +189,50 @@ public sealed class ArenaTests : IAsyncLifetime
         string chosen = (string)Assert.Single(answers, answer => answer.Status == HttpStatusCode.OK).Body["choice"]!;
         Assert.All(answers.Where(answer => answer.Status != HttpStatusCode.OK), answer => Assert.Contains($"'{chosen}'", (string)answer.Body["error"]!["message"]!));
         Assert.Equal(1, (int)(await _server.GetAsync(Results))["data"]![0]!["choices"]!);
+    }
+
+    /// <summary>A round belongs to the record: another server of it knows that one writes, and of two choices the first counts on both.</summary>
+    [Fact]
+    public async Task Round_OnTwoServersOfOneRecord_IsWrittenForBothAndChosenInOnce()
+    {
+        await UpstreamsAsync("one", "two");
+        await using var other = new Arenas(_server.Service<Generator>(), _server.Service<Contestants>(), new Documents(Store, TimeProvider.System), Store, TimeProvider.System,
+            Microsoft.Extensions.Logging.Abstractions.NullLogger<Arenas>.Instance);
+        string id = (string)(await _server.PostAsync(Rounds, Ask("one", "two")))["id"]!;
+        var round = Guid.Parse(id);
+        ArenaRound body = (await other.FindAsync(round, "ann"))!;
+        var documents = _server.Service<Documents>();
+        ArenaRound written = body with { Sides = [.. body.Sides.Select(side => side with { State = ArenaState.Writing, Text = "" })] };
+        await documents.ChangeAsync(round, "ann", document => (document.Body = (written with { Writer = body.Writer + "x" }).ToJson()).Length > 0);
+        Assert.False((await other.FindAsync(round, "ann"))!.IsOver); // nobody is told who writes what
+        Assert.Equal("round_not_ready", (await Assert.ThrowsAsync<ApiException>(() => other.ChooseAsync(round, "ann", "", ArenaChoice.A))).Code);
+        await documents.ChangeAsync(round, "ann", document => (document.Body = (written with { Writer = "elsewhere/1/x", WrittenUntil = DateTimeOffset.UnixEpoch }).ToJson()).Length > 0);
+        Assert.True((await other.FindAsync(round, "ann"))!.IsOver); // its server has said nothing for long
+        await documents.ChangeAsync(round, "ann", document => (document.Body = body.ToJson()).Length > 0);
+
+        ArenaChoice[] choices = [ArenaChoice.A, ArenaChoice.B, ArenaChoice.BothGood, ArenaChoice.BothBad];
+        object[] ended = await Task.WhenAll(choices.Select(async (choice, i) =>
+        {
+            try
+            {
+                return (object)await (i % 2 == 0 ? Arenas : other).ChooseAsync(round, "ann", "", choice);
+            }
+            catch (ApiException e)
+            {
+                return e;
+            }
+        }));
+        ArenaChoice stands = Assert.Single(ended.OfType<ArenaRound>()).Choice!.Value;
+        Assert.All(ended.OfType<ApiException>(), refused => Assert.Equal("already_chosen", refused.Code));
+        Assert.Equal(stands, (await other.FindAsync(round, "ann"))!.Choice);
+        foreach ((ArenaSide side, bool kept) in body.Sides.Zip(new[] { ArenaResults.Kept(stands).A, ArenaResults.Kept(stands).B }))
+            Assert.Equal(kept ? Metrics.Keep : Metrics.Discard, Assert.Single(await Store.FeedbackAsync(side.Generation)).Metric);
+
+        // A server that ended between the record and the round: the next choice finds what was chosen.
+        await documents.ChangeAsync(round, "ann", document => (document.Body = body.ToJson()).Length > 0);
+        ArenaChoice late = stands == ArenaChoice.A ? ArenaChoice.B : ArenaChoice.A;
+        Assert.Equal("already_chosen", (await Assert.ThrowsAsync<ApiException>(() => other.ChooseAsync(round, "ann", "", late))).Code);
+        Assert.Equal(stands, (await Arenas.FindAsync(round, "ann"))!.Choice);
     }
 
     [Fact]

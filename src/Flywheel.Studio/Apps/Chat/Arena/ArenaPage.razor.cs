@@ -59,6 +59,9 @@ public sealed partial class ArenaPage
 
     private bool Busy => _busy || _live is not null;
 
+    /// <summary>Another server of the same record writes it, and tells nobody here.</summary>
+    private bool IsWrittenElsewhere => _live is null && _round is { IsOver: false, IsReady: false };
+
     /// <summary>Those among which lots are drawn: whom the person chose, as far as they are still there.</summary>
     private IReadOnlyList<string> Among
     {
@@ -123,6 +126,25 @@ public sealed partial class ArenaPage
         _title = _said.Count > 0 ? _said[^1].Text : "";
         if (_title.Length > 60) _title = _title[..60];
         if (_round?.Choice != before?.Choice || before is null) _onward = _round?.Choice == ArenaChoice.B ? 1 : 0;
+        if (IsWrittenElsewhere && RendererInfo.IsInteractive) _ = LookAgainAsync(_left.Token);
+    }
+
+    private async Task LookAgainAsync(CancellationToken left)
+    {
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(2), Time, left);
+            await InvokeAsync(async () =>
+            {
+                if (!IsWrittenElsewhere) return;
+                await LoadAsync();
+                StateHasChanged();
+            });
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // the page was left
+        }
     }
 
     private string TextOf(int side) => _round!.Sides[side].State == ArenaState.Writing ? _live?.Texts[side] ?? "" : _round.Sides[side].Text;
@@ -273,8 +295,11 @@ public sealed partial class ArenaPage
         StateHasChanged();
     });
 
+    private readonly CancellationTokenSource _left = new();
+
     public void Dispose()
     {
+        _left.Cancel();
         Arenas.Changed -= OnChanged;
         Host.Promoted -= OnPromoted;
     }

@@ -27,6 +27,11 @@ internal sealed record ArenaRound
 
     public ArenaChoice? Choice { get; init; }
 
+    /// <summary>The server that writes the answers, as <see cref="Loop.Jobs.JobWorker.Name"/> names a worker, and until when it has said that it does.</summary>
+    public string? Writer { get; init; }
+
+    public DateTimeOffset? WrittenUntil { get; init; }
+
     [JsonIgnore]
     public Conversation Conversation => Conversation.FromJson(Messages);
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
@@ -22,8 +23,11 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
 
     private static readonly TimeSpan RedrawEvery = TimeSpan.FromMilliseconds(40);
 
+    /// <summary>To servers that share the record a round counts as written so long after its own server has said so.</summary>
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(30);
+
     private readonly ConcurrentDictionary<Guid, LiveRound> _live = [];
-    private readonly SemaphoreSlim _choosing = new(1, 1);
+    private readonly string _server = $"{Environment.MachineName}/{Environment.ProcessId}/{Guid.NewGuid().ToString("N")[..8]}";
 
     /// <summary>A round has begun, grown, ended or been chosen in: its id.</summary>
     public event Action<Guid>? Changed;
@@ -31,7 +35,11 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     public LiveRound? Find(Guid round) => _live.GetValueOrDefault(round);
 
     public async Task<ArenaRound?> FindAsync(Guid round, string person) =>
-        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document ? ArenaRound.Parse(document.Body).Seen(_live.ContainsKey(round)) : null;
+        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document ? Seen(round, ArenaRound.Parse(document.Body)) : null;
+
+    /// <summary>A round that nobody writes is lost. Who writes it may be another server of the same record.</summary>
+    private ArenaRound Seen(Guid round, ArenaRound body) => body.Seen(_live.ContainsKey(round)
+        || (body.Writer is { } writer && writer != _server && body.WrittenUntil > time.GetUtcNow() && !JobWorker.IsDead(writer)));
 
     /// <summary>A person's rounds, the latest first.</summary>
     public Task<IReadOnlyList<Document>> ListAsync(string person) => documents.ListAsync(person, App, RoundKind);
@@ -102,6 +110,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
         var body = new ArenaRound
         {
             Messages = said.ToJson()["messages"]!.DeepClone().AsArray(), LeftOut = left,
+            Writer = _server, WrittenUntil = time.GetUtcNow() + s_lease,
             Sides = [.. drawn.Select((one, side) => new ArenaSide { Id = one.Id, Name = one.Label, Generation = groups[side].Choices[0].Id })],
         };
         if (!_live.TryAdd(round, live) || (await documents.AddAsync(round, person, App, RoundKind, TitleOf(said), body.ToJson()))?.Body != body.ToJson())
@@ -119,25 +128,28 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     /// <exception cref="ApiException">There is no such round of this person, it cannot be chosen in, or was chosen in otherwise.</exception>
     public async Task<ArenaRound> ChooseAsync(Guid round, string person, string owner, ArenaChoice choice)
     {
-        await _choosing.WaitAsync(); // two tabs
+        ArenaRound body = await FindAsync(round, person) ?? throw NotFound(round);
+        if (body.Choice == choice) return body;
+        if (body.Choice is { } before) throw Chosen(before);
+        if (!body.IsReady)
+            throw new ApiException(409, body.IsOver ? "one of the answers did not come to its end, so there is nothing to choose in this round; ask again" : "the answers are still being written", "id", "round_not_ready");
+        (bool a, bool b) = ArenaResults.Kept(choice);
         try
         {
-            ArenaRound body = await FindAsync(round, person) ?? throw NotFound(round);
-            if (body.Choice == choice) return body;
-            if (body.Choice is { } before) throw new ApiException(409, $"'{ArenaResults.NameOf(before)}' was chosen in this round already, and its models are known now", "choice", "already_chosen");
-            if (!body.IsReady)
-                throw new ApiException(409, body.IsOver ? "one of the answers did not come to its end, so there is nothing to choose in this round; ask again" : "the answers are still being written", "id", "round_not_ready");
-            (bool a, bool b) = ArenaResults.Kept(choice);
-            var tags = new JsonObject { [ArenaResults.ApplicationTag] = App, [ArenaResults.ChoiceTag] = ArenaResults.NameOf(choice) };
-            // What was kept first: cut between the two, the record still has no choice, and the next one counts.
-            foreach ((ArenaSide side, bool kept) in new[] { (body.Sides[0], a), (body.Sides[1], b) }.OrderByDescending(one => one.Item2))
-                await store.AddFeedbackAsync(new FeedbackInput(side.Generation, kept ? Metrics.Keep : Metrics.Discard, true, person, (JsonObject)tags.DeepClone()) { Owner = owner });
-            return await ChangeAsync(round, person, known => known with { Choice = choice });
+            // Both or neither, under keys of the round: of two tabs, or two servers of one record, the first counts.
+            await store.AddAllFeedbackAsync([.. new[] { a, b }.Select((kept, side) => new FeedbackInput(body.Sides[side].Generation, kept ? Metrics.Keep : Metrics.Discard, true, person,
+                new JsonObject { [ArenaResults.ApplicationTag] = App, [ArenaResults.ChoiceTag] = ArenaResults.NameOf(choice) }, $"arena-{round}-{side}") { Owner = owner })]);
         }
-        finally
+        catch (IdempotencyConflictException)
         {
-            _choosing.Release();
+            // Somebody was quicker: what was chosen there stands, also where that server ended before it could say so in the round.
         }
+        ArenaChoice stands = (await store.FeedbackAsync(body.Sides[0].Generation)).Select(ArenaResults.ChoiceOf).First(said => said is not null)!.Value;
+        ArenaRound over = await ChangeAsync(round, person, known => known with { Choice = stands });
+        return stands == choice ? over : throw Chosen(stands);
+
+        static ApiException Chosen(ArenaChoice before) =>
+            new(409, $"'{ArenaResults.NameOf(before)}' was chosen in this round already, and its models are known now", "choice", "already_chosen");
     }
 
     /// <summary>The conversation that goes on with an answer of a round.</summary>
@@ -150,7 +162,10 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     {
         try
         {
-            Exception?[] faults = await Task.WhenAll(live.Groups.Select(ReadAsync));
+            Task<Exception?[]> reading = Task.WhenAll(live.Groups.Select(ReadAsync));
+            while (await Task.WhenAny(reading, Task.Delay(s_lease / 3, time)) != reading)
+                await RenewAsync(round, person);
+            Exception?[] faults = await reading;
             await ChangeAsync(round, person, body => body with
             {
                 Sides = [.. body.Sides.Select((side, at) => Ended(side, live.Groups[at].Choices[0], faults[at]))],
@@ -187,6 +202,19 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
                 log.LogWarning("An answer in the arena failed: {Message}", e.Message);
                 return e;
             }
+        }
+    }
+
+    /// <summary>Says to other servers of the record that the round is still written here.</summary>
+    private async Task RenewAsync(Guid round, string person)
+    {
+        try
+        {
+            await ChangeAsync(round, person, body => body with { WrittenUntil = time.GetUtcNow() + s_lease });
+        }
+        catch (Exception e)
+        {
+            log.LogWarning("A round of the arena is taken for lost by other servers, though it is written: {Message}", e.Message);
         }
     }
 
