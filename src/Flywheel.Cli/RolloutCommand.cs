@@ -15,7 +15,8 @@ internal static class RolloutCommand
     {
         var command = new Command("rollout", "Give part of the people another model and find out which one they accept more: it steps up, is promoted or rolled back by itself (docs/rollout.md).\nExample: ./flywheel rollout start MODEL --share 5")
         {
-            Start(), Status(), Step(), End("stop", "End the rollout: the champion serves everybody.\nExample: ./flywheel rollout stop"),
+            Start(), Status(), Step(), Watched("keep", "Keep the release that is watched: you have looked, and it stays.\nExample: ./flywheel rollout keep"),
+            Watched("take-back", "Take the release that is watched back: the model before it answers again.\nExample: ./flywheel rollout take-back"), End("stop", "End the rollout: the champion serves everybody.\nExample: ./flywheel rollout stop"),
             End("promote", "End the rollout: the candidate becomes the champion.\nExample: ./flywheel rollout promote"),
         };
         command.SetAction((_, cancellation) => StatusAsync(cancellation));
@@ -82,6 +83,38 @@ internal static class RolloutCommand
         return command;
     }
 
+    private static Command Watched(string verb, string description)
+    {
+        var command = new Command(verb, description);
+        command.SetAction(async (_, cancellation) =>
+        {
+            if (verb == "take-back") await AskAsync("/watch", new() { ["decision"] = "take_back" }, "the swap is the server's to make", cancellation);
+            else
+            {
+                await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+                await ReleaseWatch.KeepAsync(store, TimeProvider.System.GetUtcNow(), cancellation);
+            }
+            await StatusAsync(cancellation);
+        });
+        return command;
+    }
+
+    /// <summary>The release that is watched, in a line or two; nothing where none is.</summary>
+    private static async Task ShowWatchAsync(FlywheelStore store, CancellationToken cancellation)
+    {
+        if (await store.ReleasesAsync(cancellation) is [{ Reason: var last } release, ..] && last.StartsWith(ReleaseWatch.TakenBack, StringComparison.Ordinal))
+            Console.WriteLine($"Release {release.Id}, {release.Time:yyyy-MM-dd HH:mm} UTC: {last}.");
+        if (await ReleaseWatch.ReadAsync(store, TimeProvider.System.GetUtcNow(), cancellation) is not { } watch) return;
+        WatchTracker seen = watch.Seen;
+        string Percent(double? share) => share is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.0%}") : "nothing";
+        Console.WriteLine($"Watched until {watch.Until:yyyy-MM-dd}: {await NameAsync(store, watch.Release.ModelHash)}, released {watch.Release.Time:yyyy-MM-dd HH:mm} UTC in place of {await NameAsync(store, watch.Former)}. "
+            + (seen.NumPeople == 0 ? $"Nobody counts yet: a person does after {RolloutTracker.PerPerson} judged answers, or a day after the first."
+                : $"Accepted: {Percent(seen.Acceptance)} a person ({seen.NumPeople} people, {seen.NumOwn} compared with themselves), before {Percent(seen.AcceptanceBefore)} ({seen.NumPeopleBefore}); changed by {Percent(seen.Change)}, by {Percent(seen.AtMost)} at most."));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Failed: {seen.After.NumFailed} of {seen.After.Count} answers, before {seen.Before.NumFailed} of {seen.Before.Count}. Slow: {seen.After.NumSlow}, before {seen.Before.NumSlow}. Mean length: {seen.After.MeanTokens:0} tokens, before {seen.Before.MeanTokens:0}."));
+        if (watch.Verdict.Move == WatchMove.Ask) Console.WriteLine($"Look at it: {watch.Verdict.Reason}. ./flywheel rollout take-back, or ./flywheel rollout keep.");
+        if (watch.Verdict.Move == WatchMove.TakeBack) Console.WriteLine($"It is taken back by the server: {watch.Verdict.Reason}.");
+    }
+
     private static string Steps => string.Join(", ", RolloutRow.Steps.Select(step => (step * 100).ToString(CultureInfo.InvariantCulture)));
 
     private static async Task AskAsync(string path, JsonObject body, string why, CancellationToken cancellation)
@@ -100,6 +133,7 @@ internal static class RolloutCommand
     private static async Task StatusAsync(CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        await ShowWatchAsync(store, cancellation);
         if (await store.LastRolloutAsync(cancellation) is not { } row)
         {
             Console.WriteLine("There was no rollout yet. ./flywheel rollout start MODEL begins one.");

@@ -69,9 +69,38 @@ internal static class SimulateCommand
         var typical = new RolloutWorld();
         Console.WriteLine($"{Environment.NewLine}Rollouts: {typical.PeopleAnHour:0} people an hour come for the first time and judge {RolloutTracker.PerPerson} answers each, half of the champion's are accepted, {typical.Days} days (14 where something is to be found), seed {seed}");
         AnsiConsole.Write(table);
+        ShowWatches(count, few, seed);
     }
 
-    private static double Median(SimulatedRollout[] all, Func<SimulatedRollout, double> of) => all.Select(of).Order().ElementAt(all.Length / 2);
+    /// <summary>Releases that are watched, in worlds of which it is known what the released model does.</summary>
+    private static void ShowWatches(int count, int few, int seed)
+    {
+        (string What, WatchWorld World, int Count, string Wanted)[] worlds =
+        [
+            ("the same model", new(), count, "at most 5%"),
+            ("the same model, four people come back", new() { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, count, "at most 5%"),
+            ("5 points fewer accepted", new(Gain: -0.05), few, "as power allows"),
+            ("10 points fewer accepted", new(Gain: -0.1), few, "as power allows"),
+            ("20 points fewer accepted", new(Gain: -0.2), few, "near 100%"),
+            ("40 points fewer, four people come back", new(Gain: -0.4) { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, few, "as power allows"),
+            ("one answer in five fails", new(Failing: 0.2), few, "near 100%"),
+            ("half of all answers become slow", new(Slow: 0.5), few, "near 100%"),
+        ];
+        var table = new Table().AddColumns("released", "taken back", "asked about", "should be", "median judged answers until then", "median time");
+        if (!AnsiConsole.Profile.Out.IsTerminal) (AnsiConsole.Profile.Width, table.Border) = (1000, TableBorder.Markdown);
+        foreach ((string what, WatchWorld world, int tries, string wanted) in worlds)
+        {
+            SimulatedWatch[] all = WatchSimulation.Many(world, tries, seed), ended = [.. all.Where(one => one.Move != WatchMove.Watch)];
+            string Share(WatchMove move) => string.Create(CultureInfo.InvariantCulture, $"{all.Count(one => one.Move == move) / (double)tries:0.0%} of {tries}");
+            table.AddRow(what, Share(WatchMove.TakeBack), Share(WatchMove.Ask), wanted, ended.Length == 0 ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
+                ended.Length == 0 ? "" : Time(TimeSpan.FromSeconds(Median(ended, one => one.Lasted.TotalSeconds))));
+        }
+        var typical = new WatchWorld();
+        Console.WriteLine($"{Environment.NewLine}Releases that are watched: {typical.People} people had judged {typical.JudgedBefore} answers each of the model before; {typical.PeopleAnHour:0} an hour come, {typical.Returning:0%} of them of these, and judge {RolloutTracker.PerPerson} answers; {ReleaseWatch.Lasts.TotalDays:0} days or {ReleaseWatch.MostPeople} people, seed {seed}");
+        AnsiConsole.Write(table);
+    }
+
+    private static double Median<T>(T[] all, Func<T, double> of) => all.Select(of).Order().ElementAt(all.Length / 2);
 
     private static string Time(TimeSpan time) => time.TotalHours >= 48 ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0.0} days") : string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:0.0} hours");
 

@@ -250,6 +250,7 @@ public sealed class StudioServer : IAsyncDisposable
             () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))), provider.GetRequiredService<RolloutHost>(), provider.GetRequiredService<UpstreamClient>()));
         services.AddSingleton(options.Engine).AddSingleton<RolloutHost>().AddSingleton<UpstreamClient>();
         services.AddHostedService<RolloutService>();
+        services.AddSingleton<ReleaseWatcher>().AddHostedService(provider => provider.GetRequiredService<ReleaseWatcher>());
         services.AddHostedService<RetentionService>().AddSingleton(new ReviewQueue(store, TimeProvider.System));
         services.AddOpenApi(ApiDescription.Describe);
         services.AddOpenTelemetry().WithMetrics(metrics => metrics

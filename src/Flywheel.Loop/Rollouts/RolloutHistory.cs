@@ -100,7 +100,7 @@ public static class RolloutHistory
     }
 
     /// <summary>Of an answer after all that its person said: kept 1, edited one half, thrown away 0, a rating as it is; null when nothing stands.</summary>
-    private static double? ValueOf(List<Feedback>? acts)
+    internal static double? ValueOf(List<Feedback>? acts)
     {
         var standing = new List<Feedback>();
         foreach (Feedback act in acts ?? [])

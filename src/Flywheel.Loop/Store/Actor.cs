@@ -50,7 +50,7 @@ public static class AuditAct
 
     public const string SignIn = "sign-in", SignOut = "sign-out", Locked = "locked", Invite = "invite", Uninvite = "uninvite", Join = "join", ResetLink = "reset-link",
         Password = "password", Role = "role", Disable = "disable", Enable = "enable", KeyMade = "key-made", KeyRevoked = "key-revoked", Promote = "promote",
-        Rollback = "rollback", Forget = "forget", Export = "export";
+        Rollback = "rollback", Keep = "keep-release", Forget = "forget", Export = "export";
 
-    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable, Enable, KeyMade, KeyRevoked, Promote, Rollback, Forget, Export];
+    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable, Enable, KeyMade, KeyRevoked, Promote, Rollback, Keep, Forget, Export];
 }

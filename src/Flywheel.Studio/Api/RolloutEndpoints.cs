@@ -13,13 +13,15 @@ namespace Flywheel.Studio;
 /// <summary><c>/v1/rollouts</c>: begun, watched and ended by administrators; <c>/v1/rollouts/drafts</c> is for everybody.</summary>
 internal static class RolloutEndpoints
 {
-    public const string Path = "/v1/rollouts", DraftsPath = "/v1/rollouts/drafts";
+    public const string Path = "/v1/rollouts", DraftsPath = "/v1/rollouts/drafts", WatchPath = "/v1/rollouts/watch";
 
     public static void Map(IEndpointRouteBuilder app)
     {
         app.MapGet(Path, ListAsync);
         app.MapPost(Path, StartAsync);
         app.MapPost(DraftsPath, DraftsAsync);
+        app.MapGet(WatchPath, WatchAsync);
+        app.MapPost(WatchPath, DecideWatchAsync);
         app.MapGet($"{Path}/{{id:long}}", OneAsync);
         app.MapPost($"{Path}/{{id:long}}/step", StepAsync);
         app.MapPost($"{Path}/{{id:long}}/stop", StopAsync);
@@ -31,6 +33,40 @@ internal static class RolloutEndpoints
         ["object"] = "list",
         ["data"] = new JsonArray([.. (await store.RolloutsAsync(http.RequestAborted)).Select(row => Summary(row))]),
     });
+
+    /// <summary>The release that is watched; <c>state</c> is <c>none</c> where nothing is.</summary>
+    private static async Task WatchAsync(HttpContext http, ReleaseWatcher watcher) => await Answers.Json(http, Watched(await watcher.SeenAsync(http.RequestAborted), watcher.Fault));
+
+    /// <summary><c>{"decision": "keep" | "take_back", "user"?}</c>: a person has looked.</summary>
+    private static async Task DecideWatchAsync(HttpContext http, ReleaseWatcher watcher)
+    {
+        RequestBody body = await RequestBody.ReadAsync(http);
+        GenerationFields.RefuseUnknownBut(body, "decision", "user");
+        string decision = body.RequiredText("decision");
+        if (decision is not ("keep" or "take_back")) throw RequestBody.Wrong("decision", decision, "keep or take_back");
+        if (await watcher.SeenAsync(http.RequestAborted) is null) throw new ApiException(409, "no release is watched: none was made by a turn or a rollout in the last 14 days, or it was kept or taken back", code: "nothing_watched");
+        if (decision == "keep") await watcher.KeepAsync();
+        else await watcher.TakeBackAsync(Who(body));
+        await WatchAsync(http, watcher);
+    }
+
+    private static JsonObject Watched(ReleaseWatch? watch, string? fault)
+    {
+        var answer = new JsonObject { ["object"] = "release.watch", ["state"] = "none" };
+        if (watch is null) return answer;
+        WatchTracker seen = watch.Seen;
+        answer["state"] = watch.Verdict.Move switch { WatchMove.TakeBack => "taking_back", WatchMove.Ask => "asks", _ => "watching" };
+        answer["reason"] = watch.Verdict.Reason;
+        answer["fault"] = fault;
+        (answer["model"], answer["former"]) = (watch.Release.ModelHash, watch.Former);
+        (answer["since"], answer["until"]) = (watch.Release.Time.ToUnixTimeSeconds(), watch.Until.ToUnixTimeSeconds());
+        (answer["people"], answer["people_compared_with_themselves"], answer["judged_answers"]) = (seen.NumPeople, seen.NumOwn, seen.NumJudged);
+        (answer["acceptance"], answer["acceptance_before"], answer["acceptance_change"]) = (seen.Acceptance, seen.AcceptanceBefore, seen.Change);
+        answer["acceptance_change_at_most"] = seen.NumPeople == 0 ? null : seen.AtMost;
+        foreach ((string name, WatchedAnswers answers) in new[] { ("after", seen.After), ("before", seen.Before) })
+            answer[name] = new JsonObject { ["answers"] = answers.Count, ["failed"] = answers.NumFailed, ["slow"] = answers.NumSlow, ["mean_tokens"] = Math.Round(answers.MeanTokens, 2) };
+        return answer;
+    }
 
     private static async Task OneAsync(HttpContext http, long id, FlywheelStore store, TimeProvider time) => await ShowAsync(http, await FindAsync(http, id, store), store, time);
 

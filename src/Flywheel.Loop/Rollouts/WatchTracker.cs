@@ -1,0 +1,249 @@
+using Flywheel.Loop.Tasks;
+
+namespace Flywheel.Loop.Rollouts;
+
+/// <summary>What is to be done about a release that is watched.</summary>
+public enum WatchMove { Watch, Ask, TakeBack }
+
+/// <param name="Move">What.</param>
+/// <param name="Reason">Why, as the record keeps it; empty while nothing is certain.</param>
+public sealed record WatchVerdict(WatchMove Move, string Reason);
+
+/// <summary>
+/// Compares what people do with a released model against what the same people, or others before them, did with the former one. Nobody drew
+/// lots here: what changed in the world meanwhile counts as the model's. What counts is a person: the mean of the first answers that
+/// somebody judged after the release, once. It is held against that person's own mean of before; of somebody new, against a lower bound of
+/// the mean over people of before.
+/// </summary>
+/// <remarks>
+/// If nothing changed, the mean of "before less after" is at most zero, except with probability <see cref="BeforeAlpha"/> (the bound), and
+/// the evidence against that (<see cref="BettingTest"/>) is ever called certain with <see cref="FellAlpha"/> at most, however often it is
+/// looked at. With the two guards it is 3.5% together.
+/// </remarks>
+public sealed class WatchTracker
+{
+    public const double BeforeAlpha = 0.0125, FellAlpha = 0.0125, GuardAlpha = 0.005;
+
+    /// <summary>Judged answers of before that make a mean of one's own.</summary>
+    public const int MinOwn = 3;
+
+    /// <summary>Answers of before without which nothing is said of failures and of time.</summary>
+    public const int MinAnswers = 50;
+
+    private readonly Dictionary<string, double[]> _before;
+    private readonly Dictionary<string, Block> _judged = new(StringComparer.Ordinal), _guarded = new(StringComparer.Ordinal);
+    private readonly PriorityQueue<Block, DateTimeOffset> _open = new();
+    private readonly double _low;
+    private readonly BettingTest _fell = new(0, keeps: true), _fellByAnswer = new(0), _failed = new(0), _slow = new(0);
+    private double _squares = 0.25, _answerSquares = 0.25, _failedSquares = 0.02, _slowSquares = 0.05, _sumBefore, _sumAfter;
+
+    /// <param name="judged">Of the former model, by person, what became of the answers that they judged: 0 (thrown away) to 1 (kept).</param>
+    /// <param name="answers">Of it: its last answers.</param>
+    public WatchTracker(IReadOnlyDictionary<string, double[]> judged, WatchedAnswers answers)
+    {
+        (_before, Before) = (new(judged.Where(person => person.Value.Length > 0), StringComparer.Ordinal), answers);
+        double[] means = [.. _before.Values.Select(values => values.Average())];
+        NumPeopleBefore = means.Length;
+        AcceptanceBefore = means.Length == 0 ? null : means.Average();
+        var bound = new BettingTest(0, keeps: true);
+        double sum = 0.5, squares = 0.25;
+        for (int i = 0; i < means.Length; i++)
+        {
+            bound.Add(means[i], squares / (1 + i), 0);
+            double off = means[i] - sum / (1 + i);
+            (sum, squares) = (sum + means[i], squares + off * off);
+        }
+        _low = means.Length == 0 ? 0 : bound.LowerBound(0, BeforeAlpha);
+        if (answers.Count < MinAnswers) return;
+        FailedBefore = TaskMetric.Wilson(answers.NumFailed / (double)answers.Count, answers.Count).High;
+        SlowBefore = TaskMetric.Wilson(answers.NumSlow / (double)answers.Count, answers.Count).High;
+    }
+
+    public WatchedAnswers Before { get; }
+
+    public WatchedAnswers After { get; } = new();
+
+    public int NumPeopleBefore { get; }
+
+    /// <summary>Mean over people of the share that they accepted of the former model's answers; null where nobody judged any.</summary>
+    public double? AcceptanceBefore { get; }
+
+    /// <summary>Upper bounds of the shares of before that failed and were slow; null where too little is known of before.</summary>
+    public double? FailedBefore { get; }
+
+    public double? SlowBefore { get; }
+
+    /// <summary>People who count, and how many of them are compared with themselves.</summary>
+    public int NumPeople { get; private set; }
+
+    public int NumOwn { get; private set; }
+
+    public int NumJudged { get; private set; }
+
+    /// <summary>People (or, of the nameless, requests) whose answers guard.</summary>
+    public int NumGuarded { get; private set; }
+
+    public double? Acceptance => NumPeople == 0 ? null : _sumAfter / NumPeople;
+
+    /// <summary>By how much acceptance changed, as it looks; null before anybody counts.</summary>
+    public double? Change => NumPeople == 0 ? null : (_sumAfter - _sumBefore) / NumPeople;
+
+    /// <summary>At all times together acceptance changed by no more than that, with probability 97.5%.</summary>
+    public double AtMost => -_fell.LowerBound(-1, FellAlpha);
+
+    /// <summary>A request was answered.</summary>
+    /// <param name="time">When it came.</param>
+    /// <param name="person">Empty: nobody said; then it guards alone.</param>
+    /// <param name="failed">It did.</param>
+    /// <param name="slow">It took longer than <see cref="WatchedAnswers.SlowMs"/> of before.</param>
+    /// <param name="tokens">Of the answer.</param>
+    public void Answered(DateTimeOffset time, string person, bool failed, bool slow, double tokens)
+    {
+        Advance(time);
+        After.Add(failed, slow, tokens);
+        Block block = new(person, guards: true);
+        if (person.Length > 0 && !_guarded.TryAdd(person, block)) block = _guarded[person];
+        if (block.IsClosed) return;
+        if (block.Count == 0 && person.Length > 0) _open.Enqueue(block, time + RolloutTracker.GuardedWithin);
+        (block.Count, block.Failed, block.Slow) = (block.Count + 1, block.Failed + (failed ? 1 : 0), block.Slow + (slow ? 1 : 0));
+        if (person.Length == 0 || block.Count == RolloutTracker.PerPerson) Close(block);
+    }
+
+    /// <summary>A person has judged a request.</summary>
+    /// <param name="time">When.</param>
+    /// <param name="person">Empty: does not count.</param>
+    /// <param name="request">Which; judged again, the last word counts as long as the person's observation is open.</param>
+    /// <param name="value">0 to 1; null takes back.</param>
+    public void Judged(DateTimeOffset time, string person, Guid request, double? value)
+    {
+        Advance(time);
+        if (person.Length == 0) return;
+        if (!_judged.TryGetValue(person, out Block? block)) _judged[person] = block = new(person, guards: false);
+        if (value is { } given && !block.Values.ContainsKey(request)) ByAnswer(person, given);
+        if (block.IsClosed) return;
+        if (value is null)
+        {
+            block.Values.Remove(request);
+            return;
+        }
+        if (block.Values.Count == 0 && !block.IsOpened) _open.Enqueue(block, time + RolloutTracker.JudgedWithin);
+        block.IsOpened = true;
+        block.Values[request] = value.Value;
+        if (block.Values.Count == RolloutTracker.PerPerson) Close(block);
+    }
+
+    /// <summary>Time has passed.</summary>
+    public void Advance(DateTimeOffset time)
+    {
+        while (_open.TryPeek(out Block? block, out DateTimeOffset closes) && closes <= time)
+        {
+            _open.Dequeue();
+            Close(block);
+        }
+    }
+
+    /// <summary>What follows. Below six people a fall is not certain of people, but of these people's texts: then a person is asked.</summary>
+    public WatchVerdict Verdict()
+    {
+        bool byPeople = NumPeople >= RolloutDecision.MinPeople;
+        if (Certain(_fell, FellAlpha) && byPeople) return new(WatchMove.TakeBack, $"people accept fewer of its answers: {Compared()}");
+        bool many = NumGuarded >= RolloutDecision.MinPeople, some = NumGuarded >= RolloutDecision.MinHarmed;
+        string than = $"of the last {Before.Count} of the former model";
+        if (Certain(_failed, GuardAlpha) && some)
+            return new(many ? WatchMove.TakeBack : WatchMove.Ask, $"more of its answers fail: {After.NumFailed} of {After.Count}, {Before.NumFailed} {than}");
+        if (Certain(_slow, GuardAlpha) && some)
+            return new(many ? WatchMove.TakeBack : WatchMove.Ask, $"more of its answers are slow: {After.NumSlow} of {After.Count}, {Before.NumSlow} {than}");
+        if (Certain(_fell, FellAlpha) || Certain(_fellByAnswer, FellAlpha))
+            return new(WatchMove.Ask, $"these people accept fewer of its answers ({Compared()}), and are too few to speak of others");
+        return new(WatchMove.Watch, "");
+    }
+
+    private static bool Certain(BettingTest test, double alpha) => test.MaxLogEvidence >= -Math.Log(alpha);
+
+    private string Compared() => FormattableString.Invariant(
+        $"{Acceptance ?? 0:0.0%} against {AcceptanceBefore ?? 0:0.0%} a person ({NumPeople} and {NumPeopleBefore} people, {NumOwn} of them the same)");
+
+    /// <summary>Each answer by itself, of people of whom much is known, against a lower bound of their own mean: says nothing of others.</summary>
+    private void ByAnswer(string person, double value)
+    {
+        NumJudged++;
+        if (!_before.TryGetValue(person, out double[]? own) || own.Length < RolloutTracker.PerPerson) return;
+        double low = TaskMetric.Wilson(own.Average(), own.Length).Low, z = low - value;
+        _fellByAnswer.Add(z, _answerSquares / (1 + _fellByAnswer.Count), low - 1);
+        _answerSquares += z * z;
+    }
+
+    private void Close(Block block)
+    {
+        if (block.IsClosed) return;
+        block.IsClosed = true;
+        if (block.Guards) Guard(block);
+        else if (block.Values.Count > 0 && NumPeopleBefore > 0) Observe(block.Person, block.Values.Values.Average());
+    }
+
+    private void Observe(string person, double mean)
+    {
+        bool isOwn = _before.TryGetValue(person, out double[]? own) && own.Length >= MinOwn;
+        double before = isOwn ? own!.Average() : _low, z = before - mean;
+        _fell.Add(z, _squares / (1 + NumPeople), before - 1);
+        _squares += z * z;
+        (NumPeople, NumOwn) = (NumPeople + 1, NumOwn + (isOwn ? 1 : 0));
+        (_sumAfter, _sumBefore) = (_sumAfter + mean, _sumBefore + (isOwn ? before : AcceptanceBefore!.Value));
+    }
+
+    private void Guard(Block block)
+    {
+        if (block.Count == 0) return;
+        NumGuarded++;
+        if (FailedBefore is { } failed) Add(_failed, block.Failed / (double)block.Count, failed + RolloutDecision.FailedMargin, ref _failedSquares);
+        if (SlowBefore is { } slow) Add(_slow, block.Slow / (double)block.Count, slow + RolloutDecision.SlowMargin, ref _slowSquares);
+
+        void Add(BettingTest test, double share, double allowed, ref double squares)
+        {
+            if (allowed >= 1) return;
+            double z = share - allowed;
+            test.Add(z, squares / NumGuarded, -allowed);
+            squares += z * z;
+        }
+    }
+
+    private sealed class Block(string person, bool guards)
+    {
+        public string Person => person;
+
+        public bool Guards => guards;
+
+        public Dictionary<Guid, double> Values { get; } = [];
+
+        public int Count { get; set; }
+
+        public int Failed { get; set; }
+
+        public int Slow { get; set; }
+
+        public bool IsOpened { get; set; }
+
+        public bool IsClosed { get; set; }
+    }
+}
+
+/// <summary>Answers of a model, counted.</summary>
+public sealed class WatchedAnswers
+{
+    private double _tokens;
+
+    public int Count { get; private set; }
+
+    public int NumFailed { get; private set; }
+
+    public int NumSlow { get; private set; }
+
+    /// <summary>What counts as slow, milliseconds; null where nothing does.</summary>
+    public double? SlowMs { get; init; }
+
+    /// <summary>Mean length of an answer, tokens.</summary>
+    public double MeanTokens => Count == 0 ? 0 : _tokens / Count;
+
+    public void Add(bool failed, bool slow, double tokens) =>
+        (Count, NumFailed, NumSlow, _tokens) = (Count + 1, NumFailed + (failed ? 1 : 0), NumSlow + (slow ? 1 : 0), _tokens + tokens);
+}
