@@ -52,7 +52,7 @@ internal static class VoiceCommand
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var shared = new VoiceDictionaries(store, TimeProvider.System);
         IReadOnlyList<Pronunciation>[] given = [.. dictionaries.Select(DictionaryFile.Read)];
-        var renderer = new Renderer(SpeechEngines.In(new FlywheelHome()), cache, async stop => [.. await shared.ScopesAsync(stop), .. given]);
+        var renderer = new Renderer(SpeechEngines.In(new FlywheelHome()), cache, async stop => [.. await shared.ScopesAsync(stop), .. given], Recordings.In(new FlywheelHome()));
         RenderReport made;
         MixReport? mixed = null;
         if (mix is null) made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);

@@ -278,9 +278,9 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
-        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync));
+        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync, Recordings.In(options.Home)));
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
-        services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton(new DubFolders(options.Home));
+        services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(hub => hub.MaximumReceiveMessageSize = 128 << 10);

@@ -40,10 +40,10 @@ internal static class ForgottenFiles
         Delete(Path.Combine(home.Cache, "voice"));
     }
 
-    /// <summary>Files that the person uploaded, and what was dubbed for them: each has a folder that says whose it is.</summary>
+    /// <summary>Files that the person uploaded or recorded, and what was dubbed for them: each has a folder that says whose it is.</summary>
     public static void DeleteUploads(FlywheelHome home, string person)
     {
-        foreach (string folder in new[] { "files", "dubs" }.Select(name => Path.Combine(home.Path, name)).Where(Directory.Exists).SelectMany(Directory.EnumerateDirectories).Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
+        foreach (string folder in new[] { "files", "dubs", "recordings" }.Select(name => Path.Combine(home.Path, name)).Where(Directory.Exists).SelectMany(Directory.EnumerateDirectories).Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
 
         static string? UserOf(string file) => File.Exists(file) ? (string?)JsonNode.Parse(File.ReadAllText(file))?["user"] : null;
     }

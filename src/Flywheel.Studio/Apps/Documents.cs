@@ -138,6 +138,34 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
         return true;
     });
 
+    /// <summary>Takes a document out of the record with all that it ever said. It cannot be taken back.</summary>
+    /// <returns>What its versions said; empty when this person has none of that id.</returns>
+    public async Task<IReadOnlyList<string>> PurgeAsync(Guid id, string user)
+    {
+        Actor.Demand(Scopes.Inference);
+        string[] said;
+        await using (await LockAsync(id))
+        {
+            await using FlywheelDb db = store.Tables();
+            await using var transaction = await db.Database.BeginTransactionAsync();
+            if (!await db.Documents.AnyAsync(row => row.Id == id && row.User == user)) return [];
+            said = await db.DocumentVersions.Where(row => row.DocumentId == id).Select(row => row.Body).ToArrayAsync();
+            await db.DocumentVersions.Where(row => row.DocumentId == id).ExecuteDeleteAsync();
+            await db.Documents.Where(row => row.Id == id).ExecuteDeleteAsync();
+            await transaction.CommitAsync();
+        }
+        Changed?.Invoke(id);
+        return said;
+    }
+
+    /// <summary>What all versions of a person's documents of an application say, one after the other.</summary>
+    public async IAsyncEnumerable<string> BodiesAsync(string user, string app)
+    {
+        await using FlywheelDb db = store.Tables();
+        await foreach (string body in db.DocumentVersions.AsNoTracking().Where(row => db.Documents.Any(owner => owner.Id == row.DocumentId && owner.User == user && owner.App == app)).Select(row => row.Body).AsAsyncEnumerable())
+            yield return body;
+    }
+
     /// <summary>Every version, the latest first.</summary>
     public async Task<IReadOnlyList<DocumentVersion>> VersionsAsync(Guid id, string user)
     {

@@ -6,6 +6,18 @@ namespace Flywheel.Voice;
 /// <param name="Duration">Of the whole sound.</param>
 public sealed record Peaks(IReadOnlyList<float> Min, IReadOnlyList<float> Max, TimeSpan Duration)
 {
+    /// <summary>Two signed bytes a column, the least and the greatest; so rounded that nothing heard is drawn as silence.</summary>
+    public byte[] ToBytes()
+    {
+        byte[] bytes = new byte[2 * Min.Count];
+        for (int i = 0; i < Min.Count; i++)
+        {
+            bytes[2 * i] = (byte)(sbyte)Math.Clamp(Math.Floor(Min[i] * 127), -127, 127);
+            bytes[2 * i + 1] = (byte)(sbyte)Math.Clamp(Math.Ceiling(Max[i] * 127), -127, 127);
+        }
+        return bytes;
+    }
+
     /// <summary>Of a WAV file of any length, read piece by piece; all channels together.</summary>
     /// <param name="path">The file.</param>
     /// <param name="numColumns">Columns of pixels, at least 1. Columns without a sample are 0.</param>

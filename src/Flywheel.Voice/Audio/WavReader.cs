@@ -91,6 +91,14 @@ public sealed class WavReader : IDisposable
         return count;
     }
 
+    /// <summary>Goes on so many frames later, without reading what lies between; beyond the end there is nothing.</summary>
+    public void SkipFrames(long numFrames)
+    {
+        long bytes = Math.Min(_bytesLeft, numFrames * BytesPerFrame);
+        _stream.Seek(bytes, SeekOrigin.Current);
+        _bytesLeft -= bytes;
+    }
+
     /// <summary>All of a file as one channel, the mean of its own.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maxFrames">More are refused: this is for lines, not for films.</param>

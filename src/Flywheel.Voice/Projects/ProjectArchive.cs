@@ -8,6 +8,8 @@ public static class ProjectArchive
 {
     private const string ProjectFile = "project.json";
 
+    private const string TakesFolder = "takes";
+
     /// <summary>Of the project within an archive: texts alone.</summary>
     private const long MaxProjectBytes = 256 << 20;
 
@@ -25,6 +27,12 @@ public static class ProjectArchive
         SubtitleFile.Write(folder["speech.srt"], report.Cues(project));
         await renderer.WriteLinesAsync(project, folder["lines"], cancellation);
         await renderer.WriteStemsAsync(project, folder["stems"], cancellation);
+        // What was recorded cannot be made again on the other machine.
+        foreach (string take in RecordedTakes(project).Where(take => renderer.Recordings?.Contains(take) == true))
+        {
+            Directory.CreateDirectory(folder[TakesFolder]);
+            File.Copy(renderer.Recordings!.PathOf(take), Path.Combine(folder[TakesFolder], $"{take}.wav"));
+        }
         string temporary = $"{Path.GetFullPath(path)}.{Guid.NewGuid():N}.tmp";
         try
         {
@@ -38,29 +46,70 @@ public static class ProjectArchive
         return report;
     }
 
-    /// <summary>The project of an archive; its sounds can be made again.</summary>
+    /// <summary>The project of an archive. What was rendered can be made again; recorded takes are taken over, and those that the archive lacks are left out.</summary>
+    /// <param name="archive">A zip file.</param>
+    /// <param name="name">Of the file, for messages.</param>
+    /// <param name="recordings">Gets the recorded takes; null: they are not looked at.</param>
+    /// <param name="user">Whose they are here.</param>
     /// <exception cref="FlywheelException">It is no such archive.</exception>
-    public static VoiceProject Read(Stream archive, string name)
+    public static VoiceProject Read(Stream archive, string name, Recordings? recordings = null, string user = "")
     {
         try
         {
             using var zip = new ZipArchive(archive, ZipArchiveMode.Read, leaveOpen: true);
             ZipArchiveEntry entry = zip.GetEntry(ProjectFile) ?? throw new FlywheelException($"{name}: holds no {ProjectFile}, expected the archive of a voice project");
-            if (entry.Length > MaxProjectBytes) throw new FlywheelException($"{name}: its {ProjectFile} has {entry.Length >> 20} MiB, expected at most {MaxProjectBytes >> 20}");
-            using var text = new MemoryStream();
-            using Stream content = entry.Open();
-            // The stated length may lie.
-            byte[] piece = new byte[1 << 16];
-            for (int read; (read = content.Read(piece)) > 0;)
-            {
-                text.Write(piece, 0, read);
-                if (text.Length > MaxProjectBytes) throw new FlywheelException($"{name}: its {ProjectFile} has more than {MaxProjectBytes >> 20} MiB");
-            }
-            return VoiceProject.Parse(Utf8File.Decode(text.ToArray(), name), name);
+            using MemoryStream text = Unpack(entry, MaxProjectBytes, name);
+            VoiceProject project = VoiceProject.Parse(Utf8File.Decode(text.ToArray(), name), name);
+            return recordings is null ? project : TakeOver(project, zip, recordings, user, name);
         }
         catch (InvalidDataException e)
         {
             throw new FlywheelException($"{name}: is no zip archive: {e.Message}", e);
+        }
+    }
+
+    private static IEnumerable<string> RecordedTakes(VoiceProject project) => project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct();
+
+    /// <summary>An entry in memory, from its start.</summary>
+    private static MemoryStream Unpack(ZipArchiveEntry entry, long maxBytes, string name)
+    {
+        if (entry.Length > maxBytes) throw new FlywheelException($"{name}: its {entry.FullName} has {entry.Length >> 20} MiB, expected at most {maxBytes >> 20}");
+        var bytes = new MemoryStream();
+        using Stream content = entry.Open();
+        byte[] piece = new byte[1 << 16];
+        for (int read; (read = content.Read(piece)) > 0;)
+        {
+            bytes.Write(piece, 0, read);
+            if (bytes.Length > maxBytes) throw new FlywheelException($"{name}: its {entry.FullName} has more than {maxBytes >> 20} MiB"); // the stated length may lie
+        }
+        bytes.Position = 0;
+        return bytes;
+    }
+
+    private static VoiceProject TakeOver(VoiceProject project, ZipArchive zip, Recordings recordings, string user, string name)
+    {
+        var taken = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string hash in RecordedTakes(project))
+        {
+            if (zip.GetEntry($"{TakesFolder}/{hash}.wav") is not { } entry) continue;
+            using var reader = new WavReader(Unpack(entry, Recordings.MaxTakeBytes, name), $"{name}: {entry.FullName}");
+            taken[hash] = recordings.AddTake(reader.ReadMono((int)(Recordings.MaxTake.TotalSeconds * reader.Rate)), user);
+        }
+        return project with { Lines = [.. project.Lines.Select(Own)] };
+
+        VoiceLine Own(VoiceLine line)
+        {
+            foreach (VoiceTake take in line.Takes.Where(take => take.IsRecorded))
+            {
+                if (!taken.TryGetValue(take.Hash, out string? here)) line = line.Without(take.Hash);
+                else if (here != take.Hash)
+                    line = line with
+                    {
+                        Take = line.Take == take.Hash ? here : line.Take, RenderedHash = line.RenderedHash == take.Hash ? here : line.RenderedHash,
+                        Takes = [.. line.Takes.Select(one => one == take ? take with { Hash = here, Pieces = [here] } : one)],
+                    };
+            }
+            return line;
         }
     }
 }

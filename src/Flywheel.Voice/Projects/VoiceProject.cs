@@ -32,6 +32,9 @@ public sealed record VoiceProject
     /// <summary>Pronunciations of this project alone.</summary>
     public IReadOnlyList<Pronunciation> Dictionary { get; init; } = [];
 
+    /// <summary>The recording or film that is dubbed, or whose words the lines are; null without one.</summary>
+    public VoiceOriginal? Original { get; init; }
+
     /// <summary>In the order in which they are spoken.</summary>
     public IReadOnlyList<VoiceLine> Lines { get; init; } = [];
 
@@ -92,6 +95,7 @@ public sealed record VoiceProject
         CheckFilled($"{where}: dictionary", Dictionary);
         foreach ((string role, VoiceSettings? settings) in Cast)
             if (settings is null) throw new FlywheelException($"{where}: cast.{role} is null, expected how the role speaks");
+        Original?.Validate($"{where}: original");
         Voice.Validate($"{where}: voice");
         foreach ((string role, VoiceSettings settings) in Cast) settings.Validate($"{where}: cast.{role}");
         for (int i = 0; i < Dictionary.Count; i++) Dictionary[i].Validate($"{where}: dictionary[{i}]");
@@ -125,7 +129,7 @@ public sealed record VoiceProject
 /// <summary>One utterance.</summary>
 public sealed record VoiceLine
 {
-    public const int MaxTextLength = 20_000, MaxAlternates = 20, MaxTakes = 6;
+    public const int MaxTextLength = 20_000, MaxAlternates = 20, MaxTakes = 6, MaxRecorded = 12;
 
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(24);
 
@@ -164,12 +168,27 @@ public sealed record VoiceLine
     /// <summary>Hash of what was last rendered and heard (<see cref="LinePlan.Hash"/>); null when nothing was.</summary>
     public string? RenderedHash { get; init; }
 
-    /// <summary>How it sounded so far, the latest first, to compare and to go back to.</summary>
+    /// <summary>How it sounded so far and what was recorded for it, the latest first, to compare and to go back to.</summary>
     public IReadOnlyList<VoiceTake> Takes { get; init; } = [];
 
-    /// <summary>The line with one more take; one that is there already becomes the latest.</summary>
-    public VoiceLine With(VoiceTake take) =>
-        this with { RenderedHash = take.Hash, Takes = [.. Takes.Where(known => known.Hash != take.Hash).Prepend(take).Take(MaxTakes)] };
+    /// <summary>Hash of the recorded take that is heard in place of a voice; null: a voice speaks.</summary>
+    public string? Take { get; init; }
+
+    /// <summary>The line with one more take that was heard; one that is there already becomes the latest.</summary>
+    public VoiceLine With(VoiceTake take) => WithUnheard(take) with { RenderedHash = take.Hash };
+
+    /// <summary>The line with one more take. What is rendered makes way in time, since it can be rendered again; what was recorded never does.</summary>
+    /// <exception cref="FlywheelException">More are recorded than a line keeps.</exception>
+    public VoiceLine WithUnheard(VoiceTake take)
+    {
+        VoiceTake[] all = [take, .. Takes.Where(known => known.Hash != take.Hash)];
+        HashSet<VoiceTake> late = [.. all.Where(one => !one.IsRecorded).Skip(MaxTakes)];
+        if (all.Count(one => one.IsRecorded) > MaxRecorded) throw new FlywheelException($"line '{Id}' has {MaxRecorded} recorded takes; delete one first");
+        return this with { Takes = [.. all.Where(one => !late.Contains(one))] };
+    }
+
+    /// <summary>The line without a take. Where that was heard, a voice speaks again.</summary>
+    public VoiceLine Without(string take) => this with { Take = Take == take ? null : Take, Takes = [.. Takes.Where(known => known.Hash != take)] };
 
     internal void Validate(string where)
     {
@@ -183,8 +202,12 @@ public sealed record VoiceLine
         if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
         foreach (string text in Alternates)
             if (text.Length > MaxTextLength) throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
-        if (Takes.Count > MaxTakes) throw new FlywheelException($"{where}: has {Takes.Count} takes, expected at most {MaxTakes}");
+        int recorded = Takes.Count(take => take.IsRecorded);
+        if (Takes.Count - recorded > MaxTakes) throw new FlywheelException($"{where}: has {Takes.Count - recorded} rendered takes, expected at most {MaxTakes}");
+        if (recorded > MaxRecorded) throw new FlywheelException($"{where}: has {recorded} recorded takes, expected at most {MaxRecorded}");
         foreach (VoiceTake take in Takes) take.Validate(where);
+        if (Take is not null && !Takes.Any(take => take.IsRecorded && take.Hash == Take))
+            throw new FlywheelException($"{where}: take is '{(Take.Length <= 80 ? Take : Take[..80])}', expected the hash of one of its recorded takes");
         Settings.Validate(where);
     }
 }
@@ -207,6 +230,9 @@ public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSe
     /// <summary>The text was SSML then.</summary>
     public bool IsMarkup { get; init; }
 
+    /// <summary>Somebody spoke it into a microphone; its one piece is among the home's <see cref="Recordings"/>.</summary>
+    public bool IsRecorded { get; init; }
+
     internal static bool IsHash(string text) => text.Length == HashLength && text.All(char.IsAsciiHexDigitLower);
 
     internal void Validate(string where)
@@ -217,6 +243,7 @@ public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSe
         if (Text.Length > VoiceLine.MaxTextLength) throw new FlywheelException($"{where}: a take's text has {Text.Length} characters, expected at most {VoiceLine.MaxTextLength}");
         if (Pieces.Count > MaxPieces) throw new FlywheelException($"{where}: a take has {Pieces.Count} pieces, expected at most {MaxPieces}");
         VoiceProject.CheckFilled($"{where}: a take's pieces", Pieces);
+        if (IsRecorded && !(Pieces is [var sound] && sound == Hash)) throw new FlywheelException($"{where}: a recorded take's pieces are {string.Join(", ", Pieces.Take(3).Select(Shown))}, expected its hash alone");
         long silence = 0;
         foreach (string piece in Pieces.Where(piece => !IsHash(piece)))
         {
@@ -228,6 +255,32 @@ public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSe
     }
 
     private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";
+}
+
+/// <summary>A recording or film that was uploaded for a project; it lies among the home's <see cref="Recordings"/>.</summary>
+/// <param name="Hash">Names it there.</param>
+/// <param name="Name">Of the file; its ending says what it is.</param>
+/// <param name="Seconds">How long it is.</param>
+/// <param name="HasSound">A film may have none.</param>
+public sealed record VoiceOriginal(string Hash, string Name, double Seconds, bool HasSound)
+{
+    public const int MaxNameLength = 200;
+
+    /// <summary>Of recordings that are taken; films have <see cref="VideoFile.Endings"/>.</summary>
+    public static IReadOnlyList<string> SoundEndings { get; } = [".wav", ".mp3", ".m4a", ".ogg", ".opus", ".flac"];
+
+    /// <summary>With a dot, in small letters.</summary>
+    public string Ending => Path.GetExtension(Name).ToLowerInvariant();
+
+    public bool IsFilm => VideoFile.IsOne(Name);
+
+    internal void Validate(string where)
+    {
+        if (!VoiceTake.IsHash(Hash)) throw new FlywheelException($"{where}: hash is '{(Hash.Length <= 80 ? Hash : Hash[..80])}', expected 64 digits 0-9 and a-f");
+        if (Name.Length > MaxNameLength || !(IsFilm || SoundEndings.Contains(Ending)))
+            throw new FlywheelException($"{where}: name is '{(Name.Length <= 80 ? Name : Name[..80])}', expected at most {MaxNameLength} letters that end with {NearestName.List([.. SoundEndings, .. VideoFile.Endings])}");
+        if (!(Seconds is > 0 and <= 86_400)) throw new FlywheelException($"{where}: seconds is {Seconds}, expected more than 0 and at most 86400");
+    }
 }
 
 /// <summary>How something is spoken; what is null is said elsewhere.</summary>

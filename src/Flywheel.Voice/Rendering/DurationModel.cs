@@ -34,7 +34,7 @@ public sealed class DurationModel
 
     /// <summary>Of the takes of a project's lines, by the id of the voice; empty: the voice by language.</summary>
     public static IReadOnlyDictionary<string, DurationModel> OfProject(VoiceProject project) => project.Lines.Where(line => !line.IsMarkup)
-        .SelectMany(line => line.Takes.Select(take => (Settings: project.SettingsOf(line with { Settings = take.Settings }), take.Text, take.Seconds)))
+        .SelectMany(line => line.Takes.Where(take => !take.IsRecorded).Select(take => (Settings: project.SettingsOf(line with { Settings = take.Settings }), take.Text, take.Seconds)))
         .GroupBy(take => take.Settings.Voice ?? "")
         .Select(voice => (voice.Key, Model: Learn([.. voice.Select(take => (take.Text, take.Seconds * (take.Settings.Speed ?? 1))).Distinct()])))
         .Where(voice => voice.Model is not null).ToDictionary(voice => voice.Key, voice => voice.Model!);

@@ -15,7 +15,7 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
     /// Names the sound: it changes when anything does that can be heard (text, pronunciation, voice, settings, the engine's version), and
     /// with nothing else.
     /// </summary>
-    public string Hash { get; } = Hashes.Of(string.Join('\n', Pieces.Select(piece => piece switch
+    public string Hash { get; } = Pieces is [PlannedRecording recorded] ? recorded.Hash : Hashes.Of(string.Join('\n', Pieces.Select(piece => piece switch
     {
         PlannedSpeech speech => speech.Hash,
         PlannedPause pause => string.Create(CultureInfo.InvariantCulture, $"pause {pause.NumSamples} {SampleRate}"),
@@ -56,6 +56,14 @@ public sealed record PlannedSpeech(Utterance Utterance, double Volume, string Ha
 /// <summary>Silence.</summary>
 /// <param name="NumSamples">To the sample.</param>
 public sealed record PlannedPause(long NumSamples) : PlanPiece;
+
+/// <summary>What somebody spoke: the whole of a line.</summary>
+/// <param name="Hash">Of the home's <see cref="Recordings"/>.</param>
+public sealed record PlannedRecording(string Hash) : PlanPiece
+{
+    /// <summary>Who speaks it, for reports.</summary>
+    public static Voice VoiceOf(string language) => new("recorded", "microphone", language, null, "Recorded");
+}
 
 internal static class Hashes
 {

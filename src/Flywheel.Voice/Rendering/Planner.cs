@@ -9,7 +9,8 @@ namespace Flywheel.Voice;
 /// <param name="engines">Where voices are looked up.</param>
 /// <param name="project">Its lines are planned.</param>
 /// <param name="scopes">Dictionaries beyond the project's own, the widest first (system, team).</param>
-internal sealed partial class Planner(SpeechEngines engines, VoiceProject project, IReadOnlyList<IReadOnlyList<Pronunciation>> scopes)
+/// <param name="recordings">Where recorded takes lie.</param>
+internal sealed partial class Planner(SpeechEngines engines, VoiceProject project, IReadOnlyList<IReadOnlyList<Pronunciation>> scopes, Recordings? recordings)
 {
     /// <summary>Signs that voices say by name.</summary>
     private static readonly SearchValues<char> s_spokenSigns = SearchValues.Create("%&+=@€$£#*/<>^~|°§±×÷");
@@ -18,7 +19,12 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
     private readonly ConcurrentDictionary<string, Task<string>> _versions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Lexicon> _lexicons = new(StringComparer.Ordinal);
 
-    public Task<LinePlan> PlanAsync(VoiceLine line, CancellationToken cancellation) => PlanAsync(line, line.Text, line.IsMarkup, cancellation);
+    public Task<LinePlan> PlanAsync(VoiceLine line, CancellationToken cancellation)
+    {
+        if (line.Take is not { } take) return PlanAsync(line, line.Text, line.IsMarkup, cancellation);
+        if (recordings?.Contains(take) != true) throw new FlywheelException($"line '{line.Id}': the recorded take that it is heard by is not on this machine; choose another take");
+        return Task.FromResult(new LinePlan(line.Id, PlannedRecording.VoiceOf(project.Language), [new PlannedRecording(take)], project.SampleRate));
+    }
 
     /// <exception cref="FlywheelException">Markup, voice or pronunciation is wrong; the message names the line.</exception>
     public async Task<LinePlan> PlanAsync(VoiceLine line, string text, bool isMarkup, CancellationToken cancellation)

@@ -10,7 +10,8 @@ namespace Flywheel.Voice;
 /// <param name="engines">Who speaks.</param>
 /// <param name="cache">Where sounds are kept.</param>
 /// <param name="scopes">Dictionaries beyond the projects' own, as they are when a line is planned.</param>
-public sealed class Renderer(SpeechEngines engines, SegmentCache cache, DictionaryScopes? scopes = null)
+/// <param name="recordings">Where recorded takes lie; null: there are none.</param>
+public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, DictionaryScopes? scopes = null, Recordings? recordings = null)
 {
     /// <summary>Engines at a time, of all renderers: each takes a core.</summary>
     private static readonly SemaphoreSlim s_places = new(Environment.ProcessorCount);
@@ -39,8 +40,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
             try
             {
                 LinePlan plan = await planner.PlanAsync(line, cancellation);
-                bool isReady = plan.Pieces.OfType<PlannedSpeech>().All(speech => cache.Contains(speech.Hash));
-                states.Add(new LineState(line.Id, plan.Hash, isReady, line.RenderedHash is not null && line.RenderedHash != plan.Hash, null));
+                states.Add(new LineState(line.Id, plan.Hash, IsReady(plan), IsStale(line, plan), null));
             }
             catch (FlywheelException e)
             {
@@ -162,13 +162,13 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
         Planner planner = await PlannerOfAsync(project, cancellation);
         List<LinePlan> plans = [.. await PlanAllAsync(project, cancellation)];
         long[] lengths = await RenderAllAsync(plans, progress, cancellation);
-        FitLine[] lines = [.. project.Lines.Select((line, i) => new FitLine(At(line.Start), At(line.End), [lengths[i]], At(i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero)!.Value))];
+        FitLine[] lines = [.. lengths.Select((length, i) => FitLineOf(project, i, length))];
         // Shorter texts are spoken only where they are needed.
         IReadOnlyList<bool> needsShorter = Fit.NeedsShorter(lines, project.SampleRate);
         var shorter = new Dictionary<int, IReadOnlyList<LinePlan>>();
         for (int i = 0; i < lines.Length; i++)
         {
-            if (!needsShorter[i] || project.Lines[i].Alternates.Count == 0) continue;
+            if (!needsShorter[i] || project.Lines[i].Alternates.Count == 0 || project.Lines[i].Take is not null) continue;
             var alternates = new List<LinePlan>();
             foreach (string text in project.Lines[i].Alternates) alternates.Add(await planner.PlanAsync(project.Lines[i], text, project.Lines[i].IsMarkup, cancellation));
             shorter[i] = alternates;
@@ -178,6 +178,12 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
         for (int i = 0; i < plans.Count; i++)
             if (placements[i].Choice > 0) plans[i] = shorter[i][placements[i].Choice - 1];
         return new FittedProject(plans, placements);
+    }
+
+    private static FitLine FitLineOf(VoiceProject project, int i, long length)
+    {
+        VoiceLine line = project.Lines[i];
+        return new FitLine(At(line.Start), At(line.End), [length], At(i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero)!.Value);
 
         long? At(TimeSpan? time) => time is { } set ? Time.ToSamples(set, project.SampleRate) : null;
     }
@@ -209,6 +215,7 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
     /// <summary>A take as it was; null where the cache has let go of a part of it.</summary>
     public Clip? Find(VoiceTake take, int sampleRate)
     {
+        if (take.IsRecorded) return recordings?.Find(take.Hash, sampleRate);
         var pieces = new List<float[]>();
         foreach (string piece in take.Pieces)
         {
@@ -223,11 +230,16 @@ public sealed class Renderer(SpeechEngines engines, SegmentCache cache, Dictiona
     {
         var pieces = new List<float[]>();
         foreach (PlanPiece piece in plan.Pieces)
-            pieces.Add(piece is PlannedSpeech speech ? (await SpeechAsync(plan, speech, cancellation)).Samples : new float[((PlannedPause)piece).NumSamples]);
+            pieces.Add(piece switch
+            {
+                PlannedSpeech speech => (await SpeechAsync(plan, speech, cancellation)).Samples,
+                PlannedRecording recorded => recordings?.Find(recorded.Hash, plan.SampleRate)?.Samples ?? throw new FlywheelException($"line '{plan.LineId}': its recorded take cannot be read; choose another take"),
+                _ => new float[((PlannedPause)piece).NumSamples],
+            });
         return new Clip(pieces.Count == 1 ? pieces[0] : [.. pieces.SelectMany(samples => samples)], plan.SampleRate);
     }
 
-    internal async Task<Planner> PlannerOfAsync(VoiceProject project, CancellationToken cancellation) => new(engines, project, scopes is null ? [] : await scopes(cancellation));
+    internal async Task<Planner> PlannerOfAsync(VoiceProject project, CancellationToken cancellation) => new(engines, project, scopes is null ? [] : await scopes(cancellation), recordings);
 
     /// <summary>From the cache, else made; the same sound is made once, however many ask for it at a time.</summary>
     private async Task<Clip> SpeechAsync(LinePlan plan, PlannedSpeech speech, CancellationToken cancellation)

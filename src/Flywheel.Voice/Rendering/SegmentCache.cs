@@ -37,6 +37,22 @@ public sealed class SegmentCache(string folder)
         }
     }
 
+    /// <summary>Samples of a sound, by its header alone; null when it is not there, is damaged, or is of another rate.</summary>
+    public long? LengthOf(string hash, int sampleRate)
+    {
+        string path = PathOf(hash);
+        if (!File.Exists(path)) return null;
+        try
+        {
+            using WavReader reader = WavReader.Open(path);
+            return reader.IsTruncated || reader.Rate != sampleRate ? null : reader.NumFrames;
+        }
+        catch (FlywheelException)
+        {
+            return null; // made again, and written over
+        }
+    }
+
     public void Add(string hash, Clip clip)
     {
         string path = PathOf(hash), temporary = $"{path}.{Guid.NewGuid():N}.tmp";

@@ -56,7 +56,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
     private static async Task<IBrowser> LaunchAsync() => await (await Driver.Value).Chromium.LaunchAsync(new()
     {
         ExecutablePath = Chromium,
-        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP *.example 127.0.0.1"],
+        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--use-fake-device-for-media-stream", "--host-resolver-rules=MAP *.example 127.0.0.1"],
     });
 
     /// <summary>A browser of another person: own cookies, own storage.</summary>

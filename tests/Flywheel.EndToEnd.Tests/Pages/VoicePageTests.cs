@@ -1,3 +1,4 @@
+using Flywheel.Testing;
 using Flywheel.Voice;
 using Microsoft.Playwright;
 
@@ -74,6 +75,100 @@ public sealed class VoicePageTests : IAsyncLifetime
         Assert.InRange(wav.Length / 2 / 24_000.0, 3, 20);
         string srt = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/srt")).TextAsync();
         Assert.Equal(3, Srt.Parse(srt, "export").Count);
+    }
+
+    /// <summary>A film of speech comes in; its text gets its times; a line is moved, spoken anew, compared and chosen; the film goes out with its picture untouched.</summary>
+    [Fact]
+    public async Task Film_FromUploadOverTimelineAndTakesToExport_KeepsItsPicture()
+    {
+        if (!ExternalProgram.Ffmpeg.IsInstalled) Assert.Skip("ffmpeg is not installed (Debian: apt-get install ffmpeg)");
+        using var folder = new TempFolder();
+        string[] texts = ["Welcome to the harbour museum.", "Two of the ships are open today.", "The museum closes at five."];
+        var renderer = new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"]));
+        var spoken = new VoiceProject { Voice = new() { Voice = "flite:rms" }, Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text, Pause = TimeSpan.FromSeconds(1) })] };
+        RenderReport said = await renderer.RenderAsync(spoken, folder["said.wav"], cancellation: TestContext.Current.CancellationToken);
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-i", folder["said.wav"], "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", folder["Harbour.mp4"]], cancellation: TestContext.Current.CancellationToken);
+
+        IPage page = await _studio.OpenAsync("/voice");
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"), new FilePayload { Name = "broken.mp4", MimeType = "video/mp4", Buffer = [1, 2, 3] });
+        await Assertions.Expect(page.Locator(".upload .problem")).ToContainTextAsync("broken.mp4");
+        _studio.Expected = complaint => complaint.Contains("422", StringComparison.Ordinal);
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"), new FilePayload { Name = "Harbour.mp4", MimeType = "video/mp4", Buffer = File.ReadAllBytes(folder["Harbour.mp4"]) });
+        ILocator timeline = page.Locator(".timeline");
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-original", "yes");
+        await page.GetByLabel("What is said in it").FillAsync(string.Join('\n', texts));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Use this text" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline")).ToHaveCountAsync(3);
+        VoiceProject aligned = await ExportAsync();
+        for (int i = 0; i < 3; i++) Assert.Equal(said.Lines[i].Start, aligned.Lines[i].Start!.Value.TotalSeconds, .2);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Render 3 lines" }).ClickAsync();
+        await Assertions.Expect(page.Locator("svg.wave")).ToHaveCountAsync(3);
+        await page.Mouse.MoveAsync(0, 0);
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-drawn", "3");
+
+        // Keys: a line is chosen, it plays from there and stops.
+        await timeline.FocusAsync();
+        await page.Keyboard.PressAsync("ArrowDown");
+        await page.Keyboard.PressAsync("ArrowDown");
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-selected", "2");
+        await Assertions.Expect(page.Locator(".vline[aria-current=true] textarea")).ToHaveValueAsync(texts[1]);
+        double began = await PositionAsync();
+        await page.Keyboard.PressAsync("Space");
+        await page.WaitForFunctionAsync($"document.querySelector('.timeline').dataset.position > {began + .3}");
+        await page.Keyboard.PressAsync("Space");
+        await Assertions.Expect(timeline).Not.ToHaveAttributeAsync("data-playing", "yes");
+
+        // It is dragged to two seconds later, where the next line leaves it too little time, and back by undo.
+        double pps = double.Parse((await timeline.GetAttributeAsync("data-pps"))!, System.Globalization.CultureInfo.InvariantCulture), middle = (said.Lines[1].Start + said.Lines[1].End) / 2;
+        await page.Keyboard.PressAsync("ArrowDown");
+        await page.Keyboard.PressAsync("ArrowUp");
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-selected", "2");
+        LocatorBoundingBoxResult box = (await timeline.BoundingBoxAsync())!;
+        float x = box.X + 1 + (float)(middle * pps), y = box.Y + box.Height - 40;
+        await page.Mouse.MoveAsync(x, y);
+        await page.Mouse.DownAsync();
+        await page.Mouse.MoveAsync(x + (float)(2.2 * pps), y, new() { Steps = 4 });
+        await page.Mouse.UpAsync();
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-over", "2"); // the time of two that overlap is divided
+        Assert.Equal(aligned.Lines[1].Start!.Value.TotalSeconds + 2.2, (await ExportAsync()).Lines[1].Start!.Value.TotalSeconds, .05);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
+        await Assertions.Expect(timeline).ToHaveAttributeAsync("data-over", "0");
+        Assert.Equal(aligned.Lines[1].End, (await ExportAsync()).Lines[1].End);
+
+        // A take from the microphone, which has to be allowed first.
+        ILocator second = page.Locator(".vline").Nth(1);
+        await second.GetByRole(AriaRole.Button, new() { Name = "Settings of line 2" }).ClickAsync();
+        await second.GetByRole(AriaRole.Button, new() { Name = "Record line 2" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes-box .problem")).ToContainTextAsync("Allow it for this site");
+        await page.Context.GrantPermissionsAsync(["microphone"]);
+        await second.GetByRole(AriaRole.Button, new() { Name = "Record line 2" }).ClickAsync();
+        await page.WaitForFunctionAsync("document.querySelector('.takes-box').dataset.recorded > 1.2");
+        await second.GetByRole(AriaRole.Button, new() { Name = "Stop and keep" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes li")).ToHaveCountAsync(2);
+        await second.GetByRole(AriaRole.Checkbox, new() { Name = "Compare take 1" }).CheckAsync();
+        await second.GetByRole(AriaRole.Checkbox, new() { Name = "Compare take 2" }).CheckAsync();
+        await Assertions.Expect(second.Locator(".compare svg.wave")).ToHaveCountAsync(2);
+        await StudioBrowser.CheckAsync(page, "a film with takes");
+        byte[] before = await WavAsync();
+        await second.Locator(".takes li[data-recorded=yes]").GetByRole(AriaRole.Button, new() { Name = "Use take 1" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes li[data-recorded=yes]")).ToHaveAttributeAsync("data-heard", "yes");
+        Assert.NotNull((await ExportAsync()).Lines[1].Take);
+        byte[] after = await WavAsync();
+        int start = 44 + 2 * (int)(24_000 * aligned.Lines[1].Start!.Value.TotalSeconds);
+        Assert.Equal(before[44..(start - 100)], after[44..(start - 100)]);
+        Assert.NotEqual(before[start..(start + 40_000)], after[start..(start + 40_000)]);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes li[data-recorded=yes]")).ToHaveAttributeAsync("data-heard", "no");
+        Assert.Equal(before, await WavAsync());
+
+        await File.WriteAllBytesAsync(folder["out.mp4"], await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/film")).BodyAsync());
+        Assert.Equal(await PictureAsync("Harbour.mp4"), await PictureAsync("out.mp4"));
+
+        string Id() => page.Url.Split('/')[^1];
+        async Task<double> PositionAsync() => double.Parse((await timeline.GetAttributeAsync("data-position"))!, System.Globalization.CultureInfo.InvariantCulture);
+        async Task<VoiceProject> ExportAsync() => VoiceProject.Parse(await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/json")).TextAsync(), "export");
+        async Task<byte[]> WavAsync() => await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/wav")).BodyAsync();
+        async Task<string> PictureAsync(string film) => System.Text.Encoding.UTF8.GetString((await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-i", folder[film], "-map", "0:v:0", "-c", "copy", "-f", "streamhash", "-"])).Output);
     }
 
     [Fact]

@@ -25,9 +25,10 @@ internal static class DubApi
         app.MapPost("/v1/audio/dubs", CreateAsync);
         app.MapGet("/v1/audio/dubs", ListAsync);
         app.MapGet("/v1/audio/dubs/{id}", GetAsync);
-        app.MapPost("/v1/audio/dubs/{id}/pause", (HttpContext http, string id, JobQueue queue, DubFolders folders) => AskAsync(http, id, queue, folders, job => queue.PauseAsync(job)));
-        app.MapPost("/v1/audio/dubs/{id}/resume", (HttpContext http, string id, JobQueue queue, DubFolders folders) => AskAsync(http, id, queue, folders, job => queue.ResumeAsync(job)));
-        app.MapPost("/v1/audio/dubs/{id}/cancel", (HttpContext http, string id, JobQueue queue, DubFolders folders) => AskAsync(http, id, queue, folders, job => queue.CancelAsync(job)));
+        app.MapDelete("/v1/audio/dubs/{id}", DeleteAsync);
+        app.MapPost("/v1/audio/dubs/{id}/pause", (HttpContext http, string id, JobQueue queue, DubFolders folders, Dubs dubs) => AskAsync(http, id, queue, folders, dubs, job => queue.PauseAsync(job)));
+        app.MapPost("/v1/audio/dubs/{id}/resume", (HttpContext http, string id, JobQueue queue, DubFolders folders, Dubs dubs) => AskAsync(http, id, queue, folders, dubs, job => queue.ResumeAsync(job)));
+        app.MapPost("/v1/audio/dubs/{id}/cancel", (HttpContext http, string id, JobQueue queue, DubFolders folders, Dubs dubs) => AskAsync(http, id, queue, folders, dubs, dubs.CancelAsync));
         app.MapGet("/v1/audio/dubs/{id}/files/{file}", FileAsync);
     }
 
@@ -69,22 +70,30 @@ internal static class DubApi
         static string Id(JsonNode? node, string field) => node is JsonValue value && value.TryGetValue(out string? id) ? id : throw RequestBody.Wrong(field, node, "the id of a voice (GET /v1/voices)");
     }
 
-    private static async Task ListAsync(HttpContext http, JobQueue queue, DubFolders folders)
+    private static async Task ListAsync(HttpContext http, JobQueue queue, DubFolders folders, Dubs dubs)
     {
         IReadOnlyList<JobRow> jobs = await queue.ListAsync(Caller.WorkspaceOf(http.User), kind: DubJob.Kind, count: MaxJobs, cancellation: http.RequestAborted);
         // An order holds a whole script: only those of the page that is asked for are read.
-        JsonObject listing = Listing.Of(http.Request.Query, [.. jobs.Reverse().Where(job => Caller.MaySee(http.User, job.User)).Select(job => new JsonObject { ["id"] = IdOf(job) })]);
+        JsonObject listing = Listing.Of(http.Request.Query, [.. jobs.Reverse().Where(job => Caller.MaySee(http.User, job.User) && !dubs.IsDeleted(job)).Select(job => new JsonObject { ["id"] = IdOf(job) })]);
         var page = (JsonArray)listing["data"]!;
         Dictionary<string, Guid> ids = jobs.ToDictionary(IdOf, job => job.Id);
         for (int i = 0; i < page.Count; i++) page[i] = ToJson(await queue.FindAsync(ids[(string)page[i]!["id"]!], http.RequestAborted), folders);
         await Answers.Json(http, listing);
     }
 
-    private static async Task GetAsync(HttpContext http, string id, JobQueue queue, DubFolders folders) => await Answers.Json(http, ToJson(await FindAsync(http, id, queue), folders));
+    private static async Task GetAsync(HttpContext http, string id, JobQueue queue, DubFolders folders, Dubs dubs) => await Answers.Json(http, ToJson(await FindAsync(http, id, queue, dubs), folders));
 
-    private static async Task AskAsync(HttpContext http, string id, JobQueue queue, DubFolders folders, Func<Guid, Task> ask)
+    private static async Task DeleteAsync(HttpContext http, string id, JobQueue queue, Dubs dubs)
     {
-        JobRow job = await FindAsync(http, id, queue);
+        JobRow job = await FindAsync(http, id, queue, dubs);
+        if (job.State is JobState.Queued or JobState.Running or JobState.Paused) throw new ApiException(400, $"the dub '{id}' has not ended; cancel it first", "id", "invalid_job_state");
+        await dubs.DeleteAsync(job);
+        await Answers.Json(http, new() { ["id"] = id, ["object"] = "audio.dub", ["deleted"] = true });
+    }
+
+    private static async Task AskAsync(HttpContext http, string id, JobQueue queue, DubFolders folders, Dubs dubs, Func<Guid, Task> ask)
+    {
+        JobRow job = await FindAsync(http, id, queue, dubs);
         try
         {
             await ask(job.Id);
@@ -96,21 +105,21 @@ internal static class DubApi
         await Answers.Json(http, ToJson(await queue.FindAsync(job.Id), folders));
     }
 
-    private static async Task<IResult> FileAsync(HttpContext http, string id, string file, JobQueue queue, DubFolders folders)
+    private static async Task<IResult> FileAsync(HttpContext http, string id, string file, JobQueue queue, DubFolders folders, Dubs dubs)
     {
-        JobRow job = await FindAsync(http, id, queue);
+        JobRow job = await FindAsync(http, id, queue, dubs);
         string path = folders.Find(job, file) ?? throw new ApiException(404, $"the dub '{id}' has no file '{file}'; what is finished stands in its results", "file", "not_found");
         http.Response.Headers.XContentTypeOptions = "nosniff";
         return Results.File(path, DubFolders.MediaType(file), file, enableRangeProcessing: true);
     }
 
-    private static async Task<JobRow> FindAsync(HttpContext http, string id, JobQueue queue)
+    private static async Task<JobRow> FindAsync(HttpContext http, string id, JobQueue queue, Dubs dubs)
     {
         if (id.StartsWith(Prefix, StringComparison.Ordinal) && Guid.TryParseExact(id[Prefix.Length..], "N", out Guid job))
             try
             {
                 JobRow row = await queue.FindAsync(job, http.RequestAborted);
-                if (row.Kind == DubJob.Kind && row.Workspace == Caller.WorkspaceOf(http.User) && Caller.MaySee(http.User, row.User)) return row;
+                if (row.Kind == DubJob.Kind && row.Workspace == Caller.WorkspaceOf(http.User) && Caller.MaySee(http.User, row.User) && !dubs.IsDeleted(row)) return row;
             }
             catch (FlywheelException)
             {

@@ -76,8 +76,15 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
         SubtitleFile.Write(Path.Combine(folder, $"{language}.srt"), report.Cues(project));
         SubtitleFile.Write(Path.Combine(folder, $"{language}.vtt"), report.Cues(project));
         AtomicFile.WriteText(Path.Combine(folder, $"{language}.report.json"), report.ToJson());
+        string[] film = [];
+        if (project.Original is { IsFilm: true } original)
+        {
+            say($"{language}: {original.Name} …");
+            film = [$"{language}{original.Ending}"];
+            await FilmDub.WriteAsync(renderer, project, Path.Combine(folder, film[0]), order.Loudness, cancellation);
+        }
         return new DubResult(language, report.NumLines, report.NumEngineCalls, report.Fit, check, loudness,
-            [$"{language}.{order.Format}", $"{language}.srt", $"{language}.vtt", $"{language}.report.json", $"{language}.project.json"]);
+            [$"{language}.{order.Format}", .. film, $"{language}.srt", $"{language}.vtt", $"{language}.report.json", $"{language}.project.json"]);
     }
 
     /// <summary>Told at once, on the thread that works.</summary>
@@ -107,6 +114,16 @@ internal sealed class DubFolders(FlywheelHome home)
 
     public string Of(Guid job) => Path.Combine(home.Path, "dubs", job.ToString("N"));
 
+    /// <summary>Takes a job's files away.</summary>
+    public void Delete(Guid job)
+    {
+        string folder = Of(job), leaving = $"{folder}.tmp";
+        if (!Directory.Exists(folder)) return;
+        if (Directory.Exists(leaving)) Directory.Delete(leaving, recursive: true);
+        Directory.Move(folder, leaving); // gone at once, however long the rest takes
+        Directory.Delete(leaving, recursive: true);
+    }
+
     public string Create(Guid job, string user)
     {
         string folder = Directory.CreateDirectory(Of(job)).FullName;
@@ -125,5 +142,5 @@ internal sealed class DubFolders(FlywheelHome home)
         .Select(language => Path.Combine(Of(job), $"{language}.result.json")).Where(File.Exists)
         .Select(path => JsonSerializer.Deserialize<DubResult>(File.ReadAllText(path), JsonText.Compact)!)];
 
-    public static string MediaType(string file) => DubbingEndpoints.Exports.GetValueOrDefault(Path.GetExtension(file).TrimStart('.')) ?? "application/octet-stream";
+    public static string MediaType(string file) => DubbingEndpoints.MediaType(file);
 }

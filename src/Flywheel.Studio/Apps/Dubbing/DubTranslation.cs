@@ -34,7 +34,7 @@ public static class DubTranslation
             Language = to,
             SourceLanguage = pair.From,
             Dictionary = [.. project.Dictionary.Where(entry => entry.Language.Length > 0)], // a word for all languages was one of the original's
-            Lines = [.. project.Lines.Select((line, i) => line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Alternates = [], Takes = [], RenderedHash = null })],
+            Lines = [.. project.Lines.Select((line, i) => line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Alternates = [], Takes = [], Take = null, RenderedHash = null })],
         };
     }
 

@@ -5,6 +5,7 @@ using Flywheel.Studio.Shell;
 using Flywheel.Voice;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 
 namespace Flywheel.Studio.Apps.Dubbing;
@@ -16,7 +17,16 @@ internal static class DubbingEndpoints
     public static IReadOnlyDictionary<string, string> Exports { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["wav"] = "audio/wav", ["mp3"] = "audio/mpeg", ["opus"] = "audio/ogg", ["flac"] = "audio/flac", ["srt"] = "application/x-subrip", ["vtt"] = "text/vtt", ["zip"] = "application/zip", ["json"] = "application/json",
+        [Film] = "application/octet-stream",
     };
+
+    /// <summary>The project's film with its speech; of a project that has one.</summary>
+    public const string Film = "film";
+
+    private static readonly Dictionary<string, string> s_films = new(StringComparer.Ordinal) { [".mp4"] = "video/mp4", [".mov"] = "video/quicktime", [".mkv"] = "video/x-matroska", [".webm"] = "video/webm" };
+
+    /// <summary>Of a file by its name.</summary>
+    public static string MediaType(string file) => Exports.GetValueOrDefault(Path.GetExtension(file).TrimStart('.')) ?? s_films.GetValueOrDefault(Path.GetExtension(file)) ?? "application/octet-stream";
 
     public static void Map(IEndpointRouteBuilder app)
     {
@@ -24,6 +34,8 @@ internal static class DubbingEndpoints
         app.MapGet("/voice/export/{id:guid}/{format}", ExportAsync).Audited("voice project");
         app.MapGet("/voice/words/{scope}.{format}", WordsAsync).Audited("pronunciations");
         app.MapGet("/voice/dubs/{job:guid}/{file}", DubAsync);
+        app.MapPost("/voice/takes/{id:guid}/{line}", TakeAsync);
+        TimelineEndpoints.Map(app);
     }
 
     /// <summary><c>GET /voice/sound/PROJECT/LINE</c>: the line as it is now, or with <c>?take=HASH</c> as it was, as WAV.</summary>
@@ -54,18 +66,48 @@ internal static class DubbingEndpoints
         }
     }
 
+    /// <summary><c>POST /voice/takes/PROJECT/LINE</c>: a WAV file that was just recorded becomes a take of the line.</summary>
+    private static async Task<IResult> TakeAsync(HttpContext http, Guid id, string line, VoiceProjects projects)
+    {
+        string person = Visitor.Identify(http);
+        if (await projects.FindAsync(id, person) is not var (_, project) || project.Lines.All(one => one.Id != line)) return Results.NotFound();
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = Recordings.MaxTakeBytes + 1;
+        using var wav = new MemoryStream();
+        byte[] piece = new byte[1 << 16];
+        for (int read; (read = await http.Request.Body.ReadAsync(piece, http.RequestAborted)) > 0;)
+        {
+            wav.Write(piece, 0, read);
+            if (wav.Length > Recordings.MaxTakeBytes) return Results.Text($"the recording is larger than {Recordings.MaxTakeBytes >> 20} MB", statusCode: StatusCodes.Status413PayloadTooLarge);
+        }
+        wav.Position = 0;
+        try
+        {
+            VoiceTake take = await projects.RecordedAsync(id, person, line, wav);
+            return Results.Json(new { hash = take.Hash, seconds = take.Seconds });
+        }
+        catch (FlywheelException e)
+        {
+            return Results.Text(e.Message, statusCode: StatusCodes.Status422UnprocessableEntity);
+        }
+    }
+
     /// <summary><c>GET /voice/export/PROJECT/FORMAT</c>: all of it as sound, as subtitles or as a project's file.</summary>
     private static async Task<IResult> ExportAsync(HttpContext http, Guid id, string format, VoiceProjects projects)
     {
+        // Also of a damaged project: what lies there can be taken out and mended.
+        if (format == "json")
+            return await projects.LookAsync(id, Visitor.Identify(http)) is { Document: var kept } ? Results.File(System.Text.Encoding.UTF8.GetBytes(kept.Body), Exports[format], $"{(kept.Title.Length > 0 ? kept.Title : "voice")}.json") : Results.NotFound();
         if (!Exports.TryGetValue(format, out string? type) || await projects.FindAsync(id, Visitor.Identify(http)) is not var (document, project)) return Results.NotFound();
-        string name = $"{(document.Title.Length > 0 ? document.Title : "voice")}.{format}";
+        if (format == Film && project.Original is not { IsFilm: true }) return Results.NotFound();
+        string ending = format == Film ? project.Original!.Ending : $".{format}", name = $"{(document.Title.Length > 0 ? document.Title : "voice")}{ending}";
+        if (format == Film) type = MediaType(name);
         http.Response.Headers.XContentTypeOptions = "nosniff";
-        if (format == "json") return Results.File(System.Text.Encoding.UTF8.GetBytes(project.ToJson()), type, name);
         string folder = Directory.CreateTempSubdirectory("flywheel-voice-").FullName;
         try
         {
-            string path = Path.Combine(folder, $"voice.{format}");
+            string path = Path.Combine(folder, $"voice{ending}");
             if (format is "srt" or "vtt") SubtitleFile.Write(path, (await projects.Renderer.FitReportAsync(project, cancellation: http.RequestAborted)).Cues(project));
+            else if (format == Film) await FilmDub.WriteAsync(projects.Renderer, project, path, cancellation: http.RequestAborted);
             else if (format == "zip") await ProjectArchive.WriteAsync(projects.Renderer, project, path, http.RequestAborted);
             else await AudioEncoder.WriteAsync(path, wav => projects.Renderer.RenderAsync(project, wav, cancellation: http.RequestAborted), http.RequestAborted);
             // Taken away once it is open: the bytes stay until they are sent.
@@ -80,20 +122,6 @@ internal static class DubbingEndpoints
         {
             Directory.Delete(folder, recursive: true);
         }
-    }
-
-    /// <summary>A person's dubbing jobs of a project with their payloads, the latest first.</summary>
-    public static async Task<IReadOnlyList<JobRow>> JobsOfAsync(JobQueue queue, DubFolders folders, Visit visit, Guid project)
-    {
-        const int most = 200;
-        var jobs = new List<JobRow>();
-        foreach (JobRow row in await queue.ListAsync(visit.Workspace, visit.Person, DubJob.Kind, most))
-            if (!folders.TryDocumentOf(row.Id, out Guid? document) || document == project)
-            {
-                JobRow job = await queue.FindAsync(row.Id);
-                if (folders.DocumentOf(job) == project) jobs.Add(job);
-            }
-        return jobs;
     }
 
     /// <summary><c>GET /voice/dubs/JOB/FILE</c>: what a dubbing job has finished.</summary>

@@ -12,6 +12,9 @@ public sealed partial class VoiceProjectPage
 {
     private const int PageSize = 100, MaxUndo = 50;
 
+    /// <summary>While lines are rendered, those that are done are shown so often: to look where all lines lie takes longer than to render one.</summary>
+    private static readonly TimeSpan s_showAfter = TimeSpan.FromSeconds(2);
+
     private readonly CancellationTokenSource _gone = new();
     private readonly Stack<string> _undo = new();
     private Dictionary<string, LineState> _states = [];
@@ -21,7 +24,7 @@ public sealed partial class VoiceProjectPage
     private Document? _document;
     private VoiceProject? _project;
     private CancellationTokenSource? _rendering;
-    private string? _problem, _typedLine;
+    private string? _problem, _typedLine, _fault;
     private string _word = "", _said = "";
     private int _first, _done, _todo, _asked;
     private double _seconds;
@@ -57,12 +60,14 @@ public sealed partial class VoiceProjectPage
 
     private async Task LoadAsync()
     {
-        if (await Projects.FindAsync(Id, Visit.Person) is not var (document, project))
+        if (await Projects.LookAsync(Id, Visit.Person) is not { } stored)
         {
             _missing = true;
             return;
         }
-        (_document, _project) = (document, project);
+        (_document, _fault) = (stored.Document, stored.Fault);
+        if (stored.Project is not { } project) return;
+        _project = project;
         _first = Math.Clamp(_first, 0, Math.Max(0, project.Lines.Count - 1) / PageSize * PageSize);
         await LookAsync();
     }
@@ -215,6 +220,7 @@ public sealed partial class VoiceProjectPage
     {
         if (_rendering is not null) return;
         using var rendering = _rendering = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
+        var shown = System.Diagnostics.Stopwatch.StartNew();
         string[] waiting = [.. _states.Values.Where(state => state is { IsReady: false, Fault: null }).Select(state => state.LineId)];
         (_done, _todo, _problem) = (0, waiting.Length, null);
         try
@@ -226,6 +232,11 @@ public sealed partial class VoiceProjectPage
                 RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(now, line, rendering.Token));
                 await Projects.SpokenAsync(Id, Visit.Person, now, rendered);
                 _done++;
+                if (shown.Elapsed > s_showAfter)
+                {
+                    await LoadAsync();
+                    shown.Restart();
+                }
                 StateHasChanged();
             }
         }
@@ -241,6 +252,36 @@ public sealed partial class VoiceProjectPage
         if (!_gone.IsCancellationRequested) await LoadAsync();
     }
 
+    /// <summary>A line's cue, dragged on the timeline or typed.</summary>
+    /// <returns>Whether it is so now.</returns>
+    private async Task<bool> MoveAsync(string line, TimeSpan start, TimeSpan end)
+    {
+        await ChangeAsync(project => project.With(project.Line(line) with { Start = start, End = end }));
+        return _problem is null;
+    }
+
+    /// <summary>The recording is removed, or the lines take its times.</summary>
+    private async Task<bool> OriginalAsync(Func<VoiceProject, Task<VoiceProject>> change)
+    {
+        VoiceProject over = _project!;
+        await DoAsync(async () =>
+        {
+            VoiceProject changed = await change(over);
+            return await Projects.ChangeAsync(Id, Visit.Person, now => now with { Original = changed.Original, Lines = changed.Lines == over.Lines ? now.Lines : changed.Lines });
+        });
+        return _problem is null;
+    }
+
+    /// <summary>The lines are turned to where this one is.</summary>
+    private async Task ShowLineAsync(string line)
+    {
+        int number = _project!.Lines.ToList().FindIndex(one => one.Id == line), first = Math.Max(0, number) / PageSize * PageSize;
+        if (first == _first) return;
+        _first = first;
+        await LookAsync();
+        StateHasChanged();
+    }
+
     private async Task TurnAsync(int by)
     {
         _first += by;
@@ -250,13 +291,16 @@ public sealed partial class VoiceProjectPage
     // Another window, or a line that was played.
     private void OnChanged(Guid id)
     {
-        if (id != Id || _own) return;
+        if (id != Id || _own || _rendering is not null) return; // what is rendered is shown now and then, and in the end
         _ = InvokeAsync(async () =>
         {
-            if (_gone.IsCancellationRequested) return;
+            if (_gone.IsCancellationRequested || _project is not { } known) return;
             await LoadAsync();
+            if (_project is { } now && (NumRecorded(now) > NumRecorded(known) || now.Original != known.Original)) Remember(known.ToJson()); // what was recorded or uploaded just now is undone like any act
             StateHasChanged();
         });
+
+        static int NumRecorded(VoiceProject project) => project.Lines.Sum(line => line.Takes.Count(take => take.IsRecorded));
     }
 
     public void Dispose()

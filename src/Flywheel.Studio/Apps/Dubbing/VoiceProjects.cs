@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Flywheel.Model;
 using Flywheel.Voice;
 
@@ -14,8 +15,27 @@ public sealed record Wave(double Seconds, string Path)
     public const int Columns = 160;
 }
 
+/// <summary>A project as it lies in the record.</summary>
+/// <param name="Document">Its title, times and text.</param>
+/// <param name="Project">Null when it is damaged.</param>
+/// <param name="Fault">Why it cannot be read; null when it can.</param>
+internal sealed record StoredProject(Document Document, VoiceProject? Project, string? Fault)
+{
+    public static StoredProject Read(Document document)
+    {
+        try
+        {
+            return new StoredProject(document, VoiceProject.Parse(document.Body, "project"), null);
+        }
+        catch (FlywheelException e)
+        {
+            return new StoredProject(document, null, e.Message);
+        }
+    }
+}
+
 /// <summary>What the page Voice keeps: each person's projects, and the sound of their lines.</summary>
-internal sealed class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record, TimeProvider time)
+internal sealed partial class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record, TimeProvider time)
 {
     public const string App = "voice", Kind = "project", ScriptKind = "script";
 
@@ -35,8 +55,28 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
     public async Task<(Document Document, VoiceProject Project)?> FindAsync(Guid id, string person) =>
         await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, VoiceProject.Parse(document.Body, "project")) : null;
 
-    public async Task<IReadOnlyList<(Document Document, VoiceProject Project)>> ListAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(document => (document, VoiceProject.Parse(document.Body, "project")))];
+    /// <summary>A person's projects, the latest first. One that cannot be read has its fault in place of its content.</summary>
+    public async Task<IReadOnlyList<StoredProject>> ListAsync(string person, bool deleted = false) =>
+        [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(StoredProject.Read)];
+
+    /// <summary>A project that need not be readable; null when this person has none of that id.</summary>
+    public async Task<StoredProject?> LookAsync(Guid id, string person) =>
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? StoredProject.Read(document) : null;
+
+    /// <summary>Takes a project away for good, with its versions and what was recorded for it and for no other of this person's projects.</summary>
+    public async Task PurgeAsync(Guid id, string person)
+    {
+        HashSet<string> recorded = [.. (await documents.PurgeAsync(id, person)).SelectMany(HashesIn)];
+        if (recorded.Count == 0 || renderer.Recordings is not { } recordings) return;
+        await foreach (string body in documents.BodiesAsync(person, App)) recorded.ExceptWith(HashesIn(body));
+        foreach (string hash in recorded.Where(hash => recordings.IsOf(hash, person))) recordings.Delete(hash);
+    }
+
+    /// <summary>Also of what is no valid project any more.</summary>
+    private static IEnumerable<string> HashesIn(string body) => Hashes().Matches(body).Select(match => match.Value);
+
+    [GeneratedRegex("(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", RegexOptions.CultureInvariant)]
+    private static partial Regex Hashes();
 
     public Task<Document> CreateAsync(string person, VoiceProject project) =>
         documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, Kind, project.Name, project.ToJson());
@@ -122,10 +162,24 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
         return after;
     }
 
+    /// <summary>Lines get the times at which the project's recording says them.</summary>
+    /// <param name="project">Has a recording with sound.</param>
+    /// <param name="lines">What is said in it, in place of the project's lines; null: those.</param>
+    /// <exception cref="FlywheelException">Nothing is said in it, or there is none on this machine.</exception>
+    public VoiceProject Align(VoiceProject project, IReadOnlyList<VoiceLine>? lines)
+    {
+        if (project.Original is not { } original || renderer.Recordings?.SoundOf(original) is not { } sound)
+            throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
+        // Lines without words stay without a time: nothing of the recording is theirs.
+        VoiceLine[] spoken = [.. (lines ?? project.Lines).Where(line => line.Text.Any(char.IsLetterOrDigit))];
+        if (spoken.Length == 0) throw new FlywheelException("there is no line to align; write or paste what is said in the recording");
+        return project with { Lines = SpeechSegments.Align(WavReader.ReadMono(sound), spoken) };
+    }
+
     /// <summary>A line was spoken: recorded, and noted as its latest take, so that a later change marks it stale.</summary>
     public async Task SpokenAsync(Guid id, string person, VoiceProject project, RenderedLine rendered)
     {
-        if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { } line) return;
+        if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { Take: null } line) return; // what a person spoke is in the record since it was
         await record.SpokenAsync(person, id, project, rendered, await engines[rendered.Plan.Voice].VersionAsync(rendered.Plan.Voice, CancellationToken.None));
         if (line.RenderedHash == rendered.Hash && line.Takes.Any(take => take.Hash == rendered.Hash)) return;
         VoiceTake take = rendered.Plan.Take(line, rendered.Clip);
@@ -135,9 +189,31 @@ internal sealed class VoiceProjects(Documents documents, Renderer renderer, Spee
     /// <summary>Of several takes this one: the line is again what it was, and the choice is recorded.</summary>
     public async Task<VoiceProject> ChooseAsync(Guid id, string person, string line, VoiceTake take)
     {
-        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings }));
+        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings, Take = take.IsRecorded ? take.Hash : null }));
         await record.ChosenAsync(person, id, line, take);
         return changed;
+    }
+
+    /// <summary>A take that somebody spoke is kept beside the others; it is heard once it is chosen.</summary>
+    /// <param name="wav">As the browser recorded it.</param>
+    /// <exception cref="FlywheelException">It is no sound to keep, or this person has no such line.</exception>
+    public async Task<VoiceTake> RecordedAsync(Guid id, string person, string line, Stream wav)
+    {
+        if (await FindAsync(id, person) is not var (_, project)) throw new FlywheelException($"there is no project {id} of yours");
+        VoiceLine now = project.Line(line);
+        (string hash, TimeSpan length) = renderer.Recordings!.AddTake(wav, person);
+        var take = new VoiceTake(hash, Math.Round(length.TotalSeconds, 3), now.Text, now.Settings) { IsRecorded = true, IsMarkup = now.IsMarkup, Pieces = [hash] };
+        await ChangeAsync(id, person, project => project.With(project.Line(line).WithUnheard(take)));
+        await record.RecordedAsync(person, id, project, line, take);
+        return take;
+    }
+
+    /// <summary>The outline of a take; null where the cache has let go of it.</summary>
+    public Wave? WaveOf(VoiceProject project, VoiceTake take)
+    {
+        if (_waves.TryGetValue(take.Hash, out Wave? known)) return known;
+        if (_waves.Count > MaxWaves) _waves.Clear();
+        return renderer.Find(take, project.SampleRate) is { } clip ? _waves[take.Hash] = new Wave(clip.Duration.TotalSeconds, Outline(Peaks.Of(clip, Wave.Columns))) : null;
     }
 
     /// <summary>The outline of a line that is rendered.</summary>

@@ -84,6 +84,19 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
         await AskedAsync(SpokenId(person, rendered.Hash), person, App, asked, string.Create(CultureInfo.InvariantCulture, $"{seconds:0.00} seconds"));
     }
 
+    /// <summary>Somebody spoke a line: what, how long, and the hash of the sound.</summary>
+    public Task RecordedAsync(string person, Guid project, VoiceProject of, string lineId, VoiceTake take)
+    {
+        Voice.Voice voice = PlannedRecording.VoiceOf(of.Language);
+        var facts = new JsonObject
+        {
+            ["engine"] = voice.Engine, ["voice"] = voice.Id, ["language"] = of.Language, ["role"] = of.Line(lineId).Role,
+            ["seconds"] = take.Seconds, ["content_hash"] = take.Hash, ["project"] = project.ToString(), ["line"] = lineId,
+        };
+        Conversation asked = AskDuration(voice.Id, 1, take.Text) with { TemplateArguments = new Dictionary<string, string> { [Speech] = facts.ToJsonString(JsonText.Compact) } };
+        return AskedAsync(SpokenId(person, take.Hash), person, App, asked, string.Create(CultureInfo.InvariantCulture, $"{take.Seconds:0.00} seconds"));
+    }
+
     /// <summary>A take was chosen: its text and voice take that long.</summary>
     public Task ChosenAsync(string person, Guid project, string line, VoiceTake take) =>
         SayAsync(SpokenId(person, take.Hash), person, Metrics.Keep, true, new() { ["project"] = project.ToString(), ["line"] = line, ["content_hash"] = take.Hash });
@@ -100,6 +113,7 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             if (from != to) await RemarkAsync("speed", from, to);
             if (was.Pause != line.Pause) await RemarkAsync("pause", was.Pause?.TotalSeconds, line.Pause?.TotalSeconds);
             if (was.Text != line.Text || was.IsMarkup != line.IsMarkup) await TranslatedAsync(person, id, after, was, line);
+            if (was.Take is { } heard && line.Take != heard) await RetractAsync(SpokenId(person, heard), person); // also by undo
             foreach (string gone in was.Alternates.Except(line.Alternates)) await TakeShorterBackAsync(person, id, line, was.Text, gone);
             foreach (string shorter in line.Alternates.Except(was.Alternates)) await ShorterAsync(person, id, after, line, line.Text, shorter);
 

@@ -191,6 +191,36 @@ public sealed class DubJobTests : IAsyncLifetime
         Assert.Equal(8, hanging.Spoken.Count + next.Spoken.Count);
     }
 
+    [Fact]
+    public async Task Dub_ThatIsCancelledOrDeleted_LeavesNoFolder()
+    {
+        Guid document = Guid.CreateVersion7();
+        var folders = new DubFolders(_store.Home);
+        var dubs = new Dubs(_queue, folders);
+        JobRow job = await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = Film(4).ToJson(), Document = document, Languages = ["en-us"] }.ToJson(), "ann");
+        using var end = new CancellationTokenSource();
+        var hanging = new HangingEngine(hangsAfter: 1);
+        Task first = Worker(hanging).RunAsync(end.Token);
+        await hanging.Hangs.Task;
+        Assert.True(Directory.Exists(folders.Of(job.Id)));
+        await dubs.CancelAsync(job.Id);
+        Assert.Equal(JobState.Cancelled, (await EndAsync(job.Id)).State);
+        Assert.Equal(job.Id, Assert.Single(await dubs.OfAsync("ann", WorkspaceRow.Default, document)).Id); // stopped, and can be begun again
+        Assert.False(Directory.Exists(folders.Of(job.Id)));
+        await end.CancelAsync();
+        await first;
+        using var after = new CancellationTokenSource();
+        await _queue.ResumeAsync(job.Id);
+        Task second = Worker(new HangingEngine(hangsAfter: int.MaxValue)).RunAsync(after.Token);
+        Assert.Equal(JobState.Done, (await EndAsync(job.Id)).State);
+        await after.CancelAsync();
+        await second;
+        Assert.NotEmpty(folders.ResultsOf(job.Id, ["en-us"]));
+        await dubs.DeleteOfAsync("ann", WorkspaceRow.Default, document);
+        Assert.Empty(await dubs.OfAsync("ann", WorkspaceRow.Default, document));
+        Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(folders.Of(job.Id))!));
+    }
+
     [Theory]
     [InlineData("xx", "wav", "'xx'")]
     [InlineData("en", "wav", "its own is 'en-us'")]
@@ -222,5 +252,7 @@ public sealed class DubJobTests : IAsyncLifetime
         JsonObject page = await server.GetAsync("/v1/audio/dubs?limit=1"), rest = await server.GetAsync($"/v1/audio/dubs?limit=1&after={second}");
         Assert.Equal((second, true, second), ((string)page["data"]![0]!["id"]!, (bool)page["has_more"]!, (string)page["last_id"]!));
         Assert.Equal((id, false, "succeeded"), ((string)rest["data"]![0]!["id"]!, (bool)rest["has_more"]!, (string)rest["data"]![0]!["status"]!));
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.DeleteAsync($"/v1/audio/dubs/{id}", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync($"/v1/audio/dubs/{id}", TestContext.Current.CancellationToken)).StatusCode);
     }
 }

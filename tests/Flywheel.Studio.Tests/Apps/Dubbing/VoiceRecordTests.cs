@@ -26,7 +26,7 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
         var engines = new SpeechEngines([_engine]);
         _dictionaries = new VoiceDictionaries(_store, TimeProvider.System);
-        var renderer = new Renderer(engines, SegmentCache.In(_store.Home), _dictionaries.ScopesAsync);
+        var renderer = new Renderer(engines, SegmentCache.In(_store.Home), _dictionaries.ScopesAsync, Recordings.In(_store.Home));
         _projects = new VoiceProjects(new Documents(_store, TimeProvider.System), renderer, engines, new VoiceRecord(_store, TimeProvider.System), TimeProvider.System);
     }
 
@@ -137,6 +137,60 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         CuratedExample example = Assert.Single(await LearntAsync());
         Assert.StartsWith("How long does the voice hum:low take", example.Prompt!.Messages[^1].Text, StringComparison.Ordinal);
         Assert.EndsWith(" seconds", example.Preferred, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Take_ThatIsSpokenAndChosen_IsHeardAndTeachesUntilItIsUndone()
+    {
+        Guid film = await ProjectAsync("Welcome aboard.");
+        VoiceProject spoken = await SpeakAsync(film);
+        var wav = new MemoryStream();
+        using (var writer = new WavWriter(wav, 48_000)) writer.Write(Sounds.Sine(300, 1.5, 48_000).Samples);
+        VoiceTake take = await _projects.RecordedAsync(film, Ann, "1", new MemoryStream(wav.ToArray()));
+        VoiceProject recorded = (await _projects.FindAsync(film, Ann))!.Value.Project;
+        Assert.Equal((2, null, spoken.Lines[0].RenderedHash), (recorded.Lines[0].Takes.Count, recorded.Lines[0].Take, recorded.Lines[0].RenderedHash)); // beside the other, not in its place
+        Assert.Empty(await LearntAsync());
+        await _projects.ChooseAsync(film, Ann, "1", take);
+        Assert.Equal(1.5, (await _projects.Renderer.RenderLineAsync((await _projects.FindAsync(film, Ann))!.Value.Project, "1")).Clip.Duration.TotalSeconds, .1);
+        CuratedExample example = Assert.Single(await LearntAsync());
+        Assert.StartsWith("How long does the voice recorded:microphone take", example.Prompt!.Messages[^1].Text, StringComparison.Ordinal);
+        await _projects.ChangeAsync(film, Ann, _ => recorded); // undo
+        Assert.Empty(await LearntAsync());
+        await Assert.ThrowsAsync<FlywheelException>(() => _projects.RecordedAsync(film, "ben", "1", new MemoryStream(wav.ToArray())));
+    }
+
+    [Fact]
+    public async Task List_WithAProjectThatIsDamaged_NamesItAndShowsTheOthers()
+    {
+        Guid good = await ProjectAsync("Fine.");
+        var documents = new Documents(_store, TimeProvider.System);
+        Guid bad = (await documents.PutAsync(Guid.CreateVersion7(), Ann, VoiceProjects.App, VoiceProjects.Kind, "old film", "{\"sample_rate\": 7}")).Id;
+        IReadOnlyList<StoredProject> all = await _projects.ListAsync(Ann);
+        Assert.Equal([(bad, false), (good, true)], all.Select(stored => (stored.Document.Id, stored.Project is not null)));
+        Assert.Contains("sample_rate is 7", all[0].Fault, StringComparison.Ordinal);
+        await _projects.PurgeAsync(bad, Ann);
+        Assert.Equal(good, Assert.Single(await _projects.ListAsync(Ann)).Document.Id);
+    }
+
+    /// <summary>What was recorded goes with the last project that holds it, also where only an older version does; another person's stays.</summary>
+    [Fact]
+    public async Task Project_ThatIsDeletedForGood_TakesItsRecordingsAlong()
+    {
+        Guid film = await ProjectAsync("Welcome aboard."), other = await ProjectAsync("Another film.");
+        var wav = new MemoryStream();
+        using (var writer = new WavWriter(wav, 48_000)) writer.Write(Sounds.Sine(300, .5, 48_000).Samples);
+        VoiceTake shared = await _projects.RecordedAsync(film, Ann, "1", new MemoryStream(wav.ToArray()));
+        await _projects.ChangeAsync(other, Ann, project => project.With(project.Lines[0].WithUnheard(shared)));
+        string theirs = _projects.Renderer.Recordings!.AddTake(Sounds.Sine(300, .5), "ben");
+        await _projects.ChangeAsync(film, Ann, project => project.With(project.Lines[0] with { Text = $"Of ben's take somebody knows the name: {theirs}" }));
+        await _projects.PurgeAsync(film, "ben"); // not his: nothing happens
+        Assert.NotNull(await _projects.FindAsync(film, Ann));
+        await _projects.PurgeAsync(film, Ann);
+        Assert.Null(await _projects.FindAsync(film, Ann));
+        Assert.True(_projects.Renderer.Recordings.Contains(shared.Hash));
+        await _projects.PurgeAsync(other, Ann);
+        Assert.False(_projects.Renderer.Recordings.Contains(shared.Hash));
+        Assert.True(_projects.Renderer.Recordings.Contains(theirs));
     }
 
     /// <summary>A text is saved while it is typed: only what stands in the end teaches, under the limit that it meets.</summary>
