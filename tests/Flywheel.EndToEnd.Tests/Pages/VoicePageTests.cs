@@ -221,9 +221,9 @@ public sealed class VoicePageTests : IAsyncLifetime
     public async Task File_ThatIsBroken_IsRefusedWithItsLine()
     {
         IPage page = await _studio.OpenAsync("/voice");
-        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
-        await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("film.srt: line 2");
-        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
-        await Assertions.Expect(page.Locator(".problem")).ToContainTextAsync("latin.txt:1: is not UTF-8");
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"), new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
+        await Assertions.Expect(page.Locator(".script > .problem")).ToContainTextAsync("film.srt: line 2");
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"), new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
+        await Assertions.Expect(page.Locator(".script > .problem")).ToContainTextAsync("latin.txt:1: is not UTF-8");
     }
 }
