@@ -177,6 +177,7 @@ internal static class TurnCommand
 
     private static void WriteDrops(CuratedDataset dataset)
     {
+        if (dataset.Retirement.Text is { Length: > 0 } retirement) AnsiConsole.WriteLine($"Held out: {retirement}.");
         foreach (string warning in dataset.Warnings) AnsiConsole.MarkupLineInterpolated($"[yellow]Warning:[/] {warning}.");
         if (dataset.Drops.Count == 0) return;
         Table table = new Table().AddColumn("not used, because").AddColumn(new TableColumn("rows").RightAligned());

@@ -192,6 +192,50 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.True(withIt < alone, $"{withIt} pages beside another model's cache ({kept} bytes), {alone} alone");
     }
 
+    /// <summary>Twenty-five people kept what the first model wrote and keep nothing of what a rollout released: it is taken back, and the page's endpoint says so.</summary>
+    [Fact]
+    public async Task Release_OfARolloutThatPeopleAcceptLess_IsTakenBack()
+    {
+        string former = _server.Server.Model.Hash;
+        ModelFolder next = _server.AnotherModel(2);
+        await Service<ModelSwitch>().ServeAsync(next.Path, "rollout 7: people accept more of the candidate's answers");
+        DateTimeOffset released = (await Service<FlywheelStore>().ReleasesAsync())[0].Time;
+        await using (FlywheelDb db = Service<FlywheelStore>().Tables())
+        {
+            for (int i = 0; i < 250; i++)
+            {
+                bool after = i >= 125;
+                DateTimeOffset time = after ? released : released.AddDays(-1).AddSeconds(i);
+                var id = Guid.CreateVersion7(time);
+                db.Generations.Add(new Generation
+                {
+                    Id = id, Group = id, Time = time, User = $"user-{i % 25}", App = "write", ModelHash = after ? next.Hash : former, FinishReason = Engine.FinishReason.Stop, NumTokens = 9, LatencyMs = 200,
+                    Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+                });
+                db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = time, GenerationId = id, Metric = after ? Metrics.Discard : Metrics.Keep, Value = "true", User = $"user-{i % 25}" });
+            }
+            await db.SaveChangesAsync();
+        }
+        JsonObject seen = await _server.GetAsync($"{Path}/watch");
+        Assert.Equal((next.Hash, former, 25, 1.0, 0.0), ((string)seen["model"]!, (string)seen["former"]!, (int)seen["people"]!, (double)seen["acceptance_before"]!, (double)seen["acceptance"]!));
+
+        await Service<ReleaseWatcher>().CheckAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal(former, _server.Server.Model.Hash);
+        Assert.Equal(former, (string)(await _server.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
+        Assert.StartsWith($"taken back: {next.Hash[..12]}, because people accept fewer of its answers", (await Service<FlywheelStore>().ReleasesAsync())[0].Reason);
+        Assert.Equal("none", (string)(await _server.GetAsync($"{Path}/watch"))["state"]!);
+        Assert.Equal((HttpStatusCode.Conflict, "nothing_watched"), await _server.TryPostAsync($"{Path}/watch", """{"decision": "keep"}""") is var (status, body) ? (status, (string)body["error"]!["code"]!) : default);
+
+        // What a person would rather keep is not looked at any more; what they take back is served no more.
+        await Service<ModelSwitch>().ServeAsync(_server.AnotherModel(3).Path, "rollout 8: again");
+        Assert.Equal("none", (string)(await _server.PostAsync($"{Path}/watch", new() { ["decision"] = "keep" }))["state"]!);
+        await Service<ModelSwitch>().ServeAsync(_server.AnotherModel(4).Path, "rollout 9: and again");
+        await _server.PostAsync($"{Path}/watch", new() { ["decision"] = "take_back", ["user"] = "ann" });
+        Assert.Equal(_server.AnotherModel(3).Hash, _server.Server.Model.Hash);
+        Assert.EndsWith(", by ann", (await Service<FlywheelStore>().ReleasesAsync())[0].Reason);
+    }
+
     /// <summary>Whoever stops several answers at once is not failed by one that ends in this moment.</summary>
     [Fact]
     public async Task Answer_StoppedAfterItsEnd_StaysEnded()

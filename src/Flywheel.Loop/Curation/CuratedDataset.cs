@@ -30,12 +30,15 @@ public sealed class CuratedDataset
     /// <summary>SHA-256 of what would be trained on and tested on; the dataset's name.</summary>
     public string Hash { get; private init; } = "";
 
+    /// <summary>Who was held out and is learnt from now on.</summary>
+    public Retirement Retirement { get; private init; } = Retirement.None;
+
     /// <summary>What is learnt again beside the rows (<see cref="ReplayRecipe"/>); empty of a dataset that was read from the record.</summary>
     public IReadOnlyList<ReplayedText> Replayed { get; private init; } = [];
 
     /// <summary>The same with texts to learn again, which are part of what it is.</summary>
     public CuratedDataset With(IReadOnlyList<ReplayedText> replayed) => replayed.Count == 0 ? this
-        : new(Rows) { Replayed = replayed, Hash = Hex(string.Join('\n', replayed.Select(text => text.Hash).Prepend(Hash))) };
+        : new(Rows) { Retirement = Retirement, Replayed = replayed, Hash = Hex(string.Join('\n', replayed.Select(text => text.Hash).Prepend(Hash))) };
 
     /// <param name="curated">From <see cref="Curator"/>.</param>
     /// <param name="rules">How they are split and capped.</param>
@@ -64,7 +67,7 @@ public sealed class CuratedDataset
             Split.HeldOut, rules.Recipe.HeldOutSharePerPerson, rules.Recipe.MinHeldOut);
         IEnumerable<string> content = placed.Where(row => row.Drop is null).Select(row => $"{row.Split} {HashOf(row)}")
             .Order(StringComparer.Ordinal);
-        return new(placed) { Hash = Hex(string.Join('\n', content)) };
+        return new(placed) { Hash = Hex(string.Join('\n', content)), Retirement = sides.Retirement };
     }
 
     /// <summary>Cuts each person's answers on one side to their part; the newest stay.</summary>
@@ -167,6 +170,11 @@ public sealed class CuratedDataset
         await using FlywheelDb db = store.Tables();
         List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id)
             .OrderBy(row => row.Id).ToListAsync(cancellation);
+        var earlier = (await db.Examples.Where(row => row.Split != null && db.Turns.Any(one => one.Id == row.TurnId && one.Number < turn.Number))
+            .Select(row => new { row.User, row.Owner, row.Split }).Distinct().ToListAsync(cancellation)).ToLookup(row => CuratedExample.PersonOf(row.User, row.Owner), row => row.Split);
+        string[] On(Split split) => [.. rows.Where(row => row.Split == split && FeedbackSourceRules.Of(row.Source).IsTaste).Select(row => CuratedExample.PersonOf(row.User, row.Owner)).Distinct()];
+        string[] retired = SplitRules.IsOfFewPeople(rows.Where(row => row.Split is not null).Select(row => new CuratedExample
+            { Kind = row.Kind, User = row.User, Owner = row.Owner, Source = row.Source, GenerationId = row.GenerationId, FeedbackIds = [] })) ? [] : [.. On(Split.Train).Where(person => earlier.Contains(person) && earlier[person].All(side => side == Split.HeldOut))];
         return new([.. rows.Select(row => new CuratedExample
         {
             Kind = row.Kind,
@@ -179,7 +187,11 @@ public sealed class CuratedDataset
             FeedbackIds = [.. row.Sources.Select(source => source.FeedbackId)],
             Split = row.Split,
             Drop = row.DropReason,
-        })]) { Hash = turn.Dataset! };
+        })])
+        {
+            Hash = turn.Dataset!,
+            Retirement = retired.Length == 0 ? Retirement.None : new(retired, 0, On(Split.HeldOut).Count(person => !earlier.Contains(person))),
+        };
     }
 
     /// <summary>Writes the folder under <paramref name="parent"/>, whole or not at all. Equal content gives the same folder.</summary>
@@ -244,6 +256,7 @@ public sealed class CuratedDataset
         if (Replayed.Count > 0) text.Append($"| replay | {Replayed.Count} | 0 |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");
         foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");
+        if (Retirement.Text.Length > 0) text.Append($"\nHeld out: {Retirement.Text}.\n");
         foreach (string warning in Warnings) text.Append($"\nWarning: {warning}.\n");
         return text.ToString();
     }

@@ -12,6 +12,9 @@ public sealed record SplitRules(
     CurateRecipe Recipe, byte[] Salt, IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts,
         IReadOnlySet<string> UsedBefore)
 {
+    /// <summary>How many examined turns people were held out in.</summary>
+    public IReadOnlyDictionary<string, int> Looks { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Whether there are people, but too few to hold some of them out.</summary>
     internal static bool IsOfFewPeople(IEnumerable<CuratedExample> rows)
     {
@@ -30,7 +33,11 @@ public sealed record SplitRules(
             && (!few || (People.TryGetValue(row.Person, out Split side) && side == Split.HeldOut));
         IEnumerable<string> names = rows.Where(ByPerson).Select(row => row.Person);
         IEnumerable<string> hashes = rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!);
-        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(names, People, Recipe.HeldOutShare, Salt);
+        // With few people those who are held out stay: there is nobody to follow them.
+        (IReadOnlyList<string> retired, int due) = few ? ([], 0) : HoldOut.Retire(names, People, Looks, Recipe.HeldOutShare);
+        var sides = new Dictionary<string, Split>(People);
+        foreach (string name in retired) sides[name] = Split.Train;
+        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(names, sides, Recipe.HeldOutShare, Salt);
         IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(hashes, Prompts, Recipe.HeldOutShare, Salt);
         Split Of(CuratedExample row) => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
 
@@ -38,12 +45,30 @@ public sealed record SplitRules(
         HashSet<string> teach = [.. rows.Where(row => row.Author is not null && Of(row) == Split.Train).Select(row => row.Author!)];
         Split? OfAuthor(string author) => people.TryGetValue(author, out Split now) || People.TryGetValue(author, out now) ? now
             : few ? null : teach.Contains(author) ? Split.Train : Split.HeldOut;
-        return new(Of, row => row.Author is { } author && OfAuthor(author) is { } side && side != Of(row) && (!few || side == Split.HeldOut));
+        return new(Of, new Retirement(retired, due - Math.Min(due, retired.Count), people.Count(person => person.Value == Split.HeldOut && !People.ContainsKey(person.Key))), row => row.Author is { } author && OfAuthor(author) is { } side && side != Of(row) && (!few || side == Split.HeldOut));
     }
 }
 
 /// <summary>On which side rows are.</summary>
 /// <param name="Of">The side of a row.</param>
+/// <param name="Retirement">Who is held out no longer.</param>
 /// <param name="IsOfAnother">Its text was written by a reviewer of the other side: what a held-out person wrote teaches nothing, whoever's
 /// row it corrects, and nobody is tested on what they taught. With few people, whose prompts are on both sides, only the former.</param>
-internal sealed record RowSides(Func<CuratedExample, Split> Of, Func<CuratedExample, bool> IsOfAnother);
+internal sealed record RowSides(Func<CuratedExample, Split> Of, Retirement Retirement, Func<CuratedExample, bool> IsOfAnother);
+
+/// <summary>Held-out people who are learnt from now on (<see cref="HoldOut.Retire"/>), and those who follow them.</summary>
+/// <param name="Retired">Who.</param>
+/// <param name="NumWaiting">So many are due, and stay because too few new people have come.</param>
+/// <param name="NumNew">So many are held out for the first time.</param>
+public sealed record Retirement(IReadOnlyList<string> Retired, int NumWaiting, int NumNew)
+{
+    public static Retirement None { get; } = new([], 0, 0);
+
+    /// <summary>In a sentence; empty where nobody is due.</summary>
+    public string Text => Retired.Count > 0
+            ? $"{People(Retired.Count)} who had been tested on, half of them at least in {HoldOut.MaxLooks} turns or more, {(Retired.Count == 1 ? "is" : "are")} learnt from now and never tested on again; {People(NumNew)} {(NumNew == 1 ? "is" : "are")} held out for the first time"
+        : NumWaiting > 0 ? $"{People(NumWaiting)} whose texts were tested on in {HoldOut.MaxLooks} turns or more {(NumWaiting == 1 ? "stays" : "stay")} held out until enough new people have come to follow"
+        : "";
+
+    private static string People(int count) => count == 1 ? "one person" : $"{count} people";
+}

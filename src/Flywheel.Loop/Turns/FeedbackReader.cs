@@ -16,7 +16,11 @@ namespace Flywheel.Loop;
 /// <param name="UsedBefore">Hashes of examples that a promoted model was trained on.</param>
 internal sealed record FeedbackIntake(
     IReadOnlyList<Shown> Shown, IReadOnlyList<Feedback> Feedback, int NumOpen, int NumNew, int NumOrphans, long Through,
-    IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts, IReadOnlySet<string> UsedBefore);
+    IReadOnlyDictionary<string, Split> People, IReadOnlyDictionary<string, Split> Prompts, IReadOnlySet<string> UsedBefore)
+{
+    /// <summary>In how many examined turns people were held out.</summary>
+    public IReadOnlyDictionary<string, int> Looks { get; init; } = new Dictionary<string, int>();
+}
 
 /// <summary>
 /// Finds the feedback of a turn: what no promoted model has learnt from. Feedback of a rejected turn stays open, since it has
@@ -50,7 +54,10 @@ internal static class FeedbackReader
             open.Select(row => row.Sequence).Append(last).Max(),
             people,
             prompts,
-            used);
+            used)
+        {
+            Looks = await LooksAsync(db, null, cancellation),
+        };
     }
 
     /// <summary>
@@ -74,7 +81,18 @@ internal static class FeedbackReader
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
             await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
         HashSet<string> used = await UsedAsync(db, [.. earlier.Where(row => row.State == TurnState.Promoted).Select(row => row.Id)], cancellation);
-        return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people, prompts, used);
+        return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people, prompts, used)
+        {
+            Looks = await LooksAsync(db, [.. earlier.Select(row => row.Id)], cancellation),
+        };
+    }
+
+    /// <summary>In how many turns, of these or of all, a candidate was examined on a person's texts.</summary>
+    private static async Task<Dictionary<string, int>> LooksAsync(FlywheelDb db, List<Guid>? turns, CancellationToken cancellation)
+    {
+        var looks = await db.Examples.Where(row => row.Split == Split.HeldOut && row.DropReason == null && (turns == null || turns.Contains(row.TurnId))
+            && db.Evaluations.Any(evaluation => evaluation.TurnId == row.TurnId)).Select(row => new { row.User, row.Owner, row.TurnId }).Distinct().ToListAsync(cancellation);
+        return looks.Select(row => (Person: CuratedExample.PersonOf(row.User, row.Owner), row.TurnId)).Distinct().CountBy(row => row.Person).ToDictionary();
     }
 
     private static async Task<HashSet<string>> UsedAsync(FlywheelDb db, List<Guid> promoted, CancellationToken cancellation) =>

@@ -29,7 +29,7 @@ internal static class TurnCuration
             Sampled = NeedsTokens(recipe) && template is not null ? conversation => template.Prompt(conversation) : null,
         });
         byte[] salt = await store.SecretAsync("split", cancellation);
-        return CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore));
+        return CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore) { Looks = intake.Looks });
     }
 
     private static HashSet<ExampleKind> KindsOf(TurnRecipe recipe) => [.. recipe.Stages.Select(TurnTraining.KindOf)];

@@ -137,6 +137,7 @@ internal static class TurnHtml
     {
         CuratedDataset dataset = report.Dataset;
         page.Append("<section>\n<h2>Data</h2>\n");
+        if (dataset.Retirement.Text is { Length: > 0 } retirement) page.Append($"<p>Held out: {Text(retirement)}.</p>\n");
         foreach (string warning in dataset.Warnings) page.Append($"<p class=\"warning\">{Text(warning)}.</p>\n");
         page.Append("<table class=\"funnel\">\n");
         List<(string Name, int Count, string Kind)> rows =

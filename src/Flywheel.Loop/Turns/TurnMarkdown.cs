@@ -27,6 +27,7 @@ internal static class TurnMarkdown
             text.Append($"| {Line(example.Prompt)} | {Line(example.Champion)} | {Line(example.Candidate)} | {example.Outcome switch { > 0 => "candidate", < 0 => "champion", _ => "tie" }} |\n");
 
         text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {Html(report.Dataset.Summary)}\n");
+        if (report.Dataset.Retirement.Text is { Length: > 0 } retirement) text.Append($"\nHeld out: {Line(retirement)}.\n");
         foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Line(warning)}.\n");
         if (report.Dataset.Drops.Count > 0)
         {

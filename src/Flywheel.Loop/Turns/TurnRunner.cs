@@ -88,6 +88,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
             if (dataset.Replayed.Count > 0) progress.Say($"Replay: {dataset.Replayed.Count} texts that {champion.Name} learnt before.");
             progress.Say($"Power: {(await PowerAsync(turn.Champion, dataset, recipe, turn.Number, cancellation)).Text}.");
+            if (dataset.Retirement.Text is { Length: > 0 } retirement) progress.Say($"Held out: {retirement}.");
             foreach (string warning in dataset.Warnings) progress.Say($"Warning: {warning}.");
         }
 
