@@ -9,7 +9,7 @@ internal static class VoiceRender
 {
     public static Command Create()
     {
-        var script = new Argument<string>("script") { Description = $"{NearestName.List([.. ScriptFile.Endings])}, or a folder of them" };
+        var script = new Argument<string>("script") { Description = $"{NearestName.List([.. ScriptFile.Endings])}, a folder of them, or a recording, which a Whisper file writes down first" };
         var voice = new Option<string?>("--voice") { Description = "Who speaks when the cast says nothing; when not given, a voice of the language" };
         var language = new Option<string?>("--language") { Description = "Of the text, such as en-us or it" };
         var speed = new Option<double?>("--speed") { Description = "1 is the voice's own, 2 twice as fast" };
@@ -75,9 +75,18 @@ internal static class VoiceRender
                     [target, made, .. tracks is null ? [] : new[] { Path.Combine(tracks, "speech.wav"), Path.Combine(tracks, "bed.wav") }]);
             }
 
+            // A recording is written down first.
+            async Task<VoiceProject> HearAsync(string from)
+            {
+                (_, Transcript transcript) = await VoiceTranscribe.HearAsync(from, model: null, new TranscriptOptions { Language = parse.GetValue(language)?.Split('-')[0].ToLowerInvariant() }, cancellation);
+                if (transcript.Cues.Count == 0) throw new FlywheelException($"{from}: {transcript.Model} hears nothing said in it");
+                Console.Error.WriteLine($"note: {from}: written down by {transcript.Model} as '{transcript.Language}', {transcript.Cues.Count} lines; ./flywheel voice transcribe writes them into a file that can be corrected");
+                return VoiceTranscribe.ProjectOf(from, transcript);
+            }
+
             async Task RenderOneAsync(string from, string target, string? made)
             {
-                VoiceProject project = ScriptFile.Read(from, [.. roles.Keys]);
+                VoiceProject project = ScriptFile.Endings.Contains(Path.GetExtension(from).ToLowerInvariant()) ? ScriptFile.Read(from, [.. roles.Keys]) : await HearAsync(from);
                 if (SubtitleFile.IsSubtitles(from))
                     foreach ((Cue first, Cue second) in Cue.Overlaps(SubtitleFile.Read(from)))
                         Console.Error.WriteLine($"note: {from}: the cue of {second} begins before that of {first} ends; it is spoken after it");

@@ -279,6 +279,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
         services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync, Recordings.In(options.Home)));
+        services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>().AddSingleton<Shortener>();
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
         services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));
         services.AddSingleton(options).AddSingleton<Teacher>();
@@ -328,6 +329,9 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapPost("/v1/fine_tuning/jobs/{id}/resume", FineTuning.ResumeAsync);
         app.MapPost("/v1/audio/speech", Speech.SpeakAsync);
         app.MapGet("/v1/voices", Speech.VoicesAsync);
+        app.MapPost("/v1/audio/transcriptions", Transcriptions.TranscribeAsync);
+        app.MapPost("/v1/audio/translations", Transcriptions.TranslateAsync);
+        app.MapPost("/v1/audio/shorten", ShortenEndpoint.HandleAsync);
         app.MapGet("/v1/tasks", TaskEndpoints.ListAsync);
         app.MapGet("/v1/tasks/{name}", TaskEndpoints.OneAsync);
         app.MapPost("/v1/tasks/{name}", TaskEndpoints.AskAsync);

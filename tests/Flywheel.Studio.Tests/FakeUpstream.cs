@@ -67,7 +67,11 @@ internal sealed class FakeUpstream : IAsyncDisposable
         http.Response.ContentType = "text/event-stream";
         int choices = (int?)asked["n"] ?? 1;
         for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"role":"assistant","content":""},"finish_reason":null}""");
-        foreach (string piece in model == "cobalt" ? new[] { "Good", " evening", " to you." } : ["Hello", " there,", " friend."])
+        // Each choice another, as one that is asked for several writes.
+        string[] lines = ["Marque el 7.", "Marque ahora.", "Marque el 7 ahora.", "Por favor marque el número 7 en este mismo momento."];
+        if (model == "shortener")
+            for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(lines[i % lines.Length]).ToJsonString()}}},"finish_reason":null}""");
+        else foreach (string piece in model == "cobalt" ? new[] { "Good", " evening", " to you." } : ["Hello", " there,", " friend."])
             for (int i = 0; i < choices; i++)
             {
                 await SendAsync($$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(piece).ToJsonString()}}},"finish_reason":null}""");

@@ -16,7 +16,7 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
         {
             TinyWhisper.Write(Folder["english.bin"]);
             TinyWhisper.Write(Folder["many.bin"], languages: true);
-            Transcriber = new Transcriber(Folder.Path) { NumThreads = 1 };
+            Transcriber = new Transcriber(Folder.Path, numThreads: 1);
         }
 
         public void Dispose()

@@ -14,7 +14,7 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), Record(), Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(), VoiceBenchCommand.Segments() };
+        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Quality(), Record(), Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(), VoiceBenchCommand.Segments(), VoiceBenchCommand.Dub() };
     }
 
     private static Option<string?> Database() => new("--database") { Description = "Connection string of a PostgreSQL database to measure beside SQLite, in a schema that is dropped afterwards" };

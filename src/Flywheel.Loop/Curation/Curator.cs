@@ -124,6 +124,7 @@ public static class DropReasons
         TooShort = "too short",
         TooLong = "longer than the model's context",
         NoSymbols = "the model has no tokens for such an answer",
+        NoSound = "about a recording: the model reads no sound",
         SameAsOriginal = "edit equals the original: counts as kept",
         SameText = "both texts are the same",
         NotWhole = "the other answer was stopped half-way",
@@ -142,7 +143,7 @@ public static class DropReasons
     {
         [Retracted] = "retracted", [Overridden] = "replaced", [NoSignal] = "no_signal", [NoConsent] = "no_consent", [NoLicence] = "no_licence",
         [Simulated] = "simulated", [Capped] = "persons_share", [NoConversation] = "no_conversation", [NothingKept] = "nothing_kept",
-        [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
+        [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [NoSound] = "no_sound", [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
         [NotWhole] = "not_whole", [Unfinished] = "unfinished", [OtherPrompt] = "other_prompt", [Duplicate] = "duplicate", [HeldOut] = "held_out",
         [UsedBefore] = "used_before",
     };
@@ -208,7 +209,7 @@ public sealed class Curator
                 ILookup<Guid, Feedback> said = speaker.ToLookup(entry => entry.Answer.Id, entry => entry.Row);
                 // What must not teach is no example of the worse either.
                 foreach (Shown barred in choices.Where(answer => !answer.MayTeach))
-                    foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, DropReasons.NoLicence, [row.Id]);
+                    foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, barred.App == Generation.TranscriptionApp ? DropReasons.NoSound : DropReasons.NoLicence, [row.Id]);
                 curator.Request(speaker.Key, curator.Reviewed(speaker.Key,
                     [.. choices.Where(answer => answer.MayTeach).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
             }

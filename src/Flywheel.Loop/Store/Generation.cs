@@ -24,6 +24,9 @@ public sealed class Generation
     /// <summary>What <see cref="App"/> begins with where a task was asked; its name follows.</summary>
     public const string TaskApp = "tasks/";
 
+    /// <summary>Where a recording was written down: its answer was heard by a model of somebody else's, and ours reads no sound.</summary>
+    public const string TranscriptionApp = "transcription";
+
     /// <summary>The application that asked, such as <c>write</c>, <c>api</c> or <c>tasks/translation</c>.</summary>
     public string App { get; init; } = "";
 

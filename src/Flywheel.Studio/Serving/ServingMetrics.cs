@@ -60,7 +60,7 @@ internal sealed class ServingMetrics
     }
 
     /// <summary>A request that ran, whole or not.</summary>
-    /// <param name="operation"><c>chat</c>, <c>text_completion</c>, <c>embeddings</c> or <c>speech</c>.</param>
+    /// <param name="operation"><c>chat</c>, <c>text_completion</c>, <c>embeddings</c>, <c>speech</c> or <c>transcription</c>.</param>
     /// <param name="model">Name of the model or adapter that answered.</param>
     /// <param name="app">The application that asked.</param>
     /// <param name="took">From its arrival on.</param>

@@ -51,6 +51,30 @@ public static class VideoFile
             "-ar", rate.ToString(CultureInfo.InvariantCulture), "-c:a", "pcm_s16le", $"file:{Path.GetFullPath(wav)}"], limit: s_limit, cancellation: cancellation);
     }
 
+    /// <summary>
+    /// The same of a file that somebody sent: only forms that hold sound themselves are read, since lists of other files would make ffmpeg read those of this machine.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="wav">The result.</param>
+    /// <param name="name">What the sender calls it, for messages.</param>
+    /// <param name="rate">Samples a second.</param>
+    /// <param name="most">What is longer is cut off.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="FlywheelException">There is no sound in it.</exception>
+    public static async Task ExtractForeignAsync(string path, string wav, string name, int rate, TimeSpan most, CancellationToken cancellation = default)
+    {
+        string full = Path.GetFullPath(path);
+        try
+        {
+            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-format_whitelist", "wav,w64,mp3,ogg,flac,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,aiff,amr,asf,avi,caf,mpeg,mpegts", "-protocol_whitelist", "file", "-i", $"file:{full}",
+                "-map", "0:a:0", "-vn", "-af", "aresample=async=1:first_pts=0", "-t", most.TotalSeconds.ToString("0", CultureInfo.InvariantCulture), "-ac", "1", "-ar", rate.ToString(CultureInfo.InvariantCulture), "-c:a", "pcm_s16le", $"file:{Path.GetFullPath(wav)}"], limit: s_limit, cancellation: cancellation);
+        }
+        catch (FlywheelException e)
+        {
+            throw new FlywheelException($"{name}: no sound can be read from it: {e.Message.Split('\n')[0].Replace($"file:{full}", name, StringComparison.Ordinal)}", e);
+        }
+    }
+
     /// <summary>The film with another sound. Picture, subtitles and chapters are those of the film.</summary>
     /// <param name="film">Its picture is copied unchanged.</param>
     /// <param name="sound">A WAV file.</param>

@@ -9,7 +9,8 @@ namespace Flywheel.Voice;
 /// model is in memory at a time, and one recording is heard at a time: it takes all cores.
 /// </summary>
 /// <param name="folder">Holds files such as <c>ggml-base.bin</c>; it need not be there.</param>
-public sealed partial class Transcriber(string folder) : IDisposable
+/// <param name="numThreads">0: one for each core.</param>
+public sealed partial class Transcriber(string folder, int numThreads = 0) : IDisposable
 {
     /// <summary>All of it lies in memory.</summary>
     public static readonly TimeSpan MaxLength = TimeSpan.FromHours(2);
@@ -21,11 +22,11 @@ public sealed partial class Transcriber(string folder) : IDisposable
 
     private readonly SemaphoreSlim _turn = new(1);
 
-    internal int NumThreads { get; init; } = Environment.ProcessorCount;
+    private int NumThreads { get; } = numThreads > 0 ? numThreads : Environment.ProcessorCount;
 
     private (string Path, DateTime Written, WhisperFactory Factory)? _loaded;
 
-    public static Transcriber In(FlywheelHome home) => new(WhisperFile.FolderIn(home));
+    public static Transcriber In(FlywheelHome home, int numThreads = 0) => new(WhisperFile.FolderIn(home), numThreads);
 
     /// <summary>Names of the files that are there, in order.</summary>
     public IReadOnlyList<string> Names => !Directory.Exists(folder) ? []

@@ -7,6 +7,17 @@ namespace Flywheel.Voice;
 /// <param name="Segments">In order.</param>
 public sealed record Transcript(string Model, string Language, double Seconds, IReadOnlyList<TranscriptSegment> Segments)
 {
+    /// <summary>Segments that begin and end where somebody speaks: Whisper's times are coarse.</summary>
+    /// <param name="speech">Where somebody does.</param>
+    public Transcript SnapTo(IReadOnlyList<SpeechSegment> speech) => this with
+    {
+        Segments = [.. Segments.Select(segment =>
+        {
+            SpeechSegment[] within = [.. speech.Where(each => each.Start < segment.End && each.End > segment.Start)];
+            return within.Length == 0 ? segment : segment with { Start = Math.Max(segment.Start, within[0].Start), End = Math.Min(segment.End, within[^1].End) };
+        })],
+    };
+
     public string Text => string.Join(' ', Segments.Select(segment => segment.Text)).Trim();
 
     public IReadOnlyList<Cue> Cues => [.. Segments.Where(segment => segment.Text.Length > 0)

@@ -37,7 +37,7 @@ internal static class DubApi
     private static async Task CreateAsync(HttpContext http, JobQueue queue, DubFolders folders, SpeechEngines engines)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
-        GenerationFields.RefuseUnknownBut(body, "script", "script_format", "language", "languages", "voice", "voices", "cast", "response_format", "loudness", "user");
+        GenerationFields.RefuseUnknownBut(body, "script", "script_format", "language", "languages", "voice", "voices", "cast", "response_format", "loudness", "shorten", "user");
         string text = body.RequiredText("script"), format = body.Text("script_format") ?? "txt";
         if (!Scripts.Contains(format)) throw RequestBody.Wrong("script_format", body["script_format"], NearestName.List(Scripts));
         try
@@ -55,6 +55,7 @@ internal static class DubApi
                 Voices = (body.Object("voices") ?? []).ToDictionary(one => one.Key, one => Id(one.Value, $"voices.{one.Key}")),
                 Format = body.Text("response_format") ?? "wav",
                 Loudness = body.Number("loudness", MixOptions.MinLoudness, MixOptions.MaxLoudness),
+                Shorten = body.Text("shorten", 200),
             };
             order.Validate();
             // A name that nobody has is found now and not in an hour.

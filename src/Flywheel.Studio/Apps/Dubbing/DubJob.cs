@@ -4,6 +4,7 @@ using System.Text.Json;
 using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
+using Flywheel.Studio.Serving;
 using Flywheel.Voice;
 
 namespace Flywheel.Studio.Apps.Dubbing;
@@ -12,7 +13,7 @@ namespace Flywheel.Studio.Apps.Dubbing;
 /// Renders a project in one or several languages. What is translated and what is finished lies in the job's folder, what is rendered in the cache:
 /// after a pause or a crash it goes on there and renders nothing twice.
 /// </summary>
-internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, DubFolders folders, TimeProvider time)
+internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, Glossary glossary, Shortener shortener, DubFolders folders, TimeProvider time)
 {
     public const string Kind = "dub";
 
@@ -62,6 +63,12 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
             AtomicFile.WriteText(kept, project.ToJson());
         }
         string speech = Path.Combine(folder, $"{language}.speech.wav"), sound = Path.Combine(folder, $"{language}.{order.Format}");
+        if (order.Shorten is { } who && !File.Exists(kept + ".short"))
+        {
+            project = await ShortenAsync(project, who, job, await renderer.FitReportAsync(project, progress, cancellation), cancellation);
+            AtomicFile.WriteText(kept, project.ToJson());
+            AtomicFile.WriteText(kept + ".short", ""); // asked once: other texts would be other lines
+        }
         RenderReport report = await renderer.RenderAsync(project, speech, progress, cancellation);
         SoundCheck check = SoundCheck.Of(speech);
         Loudness? loudness = null;
@@ -85,6 +92,26 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
         }
         return new DubResult(language, report.NumLines, report.NumEngineCalls, report.Fit, check, loudness,
             [$"{language}.{order.Format}", .. film, $"{language}.srt", $"{language}.vtt", $"{language}.report.json", $"{language}.project.json"]);
+    }
+
+    /// <summary>The project with shorter texts for the lines that are too long at the greatest speed, to choose from when they are laid.</summary>
+    private async Task<VoiceProject> ShortenAsync(VoiceProject project, string who, JobContext job, RenderReport report, CancellationToken cancellation)
+    {
+        Dictionary<string, DurationModel?> durations = report.Lines.Zip(project.Lines).Where(pair => pair.First.Text is null && !pair.Second.IsMarkup).GroupBy(pair => pair.First.Voice)
+            .ToDictionary(voice => voice.Key, voice => DurationModel.Learn([.. voice.Select(pair => (pair.Second.Text, pair.First.SecondsNatural)).Distinct()]));
+        TermList? terms = project.SourceLanguage is { } from ? await glossary.ListAsync(new LanguagePair(job.Workspace, from.Split('-')[0], project.Language.Split('-')[0]), cancellation) : null;
+        foreach ((LineReport line, VoiceLine text) in report.Lines.Zip(project.Lines).Where(pair => pair.First.Flag is not null && !pair.Second.IsMarkup).ToArray())
+        {
+            DurationModel? duration = durations.GetValueOrDefault(line.Voice);
+            ShorterAnswer answer = await shortener.SuggestAsync(new LongLine(text.Text, project.Language, Math.Max(1, (int)(text.Text.Length * line.SecondsAvailable!.Value / line.SecondsNatural)))
+            {
+                Predict = duration is null ? null : duration.Predict,
+                Kept = terms is null || text.Source is null ? [] : [.. terms.Find(text.Source).Select(found => found.Term.Target)],
+            }, who, new TranscriptCaller(job.User, "", job.Workspace), cancellation);
+            IReadOnlyList<string> all = [.. text.Alternates.Concat(answer.Suggestions.Select(one => one.Text)).Distinct().Take(VoiceLine.MaxAlternates)];
+            project = project.With(text with { Alternates = all });
+        }
+        return project;
     }
 
     /// <summary>Told at once, on the thread that works.</summary>

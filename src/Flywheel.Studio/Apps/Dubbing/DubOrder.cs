@@ -28,6 +28,9 @@ public sealed record DubOrder
     /// <summary>In LUFS; null: as it comes.</summary>
     public double? Loudness { get; init; }
 
+    /// <summary>Who is asked for shorter texts of lines that are too long (<see cref="Serving.Shortener"/>); null: nobody.</summary>
+    public string? Shorten { get; init; }
+
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.Compact);
 
     public static DubOrder Parse(string json) => JsonSerializer.Deserialize<DubOrder>(json, JsonText.Compact)!;

@@ -7,9 +7,11 @@ using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Flywheel.Studio.Apps.Dubbing;
+using Flywheel.Studio.Serving;
 using Flywheel.Testing;
 using Flywheel.Voice;
 using Flywheel.Voice.Tests;
+using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests.Apps.Dubbing;
 
@@ -76,7 +78,7 @@ public sealed class DubJobTests : IAsyncLifetime
     {
         var engines = new SpeechEngines([engine]);
         var translator = new Translator(new TranslationMemory(_store, TimeProvider.System), new Glossary(_store, TimeProvider.System), [new Reverser()]);
-        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new DubFolders(_store.Home), TimeProvider.System);
+        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new Glossary(_store, TimeProvider.System), new Shortener(_store, null!, TimeProvider.System), new DubFolders(_store.Home), TimeProvider.System); // no test asks a model
         return new JobWorker(queue ?? _queue, new Dictionary<string, JobHandler> { [DubJob.Kind] = job.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20), Lease = TimeSpan.FromMinutes(10) };
     }
 
@@ -136,6 +138,32 @@ public sealed class DubJobTests : IAsyncLifetime
         Assert.Equal(["en-us", "it"], results.Select(result => result.Language));
         Assert.All(results, result => Assert.True(result is { NumLines: 24, Fit.NumTimed: 24, Sound.NumClipped: 0 } && result.Sound.Seconds > 69 && result.Files.All(file => File.Exists(Path.Combine(folder, file)))));
         Assert.Equal(24, Srt.Parse(File.ReadAllText(Path.Combine(folder, "it.srt")), "it.srt").Count);
+    }
+
+    [Fact]
+    public async Task Dub_ThatMayShorten_SpeaksAShorterTextWhereALineIsTooLong()
+    {
+        // The engine hums a tenth of a second a letter: 44 letters in 2.2 s and 0.68 of the gap are too many at any speed, 28 are not.
+        VoiceProject film = Film(3) with
+        {
+            Lines = [.. Film(3).Lines.Select((line, i) => line with { Text = i == 1 ? "please wait in order to hear line number two" : "short", End = line.Start + TimeSpan.FromSeconds(2.2) })],
+        };
+        JobRow plain = await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = film.ToJson(), Languages = ["en-us"] }.ToJson(), "ann");
+        JobRow asked = await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = film.ToJson(), Languages = ["en-us"], Shorten = Shortener.Rules }.ToJson(), "ann");
+        using var end = new CancellationTokenSource();
+        Task work = Worker(new HummingEngine()).RunAsync(end.Token);
+        JobRow[] ended = [await EndAsync(plain.Id), await EndAsync(asked.Id)];
+        await end.CancelAsync();
+        await work;
+        Assert.All(ended, job => Assert.True(job.State == JobState.Done, job.Message));
+        var folders = new DubFolders(_store.Home);
+        Assert.Equal([(0, 1 / 3.0), (1, 0.0)], ended.Select(job => folders.ResultsOf(job).Single().Fit!).Select(fit => (fit.NumShortened, Math.Round(fit.ShareAbove * 3) / 3)));
+        Assert.Contains("wait to hear line number two", File.ReadAllText(folders.Find(ended[1], "en-us.srt")!).ToLowerInvariant(), StringComparison.Ordinal);
+        Assert.DoesNotContain("please", File.ReadAllText(folders.Find(ended[1], "en-us.srt")!), StringComparison.Ordinal);
+        // The suggestion is in the record, and stands in the project for the person to take, edit or refuse.
+        Assert.Equal(["wait to hear line number two"], VoiceProject.Read(folders.Find(ended[1], "en-us.project.json")!).Lines[1].Alternates);
+        await using FlywheelDb db = _store.Tables();
+        Assert.Equal(["wait to hear line number two"], await db.Generations.Where(row => row.App == "voice").Select(row => row.Payload!.Text).ToListAsync(TestContext.Current.CancellationToken));
     }
 
     /// <summary>Files are named by language and format: whatever an order says, no file lies outside the job's folder.</summary>

@@ -1,0 +1,135 @@
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
+using Flywheel.Loop;
+using Flywheel.Loop.Translation;
+using Flywheel.Model;
+using Flywheel.Studio.Apps.Dubbing;
+using Flywheel.Voice;
+using Microsoft.EntityFrameworkCore;
+
+namespace Flywheel.Studio.Serving;
+
+/// <summary>A line that takes too long to say.</summary>
+/// <param name="Text">As it stands.</param>
+/// <param name="Language">Of the text.</param>
+/// <param name="MaxLetters">Of a text that would fit.</param>
+internal sealed record LongLine(string Text, string Language, int MaxLetters)
+{
+    /// <summary>How long a text takes to say, in seconds; null: it is told by its letters.</summary>
+    public Func<string, double>? Predict { get; init; }
+
+    /// <summary>Terms of the glossary that must stay.</summary>
+    public IReadOnlyList<string> Kept { get; init; } = [];
+}
+
+/// <param name="Id">In the record: what becomes of it is feedback about this.</param>
+/// <param name="Text">Shorter than the line, with its numbers, names and terms.</param>
+/// <param name="Origin"><c>people</c>, <c>model</c> or <c>rule</c>.</param>
+/// <param name="Seconds">Predicted; null where nothing is known of the voice.</param>
+/// <param name="Fits">It is short enough.</param>
+internal sealed record ShorterSuggestion(Guid Id, string Text, string Origin, double? Seconds, bool Fits);
+
+/// <param name="Suggestions">Those that fit first, the longest of them before the others: it says the most.</param>
+/// <param name="Note">Why no model was asked; null where one was.</param>
+/// <param name="Refused">What was offered and is not shown, and why.</param>
+internal sealed record ShorterAnswer(IReadOnlyList<ShorterSuggestion> Suggestions, string? Note, IReadOnlyList<string> Refused);
+
+/// <summary>
+/// Shorter texts for lines that do not fit their times: what people made of the same line, what a model writes that can be asked, what rules know. Each is a suggestion in the
+/// record, to be taken, edited or refused; none changes a line by itself.
+/// </summary>
+internal sealed class Shortener(FlywheelStore store, Generator generator, TimeProvider time)
+{
+    /// <summary>The served model, and rules alone, as requests name them; else an upstream's name.</summary>
+    public const string Model = "model", Rules = "rules";
+
+    private const int NumCandidates = 4, MaxPeople = 5;
+
+    /// <param name="line">The line.</param>
+    /// <param name="who">Who is asked beside people and rules.</param>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="FlywheelException">There is no such upstream.</exception>
+    public async Task<ShorterAnswer> SuggestAsync(LongLine line, string who, TranscriptCaller caller, CancellationToken cancellation)
+    {
+        Conversation ask = VoiceRecord.AskShorter(line.Language, line.MaxLetters, line.Text);
+        List<(string Text, string Origin, Guid? Id)> offered = [.. (await PeoplesAsync(line, caller, cancellation)).Select(text => (text, "people", (Guid?)null))];
+        string? note = null;
+        if (who != Rules)
+        {
+            Upstream? upstream = who == Model ? null : generator.Rollouts.Upstreams.Find(who) ?? throw new FlywheelException($"field 'shorten' is '{who}', expected {Rules}, {Model} or the name of an upstream");
+            note = upstream is null ? CannotAsk(generator.Host.Current) : null;
+            if (note is null) offered.AddRange((await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice => (choice.Text, "model", (Guid?)choice.Id)));
+        }
+        if (ShorterText.ByRule(line.Text, line.Language) is { } byRule) offered.Add((byRule, "rule", null));
+        var good = new List<ShorterSuggestion>();
+        var refused = new List<string>();
+        foreach ((string text, string origin, Guid? id) in offered.DistinctBy(each => each.Text))
+        {
+            if (ShorterText.Fault(line.Text, text, line.Kept) is { } fault)
+            {
+                refused.Add($"{origin}: {Shown(text)}: {fault}");
+                continue;
+            }
+            double? seconds = line.Predict?.Invoke(text);
+            bool fits = seconds is { } predicted && line.Predict is not null ? predicted <= line.Predict(line.Text) * line.MaxLetters / line.Text.Length : text.Length <= line.MaxLetters;
+            good.Add(new ShorterSuggestion(id ?? await RecordAsync(ask, text, caller), text, origin, seconds, fits));
+        }
+        double Length(ShorterSuggestion one) => one.Seconds ?? one.Text.Length;
+        return new ShorterAnswer([.. good.Where(one => one.Fits).OrderByDescending(Length), .. good.Where(one => !one.Fits).OrderBy(Length)], note, refused);
+    }
+
+    /// <summary>Models from elsewhere follow orders; what was trained here does what it was taught, and only what a turn taught of this kind would be known to it.</summary>
+    private static string? CannotAsk(ServedModel model) => !model.HasTemplate ? $"the model {model.Name} cannot be talked to"
+        : model.Folder.Manifest.Run is not null ? $"the model {model.Name} was trained here and was not taught to shorten lines; an imported model or an upstream can be asked" : null;
+
+    private async Task<IReadOnlyList<Choice>> AskAsync(Conversation ask, LongLine line, Upstream? upstream, TranscriptCaller caller, CancellationToken cancellation)
+    {
+        int most = 24 + line.Text.Length; // tokens: no text is longer than one for each letter
+        await using GenerationGroup group = generator.StartChat(model =>
+        {
+            int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
+            return Order([prompt], model.Defaults with { Temperature = .7f, Seed = generator.DrawSeed() }, Math.Min(most, model.Folder.Config.MaxPositions - prompt.Length));
+        }, () =>
+        {
+            JsonObject body = ask.ToJson();
+            (body["temperature"], body["max_tokens"]) = (.7, most);
+            return (body, Order([[]], new SamplerOptions { Temperature = .7f }, most));
+        }, fitsUpstream: true, upstream, caller.User, cancellation);
+        await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
+        cancellation.ThrowIfCancellationRequested();
+        return [.. group.Choices];
+
+        GenerationOrder Order(IReadOnlyList<int[]> prompts, SamplerOptions sampler, int tokens) => new()
+        {
+            Conversation = ask, Prompts = prompts, NumChoices = NumCandidates, Sampler = sampler, MaxTokens = tokens, User = caller.User, Owner = caller.Owner, App = VoiceRecord.App,
+        };
+    }
+
+    /// <summary>What people made of the same line, the latest first.</summary>
+    private async Task<IReadOnlyList<string>> PeoplesAsync(LongLine line, TranscriptCaller caller, CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.Tables();
+        // The line ends the question, behind the number of letters.
+        string ending = "\n" + line.Text.Trim(), language = VoiceRecord.AskShorter(line.Language, 0, "").Messages[^1].Text.Split(" 0 ")[0];
+        var rows = await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Demonstration && row.Workspace == caller.Workspace)
+            .Join(db.Generations.Where(row => row.App == VoiceRecord.App && row.Payload != null), row => row.GenerationId, row => row.Id, (row, asked) => new { row.Sequence, row.Value, asked.Payload!.Conversation })
+            .OrderByDescending(row => row.Sequence).Take(2000).ToListAsync(cancellation);
+        return [.. rows.Where(row => row.Conversation?.Messages[^1].Text is { } said && said.StartsWith(language, StringComparison.Ordinal) && said.EndsWith(ending, StringComparison.Ordinal))
+            .Select(row => JsonNode.Parse(row.Value)!.GetValue<string>().Trim()).Distinct().Take(MaxPeople)];
+    }
+
+    private async Task<Guid> RecordAsync(Conversation ask, string text, TranscriptCaller caller)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        var id = Guid.CreateVersion7(now);
+        await store.RecordAsync(new Generation
+        {
+            Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace, ModelHash = "", FinishReason = FinishReason.Stop,
+            Payload = new GenerationPayload { GenerationId = id, Conversation = ask, Text = text, PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
+        });
+        return id;
+    }
+
+    private static string Shown(string text) => text.Length <= 60 ? text : text[..60] + "…";
+}
