@@ -15,16 +15,19 @@ internal static class DemoCommand
         var users = new Option<int>("--users") { Description = "Simulated users that give feedback", DefaultValueFactory = _ => 48 };
         var prompts = new Option<int>("--prompts") { Description = "Prompts of each", DefaultValueFactory = _ => 8 };
         var seed = new Option<int>("--seed") { Description = "Decides products, users, drafts and intervals", DefaultValueFactory = _ => 1 };
+        var turns = new Option<int>("--turns") { Description = "More than 1: so many turns in a row, other users each time, and one more with users who toss a coin, which must not be promoted", DefaultValueFactory = _ => 1 };
         var home = new Option<string?>("--home") { Description = "Home to use: its running server, or a new one on it (default: the running server of the usual home, else a new temporary home)" };
-        var command = new Command("demo", "Show the loop: simulated users, labelled so, give feedback through the API, one turn runs, and their rate of acceptance on unseen prompts is measured before and after.\nExample: ./flywheel demo --taste plain") { taste, users, prompts, seed, home };
-        command.SetAction((parse, cancellation) => RunAsync(Taste.Named(parse.GetValue(taste)!), parse.GetValue(users), parse.GetValue(prompts), parse.GetValue(seed), parse.GetValue(home), cancellation));
+        var command = new Command("demo", "Show the loop: simulated users, labelled so, give feedback through the API, one turn runs, and their rate of acceptance on unseen prompts is measured before and after.\nExample: ./flywheel demo --taste plain") { taste, users, prompts, turns, seed, home };
+        command.SetAction((parse, cancellation) => RunAsync(Taste.Named(parse.GetValue(taste)!), parse.GetValue(users), parse.GetValue(prompts),
+            parse.GetValue(turns) is >= 1 and var wanted ? wanted : throw new FlywheelException($"--turns is {parse.GetValue(turns)}, expected at least 1"), parse.GetValue(seed), parse.GetValue(home), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(Taste taste, int users, int prompts, int seed, string? homePath, CancellationToken cancellation)
+    private static async Task<int> RunAsync(Taste taste, int users, int prompts, int turns, int seed, string? homePath, CancellationToken cancellation)
     {
         var display = new DemoDisplay(AnsiConsole.Console);
-        Protocol protocol = Protocol.Draw(Product.Load(ProjectFile("recipes", "demo", "briefs.jsonl")), users, prompts, seed);
+        IReadOnlyList<Product> products = Product.Load(ProjectFile("recipes", "demo", "briefs.jsonl"));
+        Protocol protocol = Protocol.Draw(products, users, prompts, seed);
         display.Say("The users of this demo are simulated. The model does not know their taste; it only meets what they keep, edit and discard.");
         display.Say($"Their taste: a text {taste.Rule}.");
 
@@ -37,7 +40,18 @@ internal static class DemoCommand
             : $"Using the running server at {url}: simulated feedback goes into its record");
 
         using var client = new StudioClient(url, AdminSecret.Read(served));
-        DemoResult result = await new DemoRun(client, taste, protocol, seed, display).RunAsync((home, stop) => ChildVerb.RunAsync(home, ["turn"], stop), cancellation);
+        var run = new DemoRun(client, taste, protocol, seed, display);
+        Func<string, CancellationToken, Task<int>> turn = (home, stop) => ChildVerb.RunAsync(home, ["turn"], stop);
+        if (turns > 1)
+        {
+            DemoSeries series = await DemoSeries.RunAsync(run, DemoSeries.Rounds(taste, products, users, prompts, turns, seed), turn, cancellation);
+            display.Show(series);
+            display.Say(series.Holds ? "Each turn was promoted and better on unseen people, and the one of people without a taste was not promoted."
+                : "Not every turn held: each but the last should be promoted and better on unseen people, and the last not promoted.");
+            display.Say($"Every text and verdict: {series.Write()}");
+            return series.Holds ? 0 : ExitCodes.Rejected;
+        }
+        DemoResult result = await run.RunAsync(turn, cancellation);
         display.Show(result);
         string file = result.Write();
         display.Say(result.Rose

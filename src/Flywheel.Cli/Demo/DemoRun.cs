@@ -20,6 +20,10 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
     /// <summary>Variants that a person compares, as on the page.</summary>
     private const int NumVariants = 3;
 
+    public Taste Taste => taste;
+
+    public int Seed => seed;
+
     /// <param name="turn">Runs one turn of the loop on this home and gives its exit code.</param>
     /// <param name="cancellation">Stops between requests.</param>
     public async Task<DemoResult> RunAsync(Func<string, CancellationToken, Task<int>> turn, CancellationToken cancellation)
@@ -27,24 +31,37 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
         var clock = Stopwatch.StartNew();
         Measurement before = await MeasureAsync("Unseen prompts before the turn", cancellation);
         double began = clock.Elapsed.TotalSeconds;
-        ActCounts acts = await LetUsersActAsync(cancellation);
+        ActCounts acts = await LetUsersActAsync(protocol.Feedback, taste, cancellation);
         double acted = clock.Elapsed.TotalSeconds;
-        string home = (await client.StatusAsync(cancellation)).Home;
-        display.Say("One turn: ./flywheel turn");
-        int code = await turn(home, cancellation);
-        if (code is not (0 or ExitCodes.Rejected or ExitCodes.Waiting)) throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
+        string home = await HomeAsync(cancellation);
+        int code = await TurnAsync(home, turn, cancellation);
         var outcome = new DemoTurn(code, clock.Elapsed.TotalSeconds - acted);
         Measurement after = await MeasureAsync("The same unseen prompts after the turn", cancellation);
         return new DemoResult(taste, seed, home, acts, acted - began, outcome, before, after, clock.Elapsed.TotalSeconds);
     }
 
-    private Task<Measurement> MeasureAsync(string what, CancellationToken cancellation) =>
+    public void Say(string line) => display.Say(line);
+
+    /// <summary>Of the server.</summary>
+    public async Task<string> HomeAsync(CancellationToken cancellation) => (await client.StatusAsync(cancellation)).Home;
+
+    /// <returns>The turn's exit code.</returns>
+    /// <exception cref="FlywheelException">It could not be ended.</exception>
+    public async Task<int> TurnAsync(string home, Func<string, CancellationToken, Task<int>> turn, CancellationToken cancellation)
+    {
+        display.Say("One turn: ./flywheel turn");
+        int code = await turn(home, cancellation);
+        return code is 0 or ExitCodes.Rejected or ExitCodes.Waiting ? code
+            : throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
+    }
+
+    public Task<Measurement> MeasureAsync(string what, CancellationToken cancellation) =>
         display.WatchAsync(what, protocol.Measurement.Count, progress => Measurement.TakeAsync(client, protocol.Measurement, taste, NumVariants, progress, cancellation));
 
-    private async Task<ActCounts> LetUsersActAsync(CancellationToken cancellation)
+    public async Task<ActCounts> LetUsersActAsync(IReadOnlyList<Ask> asks, Taste theirs, CancellationToken cancellation)
     {
-        Dictionary<string, SimulatedUser> users = protocol.Feedback.Select(ask => ask.User).Distinct().ToDictionary(name => name, name => new SimulatedUser(name, taste, seed));
-        Act[][] acts = await display.WatchAsync($"{users.Count} simulated users keep, edit and discard", protocol.Feedback.Count, progress => StudioClient.EachAsync(protocol.Feedback, async (ask, stop) =>
+        Dictionary<string, SimulatedUser> users = asks.Select(ask => ask.User).Distinct().ToDictionary(name => name, name => new SimulatedUser(name, theirs, seed));
+        Act[][] acts = await display.WatchAsync($"{users.Count} simulated users keep, edit and discard", asks.Count, progress => StudioClient.EachAsync(asks, async (ask, stop) =>
         {
             IReadOnlyList<Variant> variants = await client.AskAsync(ask, NumVariants, stop);
             Act[] chosen = users[ask.User].Look(ask.Brief, [.. variants.Select(variant => variant.Text)]);

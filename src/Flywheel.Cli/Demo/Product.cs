@@ -47,18 +47,19 @@ internal sealed record Protocol(IReadOnlyList<Ask> Feedback, IReadOnlyList<Ask> 
     /// <param name="users">That give feedback.</param>
     /// <param name="prompts">Each of them asks for.</param>
     /// <param name="seed">Decides every draw.</param>
-    public static Protocol Draw(IReadOnlyList<Product> products, int users, int prompts, int seed)
+    /// <param name="round">Of a series, from 0: other users, who ask for the next products. The measurement is the same in all.</param>
+    public static Protocol Draw(IReadOnlyList<Product> products, int users, int prompts, int seed, int round = 0)
     {
         Product[] order = [.. products.OrderBy(product => StableHash.Of($"{seed}\n{product.Name}"))];
         int numUnseen = order.Length * 2 / 5;
         Product[] unseen = order[..numUnseen], seen = order[numUnseen..];
         if (users < 1 || prompts < 1 || unseen.Length < PromptsPerJudge || prompts > seen.Length)
             throw new FlywheelException($"{users} users with {prompts} prompts each do not fit {products.Count} products, expected 1 or more users and 1 to {seen.Length} prompts");
-        Random random = StableHash.Stream("protocol", seed);
+        Random random = StableHash.Stream(round == 0 ? "protocol" : $"protocol, round {round}", seed);
         // Users walk round the products, so that each product is asked for about equally often; each asks in an own way.
         var feedback = from user in Enumerable.Range(0, users)
                        from prompt in Enumerable.Range(0, prompts)
-                       select Draw($"simulated-user-{user + 1:D2}", seen[(user * prompts + prompt) % seen.Length], random);
+                       select Draw($"simulated-user-{(round == 0 ? "" : $"{round + 1}-")}{user + 1:D2}", seen[((round * users + user) * prompts + prompt) % seen.Length], random);
         var measurement = from index in Enumerable.Range(0, unseen.Length / PromptsPerJudge * PromptsPerJudge)
                           select Draw($"simulated-judge-{index / PromptsPerJudge + 1:D2}", unseen[index], random);
         return new Protocol([.. feedback], [.. measurement]);

@@ -44,6 +44,21 @@ public class ProtocolTests
         }
     }
 
+    /// <summary>Turns in a row: others give feedback each time, nobody of them is measured on, and the last have no taste.</summary>
+    [Fact]
+    public void Rounds_OfASeries_HaveOtherUsersAndTheSameUnseenPrompts()
+    {
+        IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds = DemoSeries.Rounds(Taste.Named("plain"), Products, users: 12, prompts: 5, turns: 3, seed: 2);
+        Assert.Equal(["plain", "plain", "plain", "coin"], rounds.Select(round => round.Taste.Name));
+        string[][] users = [.. rounds.Select(round => round.Asks.Select(ask => ask.User).Distinct().ToArray())];
+        Assert.All(users, mine => Assert.Equal(12, mine.Length));
+        Assert.Equal(48, users.SelectMany(mine => mine).Distinct().Count());
+        Protocol first = Protocol.Draw(Products, 12, 5, 2);
+        Assert.Equal(first.Feedback.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)), rounds[0].Asks.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)));
+        Assert.Empty(rounds.SelectMany(round => round.Asks.Select(ask => ask.Brief.Name)).Intersect(first.Measurement.Select(ask => ask.Brief.Name)));
+        Assert.NotEqual(rounds[0].Asks.Select(ask => ask.Brief.Name), rounds[1].Asks.Select(ask => ask.Brief.Name));
+    }
+
     [Fact]
     public void Load_BadLine_NamesFileAndLine()
     {
