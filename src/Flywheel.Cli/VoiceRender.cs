@@ -80,7 +80,7 @@ internal static class VoiceRender
             {
                 (_, Transcript transcript) = await VoiceTranscribe.HearAsync(from, model: null, new TranscriptOptions { Language = parse.GetValue(language)?.Split('-')[0].ToLowerInvariant() }, cancellation);
                 if (transcript.Cues.Count == 0) throw new FlywheelException($"{from}: {transcript.Model} hears nothing said in it");
-                Console.Error.WriteLine($"note: {from}: written down by {transcript.Model} as '{transcript.Language}', {transcript.Cues.Count} lines; ./flywheel voice transcribe writes them into a file that can be corrected");
+                Console.Error.WriteLine($"note: {from}: written down by {transcript.Model} as '{transcript.Language}', {transcript.Cues.Count} {(transcript.Cues.Count == 1 ? "line" : "lines")}; ./flywheel voice transcribe writes them into a file that can be corrected");
                 return VoiceTranscribe.ProjectOf(from, transcript);
             }
 

@@ -33,7 +33,7 @@ internal static class VoiceTranscribe
             if (ending == ".json") AtomicFile.WriteText(to, ProjectOf(from, transcript).ToJson());
             else if (ending == ".txt") AtomicFile.WriteText(to, transcript.Text + "\n");
             else SubtitleFile.Write(to, transcript.Cues);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{to}: {transcript.Segments.Count} lines of {transcript.Seconds:0.0} seconds, heard by {transcript.Model} as '{transcript.Language}'; in the record as {id}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{to}: {transcript.Segments.Count} {(transcript.Segments.Count == 1 ? "line" : "lines")} of {transcript.Seconds:0.0} seconds, heard by {transcript.Model} as '{transcript.Language}'; in the record as {id}"));
         });
         return command;
     }

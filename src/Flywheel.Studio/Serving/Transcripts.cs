@@ -76,7 +76,7 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
         long start = time.GetTimestamp();
         string prompt = string.Join(' ', new[] { string.Join(", ", await HotWordsAsync(options.Language, caller, cancellation)), options.Prompt }.Where(part => part.Length > 0));
         Transcript transcript = await transcriber.HearAsync(model, clip, options with { Prompt = prompt }, cancellation);
-        using (SileroVad? vad = SileroVad.FindIn(store.Home))
+        using (SileroVad? vad = FindVad())
             if (vad is not null) transcript = transcript.SnapTo(SpeechSegments.Find(clip, vad: vad));
         var facts = new JsonObject
         {
@@ -96,6 +96,23 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
             },
         }, CancellationToken.None); // what was heard is kept, also when nobody waits any more
         return (id, transcript);
+    }
+
+    /// <summary>Null where the home has no Silero VAD.</summary>
+    public SileroVad? FindVad() => SileroVad.FindIn(store.Home);
+
+    /// <summary>A project whose lines are what is said in its recording.</summary>
+    /// <param name="project">Has a recording with sound.</param>
+    /// <param name="recordings">Where it lies.</param>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="FlywheelException">Nothing is said in it, or there is none on this machine.</exception>
+    public async Task<VoiceProject> WriteDownAsync(VoiceProject project, Recordings? recordings, TranscriptCaller caller, CancellationToken cancellation = default)
+    {
+        if (project.Original is not { } original || recordings?.SoundOf(original) is not { } sound) throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
+        (Guid id, Transcript transcript) = await HearAsync(original.Name, await ReadAsync(sound, original.Name, cancellation), model: null, new TranscriptOptions(), caller, cancellation);
+        if (transcript.Cues.Count == 0) throw new FlywheelException($"{original.Name}: {transcript.Model} hears nothing said in it");
+        return project with { Language = transcript.Language, SourceLanguage = null, Lines = ScriptFile.OfCues(transcript.Cues), Original = original with { Heard = id } };
     }
 
     /// <summary>Words to listen for: those that this person put into transcripts, the latest first, then those of the dictionaries.</summary>

@@ -266,6 +266,9 @@ public sealed record VoiceOriginal(string Hash, string Name, double Seconds, boo
 {
     public const int MaxNameLength = 200;
 
+    /// <summary>In the record: what a Whisper file wrote down of it, which edits of the lines correct; null: none did.</summary>
+    public Guid? Heard { get; init; }
+
     /// <summary>Of recordings that are taken; films have <see cref="VideoFile.Endings"/>.</summary>
     public static IReadOnlyList<string> SoundEndings { get; } = [".wav", ".mp3", ".m4a", ".ogg", ".opus", ".flac"];
 

@@ -165,15 +165,16 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     /// <summary>Lines get the times at which the project's recording says them.</summary>
     /// <param name="project">Has a recording with sound.</param>
     /// <param name="lines">What is said in it, in place of the project's lines; null: those.</param>
+    /// <param name="vad">Who hears where somebody speaks; null: by energy.</param>
     /// <exception cref="FlywheelException">Nothing is said in it, or there is none on this machine.</exception>
-    public VoiceProject Align(VoiceProject project, IReadOnlyList<VoiceLine>? lines)
+    public VoiceProject Align(VoiceProject project, IReadOnlyList<VoiceLine>? lines, SileroVad? vad = null)
     {
         if (project.Original is not { } original || renderer.Recordings?.SoundOf(original) is not { } sound)
             throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
         // Lines without words stay without a time: nothing of the recording is theirs.
         VoiceLine[] spoken = [.. (lines ?? project.Lines).Where(line => line.Text.Any(char.IsLetterOrDigit))];
         if (spoken.Length == 0) throw new FlywheelException("there is no line to align; write or paste what is said in the recording");
-        return project with { Lines = SpeechSegments.Align(WavReader.ReadMono(sound), spoken) };
+        return project with { Lines = SpeechSegments.Align(WavReader.ReadMono(sound), spoken, vad) };
     }
 
     /// <summary>A line was spoken: recorded, and noted as its latest take, so that a later change marks it stale.</summary>

@@ -29,6 +29,9 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
 
     private const string Words = "pronunciation";
 
+    /// <summary>Feedback may not be longer.</summary>
+    private const int MaxTranscript = 100_000;
+
     private readonly TaskCatalog _tasks = new(store.Home);
 
     /// <summary>An id that follows from what it is of.</summary>
@@ -105,6 +108,7 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     public async Task ChangedAsync(string person, Guid id, VoiceProject before, VoiceProject after)
     {
         await WordsAsync(person, id.ToString("N"), after.Language, before.Dictionary, after.Dictionary);
+        await CorrectedAsync(person, id, before, after);
         Dictionary<string, VoiceLine> known = before.Lines.ToDictionary(line => line.Id);
         foreach (VoiceLine line in after.Lines)
         {
@@ -121,6 +125,15 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
                 : SayAsync(SpokenId(person, hash), person, Metrics.Comment, string.Create(CultureInfo.InvariantCulture, $"{field} {old:0.###} -> {now:0.###}"),
                     new() { ["project"] = id.ToString(), ["line"] = line.Id, ["field"] = field });
         }
+    }
+
+    /// <summary>Lines that a Whisper file wrote down are edited: all of them are what it should have heard.</summary>
+    private async Task CorrectedAsync(string person, Guid id, VoiceProject before, VoiceProject after)
+    {
+        if (after.Original?.Heard is not { } heard || before.Original?.Heard != heard || after.SourceLanguage is not null) return;
+        string text = string.Join(' ', after.Lines.Where(line => !line.IsMarkup).Select(line => line.Text.Trim()));
+        if (text.Trim().Length > 0 && text.Length <= MaxTranscript && text != string.Join(' ', before.Lines.Where(line => !line.IsMarkup).Select(line => line.Text.Trim())))
+            await SayAsync(heard, person, Metrics.Demonstration, text, new() { ["project"] = id.ToString() });
     }
 
     /// <summary>Words that are said otherwise than before, and those that no longer are. English ones teach the task <c>pronunciation</c>.</summary>

@@ -3,6 +3,7 @@ using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Dubbing;
+using Flywheel.Studio.Serving;
 using Flywheel.Testing;
 using Flywheel.Voice;
 using Flywheel.Voice.Tests;
@@ -270,6 +271,28 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         VoiceProject chosen = await _projects.ChooseAsync(film, Ann, "1", line.Takes[1]);
         Assert.True(chosen.Lines[0].IsMarkup);
         Assert.Empty(await StaleAsync(film)); // as it is now it sounds as the take does
+    }
+
+    [Fact]
+    public async Task Transcript_ThatIsCorrected_IsFeedbackAndItsWordsAreListenedForAtOnce()
+    {
+        Sounds.Need("ffmpeg");
+        TinyWhisper.Write(Path.Combine(Directory.CreateDirectory(WhisperFile.FolderIn(_store.Home)).FullName, "english.bin"));
+        using Transcriber transcriber = Transcriber.In(_store.Home, numThreads: 1);
+        var transcripts = new Transcripts(_store, transcriber, _dictionaries, TimeProvider.System);
+        var recordings = Recordings.In(_store.Home);
+        WavWriter.WriteFile(_folder["talk.wav"], Sounds.Sine(300, 1.5));
+        VoiceOriginal original = await recordings.AddOriginalAsync("talk.wav", stream => stream.WriteAsync(File.ReadAllBytes(_folder["talk.wav"])).AsTask(), Ann, TestContext.Current.CancellationToken);
+        Guid id = await ProjectAsync("to be replaced");
+        var ann = new TranscriptCaller(Ann, "", WorkspaceRow.Default);
+        VoiceProject heard = await transcripts.WriteDownAsync((await _projects.FindAsync(id, Ann))!.Value.Project with { Original = original }, recordings, ann, TestContext.Current.CancellationToken);
+        Assert.Equal([(TinyWhisper.Says, TimeSpan.FromSeconds(.1), TimeSpan.FromSeconds(1.5))], heard.Lines.Select(line => (line.Text, line.Start!.Value, line.End!.Value)));
+        await _projects.ChangeAsync(id, Ann, _ => heard);
+        Assert.Empty(await transcripts.HotWordsAsync("en", ann, TestContext.Current.CancellationToken)); // writing it down is no correction
+        await _projects.ChangeAsync(id, Ann, project => project.With(project.Lines[0] with { Text = "Hello, Nguyen." }));
+        Assert.Equal(["Nguyen"], await transcripts.HotWordsAsync("en", ann, TestContext.Current.CancellationToken));
+        await using FlywheelDb db = _store.Tables();
+        Assert.Equal([(heard.Original!.Heard!.Value, "\"Hello, Nguyen.\"")], (await db.Feedback.AsNoTracking().ToListAsync(TestContext.Current.CancellationToken)).Select(row => (row.GenerationId, row.Value)));
     }
 
     [Fact]
