@@ -151,8 +151,9 @@ public sealed class WatchTracker
         string than = $"of the last {Before.Count} of the former model";
         if (Certain(_failed, GuardAlpha) && some)
             return new(many ? WatchMove.TakeBack : WatchMove.Ask, $"more of its answers fail: {After.NumFailed} of {After.Count}, {Before.NumFailed} {than}");
+        // Unlike in a rollout, where both models answer beside each other, a busy machine makes the later one look slow.
         if (Certain(_slow, GuardAlpha) && some)
-            return new(many ? WatchMove.TakeBack : WatchMove.Ask, $"more of its answers are slow: {After.NumSlow} of {After.Count}, {Before.NumSlow} {than}");
+            return new(WatchMove.Ask, $"more of its answers are slow: {After.NumSlow} of {After.Count}, {Before.NumSlow} {than}; the model or the machine may be the reason");
         if (Certain(_fell, FellAlpha) || Certain(_fellByAnswer, FellAlpha))
             return new(WatchMove.Ask, $"these people accept fewer of its answers ({Compared()}), and are too few to speak of others");
         return new(WatchMove.Watch, "");

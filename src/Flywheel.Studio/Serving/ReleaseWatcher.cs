@@ -74,9 +74,11 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
     {
         try
         {
+            TimeSpan took = TimeSpan.Zero;
             while (true)
             {
-                await Task.Delay(s_pause, time, stoppingToken);
+                await Task.Delay(s_pause + 10 * took, time, stoppingToken); // reading a large record takes a while; the requests come first
+                long start = time.GetTimestamp();
                 try
                 {
                     await CheckAsync(stoppingToken);
@@ -85,6 +87,7 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
                 {
                     log.LogError(e, "The release that is watched could not be looked at; it is again in a moment");
                 }
+                took = time.GetElapsedTime(start);
             }
         }
         catch (OperationCanceledException)

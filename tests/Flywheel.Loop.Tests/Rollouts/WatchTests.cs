@@ -37,8 +37,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     [Theory]
     [InlineData(-0.2, 0, 0, WatchMove.TakeBack, 24 * 7)]
     [InlineData(0, 0.2, 0, WatchMove.TakeBack, 24)]
-    [InlineData(0, 0, 0.5, WatchMove.TakeBack, 24)]
-    public void Watch_WorseModel_IsTakenBackInTime(double gain, double failing, double slow, WatchMove expected, int hours)
+    [InlineData(0, 0, 0.5, WatchMove.Ask, 24)] // the machine may be busy
+    public void Watch_WorseModel_IsTakenBackOrAskedAboutInTime(double gain, double failing, double slow, WatchMove expected, int hours)
     {
         SimulatedWatch[] ended = WatchSimulation.Many(new WatchWorld(gain, failing, slow), 40, seed: 4);
         TimeSpan median = ended.Select(one => one.Lasted).Order().ElementAt(20);
