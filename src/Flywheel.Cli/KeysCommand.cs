@@ -21,8 +21,13 @@ internal static class KeysCommand
         var scopes = new Option<string[]>("--scope") { Description = $"What it opens: {string.Join(", ", Scopes.All)}; without it {string.Join(" and ", s_usual)}", DefaultValueFactory = _ => s_usual, AllowMultipleArgumentsPerToken = true };
         var user = new Option<string>("--user") { Description = "Whose it is: all that is done with it counts as theirs. Without it the application names its users itself", DefaultValueFactory = _ => "" };
         var expires = new Option<string?>("--expires") { Description = "When it ends: in so many days or hours (30d, 12h), or a date (2027-01-31, its first moment, UTC)" };
-        var create = new Command("create", "Make a key and print it, once.\nExample: ./flywheel keys create laptop --user ann --expires 90d") { name, scopes, user, expires };
-        create.SetAction((parse, cancellation) => CreateAsync(parse.GetValue(name)!, Split(parse.GetValue(scopes)!), parse.GetValue(user)!, parse.GetValue(expires), cancellation));
+        var requests = new Option<int?>("--requests") { Description = "Calls that it may make in a day (UTC); without it as many as it likes" };
+        var tokens = new Option<long?>("--tokens") { Description = "Tokens, of prompts and answers, that it may use in a day (UTC); without it as many as it likes" };
+        var create = new Command("create", "Make a key and print it, once.\nExample: ./flywheel keys create laptop --user ann --expires 90d --tokens 200000") { name, scopes, user, expires, requests, tokens };
+        create.SetAction((parse, cancellation) => CreateAsync(new NewKey(parse.GetValue(name)!, Split(parse.GetValue(scopes)!))
+        {
+            User = parse.GetValue(user)!, Expires = ReadExpiry(parse.GetValue(expires), TimeProvider.System.GetUtcNow()), MaxRequests = parse.GetValue(requests), MaxTokens = parse.GetValue(tokens),
+        }, cancellation));
 
         var which = new Argument<string>("NAME") { Description = "Name or id of the key" };
         var revoke = new Command("revoke", "Make a key open nothing from now on, also for pages that are open.\nExample: ./flywheel keys revoke laptop") { which };
@@ -46,15 +51,15 @@ internal static class KeysCommand
 
     private static string[] Split(string[] scopes) => [.. scopes.SelectMany(scope => scope.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).Distinct()];
 
-    private static async Task CreateAsync(string name, string[] scopes, string user, string? expires, CancellationToken cancellation)
+    private static async Task CreateAsync(NewKey made, CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         // The sign-in name of an account stands for its user.
-        AccountRow? account = (await new Accounts(store, TimeProvider.System).ListAsync(cancellation)).FirstOrDefault(known => string.Equals(known.Name, user, StringComparison.OrdinalIgnoreCase));
-        (KeyRow row, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(name, scopes, account?.User ?? user, ReadExpiry(expires, TimeProvider.System.GetUtcNow()), cancellation);
+        AccountRow? account = (await new Accounts(store, TimeProvider.System).ListAsync(cancellation)).FirstOrDefault(known => string.Equals(known.Name, made.User, StringComparison.OrdinalIgnoreCase));
+        (KeyRow row, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(made with { User = account?.User ?? made.User }, cancellation);
         Console.WriteLine($"""
             {key}
-            This is the key '{row.Name}'{(user.Length > 0 ? $" of {user}" : "")}. It opens: {row.Scopes.Replace(" ", ", ")}{(row.Expires is { } end ? $", until {end:yyyy-MM-dd HH:mm} UTC" : "")}.
+            This is the key '{row.Name}'{(made.User.Length > 0 ? $" of {made.User}" : "")}. It opens: {row.Scopes.Replace(" ", ", ")}{Limits(row)}{(row.Expires is { } end ? $", until {end:yyyy-MM-dd HH:mm} UTC" : "")}.
             It is shown this once. Programs send it as their API key (Authorization: Bearer KEY); people enter it on the page.
             """);
     }
@@ -69,11 +74,11 @@ internal static class KeysCommand
             Console.WriteLine("There is no key yet. Make one: ./flywheel keys create NAME");
             return;
         }
-        Table table = new Table().AddColumns("name", "user", "opens", "made", "expires", "last used", "state", "id");
+        Table table = new Table().AddColumns("name", "user", "opens", "a day", "made", "expires", "last used", "state", "id");
         foreach (KeyRow row in rows)
         {
             string state = row.Revoked is { } revoked ? $"[red]revoked {Time(revoked)}[/]" : keys.WhyDead(row) is not null ? "[red]expired[/]" : "[green]valid[/]";
-            table.AddRow(Markup.Escape(row.Name), Markup.Escape(row.User), row.Scopes.Replace(' ', '\n'), Time(row.Created), Time(row.Expires), row.LastUsed is null ? "never" : Time(row.LastUsed), state, $"{row.Id}");
+            table.AddRow(Markup.Escape(row.Name), Markup.Escape(row.User), row.Scopes.Replace(' ', '\n'), Limits(row).Replace(" a day", "").Replace(", ", "\n").Trim(), Time(row.Created), Time(row.Expires), row.LastUsed is null ? "never" : Time(row.LastUsed), state, $"{row.Id}");
         }
         AnsiConsole.Write(table);
         Console.WriteLine("Times are UTC.");
@@ -85,6 +90,8 @@ internal static class KeysCommand
         KeyRow row = await new ApiKeys(store, TimeProvider.System).RevokeAsync(which, cancellation);
         Console.WriteLine($"The key '{row.Name}' opens nothing any more. What runs on it now is not cut off.");
     }
+
+    private static string Limits(KeyRow row) => (row.MaxRequests is { } calls ? FormattableString.Invariant($", {calls:N0} calls a day") : "") + (row.MaxTokens is { } tokens ? FormattableString.Invariant($", {tokens:N0} tokens a day") : "");
 
     private static string Time(DateTimeOffset? time) => time is { } known ? $"{known:yyyy-MM-dd HH:mm}" : "";
 }

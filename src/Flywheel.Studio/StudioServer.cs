@@ -290,6 +290,7 @@ public sealed class StudioServer : IAsyncDisposable
 
         WebApplication app = builder.Build();
         ILogger log = app.Logger;
+        app.UseWorkspaceAddresses();
         app.Use(next => http => ErrorAnswers.Middleware(http, next, log));
         app.UseGate(rules);
         // A page that loses its connection dials again at once; taken in a stopping server, that call would hold up the end.
@@ -349,7 +350,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapGet("/health/ready", HealthEndpoints.ReadyAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapDescription();
-        app.MapGet("/", () => Results.Redirect("/write"));
+        app.MapGet("/", (HttpContext http) => Results.Redirect($"{http.Request.PathBase}/write"));
         WriteEndpoints.Map(app);
         BulkApi.Map(app);
         ShareApi.Map(app);
@@ -357,6 +358,8 @@ public sealed class StudioServer : IAsyncDisposable
         TranslateApi.Map(app);
         DeletionEndpoints.Map(app);
         PeopleEndpoints.Map(app);
+        KeyEndpoints.Map(app);
+        WorkspaceEndpoints.Map(app);
         ReviewEndpoints.Map(app);
         RolloutEndpoints.Map(app);
         ArenaApi.Map(app);

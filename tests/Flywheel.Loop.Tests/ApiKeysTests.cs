@@ -51,6 +51,34 @@ public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
         Assert.Equal(20, (await keys.ListAsync()).Count);
     }
 
+    /// <summary>Of ten calls at once a limit of four lets four through; the day after it goes on.</summary>
+    [Fact]
+    public async Task CountCall_AtOnceAndOverMidnight_LetsThroughWhatTheLimitSays()
+    {
+        var clock = new Clock { Now = new(2026, 11, 30, 23, 59, 0, TimeSpan.Zero) };
+        var keys = new ApiKeys(_store, clock);
+        (KeyRow row, _) = await keys.CreateAsync(new NewKey("shop", [Scopes.Inference]) { MaxRequests = 4, MaxTokens = 100 });
+        KeyLimitReached?[] calls = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Task.Run(() => keys.CountCallAsync(row.Id))));
+        Assert.Equal(4, calls.Count(refused => refused is null));
+        Assert.All(calls.OfType<KeyLimitReached>(), refused => Assert.Equal(new("shop", "calls", 4, new(2026, 12, 1, 0, 0, 0, TimeSpan.Zero)), refused));
+
+        await keys.CountTokensAsync(row.Id, 5);
+        Assert.Equal((4, 5), ((await keys.UsesAsync())[row.Id].Requests, (await keys.UsesAsync())[row.Id].Tokens));
+        clock.Now = clock.Now.AddMinutes(2);
+        Assert.Empty(await keys.UsesAsync());
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(() => keys.CountTokensAsync(row.Id, 20)))); // of what began before midnight
+        Assert.Equal("tokens", (await keys.CountCallAsync(row.Id))?.What);
+        await using FlywheelDb db = _store.Tables();
+        Assert.Equal((0, 100), (db.KeyUses.Single(use => use.Day == "2026-12-01").Requests, db.KeyUses.Single(use => use.Day == "2026-12-01").Tokens));
+    }
+
+    private sealed class Clock : TimeProvider
+    {
+        public DateTimeOffset Now { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => Now;
+    }
+
     [Fact]
     public async Task Find_WhatIsNoKey_FindsNothing()
     {

@@ -167,7 +167,7 @@ public sealed class CuratedDataset
     /// <summary>What a turn curated, from the record: rows, sides and reasons; prompts and texts stay in the folder.</summary>
     internal static async Task<CuratedDataset> LoadAsync(FlywheelStore store, TurnRow turn, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id)
             .OrderBy(row => row.Id).ToListAsync(cancellation);
         var earlier = (await db.Examples.Where(row => row.Split != null && db.Turns.Any(one => one.Id == row.TurnId && one.Number < turn.Number))

@@ -20,6 +20,14 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
     /// <summary>False of an upstream's answer whose licence does not allow to train on it.</summary>
     public bool MayTeach { get; init; } = true;
 
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    /// <summary>False where its workspace keeps to itself what is done there.</summary>
+    public bool IsShared { get; init; } = true;
+
+    /// <summary>Why nobody may learn from it, whatever was done with it; null: somebody may.</summary>
+    internal string? Barred => !MayTeach ? App == Generation.TranscriptionApp ? DropReasons.NoSound : DropReasons.NoLicence : !IsShared ? DropReasons.NotShared : null;
+
     /// <summary>The application that asked: a task's answer may be one word, or one symbol.</summary>
     public string App { get; init; } = "";
 }
@@ -57,6 +65,9 @@ public sealed record CuratedExample
 
     /// <summary>The user to whom the request's key belonged; empty without a key, or with one of an application.</summary>
     public string Owner { get; init; } = "";
+
+    /// <summary>Where the answer was given.</summary>
+    public string Workspace { get; init; } = WorkspaceRow.Default;
 
     public FeedbackSource Source { get; init; }
 
@@ -117,6 +128,8 @@ public static class DropReasons
         NoSignal = "rating or comment: kept, not trained on",
         NoConsent = "the person did not agree to it",
         NoLicence = "an upstream's answer: its licence is not known to permit training",
+        NotShared = "its workspace does not train the model that all share",
+        OtherWorkspace = "said from another workspace than the answer's",
         Simulated = "simulated, and people have spoken",
         Capped = "more than one person's part",
         NoConversation = "plain completion: no conversation",
@@ -142,6 +155,7 @@ public static class DropReasons
     private static readonly Dictionary<string, string> s_codes = new(StringComparer.Ordinal)
     {
         [Retracted] = "retracted", [Overridden] = "replaced", [NoSignal] = "no_signal", [NoConsent] = "no_consent", [NoLicence] = "no_licence",
+        [NotShared] = "workspace_not_shared", [OtherWorkspace] = "other_workspace",
         [Simulated] = "simulated", [Capped] = "persons_share", [NoConversation] = "no_conversation", [NothingKept] = "nothing_kept",
         [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [NoSound] = "no_sound", [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
         [NotWhole] = "not_whole", [Unfinished] = "unfinished", [OtherPrompt] = "other_prompt", [Duplicate] = "duplicate", [HeldOut] = "held_out",
@@ -201,17 +215,19 @@ public sealed class Curator
         {
             List<Shown> choices = [.. request.OrderBy(answer => answer.Choice).ThenBy(answer => answer.Id)];
             // Colleagues may judge the same answers: each one's verdicts are compared with his own only.
+            foreach (Shown answer in choices)
+                foreach (Feedback row in of[answer.Id].Where(row => row.Workspace != answer.Workspace)) curator.Drop(SpeakerOf(answer, row), answer, DropReasons.OtherWorkspace, [row.Id]);
             var bySpeaker = choices
-                .SelectMany(answer => of[answer.Id].Select(row => (Answer: answer, Row: row, Speaker: SpeakerOf(answer, row))))
+                .SelectMany(answer => of[answer.Id].Where(row => row.Workspace == answer.Workspace).Select(row => (Answer: answer, Row: row, Speaker: SpeakerOf(answer, row))))
                 .GroupBy(entry => entry.Speaker);
             foreach (var speaker in bySpeaker)
             {
                 ILookup<Guid, Feedback> said = speaker.ToLookup(entry => entry.Answer.Id, entry => entry.Row);
                 // What must not teach is no example of the worse either.
-                foreach (Shown barred in choices.Where(answer => !answer.MayTeach))
-                    foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, barred.App == Generation.TranscriptionApp ? DropReasons.NoSound : DropReasons.NoLicence, [row.Id]);
+                foreach (Shown barred in choices.Where(answer => answer.Barred is not null))
+                    foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, barred.Barred!, [row.Id]);
                 curator.Request(speaker.Key, curator.Reviewed(speaker.Key,
-                    [.. choices.Where(answer => answer.MayTeach).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
+                    [.. choices.Where(answer => answer.Barred is null).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
             }
             // Of what was done and is done otherwise by now.
             foreach (Shown answer in choices)
@@ -386,7 +402,7 @@ public sealed class Curator
             {
                 Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
                     Prompt = winner.Answer.Prompt,
-                Preferred = winner.Text, GenerationId = winner.Answer.Id, FeedbackIds = winner.Sources, Author = winner.Author,
+                Preferred = winner.Text, GenerationId = winner.Answer.Id, Workspace = winner.Answer.Workspace, FeedbackIds = winner.Sources, Author = winner.Author,
             };
             rows.Add(!rules.Speaks(example.Answered) ? example with { Drop = DropReasons.NoSymbols }
                 : rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
@@ -412,7 +428,7 @@ public sealed class Curator
         {
             Kind = ExampleKind.Judged, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = verdict.Answer.Prompt,
             Preferred = verdict.Answer.Text.Trim(), Reward = reward,
-            GenerationId = verdict.Answer.Id, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id, .. verdict.Sources] : verdict.Sources,
+            GenerationId = verdict.Answer.Id, Workspace = verdict.Answer.Workspace, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id, .. verdict.Sources] : verdict.Sources,
         };
         if (row.Prompt is null)
         {
@@ -439,7 +455,7 @@ public sealed class Curator
             Prompt = winner.Answer.Prompt,
             Preferred = winner.Text,
             Rejected = loser.Text,
-            GenerationId = winner.Answer.Id,
+            GenerationId = winner.Answer.Id, Workspace = winner.Answer.Workspace,
             RejectedId = loser.Answer.Id,
             FeedbackIds = [.. winner.Sources, .. loser.Sources],
             Author = winner.Author,
@@ -458,6 +474,6 @@ public sealed class Curator
         rows.Add(new()
         {
             Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
-            GenerationId = answer.Id, FeedbackIds = sources, Drop = reason,
+            GenerationId = answer.Id, Workspace = answer.Workspace, FeedbackIds = sources, Drop = reason,
         });
 }

@@ -11,7 +11,10 @@ namespace Flywheel.Loop;
 /// <param name="NumBytes">Its size.</param>
 /// <param name="Created">When it was complete.</param>
 /// <param name="User">Whose it is; empty without accounts.</param>
-public sealed record UploadedFile(string Id, string Name, string Purpose, long NumBytes, DateTimeOffset Created, string User);
+public sealed record UploadedFile(string Id, string Name, string Purpose, long NumBytes, DateTimeOffset Created, string User)
+{
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+}
 
 /// <summary>Files of the API in the home's folder <c>files</c>: one folder each, which is there as a whole or not at all.</summary>
 public sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time)
@@ -38,7 +41,7 @@ public sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time)
                 content.Flush(flushToDisk: true);
                 length = content.Length;
             }
-            var file = new UploadedFile(id, name, purpose, length, now, user);
+            var file = new UploadedFile(id, name, purpose, length, now, user) { Workspace = Actor.Here };
             AtomicFile.WriteText(Path.Combine(unfinished, "file.json"), JsonSerializer.Serialize(file, JsonText.Compact));
             Directory.Move(unfinished, folder);
             return file;
@@ -73,7 +76,8 @@ public sealed partial class UploadedFiles(FlywheelHome home, TimeProvider time)
     {
         try
         {
-            return JsonSerializer.Deserialize<UploadedFile>(File.ReadAllText(Path.Combine(folder, "file.json")), JsonText.Compact);
+            var file = JsonSerializer.Deserialize<UploadedFile>(File.ReadAllText(Path.Combine(folder, "file.json")), JsonText.Compact);
+            return Actor.Workspace is null || file?.Workspace == Actor.Workspace ? file : null; // as the record's rows are
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -35,14 +35,14 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     /// <summary>Every row of the ledger, newest first.</summary>
     public static async Task<IReadOnlyList<DeletionRow>> LedgerAsync(FlywheelStore store, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Deletions.AsNoTracking().OrderByDescending(row => row.Began).ToListAsync(cancellation);
     }
 
     /// <summary>What forgetting a person would do; nothing is done.</summary>
     public async Task<ForgetPreview> PreviewAsync(string person, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         ForgetPlan plan = await PlanAsync(db, Checked(person), cancellation);
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
         return new(await new PersonRows(db, person).CountAsync(cancellation), [.. plan.Models.Where(model => model.Learnt).Select(model => model.Hash)],
@@ -102,7 +102,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
 
     private async Task<DeletionRow> BeginAsync(string person, string hash, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (await db.Deletions.AsNoTracking().SingleOrDefaultAsync(row => row.Person == hash && row.Finished == null, cancellation) is { } begun) return begun;
         if (await db.Deletions.AnyAsync(row => row.Finished == null, cancellation))
@@ -135,7 +135,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     private async Task RemoveRowsAsync(string person, CancellationToken cancellation)
     {
         progress.Say("Removing what is recorded of them.");
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await store.Database.OverwriteDeletedAsync(db, cancellation);
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         await new PersonRows(db, person).DeleteAsync(cancellation);
@@ -190,7 +190,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     private async Task ReleaseAsync(ForgetPlan plan, Dictionary<string, ForgottenModel> done, CancellationToken cancellation)
     {
         string? before = (await store.ChampionAsync(cancellation))?.Hash;
-        await using (FlywheelDb db = store.Tables())
+        await using (FlywheelDb db = store.AllTables())
         {
             await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
             foreach (ForgottenModel model in done.Values.Where(model => model.After != model.Before))
@@ -214,13 +214,13 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     {
         DateTimeOffset now = time.GetUtcNow();
         await UpdateAsync(id, row => (row.Finished, row.Plan) = (now, null), cancellation);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Deletions.AsNoTracking().SingleAsync(row => row.Id == id, cancellation);
     }
 
     private async Task UpdateAsync(Guid id, Action<DeletionRow> change, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         change(await db.Deletions.SingleAsync(row => row.Id == id, cancellation));
         await db.SaveChangesAsync(cancellation);
     }

@@ -28,7 +28,7 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     {
         Actor.Demand(Scopes.Admin);
         string input = new JsonObject { ["user"] = person }.ToJsonString(JsonText.Compact);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await new PersonRows(db, person).CheckOwnerStaysAsync(cancellation);
         JobRow? open = await db.Jobs.AsNoTracking().FirstOrDefaultAsync(job => job.Kind == Kind && job.Payload!.Input == input
             && (job.State == JobState.Queued || job.State == JobState.Running || job.State == JobState.Failed || job.State == JobState.Paused), cancellation);
@@ -60,7 +60,7 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
     /// <summary>The job itself must not keep who it was.</summary>
     private async Task UnnameAsync(Guid id, string person, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await store.Database.OverwriteDeletedAsync(db, cancellation);
         await db.Jobs.Where(row => row.User == person).ExecuteUpdateAsync(row => row.SetProperty(job => job.User, ""), cancellation);
         await db.Set<JobPayload>().Where(row => row.JobId == id).ExecuteUpdateAsync(row => row.SetProperty(payload => payload.Input, "{}"), cancellation);

@@ -12,7 +12,7 @@ internal static class ForgottenFiles
     public static async Task DeleteAsync(FlywheelStore store, ForgetPlan plan, IReadOnlyDictionary<string, ForgottenModel> done, CancellationToken cancellation)
     {
         FlywheelHome home = store.Home;
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         foreach (PlannedModel model in plan.Models.Where(model => done.TryGetValue(model.Hash, out ForgottenModel? became) && became.After != model.Hash))
         {
             string folder = Path.GetFullPath(model.Path, home.Path);

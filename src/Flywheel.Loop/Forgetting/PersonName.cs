@@ -19,7 +19,7 @@ public static class PersonName
     {
         if (typed.StartsWith(Recorded, StringComparison.Ordinal)) return typed[Recorded.Length..];
         string normalized = typed.ToUpperInvariant();
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         AccountRow? account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(row => row.NormalizedName == normalized, cancellation);
         if (account is null || account.User == typed) return typed;
         if ((await new PersonRows(db, typed).CountAsync(cancellation)).Values.Sum() == 0) return account.User;

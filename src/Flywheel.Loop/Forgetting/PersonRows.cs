@@ -58,6 +58,10 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 
     public IQueryable<KeyRow> Keys => db.Keys.Where(row => row.User == person);
 
+    private IQueryable<PasskeyRow> Passkeys => db.Passkeys.Where(row => Accounts.Any(account => account.Id == row.AccountId));
+
+    private IQueryable<MemberRow> Memberships => db.Members.Where(row => Accounts.Any(account => account.Id == row.AccountId));
+
     private IQueryable<JobRow> Jobs => db.Jobs.Where(row => row.User == person && row.Kind != ForgetJob.Kind);
 
     public IQueryable<AccountRow> Accounts => db.Accounts.Where(row => row.User == person);
@@ -89,6 +93,7 @@ internal sealed class PersonRows(FlywheelDb db, string person)
             ["terms"] = await Terms.CountAsync(cancellation),
             ["accounts"] = await Accounts.CountAsync(cancellation),
             ["keys"] = await Keys.CountAsync(cancellation),
+            ["passkeys"] = await Passkeys.CountAsync(cancellation),
             ["jobs"] = await Jobs.CountAsync(cancellation),
         };
     }
@@ -120,7 +125,11 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await Documents.ExecuteDeleteAsync(cancellation);
         await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId)).ExecuteDeleteAsync(cancellation);
         await Conversations.ExecuteDeleteAsync(cancellation);
+        await db.KeyUses.Where(row => Keys.Any(key => key.Id == row.KeyId)).ExecuteDeleteAsync(cancellation);
         await Keys.ExecuteDeleteAsync(cancellation);
+        await db.Keys.Where(row => row.By == person).ExecuteUpdateAsync(row => row.SetProperty(key => key.By, Somebody), cancellation);
+        await Passkeys.ExecuteDeleteAsync(cancellation);
+        await Memberships.ExecuteDeleteAsync(cancellation);
         await db.Invitations.Where(row => Accounts.Any(account => account.Id == row.AccountId)
             || (row.By == person && row.Used == null && row.Revoked == null)).ExecuteDeleteAsync(cancellation); // who is gone invites nobody
         await Accounts.ExecuteDeleteAsync(cancellation);

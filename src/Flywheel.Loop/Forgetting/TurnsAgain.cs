@@ -20,7 +20,7 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
     {
         if (turn.Dataset is null) return false;
         progress.Say($"Curating turn {turn.Number} again.");
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         TurnRow row = await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
         TurnRecipe recipe = RecipeFile.ParseTurn(row.Recipe, $"recipe of turn {row.Number}");
         ModelFolder model = await OpenAsync(champion, cancellation);
@@ -50,7 +50,7 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
     public async Task<IReadOnlyList<(string Before, string? After, string How)>> TrainAsync(PlannedTurn turn, string champion, CancellationToken cancellation)
     {
         TurnRow row;
-        await using (FlywheelDb db = store.Tables()) row = await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
+        await using (FlywheelDb db = store.AllTables()) row = await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
         TurnRecipe recipe = RecipeFile.ParseTurn(row.Recipe, $"recipe of turn {row.Number}");
         List<(string Run, string From, ModelFolder Model)> passes = [];
         ModelFolder made;
@@ -89,7 +89,7 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
 
     private async Task ReplaceRunsAsync(PlannedTurn turn, string? candidate, List<RunRow> runs, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         await db.Runs.Where(run => run.TurnId == turn.Id).ExecuteDeleteAsync(cancellation);
         db.Runs.AddRange(runs);
@@ -117,7 +117,7 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
                 .OnAsync(row, parent, cancellation);
             if (made!.Model is { } whole) await store.RegisterModelAsync(whole, cancellation: cancellation);
             else await store.RegisterAdapterAsync(made.Adapter!, cancellation);
-            await using FlywheelDb db = store.Tables();
+            await using FlywheelDb db = store.AllTables();
             await db.Runs.Where(run => run.Model == model.Hash).ExecuteUpdateAsync(run => run.SetProperty(changed => changed.Model, made.Hash)
                 .SetProperty(changed => changed.Base, parent.Hash), cancellation);
             string file = Path.Combine(store.Home.Runs, row.Run!);

@@ -24,7 +24,7 @@ public static class GameArchive
     /// <summary>Every game of a task, the newest turn first.</summary>
     public static async Task<IReadOnlyList<ArchivedGame>> ListAsync(FlywheelStore store, string task, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         string app = Generation.TaskApp + task;
         var rows = await (from generation in db.Generations.AsNoTracking()
                           where generation.App == app && generation.User == GameRecord.SelfPlayUser && generation.Choice == 0 && generation.Payload != null
@@ -42,7 +42,7 @@ public static class GameArchive
     /// <summary>The moves of a game from the empty board; none when there is no such game.</summary>
     public static async Task<IReadOnlyList<ArchivedMove>> ReadAsync(FlywheelStore store, Guid id, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         var rows = await db.Generations.AsNoTracking().Where(row => row.Group == id && row.User == GameRecord.SelfPlayUser && row.Payload != null).OrderBy(row => row.Choice)
             .Select(row => new { row.Payload!.Conversation, row.Payload.Text }).ToListAsync(cancellation);
         var moves = new List<ArchivedMove>();

@@ -162,7 +162,7 @@ public sealed class GameLoop
         await using (var model = new GameModel(_task, champion, 1)) (path, learnt) = GameDataset.Write(games, model, number, _recipe, PositionExam.HeldOut(_task, _store.Home), _store.Home.Datasets);
         using TokenDataset dataset = TokenDataset.Open(path);
         DateTimeOffset now = _time.GetUtcNow();
-        await using FlywheelDb db = _store.Tables();
+        await using FlywheelDb db = _store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         var turn = new TurnRow
         {
@@ -215,7 +215,7 @@ public sealed class GameLoop
     /// </summary>
     private async Task<ModelFolder> StartAsync(TurnRow turn, CancellationToken cancellation)
     {
-        await using FlywheelDb db = _store.Tables();
+        await using FlywheelDb db = _store.AllTables();
         TurnRow? last = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number && row.Candidate != null).OrderByDescending(row => row.Number).FirstOrDefaultAsync(cancellation);
         return await OpenAsync(last is not null && PlayRecipe.IsOne(last.Recipe) ? last.Candidate! : turn.Champion, cancellation);
     }

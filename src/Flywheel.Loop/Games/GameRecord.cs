@@ -28,7 +28,7 @@ internal static class GameRecord
     /// <summary>Which of a turn's games are recorded already.</summary>
     public static async Task<HashSet<Guid>> RecordedAsync(FlywheelStore store, string task, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         string app = Generation.TaskApp + task;
         return [.. await db.Generations.Where(row => row.App == app && row.User == SelfPlayUser).Select(row => row.Group).Distinct().ToListAsync(cancellation)];
     }
@@ -37,7 +37,7 @@ internal static class GameRecord
     {
         DateTimeOffset now = time.GetUtcNow();
         Guid group = IdOf(task.Name, model.Folder.Hash, recipe.Seed, game.Turn, game.Index);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         foreach ((int ply, SearchedMove move) in game.Moves.Index())
         {
@@ -90,7 +90,7 @@ internal static class GameRecord
     /// <param name="cancellation">Ends it.</param>
     public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, string task, IReadOnlySet<int> turns, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         string app = Generation.TaskApp + task;
         var rows = await (from generation in db.Generations.AsNoTracking()
                           where generation.App == app && generation.User == SelfPlayUser && generation.Payload != null

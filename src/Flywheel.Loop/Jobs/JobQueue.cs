@@ -20,18 +20,18 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <param name="kind">Name of the handler that does it.</param>
     /// <param name="input">JSON: what is to be done.</param>
     /// <param name="user">Who asks.</param>
-    /// <param name="workspace">Where.</param>
+    /// <param name="workspace">Where; null: where whoever asks is.</param>
     /// <param name="maxAttempts">Failures after which it is given up.</param>
     /// <param name="cancellation">Ends it.</param>
     public async Task<JobRow> EnqueueAsync(
-        string kind, string input, string user = "", string workspace = WorkspaceRow.Default, int maxAttempts = 3,
+        string kind, string input, string user = "", string? workspace = null, int maxAttempts = 3,
             CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Inference);
         DateTimeOffset now = Now;
         var job = new JobRow
         {
-            Id = Guid.CreateVersion7(now), Kind = kind, Workspace = workspace, User = user, MaxAttempts = maxAttempts,
+            Id = Guid.CreateVersion7(now), Kind = kind, Workspace = JobRow.OfTheHome.Contains(kind) ? WorkspaceRow.Default : workspace ?? Actor.Here, User = user, MaxAttempts = maxAttempts,
             NotBefore = now, Created = now, Updated = now, Payload = new JobPayload { Input = input },
         };
         await using FlywheelDb db = store.Tables();
@@ -56,14 +56,14 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         return await db.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellation);
     }
 
-    /// <summary>The latest jobs of a workspace without their payloads, newest first.</summary>
+    /// <summary>The latest jobs without their payloads, newest first: of a workspace, or (null) all that whoever asks gets to see.</summary>
     public async Task<IReadOnlyList<JobRow>> ListAsync(
-        string workspace = WorkspaceRow.Default, string? user = null, string? kind = null, int count = 100, JobState? state = null,
+        string? workspace = null, string? user = null, string? kind = null, int count = 100, JobState? state = null,
             CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         return await db.Jobs.AsNoTracking()
-            .Where(job => job.Workspace == workspace && (user == null || job.User == user) && (kind == null || job.Kind == kind)
+            .Where(job => (workspace == null || job.Workspace == workspace) && (user == null || job.User == user) && (kind == null || job.Kind == kind)
                 && (state == null || job.State == state))
             .OrderByDescending(job => job.Created).ThenByDescending(job => job.Id).Take(count).ToListAsync(cancellation);
     }

@@ -6,13 +6,19 @@ namespace Flywheel.Loop.Jobs;
 /// </summary>
 public sealed class JobRow
 {
+    /// <summary>Kinds that concern the model which all workspaces share, or people as a whole.</summary>
+    internal static readonly string[] OfTheHome = ["teach", "forget", "import"];
+
     /// <summary>UUID v7.</summary>
     public required Guid Id { get; init; }
 
     /// <summary>What there is to do; the name of the handler that does it.</summary>
     public required string Kind { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
+
+    /// <summary>It is seen in every workspace, and sees all of them.</summary>
+    public bool IsOfTheHome => OfTheHome.Contains(Kind);
 
     /// <summary>Who asked for it; empty when the command line did.</summary>
     public string User { get; init; } = "";

@@ -156,7 +156,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
             }
         }
 
-        if (job.User.Length > 0) Actor.Is(job.User); // what it promotes or forgets, whoever asked for it does
+        // Its own rows it reaches in any workspace. The handler sees what whoever asked for it sees.
+        Actor.Is(job.User.Length > 0 ? job.User : Actor.Name, workspace: job.IsOfTheHome ? null : job.Workspace); // what it promotes or forgets, whoever asked for it does
         using var ended = new CancellationTokenSource();
         Task renewing = RenewAsync(() => Report(null, null, null), job, ended.Token);
         Func<Task> settle;

@@ -44,7 +44,7 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     /// <summary>What <see cref="RunAsync"/> would do; nothing is done.</summary>
     public async Task<RetentionResult> PreviewAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await FindAsync(db, rules, alsoTaught, await TurnsAsync(db, cancellation), cancellation);
     }
 
@@ -55,7 +55,7 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     public async Task<RetentionResult> RunAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false, CancellationToken cancellation = default)
     {
         await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         Turns turns = await TurnsAsync(db, cancellation);
         RetentionResult result = await FindAsync(db, rules, alsoTaught, turns, cancellation);
         await store.Database.OverwriteDeletedAsync(db, cancellation);

@@ -34,7 +34,7 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
     /// <exception cref="FlywheelException">No model is meant, or something is missing: all that is, by name.</exception>
     public async Task<RebuiltModel> RunAsync(string wanted, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         List<ModelRow> rows = await db.Models.AsNoTracking().ToListAsync(cancellation);
         List<ModelRow> found = [.. rows.Where(row => wanted.Length >= 6 && row.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
         if (found.Count == 0) found = [.. rows.Where(row => row.Name == wanted)];
@@ -102,7 +102,7 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
 
     private async Task<string?> RunOfAsync(ModelRow row, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Runs.Where(run => run.Model == row.Hash).OrderByDescending(run => run.Created).Select(run => run.Name)
             .FirstOrDefaultAsync(cancellation) ?? row.Run;
     }

@@ -21,7 +21,7 @@ public sealed record ReviewInput
     /// <summary>The user to whom the request's key belongs.</summary>
     public string Owner { get; init; } = "";
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public string? Text { get; init; }
 

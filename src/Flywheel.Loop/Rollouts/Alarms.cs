@@ -37,7 +37,7 @@ public static class Alarms
     {
         DateTimeOffset day = now.AddDays(-1), week = now.AddDays(-7);
         List<Alarm> alarms = [];
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
 
         IQueryable<Generation> answers = db.Generations.Where(row => row.Time >= week && row.FinishReason != Engine.FinishReason.Cancelled && row.FinishReason != Engine.FinishReason.Failed && row.NumTokens > 0);
         (int count, double mean) = await MeanAsync(answers.Where(row => row.Time >= day), cancellation);

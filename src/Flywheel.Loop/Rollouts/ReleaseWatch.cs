@@ -39,7 +39,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     /// <param name="cancellation">Ends it.</param>
     public static async Task<ReleaseWatch?> ReadAsync(FlywheelStore store, DateTimeOffset now, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         if (await WatchedAsync(db, now, cancellation) is not (var release, var former)) return null;
         (List<Answer> before, Dictionary<Guid, List<Feedback>> saidBefore) = await AnswersAsync(db, former, release.Time - s_before, release.Time, newest: true, cancellation);
         double? slow = RolloutHistory.SlowOf(before.Where(answer => answer.End != Engine.FinishReason.Failed).Select(answer => answer.LatencyMs).TakeLast(MaxGuards));
@@ -86,7 +86,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     /// <summary>How much there is to read: it is read again when that has changed.</summary>
     public static async Task<(long Release, int Answers, int Said)> CountAsync(FlywheelStore store, DateTimeOffset now, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         if (await WatchedAsync(db, now, cancellation) is not (var release, _)) return default;
         return (release.Id, await db.Generations.CountAsync(row => row.ModelHash == release.ModelHash && row.Time >= release.Time, cancellation),
             await db.Feedback.CountAsync(row => row.Time >= release.Time, cancellation));
@@ -103,7 +103,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     public async Task TakeBackAsync(FlywheelStore store, string reason, DateTimeOffset now)
     {
         Actor.Demand(Scopes.Admin);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync();
         if (await db.Releases.OrderByDescending(row => row.Id).Select(row => row.Id).FirstOrDefaultAsync() != Release.Id)
             throw new FlywheelException($"another model was released meanwhile, so {Release.ModelHash[..12]} is not taken back");
@@ -120,7 +120,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     {
         Actor.Demand(Scopes.Admin);
         ReleaseRow release;
-        await using (FlywheelDb db = store.Tables())
+        await using (FlywheelDb db = store.AllTables())
             (release, _) = await WatchedAsync(db, now, cancellation) ?? throw new FlywheelException("no release is watched, so there is none to keep");
         await store.NoteAsync(AuditAct.Keep, about: KeptAs(release), cancellation: cancellation);
     }

@@ -15,7 +15,7 @@ public static class RolloutHistory
     /// <param name="cancellation">Ends it.</param>
     public static async Task<RolloutTracker> ReadAsync(FlywheelStore store, RolloutRow row, DateTimeOffset now, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         var rows = await db.Generations.AsNoTracking().Where(generation => generation.Rollout == row.Id)
             .Select(generation => new
             {
@@ -33,7 +33,7 @@ public static class RolloutHistory
     /// <summary>How much there is to read: answers, and what was said of them.</summary>
     public static async Task<(int Answers, int Said)> CountAsync(FlywheelStore store, RolloutRow row, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         int answers = await db.Generations.CountAsync(generation => generation.Rollout == row.Id, cancellation);
         int said = await db.Feedback.CountAsync(said => db.Generations.Any(generation => generation.Id == said.GenerationId && generation.Rollout == row.Id), cancellation);
         return (answers, said);

@@ -9,14 +9,14 @@ public static class RolloutStore
     /// <summary>Newest first.</summary>
     public static async Task<IReadOnlyList<RolloutRow>> RolloutsAsync(this FlywheelStore store, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Rollouts.AsNoTracking().OrderByDescending(row => row.Id).ToListAsync(cancellation);
     }
 
     /// <summary>The last one, whether it runs or not; null before the first.</summary>
     public static async Task<RolloutRow?> LastRolloutAsync(this FlywheelStore store, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Rollouts.AsNoTracking().OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
     }
 
@@ -24,7 +24,7 @@ public static class RolloutStore
     /// the champion answers itself, or a rollout runs.</summary>
     public static async Task<string?> AnsweringUpstreamAsync(this FlywheelStore store, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await UpstreamInPlaceAsync(db, cancellation) is { State: not RolloutState.Running } last ? last.Winner : null;
     }
 
@@ -43,7 +43,7 @@ public static class RolloutStore
         DateTimeOffset now, CancellationToken cancellation = default)
     {
         if (champion == candidate) throw new FlywheelException($"field 'candidate' is the model that serves already; a rollout compares two");
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (await db.Rollouts.AsNoTracking().FirstOrDefaultAsync(row => row.State == RolloutState.Running, cancellation) is { } other)
             throw new FlywheelException($"rollout {other.Id} runs; stop it before another begins (./flywheel rollout stop)");
@@ -66,7 +66,7 @@ public static class RolloutStore
     public static async Task<bool> StepRolloutAsync(this FlywheelStore store, long id, double share, string reason, DateTimeOffset now,
         CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Rollouts.Where(row => row.Id == id && row.State == RolloutState.Running).ExecuteUpdateAsync(row => row
             .SetProperty(rollout => rollout.Share, share).SetProperty(rollout => rollout.StepStarted, now)
             .SetProperty(rollout => rollout.Reason, reason), cancellation) == 1;
@@ -75,7 +75,7 @@ public static class RolloutStore
     /// <summary>Another reason for a rollout that runs: why what was to happen did not. False, and nothing is done, when it does not run.</summary>
     public static async Task<bool> NoteRolloutAsync(this FlywheelStore store, long id, string reason, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Rollouts.Where(row => row.Id == id && row.State == RolloutState.Running)
             .ExecuteUpdateAsync(row => row.SetProperty(rollout => rollout.Reason, reason), cancellation) == 1;
     }
@@ -84,7 +84,7 @@ public static class RolloutStore
     /// <exception cref="FlywheelException">It does not run any more.</exception>
     public static async Task PromoteRolloutAsync(this FlywheelStore store, long id, string reason, DateTimeOffset now, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         RolloutRow row = await db.Rollouts.SingleOrDefaultAsync(one => one.Id == id && one.State == RolloutState.Running, cancellation)
             ?? throw new FlywheelException($"rollout {id} has ended meanwhile, so its candidate is not promoted");
@@ -101,7 +101,7 @@ public static class RolloutStore
     public static async Task<bool> EndRolloutAsync(this FlywheelStore store, long id, RolloutState state, string reason, DateTimeOffset now,
         CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Rollouts.Where(row => row.Id == id && row.State == RolloutState.Running).ExecuteUpdateAsync(row => row
             .SetProperty(rollout => rollout.State, state).SetProperty(rollout => rollout.Ended, (DateTimeOffset?)now)
             .SetProperty(rollout => rollout.Reason, reason), cancellation) == 1;

@@ -12,6 +12,72 @@ public sealed class WorkspaceRow
     public required string Name { get; set; }
 
     public required DateTimeOffset Created { get; init; }
+
+    /// <summary>Since then nobody opens it; what is in it stays.</summary>
+    public DateTimeOffset? Archived { get; set; }
+
+    /// <summary>The model that all workspaces share learns from what is done in it.</summary>
+    public bool TrainsShared { get; set; }
+}
+
+/// <summary>Somebody's role in a workspace other than <see cref="WorkspaceRow.Default"/>, where the account's own role holds.</summary>
+public sealed class MemberRow
+{
+    public required Guid AccountId { get; init; }
+
+    public required string Workspace { get; init; }
+
+    public required AccountRole Role { get; set; }
+
+    public required DateTimeOffset Created { get; init; }
+}
+
+/// <summary>What a key with a limit was used for on one day.</summary>
+public sealed class KeyUseRow
+{
+    public required Guid KeyId { get; init; }
+
+    /// <summary>Of UTC, as 2026-11-30.</summary>
+    public required string Day { get; init; }
+
+    public int Requests { get; set; }
+
+    /// <summary>Of prompts and answers.</summary>
+    public long Tokens { get; set; }
+}
+
+/// <summary>A public key by which a person signs in instead of a password (W3C Web Authentication); the private one stays with their device.</summary>
+public sealed class PasskeyRow
+{
+    /// <summary>The credential's id, in base64url.</summary>
+    public required string Id { get; init; }
+
+    public required Guid AccountId { get; init; }
+
+    /// <summary>What its owner calls it.</summary>
+    public string Name { get; set; } = "";
+
+    public required byte[] PublicKey { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public DateTimeOffset? LastUsed { get; set; }
+
+    /// <summary>As the device last counted; 0 of devices that do not.</summary>
+    public long SignCount { get; set; }
+
+    /// <summary>How the device can be reached, with blanks between, such as <c>usb</c> or <c>internal</c>.</summary>
+    public string Transports { get; set; } = "";
+
+    public bool IsUserVerified { get; set; }
+
+    public bool IsBackupEligible { get; set; }
+
+    public bool IsBackedUp { get; set; }
+
+    public required byte[] Attestation { get; init; }
+
+    public required byte[] ClientData { get; init; }
 }
 
 /// <summary>A key of the API. The key itself is shown once, when it is made; here lies its hash.</summary>
@@ -45,6 +111,17 @@ public sealed class KeyRow
     public DateTimeOffset? Revoked { get; set; }
 
     public DateTimeOffset? LastUsed { get; set; }
+
+    /// <summary>Who made it, as the audit names them; empty of keys of before that was kept.</summary>
+    public string By { get; set; } = "";
+
+    /// <summary>Calls that it may make in a day of UTC; null: as many as it likes.</summary>
+    public int? MaxRequests { get; init; }
+
+    /// <summary>Tokens, of prompts and answers, that it may use in a day of UTC; null: as many as it likes.</summary>
+    public long? MaxTokens { get; init; }
+
+    public bool IsLimited => MaxRequests is not null || MaxTokens is not null;
 }
 
 /// <summary>Random bytes that must not leave the record, such as the salt of the split. A backup holds them.</summary>
@@ -60,6 +137,9 @@ public sealed class SecretRow
 /// <summary>What a person with an account may do; each role also does what those before it do.</summary>
 public enum AccountRole
 {
+    /// <summary>Opens only the workspaces that they were put into.</summary>
+    Guest,
+
     /// <summary>Reads.</summary>
     Viewer,
 

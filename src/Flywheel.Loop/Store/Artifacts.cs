@@ -101,7 +101,7 @@ public sealed class ExampleRow
     /// <summary>The user to whom the feedback's key belongs, if any; then it is this user who counts as the person.</summary>
     public string Owner { get; init; } = "";
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public FeedbackSource Source { get; init; }
 

@@ -5,7 +5,7 @@ public sealed class DocumentRow
 {
     public required Guid Id { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public required string User { get; init; }
 
@@ -58,7 +58,7 @@ public sealed class ConversationRow
 {
     public required Guid Id { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public required string User { get; init; }
 

@@ -32,7 +32,7 @@ public sealed class Feedback
     /// <summary>The user to whom the request's key belongs; empty without a key, or with one that belongs to an application.</summary>
     public string Owner { get; init; } = "";
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public FeedbackSource Source { get; init; }
 
@@ -116,7 +116,7 @@ public sealed record FeedbackInput
     /// <summary>The user to whom the request's key belongs.</summary>
     public string Owner { get; init; } = "";
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public FeedbackSource Source { get; init; }
 

@@ -28,6 +28,12 @@ public class FlywheelDb : DbContext
     {
     }
 
+    /// <summary>
+    /// Whose rows are seen; null: everybody's. Every query but those that say <c>IgnoreQueryFilters</c> is held to it, and nothing is saved for another
+    /// workspace. What lies in a table without a workspace of its own (payloads, versions, messages) is reached by a row that has one.
+    /// </summary>
+    public string? Workspace { get; internal set; }
+
     public DbSet<Generation> Generations => Set<Generation>();
 
     public DbSet<Feedback> Feedback => Set<Feedback>();
@@ -57,6 +63,12 @@ public class FlywheelDb : DbContext
     public DbSet<WorkspaceRow> Workspaces => Set<WorkspaceRow>();
 
     public DbSet<KeyRow> Keys => Set<KeyRow>();
+
+    public DbSet<KeyUseRow> KeyUses => Set<KeyUseRow>();
+
+    public DbSet<MemberRow> Members => Set<MemberRow>();
+
+    public DbSet<PasskeyRow> Passkeys => Set<PasskeyRow>();
 
     public DbSet<AccountRow> Accounts => Set<AccountRow>();
 
@@ -192,19 +204,32 @@ public class FlywheelDb : DbContext
             job.ToTable("job").HasKey(row => row.Id);
             job.HasIndex(row => new { row.State, row.NotBefore });
             job.HasIndex(row => new { row.Workspace, row.Created });
+            job.Ignore(row => row.IsOfTheHome);
             job.HasOne(row => row.Payload).WithOne().HasForeignKey<JobPayload>(row => row.JobId);
         });
         modelBuilder.Entity<JobPayload>().ToTable("job_payload").HasKey(row => row.JobId);
         modelBuilder.Entity<WorkspaceRow>(workspace =>
         {
             workspace.ToTable("workspace").HasKey(row => row.Id);
-            workspace.HasData(new WorkspaceRow { Id = WorkspaceRow.Default, Name = "Default", Created = DateTimeOffset.UnixEpoch });
+            workspace.HasData(new WorkspaceRow { Id = WorkspaceRow.Default, Name = "Default", Created = DateTimeOffset.UnixEpoch, TrainsShared = true });
         });
         modelBuilder.Entity<KeyRow>(key =>
         {
             key.ToTable("key").HasKey(row => row.Id);
             key.HasIndex(row => row.Hash).IsUnique();
             key.HasIndex(row => row.User);
+            key.Ignore(row => row.IsLimited);
+        });
+        modelBuilder.Entity<KeyUseRow>().ToTable("key_use").HasKey(row => new { row.KeyId, row.Day });
+        modelBuilder.Entity<MemberRow>(member =>
+        {
+            member.ToTable("member").HasKey(row => new { row.AccountId, row.Workspace });
+            member.HasIndex(row => row.Workspace);
+        });
+        modelBuilder.Entity<PasskeyRow>(passkey =>
+        {
+            passkey.ToTable("passkey").HasKey(row => row.Id);
+            passkey.HasIndex(row => row.AccountId);
         });
         modelBuilder.Entity<AccountRow>(account =>
         {
@@ -260,8 +285,39 @@ public class FlywheelDb : DbContext
             term.HasIndex(row => new { row.Workspace, row.SourceLanguage, row.TargetLanguage, row.Source }).IsUnique();
         });
 
+        modelBuilder.Entity<Generation>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<StoredAnswer>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<Feedback>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<ExampleRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<DocumentRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<ConversationRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<TranslationUnit>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<TermRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        // What concerns the model that all share is seen from everywhere.
+        modelBuilder.Entity<JobRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace || JobRow.OfTheHome.Contains(row.Kind));
+
         foreach (IMutableProperty property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))
             if (property.GetColumnName() == property.Name) property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
+    }
+
+    public override int SaveChanges(bool acceptAllChangesOnSuccess)
+    {
+        CheckWorkspace();
+        return base.SaveChanges(acceptAllChangesOnSuccess);
+    }
+
+    public override Task<int> SaveChangesAsync(bool acceptAllChangesOnSuccess, CancellationToken cancellationToken = default)
+    {
+        CheckWorkspace();
+        return base.SaveChangesAsync(acceptAllChangesOnSuccess, cancellationToken);
+    }
+
+    private void CheckWorkspace()
+    {
+        if (Workspace is null) return;
+        foreach (EntityEntry entry in ChangeTracker.Entries().Where(entry => entry.State != EntityState.Unchanged && entry.Metadata.GetDeclaredQueryFilters().Count > 0))
+            if (entry.Property(nameof(DocumentRow.Workspace)).CurrentValue is string where && where != Workspace && entry.Entity is not JobRow { IsOfTheHome: true })
+                throw new InvalidOperationException($"a {entry.Metadata.ShortName()} of the workspace '{where}' would be saved by somebody in '{Workspace}'");
     }
 
     private static ValueConverter<T, string> Json<T>() => new(

@@ -50,8 +50,16 @@ public sealed class FlywheelStore : IAsyncDisposable
         return new FlywheelStore(home, database, time ?? TimeProvider.System);
     }
 
-    /// <summary>The tables, for queries and for the steps of a turn; the caller disposes.</summary>
-    public FlywheelDb Tables() => Database.Open();
+    /// <summary>The tables, with the rows that whoever acts gets to see (<see cref="Actor.Workspace"/>); the caller disposes.</summary>
+    public FlywheelDb Tables()
+    {
+        FlywheelDb db = Database.Open();
+        db.Workspace = Actor.Workspace;
+        return db;
+    }
+
+    /// <summary>The tables with the rows of every workspace, for what looks after all of the home: turns, rollouts, forgetting. The caller disposes.</summary>
+    public FlywheelDb AllTables() => Database.Open();
 
     /// <summary>One turn at a time on a record; of a killed one the lock falls by itself.</summary>
     /// <exception cref="FlywheelException">Another one runs.</exception>

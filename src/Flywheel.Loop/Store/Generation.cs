@@ -36,7 +36,7 @@ public sealed class Generation
     /// <summary>The user to whom the request's key belongs; empty without a key, or with one that belongs to an application.</summary>
     public string Owner { get; init; } = "";
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     /// <summary>Whether the person agreed that a model may learn from it.</summary>
     public Consent Consent { get; init; }

@@ -14,7 +14,7 @@ public static class PersonExport
     /// <param name="cancellation">Ends it.</param>
     public static async Task WriteAsync(FlywheelStore store, string person, Stream zip, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using ZipArchive archive = await ZipArchive.CreateAsync(zip, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null, cancellation);
         var rows = new PersonRows(db, person);
         await AddAsync("generations", rows.Generations.Where(row => row.Payload != null).OrderBy(row => row.Time).Select(row => new
@@ -35,6 +35,7 @@ public static class PersonExport
         await AddAsync("stored-answers", db.Answers.Where(row => row.User == person).OrderBy(row => row.Sequence), row => new { id = row.Id, kind = row.Kind, time = row.Time, model = row.Model, input = row.Input, answer = row.Answer });
         await AddAsync("account", rows.Accounts, row => new { name = row.Name, display_name = row.DisplayName, user = row.User, role = row.Role.ToString(), created = row.Created, last_sign_in = row.LastSignIn });
         await AddAsync("keys", rows.Keys.OrderBy(row => row.Created), row => new { id = row.Id, name = row.Name, scopes = row.Scopes, created = row.Created, expires = row.Expires, revoked = row.Revoked, last_used = row.LastUsed });
+        await AddAsync("passkeys", db.Passkeys.Where(row => rows.Accounts.Any(account => account.Id == row.AccountId)).OrderBy(row => row.Created), row => new { name = row.Name, created = row.Created, last_used = row.LastUsed });
         await AddAsync("audit", db.Audit.Where(row => row.Who == person || row.Whom == person).OrderBy(row => row.Id), row => new { time = row.Time, did = row.Who == person, act = row.Act, about = row.About });
 
         async Task AddAsync<TRow, TLine>(string name, IQueryable<TRow> query, Func<TRow, TLine> line)

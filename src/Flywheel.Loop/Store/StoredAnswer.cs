@@ -17,7 +17,7 @@ public sealed class StoredAnswer
 
     public required string Kind { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     public required DateTimeOffset Time { get; init; }
 

@@ -6,7 +6,7 @@ public sealed class TranslationUnit
     /// <summary>UUID v7.</summary>
     public required Guid Id { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     /// <summary>Who approved or imported it.</summary>
     public required string User { get; init; }
@@ -40,7 +40,7 @@ public sealed class TermRow
 {
     public required Guid Id { get; init; }
 
-    public string Workspace { get; init; } = WorkspaceRow.Default;
+    public string Workspace { get; init; } = Actor.Here;
 
     /// <summary>Who wrote it last.</summary>
     public required string User { get; set; }

@@ -106,6 +106,7 @@ internal static class FeedbackReader
         List<Shown> shown = [];
         List<Feedback> feedback = [];
         string[] teaching = [.. upstreams.All.Where(upstream => upstream.MayTrain).Select(upstream => upstream.Name)];
+        HashSet<string> sharing = [.. await db.Workspaces.Where(row => row.TrainsShared).Select(row => row.Id).ToListAsync(cancellation)];
         foreach (Guid?[] groups in requests.Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
@@ -116,6 +117,8 @@ internal static class FeedbackReader
                     Owner = row.Owner,
                     Consent = row.Consent,
                     App = row.App,
+                    Workspace = row.Workspace,
+                    IsShared = sharing.Contains(row.Workspace),
                     MayTeach = row.Upstream == null || teaching.Contains(row.Upstream),
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
                 })

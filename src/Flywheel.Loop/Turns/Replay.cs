@@ -57,7 +57,7 @@ internal static class Replay
     /// <summary>Texts that promoted turns before this one taught the champion.</summary>
     private static async Task<List<ReplayedText>> TaughtAsync(FlywheelStore store, string champion, int number, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         Dictionary<string, string?> parents = await db.Models.ToDictionaryAsync(row => row.Hash, row => row.Parent, cancellation);
         HashSet<string> ancestors = [];
         for (string? hash = champion; hash is not null && ancestors.Add(hash); hash = parents.GetValueOrDefault(hash)) { }

@@ -9,13 +9,13 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <summary>The turn that was not ended, or null.</summary>
     public async Task<TurnRow?> UnfinishedAsync(CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Turns.AsNoTracking().Where(turn => turn.Ended == null).SingleOrDefaultAsync(cancellation);
     }
 
     public async Task<TurnRow?> LastAsync(CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).FirstOrDefaultAsync(cancellation);
     }
 
@@ -23,7 +23,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task<TurnRow> BeginAsync(ModelRow champion, string recipe, CuratedDataset dataset, FeedbackIntake intake,
         CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         DateTimeOffset now = time.GetUtcNow();
         var turn = new TurnRow
@@ -64,6 +64,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         Split = row.Split,
         User = row.User,
         Owner = row.Owner,
+        Workspace = row.Workspace,
         Source = row.Source,
         PromptHash = row.PromptHash,
         GenerationId = row.GenerationId,
@@ -76,7 +77,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task TrainedAsync(TurnRow turn, string run, string from, ModelFolder model, CancellationToken cancellation)
     {
         await store.RegisterModelAsync(model, turn.Dataset, cancellation);
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         if (await db.Runs.AnyAsync(row => row.Name == run, cancellation)) return;
         db.Runs.Add(new RunRow { Name = run, TurnId = turn.Id, Dataset = turn.Dataset!, Base = from, Model = model.Hash,
             Created = time.GetUtcNow() });
@@ -114,7 +115,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <summary>Hash of the model that was released first; null in a new home.</summary>
     public async Task<string?> FirstReleaseAsync(CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Releases.OrderBy(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
     }
 
@@ -128,7 +129,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <param name="cancellation">Ends it.</param>
     public async Task<int> LookAsync(string champion, IReadOnlySet<string> people, int before, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         List<Guid> tried = await db.Turns.Where(turn => turn.Champion == champion && turn.Number < before && turn.State == TurnState.Rejected
             && db.Evaluations.Any(row => row.TurnId == turn.Id)).Select(turn => turn.Id).ToListAsync(cancellation);
         var asked = await db.Examples.Where(row => tried.Contains(row.TurnId) && row.Split == Split.HeldOut && row.DropReason == null)
@@ -139,7 +140,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <summary>Kinds of the frozen set that promoted turns before this one taught.</summary>
     public async Task<IReadOnlySet<string>> TaughtBeforeAsync(TurnRow turn, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         List<string> datasets = await db.Turns.Where(row => row.State == TurnState.Promoted && row.Number < turn.Number
             && row.Dataset != null)
             .Select(row => row.Dataset!).ToListAsync(cancellation);
@@ -150,7 +151,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <exception cref="FlywheelException">There is no such turn.</exception>
     public async Task<TurnRow> NumberAsync(int number, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Turns.AsNoTracking().SingleOrDefaultAsync(turn => turn.Number == number, cancellation)
             ?? throw new FlywheelException($"there is no turn {number} in {store.Home.Path}");
     }
@@ -199,7 +200,7 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
 
     private async Task UpdateAsync(TurnRow turn, Action<TurnRow> change, CancellationToken cancellation, Action<FlywheelDb>? also = null)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         TurnRow row = await db.Turns.SingleAsync(stored => stored.Id == turn.Id, cancellation);
         change(row);
         also?.Invoke(db);

@@ -44,7 +44,7 @@ internal sealed record TurnReport(
     public static async Task<string> WriteAsync(FlywheelStore store, string folder, TurnRow turn, CuratedDataset dataset,
         ExamResult champion, ExamResult candidate, GateDecision decision, DateTimeOffset now, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         var feedback = await db.Feedback
             .Where(row => db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
                 && db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id)))

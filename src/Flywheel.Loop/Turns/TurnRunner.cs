@@ -218,7 +218,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task<(CuratedDataset, FeedbackIntake)> CurateAsync(TurnRecipe recipe, ModelRow? champion, CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), TurnCuration.NeedsTokens(recipe), cancellation);
         return (await TurnCuration.CurateAsync(store, recipe, champion is null ? null : ModelFolder.Open(store.FolderOf(champion)), intake,
             cancellation), intake);

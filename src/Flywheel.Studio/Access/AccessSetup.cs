@@ -1,6 +1,7 @@
 using System.Threading.RateLimiting;
 using Flywheel.Loop;
 using Flywheel.Studio.Apps.Write.Sharing;
+using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
@@ -28,8 +29,9 @@ internal static class AccessSetup
 
     public static void AddAccess(this IServiceCollection services, AccessRules rules, ApiKeys keys, string adminSecret)
     {
-        services.AddSingleton(rules).AddSingleton<Accounts>();
-        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<Accounts>(), provider.GetRequiredService<ILogger<KeyRing>>()));
+        services.AddSingleton(rules).AddSingleton(keys).AddSingleton<Accounts>().AddSingleton<Workspaces>().AddSingleton<KeyDesk>();
+        services.AddAntiforgery(forms => forms.Cookie.Path = "/"); // of every workspace
+        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<Accounts>(), provider.GetRequiredService<Workspaces>(), provider.GetRequiredService<ILogger<KeyRing>>()));
         services.AddAuthentication(AnyScheme)
             .AddPolicyScheme(AnyScheme, null, scheme => scheme.ForwardDefaultSelector = http => UsesCookie(http.Request) ? SignIn.Scheme : KeyAuthentication.Name)
             .AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.Name, null)
@@ -59,22 +61,37 @@ internal static class AccessSetup
     public static void UseKeys(this WebApplication app)
     {
         app.UseAuthentication();
+        app.UseWorkspaceDoor();
         app.UseAuthorization();
         var accounts = app.Services.GetRequiredService<Accounts>();
         var rules = app.Services.GetRequiredService<AccessRules>();
+        var keys = app.Services.GetRequiredService<ApiKeys>();
         app.Use(next => async http =>
         {
             if (rules.HasAccounts) await Visitor.CheckAsync(http, accounts);
             // Of a person also what their role allows: an address may do more than its method says. Not where anybody may come.
             bool bound = Caller.AccountOf(http.User) is not null && NeededScopes.Of(http.GetEndpoint()).Count > 0;
-            Actor.Is(Caller.IsKnown(http.User) ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false), bound ? Caller.ScopesOf(http.User) : null);
+            Guid? limited = Caller.LimitedKeyOf(http.User);
+            Actor.Is(Caller.IsKnown(http.User) ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false), bound ? Caller.ScopesOf(http.User) : null, Caller.WorkspaceOf(http.User), limited);
+            if (limited is { } key && !NeededScopes.IsReading(http) && NeededScopes.Of(http.GetEndpoint()).Count > 0) await CountAsync(keys, key, http.RequestAborted);
             await next(http);
         });
         app.MapGet(SignIn.Path, SignIn.ShowAsync);
         app.MapPost(SignIn.Path, SignIn.EnterAsync).RequireRateLimiting(Policy);
         Join.Map(app);
         AccountPages.Map(app);
+        PasskeyForms.Map(app);
         app.MapPost("/sign-out", SignIn.LeaveAsync);
+    }
+
+    /// <exception cref="ApiException">The key has nothing left for today.</exception>
+    private static async Task CountAsync(ApiKeys keys, Guid key, CancellationToken cancellation)
+    {
+        if (await keys.CountCallAsync(key, cancellation) is not var (name, what, limit, until)) return;
+        throw new ApiException(429, $"the key '{name}' has used its {limit} {what} of today; it goes on at {until:yyyy-MM-dd HH:mm} UTC", code: "insufficient_quota", type: "insufficient_quota")
+        {
+            RetryAfter = until - DateTimeOffset.UtcNow,
+        };
     }
 
     /// <summary>The cookie is for this server's own pages; a page elsewhere that may call the API brings its own key.</summary>

@@ -6,9 +6,9 @@ namespace Flywheel.Studio.Access;
 /// <summary>Who calls, as their key says it: claims of the request's principal.</summary>
 internal static class Caller
 {
-    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens; of who signed
+    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens; whether that has a limit; of who signed
     /// in with a password, the account's id (by which antiforgery tells people apart), its role and its stamp.</summary>
-    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace", AccountClaim = "sub", RoleClaim = "role", StampClaim = "stamp";
+    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace", AccountClaim = "sub", RoleClaim = "role", StampClaim = "stamp", LimitClaim = "limit";
 
     /// <param name="scheme">How the caller was recognised.</param>
     /// <param name="name">What a person calls the key.</param>
@@ -16,24 +16,34 @@ internal static class Caller
     /// <param name="user">Whose the key is; empty of an application's, which names its users itself.</param>
     /// <param name="key">The key's id; null of the home's own secret.</param>
     /// <param name="workspace">Whose things it opens.</param>
-    public static ClaimsPrincipal Principal(string scheme, string name, IEnumerable<string> scopes, string user = "", Guid? key = null, string workspace = WorkspaceRow.Default)
+    /// <param name="limited">The key has a limit.</param>
+    public static ClaimsPrincipal Principal(string scheme, string name, IEnumerable<string> scopes, string user = "", Guid? key = null, string workspace = WorkspaceRow.Default, bool limited = false)
     {
         var identity = new ClaimsIdentity(scheme);
         identity.AddClaim(new(identity.NameClaimType, name));
         identity.AddClaims(scopes.Select(scope => new Claim(ScopeClaim, scope)));
         if (user.Length > 0) identity.AddClaim(new(UserClaim, user));
         if (workspace != WorkspaceRow.Default) identity.AddClaim(new(WorkspaceClaim, workspace));
+        if (limited) identity.AddClaim(new(LimitClaim, "yes"));
         if (key is not null) identity.AddClaim(new(KeyClaim, key.Value.ToString()));
         return new(identity);
     }
 
     /// <summary>Of somebody who signed in with a password.</summary>
-    public static ClaimsPrincipal Principal(string scheme, AccountRow account)
+    /// <param name="scheme">How they were recognised.</param>
+    /// <param name="account">Theirs.</param>
+    /// <param name="workspace">Where they are.</param>
+    /// <param name="role">Theirs there; null: the account's own.</param>
+    public static ClaimsPrincipal Principal(string scheme, AccountRow account, string workspace = WorkspaceRow.Default, AccountRole? role = null)
     {
-        ClaimsPrincipal principal = Principal(scheme, account.DisplayName, Roles.ScopesOf(account.Role), account.User);
-        ((ClaimsIdentity)principal.Identity!).AddClaims([new(AccountClaim, account.Id.ToString()), new(RoleClaim, Roles.NameOf(account.Role)), new(StampClaim, account.Stamp)]);
+        AccountRole there = role ?? account.Role;
+        ClaimsPrincipal principal = Principal(scheme, account.DisplayName, Roles.ScopesOf(there), account.User, workspace: workspace);
+        ((ClaimsIdentity)principal.Identity!).AddClaims([new(AccountClaim, account.Id.ToString()), new(RoleClaim, Roles.NameOf(there)), new(StampClaim, account.Stamp)]);
         return principal;
     }
+
+    /// <summary>By the home's own secret.</summary>
+    public static bool IsSecret(ClaimsPrincipal caller) => IsKnown(caller) && KeyOf(caller) is null && AccountOf(caller) is null;
 
     public static bool IsKnown(ClaimsPrincipal caller) => caller.Identity?.IsAuthenticated == true;
 
@@ -56,7 +66,7 @@ internal static class Caller
     /// <summary>The user whose key it is: whatever is done with it counts as theirs. Null: the caller names users itself.</summary>
     public static string? UserOf(ClaimsPrincipal caller) => caller.FindFirstValue(UserClaim);
 
-    /// <summary>The workspace that the caller's key opens; the home's own without one.</summary>
+    /// <summary>Where the caller is: a person by the address, a program by its key; else in the home's own.</summary>
     public static string WorkspaceOf(ClaimsPrincipal caller) => caller.FindFirstValue(WorkspaceClaim) ?? WorkspaceRow.Default;
 
     /// <summary>Whether the caller may see what is kept of a user: with a user's own key, only of that one.</summary>
@@ -64,4 +74,7 @@ internal static class Caller
 
     /// <summary>The key that the caller showed, now or when they signed in; null: none, or the home's own secret.</summary>
     public static Guid? KeyOf(ClaimsPrincipal caller) => Guid.TryParse(caller.FindFirstValue(KeyClaim), out Guid id) ? id : null;
+
+    /// <summary>The same where it has a limit, against which the call counts.</summary>
+    public static Guid? LimitedKeyOf(ClaimsPrincipal caller) => caller.HasClaim(claim => claim.Type == LimitClaim) ? KeyOf(caller) : null;
 }

@@ -44,6 +44,7 @@ internal static class NeededScopes
     /// <summary>Whose acts are removed, what everybody wrote, and which model serves whom, is for who answers for all of them.</summary>
     private static bool Administers(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
         && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal) || route.StartsWith(ReviewEndpoints.Path, StringComparison.Ordinal)
+            || route.StartsWith(WorkspaceEndpoints.Path, StringComparison.Ordinal) && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true
             || route.StartsWith(PeopleEndpoints.Path, StringComparison.Ordinal) || route == PeopleEndpoints.AuditPath
             || route.StartsWith(RolloutEndpoints.Path, StringComparison.Ordinal) && route != RolloutEndpoints.DraftsPath);
 

@@ -18,20 +18,20 @@ internal sealed class PageKeys(AuthenticationStateProvider state, KeyRing keys, 
         ClaimsPrincipal caller = (await state.GetAuthenticationStateAsync()).User;
         if (Caller.IsKnown(caller))
         {
-            ClaimsPrincipal? now = await keys.LookAgainAsync(caller, SignIn.Scheme, CancellationToken.None);
+            ClaimsPrincipal? now = await keys.LookAgainAsync(caller, SignIn.Scheme, Caller.WorkspaceOf(caller), CancellationToken.None);
             if (now is null || !Caller.ScopesOf(now).SequenceEqual(Caller.ScopesOf(caller)))
             {
                 navigation.NavigateTo(now is null ? SignIn.Path : navigation.Uri, forceLoad: true);
                 return;
             }
-            Actor.Is(Caller.UserOf(now) ?? now.Identity!.Name!, Caller.ScopesOf(now));
+            Actor.Is(Caller.UserOf(now) ?? now.Identity!.Name!, Caller.ScopesOf(now), Caller.WorkspaceOf(now));
         }
         else if (rules.NeedsKey)
         {
             navigation.NavigateTo(SignIn.Path, forceLoad: true); // the page was opened when nobody had an account yet
             return;
         }
-        else Actor.Is(Actor.Visitor);
+        else Actor.Is(Actor.Visitor, workspace: WorkspaceRow.Default);
         await next(activity);
     };
 }

@@ -13,14 +13,14 @@ internal sealed class SharedCookieKeys(FlywheelStore store) : IXmlRepository
 
     public IReadOnlyCollection<XElement> GetAllElements()
     {
-        using FlywheelDb db = store.Tables();
+        using FlywheelDb db = store.AllTables();
         return [.. db.Secrets.AsNoTracking().Where(row => row.Name.StartsWith(Prefix)).Select(row => row.Value).ToList()
             .Select(value => XElement.Parse(Encoding.UTF8.GetString(value)))];
     }
 
     public void StoreElement(XElement element, string friendlyName)
     {
-        using FlywheelDb db = store.Tables();
+        using FlywheelDb db = store.AllTables();
         db.Secrets.Add(new SecretRow
         {
             Name = $"{Prefix}{friendlyName}", Value = Encoding.UTF8.GetBytes(element.ToString(SaveOptions.DisableFormatting)), Created = DateTimeOffset.UtcNow,

@@ -25,6 +25,7 @@ internal static class SignIn
     public static void Configure(CookieAuthenticationOptions options)
     {
         options.Cookie.Name = "flywheel_key";
+        options.Cookie.Path = "/"; // of every workspace
         options.Cookie.HttpOnly = true;
         options.Cookie.SameSite = SameSiteMode.Strict;
         // Over TLS it never leaves TLS. On a network without, the key itself went unprotected a moment before.
@@ -52,7 +53,7 @@ internal static class SignIn
             http.Response.ContentType = "text/html; charset=utf-8";
             return http.Response.WriteAsync("<!DOCTYPE html><html lang=\"en\"><meta http-equiv=\"refresh\" content=\"0\"><title>Flywheel</title></html>", http.RequestAborted);
         }
-        http.Response.Redirect($"{Path}?return={Uri.EscapeDataString(request.Path + request.QueryString)}");
+        http.Response.Redirect($"{Path}?return={Uri.EscapeDataString(request.PathBase + request.Path + request.QueryString)}");
         return Task.CompletedTask;
     }
 
@@ -72,6 +73,7 @@ internal static class SignIn
         KeyVerdict verdict = await keys.JudgeAsync(form["key"].ToString().Trim(), Scheme, http.RequestAborted);
         if (verdict.Caller is not { } caller) return await RefuseAsync(verdict.WasValid ? "signin.dead" : "signin.unknown");
         if (Caller.KeyOf(caller) is null) return await RefuseAsync("signin.secret"); // it could not be revoked
+        if (Caller.LimitedKeyOf(caller) is not null) return await RefuseAsync("signin.limited"); // what is done on a page is not counted
         if (!Caller.MayRead(caller)) return await RefuseAsync("signin.scopes");
         await http.SignInAsync(Scheme, caller, new AuthenticationProperties { IsPersistent = true });
         Actor.Is(Caller.UserOf(caller) ?? caller.Identity!.Name!);
@@ -102,11 +104,11 @@ internal static class SignIn
     private static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
         var keys = context.HttpContext.RequestServices.GetRequiredService<KeyRing>();
-        if (await keys.LookAgainAsync(context.Principal!, Scheme, context.HttpContext.RequestAborted) is { } caller) context.ReplacePrincipal(caller);
+        if (await keys.LookAgainAsync(context.Principal!, Scheme, WorkspaceAddress.Of(context.HttpContext), context.HttpContext.RequestAborted) is { } caller) context.ReplacePrincipal(caller);
         else context.RejectPrincipal();
     }
 
-    private static async Task<RazorComponentResult<SignInPage>> PageAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts, string? problem = null, string? person = null)
+    internal static async Task<RazorComponentResult<SignInPage>> PageAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts, string? problem = null, string? person = null)
     {
         // Another server of the same record may have had the first account made.
         rules.HasAccounts = rules.HasAccounts || await accounts.AnyAsync(http.RequestAborted);
@@ -118,10 +120,11 @@ internal static class SignIn
             ["Person"] = person,
             ["Name"] = Caller.IsKnown(http.User) ? http.User.Identity?.Name : null,
             ["ByKey"] = Caller.KeyOf(http.User) is not null,
-        });
+            ["HasPasskeys"] = rules.HasAccounts && await accounts.AnyPasskeyAsync(http.RequestAborted),
+        }, script: true);
     }
 
     /// <summary>Where the visitor wanted to go; the start for anything that is not a path of ours.</summary>
-    private static string Return(HttpRequest request) =>
+    internal static string Return(HttpRequest request) =>
         request.Query["return"].ToString() is ['/', ..] path && (path.Length == 1 || path[1] is not ('/' or '\\')) && !path.Any(char.IsControl) ? path : "/";
 }

@@ -16,7 +16,13 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     private readonly ConcurrentDictionary<Guid, SemaphoreSlim> _changes = [];
 
     /// <summary>A document was changed: its id.</summary>
-    public event Action<Guid>? Changed;
+    public event Action<Guid>? Changed
+    {
+        add => _changed.Add(value);
+        remove => _changed.Remove(value);
+    }
+
+    private readonly Bell _changed = new();
 
     /// <summary>The document with what it says now, also out of the bin; null when this person has none of that id.</summary>
     public async Task<Document?> FindAsync(Guid id, string user)
@@ -68,7 +74,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             await db.SaveChangesAsync();
             await transaction.CommitAsync();
         }
-        Changed?.Invoke(id);
+        _changed.Ring(id);
         return (await FindAsync(id, user))!;
     }
 
@@ -86,7 +92,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = 1, Time = now, User = user, Body = body });
             await db.SaveChangesAsync();
         }
-        Changed?.Invoke(id);
+        _changed.Ring(id);
         return await FindAsync(id, user);
     }
 
@@ -127,7 +133,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             await db.SaveChangesAsync();
             await transaction.CommitAsync();
         }
-        Changed?.Invoke(id);
+        _changed.Ring(id);
         return document;
     }
 
@@ -154,7 +160,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             await db.Documents.Where(row => row.Id == id).ExecuteDeleteAsync();
             await transaction.CommitAsync();
         }
-        Changed?.Invoke(id);
+        _changed.Ring(id);
         return said;
     }
 
@@ -182,7 +188,7 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
 
     private static Document Read(Found found) => new()
     {
-        Id = found.Row.Id, App = found.Row.App, Kind = found.Row.Kind, Created = found.Row.Created, Updated = found.Row.Updated, Version = found.Row.Version,
+        Id = found.Row.Id, Workspace = found.Row.Workspace, App = found.Row.App, Kind = found.Row.Kind, Created = found.Row.Created, Updated = found.Row.Updated, Version = found.Row.Version,
         VersionTime = found.Time, Title = found.Row.Title, Folder = found.Row.Folder, Tags = found.Row.Tags, Deleted = found.Row.Deleted, Body = found.Body,
     };
 
@@ -210,6 +216,8 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
 internal sealed class Document
 {
     public required Guid Id { get; init; }
+
+    public string Workspace { get; init; } = WorkspaceRow.Default;
 
     public required string App { get; init; }
 

@@ -203,9 +203,24 @@ internal sealed class GenerationGroup : IAsyncDisposable
             // Counted before anybody is told of the end, so that who was told finds it counted.
             serving.Metrics.Request(operation, model, order.App, SinceStart(), failure?.GetType().Name ?? (cancelled ? "cancelled" : null));
             serving.Metrics.Tokens(operation, model, NumPromptTokens, NumCachedPromptTokens, NumTokens);
+            failure = await CountAsync() ?? failure;
             _events.Writer.Complete(failure);
             _model?.Release();
             serving.Ending.Leave();
+        }
+
+        async Task<Exception?> CountAsync()
+        {
+            if (Actor.LimitedKey is not { } key) return null;
+            try
+            {
+                await serving.Keys.CountTokensAsync(key, NumPromptTokens + NumTokens);
+                return null;
+            }
+            catch (Exception e)
+            {
+                return e; // as when it cannot be recorded
+            }
         }
 
         TimeSpan SinceStart() => serving.Time.GetElapsedTime(start);

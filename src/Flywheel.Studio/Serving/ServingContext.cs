@@ -7,4 +7,5 @@ namespace Flywheel.Studio.Serving;
 /// <param name="Time">Stamps it.</param>
 /// <param name="Metrics">Counts it.</param>
 /// <param name="Ending">Cuts it when the server's time to end is over.</param>
-internal sealed record ServingContext(FlywheelStore Store, TimeProvider Time, ServingMetrics Metrics, ServerEnding Ending);
+/// <param name="Keys">Counts it against the limit of its key.</param>
+internal sealed record ServingContext(FlywheelStore Store, TimeProvider Time, ServingMetrics Metrics, ServerEnding Ending, ApiKeys Keys);

@@ -57,7 +57,7 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
                 // This server may have promoted yet another while the model was loaded.
                 if ((await store.ChampionAsync(cancellation))?.Hash != champion.Hash) throw new FlywheelException("another model was promoted meanwhile");
             });
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         var words = (await db.TranslationUnits.CountAsync(cancellation), await db.TranslationUnits.MaxAsync(row => (DateTimeOffset?)row.Updated, cancellation),
             await db.Terms.CountAsync(cancellation), await db.Terms.MaxAsync(row => (DateTimeOffset?)row.Updated, cancellation));
         if (words == _words) return;

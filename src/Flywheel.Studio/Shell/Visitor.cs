@@ -53,8 +53,8 @@ internal static class Visitor
     /// <summary>May write and run tasks. Where nobody need be known, whoever comes does.</summary>
     public static bool MayWrite(HttpContext http) => !Caller.IsKnown(http.User) || Caller.May(http.User, Scopes.Inference);
 
-    /// <summary>May begin a turn: whoever may change the model, and editors, whose turns the gate judges.</summary>
-    public static bool MayTeach(HttpContext http) => MayAdminister(http) || (Caller.AccountOf(http.User) is not null && MayWrite(http));
+    /// <summary>May begin a turn: whoever may change the model, and editors of the home's own workspace, whose turns the gate judges.</summary>
+    public static bool MayTeach(HttpContext http) => MayAdminister(http) || (Caller.AccountOf(http.User) is not null && MayWrite(http) && Caller.WorkspaceOf(http.User) == WorkspaceRow.Default);
 
     /// <summary>May say what is learnt of what others did: whoever administers, and an account whose role gives feedback.</summary>
     public static bool MayReview(HttpContext http) => MayAdminister(http) || MayReview(Caller.RoleOf(http.User));

@@ -87,6 +87,76 @@ public sealed partial class AccountPageTests : IAsyncLifetime
         await ann.GetByRole(AriaRole.Button, new() { Name = "Sign out", Exact = true }).ClickAsync();
         await Assertions.Expect(ann.Locator("#name")).ToBeFocusedAsync();
         await StudioBrowser.CheckAsync(ann, "sign-in with accounts");
+        await PasskeyAsync(ann);
+        await KeyAsync(ann);
+    }
+
+    /// <summary>With Chromium's own authenticator, at a name: at a number browsers have no passkeys, which the page says.</summary>
+    private async Task PasskeyAsync(IPage ann)
+    {
+        await ann.Locator("#name").FillAsync("ann");
+        await ann.Locator("#password").FillAsync(Password);
+        await ann.Locator("#password").PressAsync("Enter");
+        await StudioBrowser.LiveAsync(ann);
+        await ann.GotoAsync($"{_studio.Server.Url}/account");
+        await Assertions.Expect(ann.Locator("[data-passkeys]")).ToContainTextAsync("not at a bare IP address");
+        await Assertions.Expect(ann.Locator("#passkey-new")).ToBeHiddenAsync();
+
+        string named = _studio.Server.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal);
+        await ann.GotoAsync($"{named}/sign-in");
+        await ann.Locator("#name").FillAsync("ann");
+        await ann.Locator("#password").FillAsync(Password);
+        await ann.Locator("#password").PressAsync("Enter");
+        await StudioBrowser.LiveAsync(ann);
+        ICDPSession device = await ann.Context.NewCDPSessionAsync(ann);
+        await device.SendAsync("WebAuthn.enable");
+        await device.SendAsync("WebAuthn.addVirtualAuthenticator", new()
+        {
+            ["options"] = new { protocol = "ctap2", transport = "internal", hasResidentKey = true, hasUserVerification = true, isUserVerified = true, automaticPresenceSimulation = true },
+        });
+        await ann.GotoAsync($"{named}/account");
+        await ann.Locator("#passkey-name").FillAsync("Laptop");
+        await ann.Locator("#passkey-old").FillAsync("not the password");
+        await ann.Locator("#passkey-new button").ClickAsync();
+        await Assertions.Expect(ann.Locator("#passkey-new .problem")).ToContainTextAsync("not your password");
+        await ann.Locator("#passkey-old").FillAsync(Password);
+        await ann.Locator("#passkey-new button").ClickAsync();
+        await Assertions.Expect(ann.Locator(".passkey-row")).ToHaveCountAsync(1);
+        await StudioBrowser.CheckAsync(ann, "passkeys");
+        await ann.GetByRole(AriaRole.Button, new() { Name = "Sign out", Exact = true }).ClickAsync();
+        await ann.GetByRole(AriaRole.Button, new() { Name = "Sign in with a passkey" }).ClickAsync();
+        await StudioBrowser.LiveAsync(ann);
+        await Assertions.Expect(ann.Locator("a.who")).ToHaveAttributeAsync("aria-label", new Regex("Ann Lee"));
+    }
+
+    /// <summary>A key is made on the page, opens what it says, and opens nothing once it is revoked there.</summary>
+    private static async Task KeyAsync(IPage ann)
+    {
+        await ann.Locator("nav.apps a[href=console]").ClickAsync();
+        await ann.Locator("nav.sub a[href='console/keys']").ClickAsync();
+        await ann.GetByLabel("What is it for?").FillAsync("Shop <b>");
+        await ann.GetByLabel("Whose is it?").SelectOptionAsync("program");
+        await ann.GetByLabel("Calls").FillAsync("2");
+        await ann.GetByRole(AriaRole.Button, new() { Name = "Make the key" }).ClickAsync();
+        string key = await ann.GetByLabel("Key", new() { Exact = true }).InputValueAsync();
+        await Assertions.Expect(ann.Locator(".made code")).ToContainTextAsync($"Bearer {key}");
+        await StudioBrowser.CheckAsync(ann, "keys");
+
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        http.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        string example = await ann.Locator(".made code").InnerTextAsync();
+        string address = Address().Match(example).Value, body = Body().Match(example).Groups[1].Value;
+        using (HttpResponseMessage answer = await http.PostAsync(address, new StringContent(body, System.Text.Encoding.UTF8, "application/json"))) Assert.Equal(System.Net.HttpStatusCode.OK, answer.StatusCode);
+        await ann.ReloadAsync();
+        await StudioBrowser.LiveAsync(ann);
+        ILocator row = ann.Locator(".key-list tr").Filter(new() { HasText = "Shop <b>" });
+        await Assertions.Expect(row).ToContainTextAsync("1 of 2 calls");
+        await Assertions.Expect(ann.Locator(".made")).ToHaveCountAsync(0);
+        await ann.GetByRole(AriaRole.Button, new() { Name = "Revoke the key Shop <b>" }).ClickAsync();
+        await ann.GetByRole(AriaRole.Button, new() { Name = "Make Shop <b> open nothing" }).ClickAsync();
+        await Assertions.Expect(row).ToHaveCountAsync(0);
+        using HttpResponseMessage refused = await http.PostAsync(address, new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
+        Assert.Equal(System.Net.HttpStatusCode.Unauthorized, refused.StatusCode);
     }
 
     private async Task<IPage> VisitAsync(string path, string language = "en", bool dark = false, int width = 1440)
@@ -110,4 +180,10 @@ public sealed partial class AccountPageTests : IAsyncLifetime
 
     [GeneratedRegex("/join/[A-Za-z0-9_-]{43}")]
     private static partial Regex Link();
+
+    [GeneratedRegex("http://[^ ]+")]
+    private static partial Regex Address();
+
+    [GeneratedRegex("-d '([^']+)'")]
+    private static partial Regex Body();
 }

@@ -326,7 +326,7 @@ public sealed class AccountsTests : IAsyncLifetime
         await PersonExport.WriteAsync(_store, ann.User, file);
         using var zip = new System.IO.Compression.ZipArchive(file);
         Dictionary<string, string> texts = zip.Entries.ToDictionary(entry => entry.Name, entry => new StreamReader(entry.Open()).ReadToEnd());
-        Assert.Equal(12, texts.Count);
+        Assert.Equal(13, texts.Count);
         foreach (string text in texts.Values) Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => System.Text.Json.JsonDocument.Parse(line));
         Assert.Contains("in two lines", Assert.Single(texts["document-versions.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);
         Assert.Contains("mine, too", Assert.Single(texts["feedback.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace Flywheel.Studio.Tests.Access;
@@ -8,9 +9,25 @@ internal sealed partial class Browser : IDisposable
 {
     private readonly HttpClient _http;
 
-    public Browser(string url)
+    private static int s_networks;
+
+    /// <param name="url">The server's.</param>
+    /// <param name="apart">It comes from an address of its own, whose forms are not counted with others'.</param>
+    public Browser(string url, bool apart = false)
     {
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = Cookies }) { BaseAddress = new Uri(url) };
+        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = Cookies };
+        if (apart)
+        {
+            var own = new IPEndPoint(new IPAddress([127, 1, (byte)Interlocked.Increment(ref s_networks), 1]), 0);
+            handler.ConnectCallback = async (context, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                socket.Bind(own);
+                await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            };
+        }
+        _http = new HttpClient(handler) { BaseAddress = new Uri(url) };
         _http.DefaultRequestHeaders.Accept.ParseAdd("text/html");
     }
 

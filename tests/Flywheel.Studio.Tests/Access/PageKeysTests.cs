@@ -22,7 +22,7 @@ public sealed class PageKeysTests : IAsyncLifetime
     {
         _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""));
         _accounts = new Accounts(_store, TimeProvider.System);
-        _keys = new KeyRing("secret", new ApiKeys(_store, TimeProvider.System), _accounts, NullLogger<KeyRing>.Instance);
+        _keys = new KeyRing("secret", new ApiKeys(_store, TimeProvider.System), _accounts, new Workspaces(_store, TimeProvider.System), NullLogger<KeyRing>.Instance);
     }
 
     public async ValueTask DisposeAsync()

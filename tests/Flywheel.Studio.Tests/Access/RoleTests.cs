@@ -40,6 +40,7 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         using Browser owner = await JoinAsync(AccountRole.Owner), editor = await JoinAsync(AccountRole.Editor), reviewer = await JoinAsync(AccountRole.Reviewer), viewer = await JoinAsync(AccountRole.Viewer);
         (string Method, string Path, AccountRole From)[] routes =
         [
+            ("GET", "/v1/keys", AccountRole.Viewer), ("POST", "/v1/keys", AccountRole.Editor), ("DELETE", "/v1/keys/x", AccountRole.Editor),
             ("GET", "/v1/models", AccountRole.Viewer), ("GET", "/write", AccountRole.Viewer), ("GET", "/loop", AccountRole.Viewer), ("GET", "/v1/rollouts/drafts", AccountRole.Viewer), ("GET", "/metrics", AccountRole.Viewer),
             ("POST", "/_blazor/negotiate?negotiateVersion=1", AccountRole.Viewer), ("GET", "/v1/translate/glossary?source_language=en&target_language=de", AccountRole.Viewer),
             ("POST", "/feedback", AccountRole.Reviewer),

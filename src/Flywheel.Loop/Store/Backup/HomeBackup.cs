@@ -71,7 +71,7 @@ public static class HomeBackup
         else missing.Add("the record, which is in PostgreSQL: back it up with pg_dump, before or after this, and restore both");
         // A server's record is only read: where models lie in the backup is found by their hashes.
         await using FlywheelStore? shared = home.Server is null ? null : await FlywheelStore.OpenAsync(home, cancellation: cancellation);
-        await using FlywheelDb db = shared?.Tables() ?? new FlywheelDb(SqliteDatabase.Options(snapshot));
+        await using FlywheelDb db = shared?.AllTables() ?? new FlywheelDb(SqliteDatabase.Options(snapshot));
         HashSet<string> runs = [.. await db.Runs.Select(run => run.Dataset).ToListAsync(cancellation)];
         foreach (ModelRow model in await db.Models.ToListAsync(cancellation))
         {

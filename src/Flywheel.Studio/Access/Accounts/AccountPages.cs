@@ -12,7 +12,7 @@ internal static class AccountPages
 {
     public const string Root = "account";
 
-    private static readonly string[] s_done = ["name", "password", "sessions"];
+    private static readonly string[] s_done = ["name", "password", "sessions", "passkey-added", "passkey-name", "passkey-removed"];
 
     public static void Map(IEndpointRouteBuilder app)
     {
@@ -26,7 +26,7 @@ internal static class AccountPages
         void MapForm(string name, Func<Accounts, Guid, IFormCollection, CancellationToken, Task<AccountRow>> change) => app.MapPost($"/{Root}/{name}", async (HttpContext http, Accounts accounts, IAntiforgery antiforgery) =>
         {
             if (await OwnAsync(http, accounts) is not { } own) return Results.LocalRedirect($"{SignIn.Path}?return=/{Root}");
-            if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return Page(http, own, antiforgery, "account.form-again");
+            if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await PageAsync(http, accounts, own, antiforgery, "account.form-again");
             try
             {
                 AccountRow changed = await change(accounts, own.Id, form, http.RequestAborted);
@@ -35,13 +35,13 @@ internal static class AccountPages
             }
             catch (AccountException e)
             {
-                return Page(http, own, antiforgery, $"account.{e.Code}");
+                return await PageAsync(http, accounts, own, antiforgery, $"account.{e.Code}");
             }
         }).RequireRateLimiting(AccessSetup.Policy).DisableAntiforgery();
     }
 
     private static async Task<IResult> ShowAsync(HttpContext http, Accounts accounts, IAntiforgery antiforgery) =>
-        await OwnAsync(http, accounts) is { } own ? Page(http, own, antiforgery, null, s_done.FirstOrDefault(done => done == http.Request.Query["done"])) : Results.LocalRedirect($"{SignIn.Path}?return=/{Root}");
+        await OwnAsync(http, accounts) is { } own ? await PageAsync(http, accounts, own, antiforgery, null, s_done.FirstOrDefault(done => done == http.Request.Query["done"])) : Results.LocalRedirect($"{SignIn.Path}?return=/{Root}");
 
     /// <summary><c>GET /account/export</c>: everything that is recorded of who calls.</summary>
     private static async Task<IResult> ExportAsync(HttpContext http, Accounts accounts, FlywheelStore store)
@@ -63,12 +63,13 @@ internal static class AccountPages
     }
 
     /// <summary>The account of who calls by cookie, as it is now.</summary>
-    private static async Task<AccountRow?> OwnAsync(HttpContext http, Accounts accounts) =>
+    public static async Task<AccountRow?> OwnAsync(HttpContext http, Accounts accounts) =>
         Caller.AccountOf(http.User) is { } id ? await accounts.FindAsync(id, http.RequestAborted) : null;
 
-    private static IResult Page(HttpContext http, AccountRow own, IAntiforgery antiforgery, string? problem, string? done = null) =>
+    public static async Task<IResult> PageAsync(HttpContext http, Accounts accounts, AccountRow own, IAntiforgery antiforgery, string? problem, string? done = null) =>
         DoorPage.Answer<AccountPage>(http, antiforgery, problem is null ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest, new()
         {
-            ["Account"] = own, ["Problem"] = problem, ["Done"] = done is null ? null : $"account.done.{done}",
-        });
+            ["Account"] = own, ["Problem"] = problem, ["Done"] = done is null ? null : $"account.done.{done}", ["Passkeys"] = await accounts.PasskeysAsync(own.Id, http.RequestAborted),
+            ["Host"] = http.Request.Host.Value,
+        }, script: true);
 }

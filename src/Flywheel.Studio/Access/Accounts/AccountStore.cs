@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Flywheel.Loop;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -5,7 +6,7 @@ using Microsoft.EntityFrameworkCore;
 namespace Flywheel.Studio.Access;
 
 /// <summary>Lets ASP.NET Core Identity keep people in the record's table. What it saves belongs to the transaction of whoever opened it.</summary>
-internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRow>, IUserSecurityStampStore<AccountRow>
+internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRow>, IUserSecurityStampStore<AccountRow>, IUserPasskeyStore<AccountRow>
 {
     public Task<string> GetUserIdAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult(user.Id.ToString());
 
@@ -53,10 +54,48 @@ internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRo
         return IdentityResult.Success;
     }
 
+    public async Task AddOrUpdatePasskeyAsync(AccountRow user, UserPasskeyInfo passkey, CancellationToken cancellationToken)
+    {
+        string id = Base64Url.EncodeToString(passkey.CredentialId);
+        PasskeyRow? row = await db.Passkeys.SingleOrDefaultAsync(known => known.Id == id && known.AccountId == user.Id, cancellationToken);
+        if (row is null)
+            db.Passkeys.Add(row = new PasskeyRow
+            {
+                Id = id, AccountId = user.Id, PublicKey = passkey.PublicKey, Created = passkey.CreatedAt, Attestation = passkey.AttestationObject, ClientData = passkey.ClientDataJson,
+                Transports = string.Join(' ', passkey.Transports ?? []), IsBackupEligible = passkey.IsBackupEligible,
+            });
+        (row.Name, row.SignCount, row.IsBackedUp, row.IsUserVerified) = (passkey.Name ?? "", passkey.SignCount, passkey.IsBackedUp, passkey.IsUserVerified);
+        await db.SaveChangesAsync(cancellationToken);
+    }
+
+    public async Task<IList<UserPasskeyInfo>> GetPasskeysAsync(AccountRow user, CancellationToken cancellationToken) =>
+        [.. (await db.Passkeys.AsNoTracking().Where(row => row.AccountId == user.Id).ToListAsync(cancellationToken)).Select(Read)];
+
+    public async Task<AccountRow?> FindByPasskeyIdAsync(byte[] credentialId, CancellationToken cancellationToken)
+    {
+        string id = Base64Url.EncodeToString(credentialId);
+        return await db.Accounts.SingleOrDefaultAsync(account => db.Passkeys.Any(row => row.Id == id && row.AccountId == account.Id), cancellationToken);
+    }
+
+    public async Task<UserPasskeyInfo?> FindPasskeyAsync(AccountRow user, byte[] credentialId, CancellationToken cancellationToken)
+    {
+        string id = Base64Url.EncodeToString(credentialId);
+        return await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id && row.AccountId == user.Id, cancellationToken) is { } row ? Read(row) : null;
+    }
+
+    public async Task RemovePasskeyAsync(AccountRow user, byte[] credentialId, CancellationToken cancellationToken)
+    {
+        string id = Base64Url.EncodeToString(credentialId);
+        await db.Passkeys.Where(row => row.Id == id && row.AccountId == user.Id).ExecuteDeleteAsync(cancellationToken);
+    }
+
     /// <summary>The tables are another's to close.</summary>
     public void Dispose()
     {
     }
+
+    private static UserPasskeyInfo Read(PasskeyRow row) => new(Base64Url.DecodeFromChars(row.Id), row.PublicKey, row.Created, (uint)row.SignCount,
+        row.Transports.Split(' ', StringSplitOptions.RemoveEmptyEntries), row.IsUserVerified, row.IsBackupEligible, row.IsBackedUp, row.Attestation, row.ClientData) { Name = row.Name };
 
     private static Task Set(string _) => Task.CompletedTask;
 }

@@ -8,6 +8,7 @@ public static class Roles
 {
     public static IReadOnlyList<string> ScopesOf(AccountRole role) => role switch
     {
+        AccountRole.Guest => [],
         AccountRole.Viewer => [Scopes.Read],
         AccountRole.Reviewer => [Scopes.Read, Scopes.Feedback],
         AccountRole.Editor => [Scopes.Read, Scopes.Feedback, Scopes.Inference],
@@ -17,7 +18,7 @@ public static class Roles
     /// <summary>As the API and the command line write it.</summary>
     public static string NameOf(AccountRole role) => role.ToString().ToLowerInvariant();
 
-    public static string Names { get; } = string.Join(", ", Enum.GetValues<AccountRole>().Select(NameOf));
+    public static string Names { get; } = string.Join(", ", Enum.GetValues<AccountRole>().OrderBy(role => role == AccountRole.Guest).Select(NameOf));
 
     /// <exception cref="FlywheelException">There is no such role.</exception>
     public static AccountRole Parse(string text) => Enum.GetValues<AccountRole>().Cast<AccountRole?>().FirstOrDefault(role => NameOf(role!.Value) == text)

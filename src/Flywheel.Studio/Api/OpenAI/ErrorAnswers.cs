@@ -56,6 +56,7 @@ internal static partial class ErrorAnswers
         QueueFullException full => ApiException.QueueFull(full),
         IdempotencyConflictException conflict => new ApiException(409, conflict.Message, FieldOf(conflict.Message), "idempotency_conflict"),
         Loop.Reviews.ReviewGoneException gone => new ApiException(409, gone.Message, FieldOf(gone.Message), "review_gone"),
+        NotAllowedException denied => new ApiException(403, denied.Message, code: "insufficient_scope", type: "permission_error"),
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
         BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),

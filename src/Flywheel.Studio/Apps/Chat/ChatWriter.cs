@@ -33,7 +33,13 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
     private readonly ConcurrentDictionary<Guid, LiveAnswer> _live = [];
 
     /// <summary>An answer has grown or ended: the conversation's id.</summary>
-    public event Action<Guid>? Progressed;
+    public event Action<Guid>? Progressed
+    {
+        add => _progressed.Add(value);
+        remove => _progressed.Remove(value);
+    }
+
+    private readonly Bell _progressed = new();
 
     public LiveAnswer? Find(Guid conversation) => _live.GetValueOrDefault(conversation);
 
@@ -55,7 +61,7 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
             return 0;
         }
         live.Running = RunAsync(conversation, person, live);
-        Progressed?.Invoke(conversation);
+        _progressed.Ring(conversation);
         return left;
     }
 
@@ -70,7 +76,7 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
                 live.Text = choice.Text;
                 if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
                 drawn = time.GetTimestamp();
-                Progressed?.Invoke(conversation);
+                _progressed.Ring(conversation);
             }
             Choice answer = group.Choices[0];
             await chats.AddAsync(conversation, person, live.Parent, Role.Assistant, answer.Text.Trim(), answer.Id);
@@ -84,7 +90,7 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
         finally
         {
             _live.TryRemove(conversation, out _);
-            Progressed?.Invoke(conversation);
+            _progressed.Ring(conversation);
         }
     }
 

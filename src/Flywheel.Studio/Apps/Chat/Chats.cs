@@ -14,7 +14,13 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
     private const int MaxTitle = 60, MaxListed = 200;
 
     /// <summary>A conversation was changed: its id.</summary>
-    public event Action<Guid>? Changed;
+    public event Action<Guid>? Changed
+    {
+        add => _changed.Add(value);
+        remove => _changed.Remove(value);
+    }
+
+    private readonly Bell _changed = new();
 
     /// <summary>A person's conversations in which every word of the search stands, the latest first.</summary>
     public async Task<IReadOnlyList<ConversationRow>> ListAsync(string person, string search)
@@ -54,7 +60,7 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
         (row.Leaf, row.Updated) = (message.Id, now);
         await db.SaveChangesAsync();
         await transaction.CommitAsync();
-        Changed?.Invoke(row.Id);
+        _changed.Ring(row.Id);
         return (row.Id, message.Id);
     }
 
@@ -72,7 +78,7 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
             change(await OwnAsync(db, id, person));
             await db.SaveChangesAsync();
         }
-        Changed?.Invoke(id);
+        _changed.Ring(id);
     }
 
     /// <summary>What a person said last about each of these answers: null where they took it back or said nothing.</summary>

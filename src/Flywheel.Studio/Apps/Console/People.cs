@@ -19,7 +19,7 @@ public static class People
     /// <returns>Who asked last comes first.</returns>
     public static async Task<IReadOnlyList<RecordedPerson>> ReadAsync(FlywheelStore store, CancellationToken cancellation = default)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables(); // forgetting takes a person out of every workspace
         var texts = await db.Generations.GroupBy(row => row.Owner != "" ? row.Owner : row.User)
             .Select(group => new { group.Key, Count = group.Count(), Last = group.Max(row => row.Time) }).ToListAsync(cancellation);
         var feedback = await db.Feedback.GroupBy(row => row.Owner != "" ? row.Owner : row.User)

@@ -16,15 +16,21 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     /// <summary>Whose document it is in the record: nobody's own, so that no person's deletion takes the words of all.</summary>
     private const string Team = "voice team", Kind = "dictionary";
 
-    private static readonly Guid s_team = VoiceRecord.IdOf("team dictionary");
+    private static Guid TeamId => Actor.Workspace is null or WorkspaceRow.Default ? VoiceRecord.IdOf("team dictionary") : VoiceRecord.IdOf("team dictionary", Actor.Workspace);
 
     private readonly Documents _documents = new(store, time);
     private readonly Lock _lock = new();
-    private (int Version, DateTimeOffset Updated, IReadOnlyList<Pronunciation> Words)? _team;
+    private readonly Dictionary<Guid, (int Version, DateTimeOffset Updated, IReadOnlyList<Pronunciation> Words)> _teams = [];
     private (DateTime Written, long Length, IReadOnlyList<Pronunciation> Words)? _system;
 
     /// <summary>Somebody changed the team's words here.</summary>
-    public event Action? Changed;
+    public event Action? Changed
+    {
+        add => _changed.Add(value);
+        remove => _changed.Remove(value);
+    }
+
+    private readonly Bell _changed = new();
 
     /// <summary>The system's file, CSV as <see cref="DictionaryFile"/> reads it; it need not be there.</summary>
     public string SystemFile => Path.Combine(store.Home.Path, "voice", "dictionary.csv");
@@ -47,12 +53,12 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     /// <summary>As another process may have left it, too.</summary>
     public async Task<IReadOnlyList<Pronunciation>> ReadTeamAsync(CancellationToken cancellation = default)
     {
-        if (await _documents.FindAsync(s_team, Team) is not { } document) return [];
+        if (await _documents.FindAsync(TeamId, Team) is not { } document) return [];
         cancellation.ThrowIfCancellationRequested();
         lock (_lock)
-            if (_team is { } known && known.Version == document.Version && known.Updated == document.Updated) return known.Words;
+            if (_teams.TryGetValue(document.Id, out var known) && known.Version == document.Version && known.Updated == document.Updated) return known.Words;
         IReadOnlyList<Pronunciation> words = Parse(document.Body);
-        lock (_lock) _team = (document.Version, document.Updated, words);
+        lock (_lock) _teams[document.Id] = (document.Version, document.Updated, words);
         return words;
     }
 
@@ -62,8 +68,8 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     public async Task<(IReadOnlyList<Pronunciation> Before, IReadOnlyList<Pronunciation> After)> ChangeAsync(Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
     {
         IReadOnlyList<Pronunciation> before = [], after = [];
-        if (await _documents.FindAsync(s_team, Team) is null) await _documents.PutAsync(s_team, Team, VoiceProjects.App, Kind, "", "[]");
-        await _documents.ChangeAsync(s_team, Team, document =>
+        if (await _documents.FindAsync(TeamId, Team) is null) await _documents.PutAsync(TeamId, Team, VoiceProjects.App, Kind, "", "[]");
+        await _documents.ChangeAsync(TeamId, Team, document =>
         {
             before = Parse(document.Body);
             after = [.. change(before).OrderBy(entry => entry.Word, StringComparer.InvariantCultureIgnoreCase).ThenBy(entry => entry.Language, StringComparer.Ordinal).ThenBy(entry => entry.Voice, StringComparer.Ordinal)];
@@ -72,7 +78,7 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
             document.Body = JsonSerializer.Serialize(after, JsonText.Compact);
             return true;
         });
-        Changed?.Invoke();
+        _changed.Ring();
         return (before, after);
     }
 

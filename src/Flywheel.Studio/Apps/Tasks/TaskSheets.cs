@@ -24,7 +24,13 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
     private readonly ConcurrentDictionary<Guid, byte> _asking = [];
 
     /// <summary>A sheet was changed, or an answer begun or ended.</summary>
-    public event Action<Guid>? Changed;
+    public event Action<Guid>? Changed
+    {
+        add => _changed.Add(value);
+        remove => _changed.Remove(value);
+    }
+
+    private readonly Bell _changed = new();
 
     public bool IsAsking(Guid id) => _asking.ContainsKey(id);
 
@@ -72,7 +78,7 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
         Guid id = IdOf(person, task.Name);
         await using GenerationGroup group = desk.Start(task, values, (_, order) => order with { User = person }, CancellationToken.None);
         _asking[id] = 0;
-        Changed?.Invoke(id);
+        _changed.Ring(id);
         try
         {
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
@@ -93,7 +99,7 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
         finally
         {
             _asking.TryRemove(id, out _);
-            Changed?.Invoke(id);
+            _changed.Ring(id);
         }
     }
 
@@ -140,7 +146,7 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
             document.Body = change(TaskSheet.Parse(document.Body)).ToJson();
             return true;
         });
-        Changed?.Invoke(id);
+        _changed.Ring(id);
     }
 }
 

@@ -15,7 +15,13 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
     private readonly ConcurrentDictionary<Guid, LiveTranslation> _live = [];
 
     /// <summary>Segments of a document were drafted, or it ended: the document's id.</summary>
-    public event Action<Guid>? Progressed;
+    public event Action<Guid>? Progressed
+    {
+        add => _progressed.Add(value);
+        remove => _progressed.Remove(value);
+    }
+
+    private readonly Bell _progressed = new();
 
     public LiveTranslation? Find(Guid document) => _live.GetValueOrDefault(document);
 
@@ -27,7 +33,7 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
         var live = new LiveTranslation(open.Length);
         if (open.Length == 0 || !_live.TryAdd(id, live)) return;
         live.Running = Task.Run(() => RunAsync(id, person, body, open, engine, live));
-        Progressed?.Invoke(id);
+        _progressed.Ring(id);
     }
 
     /// <summary>Another draft of one segment, by the engine alone.</summary>
@@ -48,7 +54,7 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
                 IReadOnlyList<TranslatedSegment> drafts = await translator.TranslateAsync(Order(body, person, some, engine), live.Stopped);
                 await translations.FillAsync(id, person.Name, some.Zip(drafts).ToDictionary(pair => pair.First, pair => pair.Second));
                 live.Done += some.Length;
-                Progressed?.Invoke(id);
+                _progressed.Ring(id);
             }
         }
         catch (OperationCanceledException) when (live.Stopped.IsCancellationRequested)
@@ -68,7 +74,7 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
         {
             _live.TryRemove(id, out _);
             live.Dispose();
-            Progressed?.Invoke(id);
+            _progressed.Ring(id);
         }
     }
 

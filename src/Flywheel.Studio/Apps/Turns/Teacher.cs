@@ -34,6 +34,7 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     /// <exception cref="FlywheelException">The recipe is wrong.</exception>
     public async Task StartAsync(string person)
     {
+        DemandHome();
         Recipe();
         await _starting.WaitAsync();
         try
@@ -52,7 +53,14 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     /// <exception cref="FlywheelException">It has ended.</exception>
     public async Task StopAsync()
     {
+        DemandHome();
         if (await ProgressAsync() is { IsMoving: true } running) await queue.CancelAsync(running.Id);
+    }
+
+    /// <summary>The model is the home's: who is in another workspace only, does not teach it.</summary>
+    private static void DemandHome()
+    {
+        if (Actor.Workspace is not (null or WorkspaceRow.Default)) Actor.Demand(Scopes.Admin);
     }
 
     /// <summary>The handler of the job.</summary>
@@ -79,21 +87,21 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     /// <summary>Each turn, the latest first.</summary>
     public async Task<IReadOnlyList<TurnRow>> TurnsAsync()
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).Take(100).ToListAsync();
     }
 
     /// <summary>What the gate measured in a turn.</summary>
     public async Task<IReadOnlyList<EvaluationRow>> EvaluationsAsync(Guid turn)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         return await db.Evaluations.AsNoTracking().Where(row => row.TurnId == turn).OrderBy(row => row.Id).ToListAsync();
     }
 
     /// <summary>What a turn learnt from whom, and what it left out: who, of what kind, how many, why not.</summary>
     public async Task<IReadOnlyList<(string User, ExampleKind Kind, Split? Split, string? Drop, int Count)>> LearntAsync(Guid turn)
     {
-        await using FlywheelDb db = store.Tables();
+        await using FlywheelDb db = store.AllTables();
         var groups = await db.Examples.AsNoTracking().Where(row => row.TurnId == turn).GroupBy(row => new { row.User, row.Kind, row.Split, row.DropReason })
             .Select(group => new { group.Key, Count = group.Count() }).ToListAsync();
         return [.. groups.Select(group => (group.Key.User, group.Key.Kind, group.Key.Split, group.Key.DropReason, group.Count)).OrderByDescending(row => row.Count)];

@@ -1,4 +1,5 @@
 using Flywheel.Loop;
+using Flywheel.Studio.Access;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -13,6 +14,8 @@ internal static class TurnEndpoint
     /// <summary>A report holds what people and models wrote: it is shown where no script of it could run.</summary>
     private static IResult Report(HttpContext http, int number, FlywheelStore store)
     {
+        // What was learnt, and from whom, is the home's: not for who is in another workspace.
+        if (Caller.WorkspaceOf(http.User) != WorkspaceRow.Default && !Caller.May(http.User, Scopes.Admin)) return Results.NotFound();
         string file = Path.Combine(store.Home.Runs, $"turn-{number:0000}", "turn.html");
         if (number < 1 || !File.Exists(file)) return Results.NotFound();
         http.Response.Headers.ContentSecurityPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";

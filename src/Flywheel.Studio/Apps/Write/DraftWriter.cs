@@ -22,7 +22,13 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
     private readonly ConcurrentDictionary<Guid, LiveSet> _live = [];
 
     /// <summary>Texts of a brief have grown or ended: the brief's id.</summary>
-    public event Action<Guid>? Progressed;
+    public event Action<Guid>? Progressed
+    {
+        add => _progressed.Add(value);
+        remove => _progressed.Remove(value);
+    }
+
+    private readonly Bell _progressed = new();
 
     /// <summary>What is being written for a brief, or null.</summary>
     public LiveSet? Find(Guid brief) => _live.GetValueOrDefault(brief);
@@ -96,7 +102,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             throw;
         }
         live.Running = RunAsync(brief, person, live);
-        Progressed?.Invoke(brief);
+        _progressed.Ring(brief);
         return live;
     }
 
@@ -127,7 +133,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         finally
         {
             _live.TryRemove(brief, out _);
-            Progressed?.Invoke(brief);
+            _progressed.Ring(brief);
             await live.EndAsync();
         }
 
@@ -139,7 +145,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
                 live.Texts[group.PlaceOf(choice.Index)] = token is null ? choice.Text.Trim() : choice.Text;
                 if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
                 drawn = time.GetTimestamp();
-                Progressed?.Invoke(brief);
+                _progressed.Ring(brief);
             }
         }
     }

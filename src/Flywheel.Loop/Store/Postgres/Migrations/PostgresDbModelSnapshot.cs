@@ -1120,6 +1120,12 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .HasColumnName("id")
                         .UseCollation("C");
 
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("by")
+                        .UseCollation("C");
+
                     b.Property<long>("Created")
                         .HasColumnType("bigint")
                         .HasColumnName("created");
@@ -1137,6 +1143,14 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                     b.Property<long?>("LastUsed")
                         .HasColumnType("bigint")
                         .HasColumnName("last_used");
+
+                    b.Property<int?>("MaxRequests")
+                        .HasColumnType("integer")
+                        .HasColumnName("max_requests");
+
+                    b.Property<long?>("MaxTokens")
+                        .HasColumnType("bigint")
+                        .HasColumnName("max_tokens");
 
                     b.Property<string>("Name")
                         .IsRequired()
@@ -1180,6 +1194,60 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                     b.HasIndex("User");
 
                     b.ToTable("key", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.KeyUseRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("character varying(36)")
+                        .HasColumnName("key_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Day")
+                        .HasColumnType("text")
+                        .HasColumnName("day")
+                        .UseCollation("C");
+
+                    b.Property<int>("Requests")
+                        .HasColumnType("integer")
+                        .HasColumnName("requests");
+
+                    b.Property<long>("Tokens")
+                        .HasColumnType("bigint")
+                        .HasColumnName("tokens");
+
+                    b.HasKey("KeyId", "Day");
+
+                    b.ToTable("key_use", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.MemberRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("character varying(36)")
+                        .HasColumnName("account_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Workspace")
+                        .HasColumnType("text")
+                        .HasColumnName("workspace")
+                        .UseCollation("C");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("bigint")
+                        .HasColumnName("created");
+
+                    b.Property<string>("Role")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("role")
+                        .UseCollation("C");
+
+                    b.HasKey("AccountId", "Workspace");
+
+                    b.HasIndex("Workspace");
+
+                    b.ToTable("member", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.ModelRow", b =>
@@ -1245,6 +1313,77 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                     b.HasIndex("Run");
 
                     b.ToTable("model", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.PasskeyRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id")
+                        .UseCollation("C");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("character varying(36)")
+                        .HasColumnName("account_id")
+                        .UseCollation("C");
+
+                    b.Property<byte[]>("Attestation")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("attestation");
+
+                    b.Property<byte[]>("ClientData")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("client_data");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("bigint")
+                        .HasColumnName("created");
+
+                    b.Property<bool>("IsBackedUp")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_backed_up");
+
+                    b.Property<bool>("IsBackupEligible")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_backup_eligible");
+
+                    b.Property<bool>("IsUserVerified")
+                        .HasColumnType("boolean")
+                        .HasColumnName("is_user_verified");
+
+                    b.Property<long?>("LastUsed")
+                        .HasColumnType("bigint")
+                        .HasColumnName("last_used");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name")
+                        .UseCollation("C");
+
+                    b.Property<byte[]>("PublicKey")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("public_key");
+
+                    b.Property<long>("SignCount")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sign_count");
+
+                    b.Property<string>("Transports")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("transports")
+                        .UseCollation("C");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("passkey", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.PromptExample", b =>
@@ -1742,6 +1881,10 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .HasColumnName("id")
                         .UseCollation("C");
 
+                    b.Property<long?>("Archived")
+                        .HasColumnType("bigint")
+                        .HasColumnName("archived");
+
                     b.Property<long>("Created")
                         .HasColumnType("bigint")
                         .HasColumnName("created");
@@ -1752,6 +1895,10 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .HasColumnName("name")
                         .UseCollation("C");
 
+                    b.Property<bool>("TrainsShared")
+                        .HasColumnType("boolean")
+                        .HasColumnName("trains_shared");
+
                     b.HasKey("Id");
 
                     b.ToTable("workspace", (string)null);
@@ -1761,7 +1908,8 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         {
                             Id = "default",
                             Created = 0L,
-                            Name = "Default"
+                            Name = "Default",
+                            TrainsShared = true
                         });
                 });
 

@@ -1000,6 +1000,11 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("id");
 
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("by");
+
                     b.Property<long>("Created")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created");
@@ -1016,6 +1021,14 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.Property<long?>("LastUsed")
                         .HasColumnType("INTEGER")
                         .HasColumnName("last_used");
+
+                    b.Property<int?>("MaxRequests")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("max_requests");
+
+                    b.Property<long?>("MaxTokens")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("max_tokens");
 
                     b.Property<string>("Name")
                         .IsRequired()
@@ -1054,6 +1067,55 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.HasIndex("User");
 
                     b.ToTable("key", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.KeyUseRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("key_id");
+
+                    b.Property<string>("Day")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("day");
+
+                    b.Property<int>("Requests")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("requests");
+
+                    b.Property<long>("Tokens")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("tokens");
+
+                    b.HasKey("KeyId", "Day");
+
+                    b.ToTable("key_use", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.MemberRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("account_id");
+
+                    b.Property<string>("Workspace")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("workspace");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created");
+
+                    b.Property<string>("Role")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("role");
+
+                    b.HasKey("AccountId", "Workspace");
+
+                    b.HasIndex("Workspace");
+
+                    b.ToTable("member", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.ModelRow", b =>
@@ -1111,6 +1173,73 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                     b.HasIndex("Run");
 
                     b.ToTable("model", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.PasskeyRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("account_id");
+
+                    b.Property<byte[]>("Attestation")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("attestation");
+
+                    b.Property<byte[]>("ClientData")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("client_data");
+
+                    b.Property<long>("Created")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created");
+
+                    b.Property<bool>("IsBackedUp")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("is_backed_up");
+
+                    b.Property<bool>("IsBackupEligible")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("is_backup_eligible");
+
+                    b.Property<bool>("IsUserVerified")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("is_user_verified");
+
+                    b.Property<long?>("LastUsed")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("last_used");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<byte[]>("PublicKey")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("public_key");
+
+                    b.Property<long>("SignCount")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sign_count");
+
+                    b.Property<string>("Transports")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("transports");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("passkey", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.PromptExample", b =>
@@ -1550,6 +1679,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("id");
 
+                    b.Property<long?>("Archived")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("archived");
+
                     b.Property<long>("Created")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created");
@@ -1558,6 +1691,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("name");
+
+                    b.Property<bool>("TrainsShared")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("trains_shared");
 
                     b.HasKey("Id");
 
@@ -1568,7 +1705,8 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         {
                             Id = "default",
                             Created = 0L,
-                            Name = "Default"
+                            Name = "Default",
+                            TrainsShared = true
                         });
                 });
 

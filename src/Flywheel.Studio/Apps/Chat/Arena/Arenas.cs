@@ -30,7 +30,13 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     private readonly string _server = $"{Environment.MachineName}/{Environment.ProcessId}/{Guid.NewGuid().ToString("N")[..8]}";
 
     /// <summary>A round has begun, grown, ended or been chosen in: its id.</summary>
-    public event Action<Guid>? Changed;
+    public event Action<Guid>? Changed
+    {
+        add => _changed.Add(value);
+        remove => _changed.Remove(value);
+    }
+
+    private readonly Bell _changed = new();
 
     public LiveRound? Find(Guid round) => _live.GetValueOrDefault(round);
 
@@ -120,7 +126,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
             return;
         }
         live.Running = RunAsync(round, person, live, heard);
-        Changed?.Invoke(round);
+        _changed.Ring(round);
     }
 
     /// <summary>Records which answer is better. Only once: then it is known who wrote what.</summary>
@@ -178,7 +184,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
         finally
         {
             _live.TryRemove(round, out _);
-            Changed?.Invoke(round);
+            _changed.Ring(round);
             foreach (GenerationGroup group in live.Groups) await group.DisposeAsync();
         }
 
@@ -193,7 +199,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
                     if (token is not null) heard?.Invoke(side, token.Text);
                     if (token is not null && time.GetElapsedTime(drawn) < RedrawEvery) continue;
                     drawn = time.GetTimestamp();
-                    Changed?.Invoke(round);
+                    _changed.Ring(round);
                 }
                 return null;
             }
@@ -233,7 +239,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
             document.Body = change(ArenaRound.Parse(document.Body)).ToJson();
             return true;
         }) ?? throw NotFound(round);
-        Changed?.Invoke(round);
+        _changed.Ring(round);
         return ArenaRound.Parse(document.Body);
     }
 

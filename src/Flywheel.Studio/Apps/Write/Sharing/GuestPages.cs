@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Threading.RateLimiting;
+using Flywheel.Loop;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Antiforgery;
@@ -53,14 +54,16 @@ internal static class GuestPages
 
     private static async Task<IResult> ShowAsync(HttpContext http, string token, Shares shares, IAntiforgery antiforgery)
     {
-        if (await shares.OpenAsync(token) is not var (id, share)) return Gone(http);
+        if (await OpenAsync(shares, token) is not var (id, share, workspace)) return Gone(http);
+        Actor.Enter(workspace);
         string person = PersonOf(http) ?? NewPerson(http);
         return Page(http, antiforgery, share, person, await shares.ChoiceOfAsync(id, share, person), thanks: http.Request.Query.ContainsKey("thanks"));
     }
 
     private static async Task<IResult> ChooseAsync(HttpContext http, string token, Shares shares, IAntiforgery antiforgery)
     {
-        if (await shares.OpenAsync(token) is not var (id, share)) return Gone(http);
+        if (await OpenAsync(shares, token) is not var (id, share, workspace)) return Gone(http);
+        Actor.Enter(workspace);
         // The order of the drafts is the person's: without their mark nobody knows what was chosen.
         if (PersonOf(http) is not { } person) return Page(http, antiforgery, share, NewPerson(http), null, problem: "share.again");
         if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await AgainAsync("share.again");
@@ -74,6 +77,13 @@ internal static class GuestPages
         return Results.LocalRedirect($"/{Root}/{token}?thanks");
 
         async Task<IResult> AgainAsync(string problem) => Page(http, antiforgery, share, person, await shares.ChoiceOfAsync(id, share, person), problem: problem);
+    }
+
+    /// <summary>Who has a link need not know where the drafts belong.</summary>
+    private static async Task<(Guid Id, ShareBody Body, string Workspace)?> OpenAsync(Shares shares, string token)
+    {
+        Actor.Enter(null);
+        return await shares.OpenAsync(token);
     }
 
     private static RazorComponentResult<SharePage> Page(HttpContext http, IAntiforgery antiforgery, ShareBody share, string person, (Guid? Generation, string Reason)? chosen, bool thanks = false, string? problem = null)

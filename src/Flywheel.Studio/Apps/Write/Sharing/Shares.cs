@@ -68,7 +68,7 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     });
 
     /// <summary>What an outsider's link opens; null for one that is wrong, has ended or was revoked, which nobody can tell apart.</summary>
-    public async Task<(Guid Id, ShareBody Body)?> OpenAsync(string token)
+    public async Task<(Guid Id, ShareBody Body, string Workspace)?> OpenAsync(string token)
     {
         byte[] bytes = new byte[16 + SecretBytes];
         if (token.Length != Base64Url.GetEncodedLength(bytes.Length) || !Base64Url.TryDecodeFromChars(token, bytes, out int count) || count != bytes.Length) return null;
@@ -76,7 +76,7 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         if (await documents.FindOfAnyoneAsync(id, Briefs.App, Kind) is not { Deleted: null } document) return null;
         ShareBody share = ShareBody.Parse(document.Body);
         bool same = CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(share.Token), Encoding.ASCII.GetBytes(token));
-        return same && share.IsOpen(time.GetUtcNow()) ? (id, share) : null;
+        return same && share.IsOpen(time.GetUtcNow()) ? (id, share, document.Workspace) : null;
     }
 
     /// <summary>Records a person's choice; of several, the last one counts.</summary>
