@@ -63,7 +63,7 @@ public sealed partial class ForgetTests : IDisposable
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""));
         await using FlywheelDb db = store.Tables();
         db.Models.Add(new ModelRow { Hash = Given.Champion, Name = "m", Path = "models/m", Created = Given.Monday });
-        string[] reasons = ["promoted by ann", "5% by ann", "rolled back by anna", "stopped by ann (too long)"];
+        string[] reasons = ["promoted by ann", "5% by ann", "rolled back by anna", "stopped by ann (too long)", "taken back: 1c2d, by ann because people accept fewer"];
         foreach (string reason in reasons)
         {
             db.Rollouts.Add(new RolloutRow { Champion = "a", Candidate = "b", Started = Given.Monday, StepStarted = Given.Monday, State = RolloutState.Stopped, Reason = reason });
@@ -72,7 +72,8 @@ public sealed partial class ForgetTests : IDisposable
         await db.SaveChangesAsync();
         await new PersonRows(db, "ann").DeleteAsync(CancellationToken.None);
         await using FlywheelDb after = store.Tables();
-        string[] expected = ["promoted by somebody who was forgotten", "5% by somebody who was forgotten", "rolled back by anna", "stopped by somebody who was forgotten (too long)"];
+        string[] expected = ["promoted by somebody who was forgotten", "5% by somebody who was forgotten", "rolled back by anna", "stopped by somebody who was forgotten (too long)",
+            "taken back: 1c2d, by somebody who was forgotten because people accept fewer"];
         Assert.Equal(expected, await after.Rollouts.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
         Assert.Equal(expected.Select(reason => $"rollout 1: {reason}"), await after.Releases.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
     }

@@ -109,7 +109,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
             throw new FlywheelException($"another model was released meanwhile, so {Release.ModelHash[..12]} is not taken back");
         await FlywheelStore.AddReleaseAsync(db, new ReleaseRow { Time = now, ModelHash = Former, Reason = reason[..Math.Min(1000, reason.Length)] }, CancellationToken.None);
         if (Release.TurnId is { } id && await db.Turns.SingleOrDefaultAsync(turn => turn.Id == id) is { State: TurnState.Promoted } turn)
-            (turn.State, turn.Reason) = (TurnState.Rejected, $"{reason}; it had been promoted because {turn.Reason}");
+            (turn.State, turn.Reason) = (TurnState.Rejected, $"{reason} (it had been promoted because {turn.Reason})"); // a blank after a name: by it the name is found when its person is forgotten
         await db.SaveChangesAsync();
         await transaction.CommitAsync();
     }

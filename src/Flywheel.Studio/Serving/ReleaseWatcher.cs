@@ -61,7 +61,7 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
     public async Task TakeBackAsync(string who)
     {
         ReleaseWatch watch = await SeenAsync() ?? throw new FlywheelException("no release is watched, so there is none to take back; ./flywheel models rollback goes back to an earlier one");
-        await TakeBackAsync(watch, $"{ReleaseWatch.TakenBack}{watch.Release.ModelHash[..12]}, by {who}{(watch.Verdict.Reason is { Length: > 0 } why ? $": {why}" : "")}");
+        await TakeBackAsync(watch, $"{ReleaseWatch.TakenBack}{watch.Release.ModelHash[..12]}, by {who}{(watch.Verdict.Reason is { Length: > 0 } why ? $" because {why}" : "")}");
     }
 
     /// <summary>A person has looked, and the release stays.</summary>

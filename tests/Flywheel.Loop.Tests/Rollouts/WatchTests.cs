@@ -96,7 +96,7 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         await using FlywheelDb db = store.Tables();
         TurnRow turn = Assert.Single(db.Turns);
         Assert.Equal(TurnState.Rejected, turn.State);
-        Assert.EndsWith("it had been promoted because it was better", turn.Reason);
+        Assert.EndsWith(" (it had been promoted because it was better)", turn.Reason);
         Assert.Null(await ReleaseWatch.ReadAsync(store, s_release.AddDays(3)));
         await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3))); // on another server it was done already
     }
