@@ -35,6 +35,7 @@ export function attach(root, page, id, words) {
     lines = answer.lines;
     seconds = answer.seconds;
     lines.forEach((line, i) => { line.index = i; });
+    selected = selected && byId(selected.id);
     cues = lines.filter(line => line.start !== null && line.end !== null).sort((a, b) => a.start - b.start);
     small = null;
     if (!view.pps) zoom(Math.max(width() / whole(), width() / 45), 0, 0);
@@ -217,12 +218,25 @@ export function attach(root, page, id, words) {
         g.stroke();
       }
     }
-    const tag = line.over > 0 ? `+${line.over.toFixed(1)} s` : line.speed > 1.0005 ? `${line.speed.toFixed(2)}×` : "";
-    g.font = `11px ${c.font}`;
+    // What is too long says so first; a speed stands in the corner, where it is no news.
     let room = wide;
-    if (tag && wide > 16) {
+    if (line.over > 0 && wide > 44) {
+      g.font = `600 11px ${c.font}`;
+      const tag = `+${line.over.toFixed(1)} s`, needs = g.measureText(tag).width;
+      g.fillStyle = c.red;
+      g.fillText(tag, right - needs - 2, top - 9);
+      room -= needs + 8;
+    } else if (line.speed > 1.0005 && wide > 60) {
+      const tag = `${line.speed.toFixed(2)}×`;
+      g.font = `10px ${c.font}`;
       const needs = g.measureText(tag).width;
-      if (needs < wide - 14) { g.fillStyle = line.over > 0 ? c.red : c.quiet; g.font = `600 11px ${c.font}`; g.fillText(tag, right - g.measureText(tag).width - 2, top - 9); room -= needs + 8; }
+      g.fillStyle = c.sheet;
+      g.globalAlpha = .8;
+      rounded(g, right - needs - 8, top + tall - 16, needs + 6, 14, 4);
+      g.fill();
+      g.globalAlpha = 1;
+      g.fillStyle = c.quiet;
+      g.fillText(tag, right - needs - 5, top + tall - 9);
     }
     if (room > 26) {
       g.save();
@@ -231,15 +245,16 @@ export function attach(root, page, id, words) {
       g.clip();
       g.fillStyle = line === selected ? c.ink : c.quiet;
       g.font = `${line === selected ? "600 " : ""}11px ${c.font}`;
-      g.fillText(`${line.index + 1} ${line.role ? `${line.role}: ` : ""}${line.text}`, Math.max(0, x) + 2, top - 9);
+      g.fillText(`${line.index + 1} ${line.role && room > 170 ? `${line.role}: ` : ""}${line.text}`, Math.max(0, x) + 2, top - 9);
       g.restore();
     }
   }
 
   function drawWave(g, wave, colour, x, wide, top, tall) {
-    const middle = top + tall / 2, half = tall / 2 - 3, count = wave.length / 2, gain = 1.4;
+    const middle = top + tall / 2, half = tall / 2 - 2, count = wave.length / 2, gain = 1.15;
     g.fillStyle = colour;
-    for (let px = Math.max(0, Math.floor(-x)); px < wide && x + px < width(); px++) {
+    x = Math.round(x);
+    for (let px = Math.max(0, -x); px < wide && x + px < width(); px++) {
       const from = Math.floor(px / wide * count), to = Math.max(from + 1, Math.ceil((px + 1) / wide * count));
       let low = 0, high = 0;
       for (let i = from; i < Math.min(count, to); i++) { low = Math.min(low, wave[2 * i]); high = Math.max(high, wave[2 * i + 1]); }
@@ -430,6 +445,7 @@ export function attach(root, page, id, words) {
       "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), 0: () => zoom(width() / whole(), 0, 0),
       Enter: () => document.querySelector(`.vline[data-line="${CSS.escape((selected ?? lineAt(position))?.id ?? "")}"] textarea`)?.focus(),
       "[": () => cueTo(line => put(line, clamp(position, bounds(line)[0], line.end - .1), line.end)), "]": () => cueTo(line => put(line, line.start, Math.max(line.start + .1, position))),
+      x: () => document.querySelector(".vline[aria-current] [data-pick]")?.click(),
     }[event.key];
     if (!done) return;
     event.preventDefault();

@@ -159,6 +159,9 @@ public sealed record VoiceLine
     /// <summary>What differs from the role's.</summary>
     public VoiceSettings Settings { get; init; } = new();
 
+    /// <summary>Silence before it where it has no start, beside the pause after the line before; null: none.</summary>
+    public TimeSpan? PauseBefore { get; init; }
+
     /// <summary>Silence after it, before a line without a start; null: the usual.</summary>
     public TimeSpan? Pause { get; init; }
 
@@ -197,6 +200,7 @@ public sealed record VoiceLine
         if (Start < TimeSpan.Zero) throw new FlywheelException($"{where}: start is {Start.Value.TotalSeconds:0.###}, expected at least 0");
         if (End is not null && (Start is null || End < Start)) throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");
         if (Pause < TimeSpan.Zero || Pause > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause is {Pause.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
+        if (PauseBefore < TimeSpan.Zero || PauseBefore > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause_before is {PauseBefore.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
         VoiceProject.CheckFilled($"{where}: alternates", Alternates);
         VoiceProject.CheckFilled($"{where}: takes", Takes);
         if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
@@ -303,8 +307,17 @@ public sealed record VoiceSettings
     /// <summary>Decibels louder or quieter.</summary>
     public double? Volume { get; init; }
 
+    /// <summary>One of <see cref="Ssml.EmphasisLevels"/>, beside speed, pitch and volume.</summary>
+    public string? Emphasis { get; init; }
+
+    /// <summary>One of <see cref="Flywheel.Voice.SayAs.Kinds"/>, for text that is no markup.</summary>
+    public string? SayAs { get; init; }
+
     /// <summary>These where they say something, else the others.</summary>
-    public VoiceSettings Over(VoiceSettings others) => new() { Voice = Voice ?? others.Voice, Speed = Speed ?? others.Speed, Pitch = Pitch ?? others.Pitch, Volume = Volume ?? others.Volume };
+    public VoiceSettings Over(VoiceSettings others) => new()
+    {
+        Voice = Voice ?? others.Voice, Speed = Speed ?? others.Speed, Pitch = Pitch ?? others.Pitch, Volume = Volume ?? others.Volume, Emphasis = Emphasis ?? others.Emphasis, SayAs = SayAs ?? others.SayAs,
+    };
 
     /// <exception cref="FlywheelException">A value is out of bounds.</exception>
     public void Validate(string where)
@@ -313,6 +326,13 @@ public sealed record VoiceSettings
         Check("speed", Speed, MinSpeed, MaxSpeed);
         Check("pitch", Pitch, -MaxPitch, MaxPitch);
         Check("volume", Volume, MinVolume, MaxVolume);
+        Known("emphasis", Emphasis, Ssml.EmphasisLevels);
+        Known("say_as", SayAs, Flywheel.Voice.SayAs.Kinds("en"));
+
+        void Known(string field, string? value, IReadOnlyCollection<string> known)
+        {
+            if (value is not null && !known.Contains(value)) throw new FlywheelException($"{where}: {field} is '{(value.Length <= 80 ? value : value[..80])}', expected {NearestName.List([.. known])}");
+        }
 
         void Check(string field, double? value, double min, double max)
         {

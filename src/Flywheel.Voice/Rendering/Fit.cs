@@ -103,7 +103,7 @@ internal sealed class Fit
     private Placement Lay(int i, int thousandths, long end)
     {
         FitLine line = _lines[i];
-        long start = _starts[i] is not { } due ? end + (i > 0 ? line.PauseBefore : 0) : end <= due ? due : end + _minGap;
+        long start = _starts[i] is not { } due ? end + line.PauseBefore : end <= due ? due : end + _minGap;
         long natural = line.Lengths[_choices[i]], length = Spoken(natural, thousandths);
         long? slot = Slot(i);
         return new Placement(start, length, Speed(thousandths), _choices[i])
@@ -163,7 +163,7 @@ internal sealed class Fit
 /// <param name="Start">Null when it follows on the line before.</param>
 /// <param name="End">When it should have ended.</param>
 /// <param name="Lengths">Of its text as it is spoken naturally, then of shorter ones.</param>
-/// <param name="PauseBefore">When it follows on the line before.</param>
+/// <param name="PauseBefore">When it has no start: after the line before, or at the beginning.</param>
 internal sealed record FitLine(long? Start, long? End, IReadOnlyList<long> Lengths, long PauseBefore = 0);
 
 /// <summary>Where a line lies, in samples.</summary>

@@ -37,7 +37,8 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
             string version = await _versions.GetOrAdd(voice.Id, _ => engines[voice].VersionAsync(voice, CancellationToken.None));
             string language = settings.Voice is null ? project.Language : voice.Language;
             Lexicon lexicon = _lexicons.GetOrAdd($"{voice.Id} {language}", _ => new Lexicon([.. scopes, project.Dictionary], language, voice.Id));
-            IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language) : [new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)];
+            IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language) : [Said(text, settings.SayAs, language)];
+            Prosody emphasis = Ssml.ProsodyOf(settings.Emphasis);
             var plan = new List<PlanPiece>();
             var parts = new List<SpeechPart>();
             Prosody prosody = Prosody.Plain;
@@ -50,8 +51,9 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
                     continue;
                 }
                 var spoken = (SpokenPiece)piece;
-                if (spoken.Prosody != prosody) Flush();
-                prosody = spoken.Prosody;
+                Prosody own = emphasis.With(spoken.Prosody);
+                if (own != prosody) Flush();
+                prosody = own;
                 string clean = Spaces().Replace(spoken.Text, " ");
                 if (spoken.Ipa is not null) parts.Add(new SpeechPart(clean, spoken.Ipa));
                 else if (spoken.IsLiteral) parts.Add(new SpeechPart(clean));
@@ -80,6 +82,10 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
             throw new FlywheelException($"{where}: {e.Message}", e);
         }
     }
+
+    /// <summary>A text as it is said: as characters or a telephone number are no words of a dictionary.</summary>
+    private static SpokenPiece Said(string text, string? kind, string language) => kind is null ? new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)
+        : new SpokenPiece((SayAs.Find(kind, language) ?? throw new FlywheelException($"say_as is '{kind}', which is not for '{language}'; expected {NearestName.List(SayAs.Kinds(language))}"))(text), null, IsLiteral: true, Prosody.Plain);
 
     /// <summary>One spelling of the same words: texts side by side are one text, without space at the ends.</summary>
     private static List<SpeechPart> Joined(List<SpeechPart> parts)

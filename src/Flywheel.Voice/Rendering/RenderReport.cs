@@ -17,7 +17,10 @@ public sealed record RenderReport(double Seconds, int NumLines, long NumEngineCa
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.Indented);
 
     /// <summary>What is spoken, at the times at which it is.</summary>
-    public IEnumerable<Cue> Cues(VoiceProject project) => Lines.Zip(project.Lines, (at, line) => new Cue(TimeSpan.FromSeconds(at.Start), TimeSpan.FromSeconds(at.End), at.Text ?? line.Text, line.Role));
+    public IEnumerable<Cue> Cues(VoiceProject project) => Lines.Zip(project.Lines, (at, line) => new Cue(TimeSpan.FromSeconds(at.Start), TimeSpan.FromSeconds(at.End), Plain(at.Text ?? line.Text, line.IsMarkup, project.Language), line.Role));
+
+    /// <summary>What is read under a film: without tags.</summary>
+    private static string Plain(string text, bool isMarkup, string language) => !isMarkup ? text : string.Concat(Ssml.Parse(text, "markup", language).OfType<SpokenPiece>().Select(piece => piece.Text)).Trim();
 
     internal static RenderReport Create(VoiceProject project, IReadOnlyList<LinePlan> plans, IReadOnlyList<Placement> placements, long numCalls)
     {

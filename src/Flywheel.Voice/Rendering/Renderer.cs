@@ -183,7 +183,7 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
     private static FitLine FitLineOf(VoiceProject project, int i, long length)
     {
         VoiceLine line = project.Lines[i];
-        return new FitLine(At(line.Start), At(line.End), [length], At(i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero)!.Value);
+        return new FitLine(At(line.Start), At(line.End), [length], At((i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero) + (line.PauseBefore ?? TimeSpan.Zero))!.Value);
 
         long? At(TimeSpan? time) => time is { } set ? Time.ToSamples(set, project.SampleRate) : null;
     }

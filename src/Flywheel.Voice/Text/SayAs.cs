@@ -4,12 +4,13 @@ using System.Text;
 namespace Flywheel.Voice;
 
 /// <summary>Text written out as it is to be said.</summary>
-internal static class SayAs
+public static class SayAs
 {
+    /// <summary>What a text may be said as in a language.</summary>
     public static IReadOnlyList<string> Kinds(string language) => ["characters", "spell-out", "digits", "telephone", "cardinal", .. IsEnglish(language) ? new[] { "ordinal" } : []];
 
     /// <summary>Null when the kind is not known, or not for the language.</summary>
-    public static Func<string, string>? Find(string kind, string language) => kind switch
+    internal static Func<string, string>? Find(string kind, string language) => kind switch
     {
         "characters" or "spell-out" => text => Separate(text.ToUpperInvariant(), _ => true),
         "digits" => text => Separate(text, char.IsDigit),

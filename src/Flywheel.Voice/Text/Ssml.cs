@@ -34,6 +34,12 @@ public static class Ssml
 
     private static readonly Dictionary<string, double> Volumes = new(StringComparer.Ordinal) { ["x-soft"] = -12, ["soft"] = -6, ["medium"] = 0, ["default"] = 0, ["loud"] = 6, ["x-loud"] = 12 };
 
+    /// <summary>From none to strong.</summary>
+    public static IReadOnlyCollection<string> EmphasisLevels => Levels.Keys;
+
+    /// <summary>How a level of emphasis is spoken; null: plainly.</summary>
+    internal static Prosody ProsodyOf(string? level) => level is null ? Prosody.Plain : Levels[level];
+
     /// <param name="text">The markup.</param>
     /// <param name="name">Of the line or file, for messages.</param>
     /// <param name="language">Of the text: how numbers are said depends on it.</param>

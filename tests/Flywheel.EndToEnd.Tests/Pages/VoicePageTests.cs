@@ -135,6 +135,17 @@ public sealed class VoicePageTests : IAsyncLifetime
         await Assertions.Expect(timeline).ToHaveAttributeAsync("data-over", "0");
         Assert.Equal(aligned.Lines[1].End, (await ExportAsync()).Lines[1].End);
 
+        // Two lines get the same emphasis in one step.
+        await timeline.FocusAsync();
+        await page.Keyboard.PressAsync("x");
+        await page.GetByLabel("Choose line 3").CheckAsync();
+        await page.Locator(".chosen").GetByLabel("Emphasis").SelectOptionAsync("strong");
+        await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(2);
+        Assert.Equal([null, "strong", "strong"], (await ExportAsync()).Lines.Select(line => line.Settings.Emphasis));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
+        await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(0);
+        await page.Locator(".chosen").GetByRole(AriaRole.Button, new() { Name = "None" }).ClickAsync();
+
         // A take from the microphone, which has to be allowed first.
         ILocator second = page.Locator(".vline").Nth(1);
         await second.GetByRole(AriaRole.Button, new() { Name = "Settings of line 2" }).ClickAsync();
@@ -155,7 +166,6 @@ public sealed class VoicePageTests : IAsyncLifetime
         Assert.NotNull((await ExportAsync()).Lines[1].Take);
         byte[] after = await WavAsync();
         int start = 44 + 2 * (int)(24_000 * aligned.Lines[1].Start!.Value.TotalSeconds);
-        Assert.Equal(before[44..(start - 100)], after[44..(start - 100)]);
         Assert.NotEqual(before[start..(start + 40_000)], after[start..(start + 40_000)]);
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
         await Assertions.Expect(second.Locator(".takes li[data-recorded=yes]")).ToHaveAttributeAsync("data-heard", "no");

@@ -17,6 +17,7 @@ public sealed partial class VoiceProjectPage
 
     private readonly CancellationTokenSource _gone = new();
     private readonly Stack<string> _undo = new();
+    private readonly HashSet<string> _chosen = [];
     private Dictionary<string, LineState> _states = [];
     private Dictionary<string, Wave> _waves = [];
     private IReadOnlyDictionary<string, DurationModel> _durations = new Dictionary<string, DurationModel>();
@@ -26,9 +27,9 @@ public sealed partial class VoiceProjectPage
     private CancellationTokenSource? _rendering;
     private string? _problem, _typedLine, _fault;
     private string _word = "", _said = "";
-    private int _first, _done, _todo, _asked;
-    private double _seconds;
+    private int _picked, _first, _done, _todo, _asked;
     private bool _missing, _own;
+    private Guid _shown;
 
     [Parameter] public Guid Id { get; set; }
 
@@ -55,6 +56,18 @@ public sealed partial class VoiceProjectPage
     {
         Projects.Changed += OnChanged;
         _voices = await Engines.VoicesAsync(_gone.Token);
+    }
+
+    /// <summary>A dub that is opened to be edited is another project on the same page: nothing of the one before stays.</summary>
+    protected override async Task OnParametersSetAsync()
+    {
+        if (Id == _shown) return;
+        _shown = Id;
+        _rendering?.Cancel();
+        _undo.Clear();
+        _chosen.Clear();
+        (_document, _project, _problem, _fault, _typedLine, _missing, _first) = (null, null, null, null, null, false, 0);
+        (_states, _waves) = ([], []);
         await LoadAsync();
     }
 
@@ -85,7 +98,6 @@ public sealed partial class VoiceProjectPage
             if (asked != _asked) return; // it was changed meanwhile
             (_states, _waves) = (states, waves);
             _durations = DurationModel.OfProject(_project);
-            _seconds = waves.Count == shown.Lines.Count ? waves.Values.Sum(wave => wave.Seconds) : 0;
         }
         catch (OperationCanceledException)
         {
@@ -221,6 +233,7 @@ public sealed partial class VoiceProjectPage
         if (_rendering is not null) return;
         using var rendering = _rendering = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
         var shown = System.Diagnostics.Stopwatch.StartNew();
+        Guid id = Id;
         string[] waiting = [.. _states.Values.Where(state => state is { IsReady: false, Fault: null }).Select(state => state.LineId)];
         (_done, _todo, _problem) = (0, waiting.Length, null);
         try
@@ -230,7 +243,7 @@ public sealed partial class VoiceProjectPage
                 if (_project!.Lines.All(one => one.Id != line)) continue; // it was removed meanwhile
                 VoiceProject now = _project;
                 RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(now, line, rendering.Token));
-                await Projects.SpokenAsync(Id, Visit.Person, now, rendered);
+                await Projects.SpokenAsync(id, Visit.Person, now, rendered);
                 _done++;
                 if (shown.Elapsed > s_showAfter)
                 {
@@ -251,6 +264,27 @@ public sealed partial class VoiceProjectPage
         _rendering = null;
         if (!_gone.IsCancellationRequested) await LoadAsync();
     }
+
+    /// <summary>A line is chosen, or no longer; with Shift, all between it and the one before do as it does.</summary>
+    private Task PickAsync(int number, bool range)
+    {
+        bool chosen = !_chosen.Contains(_project!.Lines[number].Id);
+        int other = range ? Math.Clamp(_picked, 0, _project.Lines.Count - 1) : number;
+        for (int i = Math.Min(number, other); i <= Math.Max(number, other); i++)
+        {
+            if (chosen) _chosen.Add(_project.Lines[i].Id);
+            else _chosen.Remove(_project.Lines[i].Id);
+        }
+        _picked = number;
+        StateHasChanged();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Changes all lines that are chosen, in one step; "-" is no change.</summary>
+    private Task ChangeChosenAsync(ChangeEventArgs change, Func<VoiceLine, string?, VoiceLine> with) => change.Value is "-" ? Task.CompletedTask
+        : ChangeAsync(project => project with { Lines = [.. project.Lines.Select(line => _chosen.Contains(line.Id) ? with(line, change.Value is string { Length: > 0 } value ? value : null) : line)] });
+
+    private static TimeSpan? Pause(ChangeEventArgs change) => NumberField.Read(change.Value) is { } seconds ? TimeSpan.FromMilliseconds(Math.Round(1000 * Math.Clamp(seconds, -1, 100_000))) : null;
 
     /// <summary>A line's cue, dragged on the timeline or typed.</summary>
     /// <returns>Whether it is so now.</returns>
