@@ -38,13 +38,14 @@ internal static class VoiceBenchCommand
     {
         Option<string> folder = Folder();
         var minutes = new Option<double>("--minutes") { Description = "Of English time", DefaultValueFactory = _ => 20 };
-        var command = new Command("dub", "The prompts in four languages with the times of the English ones: what overlaps, drifts, is too long, and whether it is the same twice.\nExample: ./flywheel bench dub --prompts /tmp/prompts") { folder, minutes };
+        var only = new Option<string[]>("--voice") { Description = "Only these; all when not given", DefaultValueFactory = _ => [.. DubBenchmark.Voices.Select(each => each.Voice)], AllowMultipleArgumentsPerToken = true };
+        var command = new Command("dub", "The prompts in four languages with the times of the English ones: what overlaps, drifts, is too long, and whether it is the same twice.\nExample: ./flywheel bench dub --prompts /tmp/prompts") { folder, minutes, only };
         command.SetAction(async (parse, cancellation) =>
         {
             var prompts = new Prompts(parse.GetValue(folder)!);
             SpeechEngines engines = SpeechEngines.Default;
             Table table = new Table().AddColumns("language", "voice", "shorter texts", "lines", "minutes", "overlaps", "end drift ms", "too long at 1.2", "shortened", "faster", "worst over s", "same twice");
-            foreach ((string language, string voice) in DubBenchmark.Voices)
+            foreach ((string language, string voice) in DubBenchmark.Voices.Where(each => parse.GetValue(only)!.Contains(each.Voice)))
             {
                 if (!(await engines.VoicesAsync(cancellation)).Any(each => each.Id == voice))
                 {
@@ -55,7 +56,7 @@ internal static class VoiceBenchCommand
                 {
                     DubFigures figures = await DubBenchmark.RunAsync(prompts, engines, language, voice, shorter, parse.GetValue(minutes), cancellation);
                     table.AddRow(language, voice, shorter ? "rules" : "none", $"{figures.Lines}", $"{figures.Minutes:F1}", $"{figures.Overlaps}", $"{figures.DriftMs:F0}", $"{100 * figures.ShareAbove:F1} %", $"{figures.Shortened}", $"{figures.Faster}", $"{figures.WorstOver:F2}", figures.IsSame ? "yes" : "NO");
-                    Console.Error.WriteLine($"{language} {voice} {(shorter ? "with" : "without")} shorter texts: done");
+                    Console.Error.WriteLine($"{language} {voice} {(shorter ? "with" : "without")} shorter texts: {figures}");
                 }
             }
             AnsiConsole.Write(table);
