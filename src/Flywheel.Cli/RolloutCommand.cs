@@ -104,7 +104,7 @@ internal static class RolloutCommand
     {
         if (await store.ReleasesAsync(cancellation) is [{ Reason: var last } release, ..] && last.StartsWith(ReleaseWatch.TakenBack, StringComparison.Ordinal))
             Console.WriteLine($"Release {release.Id}, {release.Time:yyyy-MM-dd HH:mm} UTC: {last}.");
-        if (await ReleaseWatch.ReadAsync(store, TimeProvider.System.GetUtcNow(), cancellation) is not { } watch) return;
+        if (await ReleaseWatch.ReadAsync(store, TimeProvider.System.GetUtcNow(), cancellation: cancellation) is not { } watch) return;
         WatchTracker seen = watch.Seen;
         string Percent(double? share) => share is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.0%}") : "nothing";
         Console.WriteLine($"Watched until {watch.Until:yyyy-MM-dd}: {await NameAsync(store, watch.Release.ModelHash)}, released {watch.Release.Time:yyyy-MM-dd HH:mm} UTC in place of {await NameAsync(store, watch.Former)}. "

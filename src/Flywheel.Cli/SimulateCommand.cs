@@ -78,6 +78,7 @@ internal static class SimulateCommand
         (string What, WatchWorld World, int Count, string Wanted)[] worlds =
         [
             ("the same model", new(), count, "at most 5%"),
+            ("the same model, people throw a draft away before each that they keep", new() { ThrownFirst = 1 }, count, "at most 5%"),
             ("the same model, four people come back", new() { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, count, "at most 5%"),
             ("5 points fewer accepted", new(Gain: -0.05), few, "as power allows"),
             ("10 points fewer accepted", new(Gain: -0.1), few, "as power allows"),

@@ -79,7 +79,7 @@ public static class RolloutHistory
             sofar.Add(said);
             Answer[] all = requests[about.Group];
             double?[] values = [.. all.Select(answer => ValueOf(acts.GetValueOrDefault(answer.Id)))];
-            bool final = values.All(value => value is not null) || values.Contains(1);
+            bool final = IsFinal(values);
             if (about.Share is not null) tracker.Judged(time, about.Group, ValueOf(values), final);
             // Beside a text that was cut, the whole one wins for being whole.
             else if (all.All(IsWhole)) tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts), final);
@@ -110,6 +110,9 @@ public static class RolloutHistory
         if (effects.OfType<FeedbackEffect.Act>().LastOrDefault() is { } done) return !done.Kept ? 0 : done.Text is null ? 1 : 0.5;
         return effects.OfType<FeedbackEffect.Judgement>().LastOrDefault() is { } judged ? (judged.Reward + 1) / 2 : null;
     }
+
+    /// <summary>Whether no answer of a request is left that could make more of it.</summary>
+    internal static bool IsFinal(IReadOnlyCollection<double?> values) => values.All(value => value is not null) || values.Contains(1);
 
     /// <summary>Of several answers to one request, the best is what the person got.</summary>
     private static double? ValueOf(IEnumerable<double?> values) => values.Max();

@@ -175,21 +175,11 @@ public sealed class RolloutTracker
         person.Counted = true;
     }
 
-    /// <summary>The fifth closes the block, once every request in it has its value; where a draft may still make one more, the sixth does, or the time.</summary>
     private void Put(Block block, DateTimeOffset time, Guid request, double? value, bool final)
     {
         if (block.IsClosed) return;
-        if (value is not { } given)
-        {
-            block.Values.RemoveAll(one => one.Request == request);
-            return;
-        }
-        if (!block.IsOpened) OpenUntil(block, time + JudgedWithin);
-        int known = block.Values.FindIndex(one => one.Request == request);
-        if (known >= 0) block.Values[known] = (request, given, final);
-        else if (block.Values.Count < PerPerson) block.Values.Add((request, given, final));
-        else Close(block);
-        if (block.Values.Count == PerPerson && block.Values.All(one => one.Final)) Close(block);
+        if (value is not null && !block.IsOpened) OpenUntil(block, time + JudgedWithin);
+        if (block.Values.Put(request, value, final)) Close(block);
     }
 
     private void OpenUntil(Block block, DateTimeOffset time)
@@ -208,7 +198,7 @@ public sealed class RolloutTracker
 
     private void Observe(Block block)
     {
-        double mean = block.Values.Average(one => one.Value);
+        double mean = block.Values.Mean;
         if (block.Kind == Kind.Pairs)
         {
             double variance = _squares / (1 + Preferred.Count);
@@ -270,8 +260,7 @@ public sealed class RolloutTracker
 
         public double Probability => probability;
 
-        /// <summary>By request; a person has few.</summary>
-        public List<(Guid Request, double Value, bool Final)> Values { get; } = new(kind == Kind.Guard ? 0 : PerPerson);
+        public FirstJudged Values { get; } = new();
 
         public int NumAnswers { get; set; }
 

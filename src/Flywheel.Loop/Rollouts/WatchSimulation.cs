@@ -16,11 +16,14 @@ public sealed record WatchWorld(double Gain = 0, double Failing = 0, double Slow
 
     /// <summary>People who come after the release, an hour; each judges <see cref="RolloutTracker.PerPerson"/> answers at a time.</summary>
     public double PeopleAnHour { get; init; } = 20;
+
+    /// <summary>Share of the requests of which people keep a draft that they had thrown away another of before.</summary>
+    public double ThrownFirst { get; init; }
 }
 
 /// <summary>How a simulated watch ended.</summary>
 /// <param name="Move">What was done, or would have been asked; Watch when its time was over.</param>
-/// <param name="Lasted">Until then.</param>
+/// <param name="Lasted">Until then; where it is asked about and never taken back, until it was first asked.</param>
 /// <param name="Judged">Answers that people had judged by then.</param>
 public sealed record SimulatedWatch(WatchMove Move, TimeSpan Lasted, int Judged);
 
@@ -56,6 +59,7 @@ public static class WatchSimulation
         var tracker = new WatchTracker(judged, answers);
         DateTimeOffset now = s_release;
         int count = 0;
+        SimulatedWatch? asked = null;
         for (int arrival = 0; tracker.NumPeople < ReleaseWatch.MostPeople; arrival++)
         {
             now += TimeSpan.FromHours(-Math.Log(1 - random.NextDouble()) / world.PeopleAnHour);
@@ -67,12 +71,22 @@ public static class WatchSimulation
             {
                 bool failed = random.NextDouble() < 0.002 + world.Failing, slow = random.NextDouble() < 0.05 + world.Slow;
                 tracker.Answered(now, $"{who}", failed, slow, 50);
-                if (!failed) tracker.Judged(now, $"{who}", new Guid(arrival, (short)i, 0, 0, 0, 0, 0, 0, 0, 0, 0), Accepts(taste, shift));
                 count++;
-                if (tracker.Verdict().Move is not WatchMove.Watch and var move) return new(move, now - s_release, count);
+                double value = failed ? 0 : Accepts(taste, shift);
+                if (value == 1 && world.ThrownFirst > 0 && random.NextDouble() < world.ThrownFirst && Says(0, final: false) is { } early) return early;
+                if (!failed && Says(value, final: true) is { } ended) return ended;
+
+                // Who is asked goes on, and it may be taken back later.
+                SimulatedWatch? Says(double value, bool final)
+                {
+                    tracker.Judged(now, $"{who}", new Guid(arrival, (short)i, 0, 0, 0, 0, 0, 0, 0, 0, 0), value, final);
+                    if (tracker.Verdict().Move is not WatchMove.Watch and var move) asked ??= new(WatchMove.Ask, now - s_release, count);
+                    else return null;
+                    return move == WatchMove.TakeBack ? new(move, now - s_release, count) : null;
+                }
             }
         }
-        return new(WatchMove.Watch, now - s_release, count);
+        return asked ?? new(WatchMove.Watch, now - s_release, count);
 
         double Accepts(double taste, double better) => taste + OtherSpread * GateSimulation.Normal(random) + better > 0 ? 1 : 0;
     }

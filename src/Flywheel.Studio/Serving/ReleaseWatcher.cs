@@ -12,7 +12,7 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(15);
 
     private readonly SemaphoreSlim _reading = new(1, 1);
-    private ((long, int, int) Known, ReleaseWatch? Watch)? _read;
+    private ((long Release, int Answers, long Said) Known, ReleaseWatch? Watch)? _read;
 
     /// <summary>Why a release that should be taken back was not; null where it was, or need not be.</summary>
     public string? Fault { get; private set; }
@@ -24,8 +24,9 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
         try
         {
             DateTimeOffset now = time.GetUtcNow();
-            (long, int, int) known = await ReleaseWatch.CountAsync(store, now, cancellation);
-            if (_read is not { } read || read.Known != known) _read = (known, await ReleaseWatch.ReadAsync(store, now, cancellation));
+            (long Release, int Answers, long Said) known = await ReleaseWatch.CountAsync(store, now, cancellation);
+            if (_read is not { } read || read.Known != known)
+                _read = (known, await ReleaseWatch.ReadAsync(store, now, _read is { } last && last.Known.Said == known.Said && last.Known.Answers <= known.Answers ? last.Watch : null, cancellation));
             else read.Watch?.Seen.Advance(now);
             return _read.Value.Watch;
         }

@@ -22,13 +22,16 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
 
     /// <summary>Many people, few, and newcomers alone; skewed towards few judged answers of before.</summary>
     [Theory]
-    [InlineData(300, 8, 0.6)]
-    [InlineData(12, 3, 1.0)]
-    [InlineData(40, 5, 0.0)]
-    [InlineData(4, 20, 1.0)]
-    public void Watch_SameModel_IsRarelyTakenBackOrAskedAbout(int people, int judged, double returning)
+    [InlineData(300, 8, 0.6, 0)]
+    [InlineData(12, 3, 1.0, 0)]
+    [InlineData(40, 5, 0.0, 0)]
+    [InlineData(4, 20, 1.0, 0)]
+    [InlineData(300, 8, 0.6, 1)] // of each set a draft is thrown away before another is kept
+    [InlineData(4, 20, 1.0, 1)]
+    public void Watch_SameModel_IsRarelyTakenBackOrAskedAbout(int people, int judged, double returning, double thrownFirst)
     {
-        SimulatedWatch[] ended = WatchSimulation.Many(new WatchWorld { People = people, JudgedBefore = judged, Returning = returning, PeopleAnHour = Math.Min(20, people / 2.0) }, 120, seed: 3);
+        SimulatedWatch[] ended = WatchSimulation.Many(
+            new WatchWorld { People = people, JudgedBefore = judged, Returning = returning, PeopleAnHour = Math.Min(20, people / 2.0), ThrownFirst = thrownFirst }, 120, seed: 3);
         int wrong = ended.Count(one => one.Move != WatchMove.Watch);
         output.WriteLine($"{wrong} of {ended.Length}: {string.Join(", ", ended.CountBy(one => one.Move))}");
         Assert.InRange(wrong, 0, 6); // 5%
@@ -58,6 +61,74 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         Assert.Contains("too few to speak of others", tracker.Verdict().Reason);
     }
 
+    /// <summary>Who throws a draft away and then keeps another of the same set kept a text, also where that is the last that counts.</summary>
+    [Fact]
+    public void Watch_DraftThrownAwayBeforeAnotherIsKept_CountsAsKept()
+    {
+        WatchTracker tracker = Knowing(60);
+        for (int i = 0; i < 300; i++)
+        {
+            var request = Guid.NewGuid();
+            tracker.Judged(s_release.AddMinutes(i), $"{i % 60}", request, 0, final: false);
+            tracker.Judged(s_release.AddMinutes(i), $"{i % 60}", request, 1);
+        }
+        tracker.Advance(s_release.AddDays(5));
+        Assert.Equal((WatchMove.Watch, 60, 1.0, 300), (tracker.Verdict().Move, tracker.NumPeople, tracker.Acceptance, tracker.NumJudged));
+    }
+
+    /// <summary>A request is one piece of evidence at its last value, however often it is spoken of.</summary>
+    [Fact]
+    public void Watch_RequestSpokenOfAgain_CountsOnceAtItsLastValue()
+    {
+        WatchTracker tracker = Knowing(4);
+        for (int i = 0; i < 20; i++) tracker.Judged(s_release, $"{i % 4}", Guid.NewGuid(), 1);
+        var bad = Guid.NewGuid();
+        for (int i = 0; i < 60; i++) tracker.Judged(s_release.AddMinutes(i), "0", bad, 0);
+        Assert.Equal((WatchMove.Watch, 21), (tracker.Verdict().Move, tracker.NumJudged));
+        for (int i = 0; i < 60; i++)
+        {
+            var undecided = Guid.NewGuid();
+            tracker.Judged(s_release.AddHours(2), $"{i % 4}", undecided, 0);
+            tracker.Judged(s_release.AddHours(2), $"{i % 4}", undecided, null);
+            tracker.Judged(s_release.AddHours(2), $"{i % 4}", undecided, 1);
+        }
+        Assert.Equal((WatchMove.Watch, 81), (tracker.Verdict().Move, tracker.NumJudged));
+    }
+
+    /// <summary>Where people who count are many, and only later answers of theirs are worse, nobody is called too few.</summary>
+    [Fact]
+    public void Watch_LaterAnswersOfManyPeopleAreWorse_AsksAndDoesNotCallThemTooFew()
+    {
+        WatchTracker tracker = Knowing(8);
+        for (int i = 0; i < 40; i++) tracker.Judged(s_release, $"{i % 8}", Guid.NewGuid(), 1);
+        for (int i = 0; i < 80; i++) tracker.Judged(s_release.AddHours(1), $"{i % 8}", Guid.NewGuid(), 0);
+        Assert.Equal((WatchMove.Ask, 8), (tracker.Verdict().Move, tracker.NumPeople));
+        Assert.Contains("certain of these answers and not of people", tracker.Verdict().Reason);
+    }
+
+    /// <summary>One client that tries again and again, and a fault of an hour, may be anything; what fails people for hours is the model.</summary>
+    [Theory]
+    [InlineData(0, 5, WatchMove.Ask)]
+    [InlineData(40, 60, WatchMove.Ask)]
+    [InlineData(40, 60 * 48, WatchMove.TakeBack)]
+    public void Watch_AnswersThatFail_AreTakenBackOnlyWhereManyPeopleMeetThemForHours(int people, int minutes, WatchMove expected)
+    {
+        WatchTracker tracker = Knowing(40, answers: 500);
+        for (int i = 0; i < 200; i++) tracker.Answered(s_release.AddMinutes(i * minutes / 200.0), people == 0 ? "" : $"{i / 5}", failed: true, slow: false, 10);
+        tracker.Advance(s_release.AddDays(5));
+        Assert.Equal(expected, tracker.Verdict().Move);
+        Assert.StartsWith("more of its answers fail: 200 of 200, 0 of the last 500 of the former model", tracker.Verdict().Reason);
+        Assert.Equal(expected == WatchMove.Ask, tracker.Verdict().Reason.Contains("technical fault"));
+    }
+
+    /// <summary>People who kept each of twenty texts of the former model, and its answers, none of which failed.</summary>
+    private static WatchTracker Knowing(int people, int answers = 0)
+    {
+        var counted = new WatchedAnswers();
+        for (int i = 0; i < answers; i++) counted.Add(failed: false, slow: false, 10);
+        return new(Enumerable.Range(0, people).ToDictionary(person => $"{person}", _ => Enumerable.Repeat(1.0, 20).ToArray()), counted);
+    }
+
     /// <summary>Whatever comes in whatever order: figures stay in their bounds, and nobody counts twice.</summary>
     [Fact]
     public void Watch_AnyEvents_KeepsItsBounds() =>
@@ -68,10 +139,11 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
             {
                 string person = people[i] == 9 ? "" : $"{people[i]}";
                 tracker.Answered(s_release.AddMinutes(i), person, values[i] < 0.1, values[i] > 0.9, 10);
-                tracker.Judged(s_release.AddMinutes(i), person, new Guid(i / 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), values[i] < 0.05 ? null : values[i]);
+                tracker.Judged(s_release.AddMinutes(i), person, new Guid(i / 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), values[i] < 0.05 ? null : values[i], final: values[i] > 0.5);
             }
             tracker.Advance(s_release.AddDays(2));
             Assert.InRange(tracker.NumPeople, 0, people.Where(person => person != 9).Distinct().Count());
+            Assert.InRange(tracker.NumJudged, 0, (people.Length + 1) / 2);
             if (tracker.Acceptance is { } mean) Assert.InRange(mean, 0, 1);
             if (tracker.Change is { } change) Assert.InRange(change, -1, 1);
             Assert.InRange(tracker.AtMost, -1.0001, 1.0001);
@@ -112,8 +184,68 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         await Assert.ThrowsAsync<FlywheelException>(() => ReleaseWatch.KeepAsync(store, s_release.AddDays(3)));
     }
 
-    /// <summary>Thirty people kept each of three texts; then a turn released another model, of which they keep none.</summary>
-    private async Task<FlywheelStore> StoreAsync()
+    /// <summary>Somebody pressed Keep while the former model was loading.</summary>
+    [Fact]
+    public async Task Watch_KeptWhileItIsBeingTakenBack_Stays()
+    {
+        await using FlywheelStore store = await StoreAsync();
+        ReleaseWatch watch = (await ReleaseWatch.ReadAsync(store, s_release.AddDays(3)))!;
+        await ReleaseWatch.KeepAsync(store, s_release.AddDays(3));
+        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3)));
+        Assert.Equal("bbbbbbbbbbbb is watched no longer, so it is not taken back: somebody keeps it, or an upstream answers in its place", refused.Message);
+        Assert.Equal(new string('b', 64), (await store.ChampionAsync())!.Hash);
+    }
+
+    /// <summary>Where an upstream answered before the release, or does in its place now, the model before it is nobody's choice.</summary>
+    [Theory]
+    [InlineData(4, "ours", "upstream:other", RolloutState.Promoted, false)] // it won after the release
+    [InlineData(2.9, "upstream:other", "ours", RolloutState.Running, false)] // it is the champion of the rollout that runs
+    [InlineData(-1, "former", "upstream:other", RolloutState.Promoted, false)] // it had won, and the release followed it
+    [InlineData(-1, "upstream:other", "ours", RolloutState.Promoted, false)] // the release won against it
+    [InlineData(-1, "former", "upstream:other", RolloutState.Stopped, true)]
+    [InlineData(2.9, "ours", "upstream:other", RolloutState.Running, true)]
+    [InlineData(-12, "former", "upstream:other", RolloutState.Promoted, true)] // before the former model was released
+    public async Task Watch_WhereAnUpstreamAnsweredOrAnswers_DoesNothing(double day, string champion, string candidate, RolloutState state, bool watched)
+    {
+        await using FlywheelStore store = await StoreAsync();
+        await using (FlywheelDb db = store.Tables())
+        {
+            DateTimeOffset began = s_release.AddDays(day);
+            string Arm(string name) => name switch { "ours" => new string('b', 64), "former" => Given.Champion, _ => name };
+            db.Rollouts.Add(new RolloutRow { Champion = Arm(champion), Candidate = Arm(candidate), State = state, Started = began, StepStarted = began, Ended = state == RolloutState.Running ? null : began.AddHours(6) });
+            await db.SaveChangesAsync();
+        }
+        Assert.Equal(watched, await ReleaseWatch.ReadAsync(store, s_release.AddDays(5)) is not null);
+    }
+
+    /// <summary>Of sets of two drafts the first is thrown away, then the second kept, with both models: nothing fell. What was said later is read
+    /// again; where nothing was, the former model's answers are not.</summary>
+    [Fact]
+    public async Task Watch_SetsOfDrafts_CountAtWhatTheirPersonGot()
+    {
+        await using FlywheelStore store = await StoreAsync(sets: true);
+        DateTimeOffset now = s_release.AddDays(3);
+        ReleaseWatch watch = (await ReleaseWatch.ReadAsync(store, now))!;
+        Assert.Equal((WatchMove.Watch, 30, 1.0, 1.0), (watch.Verdict.Move, watch.Seen.NumPeople, watch.Seen.AcceptanceBefore, watch.Seen.Acceptance));
+
+        (long Release, int Answers, long Said) known = await ReleaseWatch.CountAsync(store, now);
+        Generation another = At(now.AddHours(-1), watch.Release.ModelHash, "person 1");
+        await using (FlywheelDb db = store.Tables())
+        {
+            db.Generations.Add(another);
+            await db.SaveChangesAsync();
+        }
+        Assert.Equal((known.Release, known.Answers + 1, known.Said), await ReleaseWatch.CountAsync(store, now));
+        ReleaseWatch again = (await ReleaseWatch.ReadAsync(store, now, watch))!;
+        Assert.Equal((watch.Seen.After.Count + 1, 30), (again.Seen.After.Count, again.Seen.NumPeople));
+        Assert.Same(watch.Seen.Before, again.Seen.Before);
+        await store.AddFeedbackAsync(new FeedbackInput(another.Id, Metrics.Keep, true, "person 1"));
+        Assert.Equal(known.Said + 1, (await ReleaseWatch.CountAsync(store, now)).Said);
+    }
+
+    /// <summary>Thirty people kept each of three texts; then a turn released another model, of which they keep none. Or
+    /// all of them are sets of two drafts, of which the first was thrown away, and then the second kept.</summary>
+    private async Task<FlywheelStore> StoreAsync(bool sets = false)
     {
         FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""), new Given.Clock(s_release.AddDays(4)));
         string next = new('b', 64);
@@ -129,18 +261,22 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
             (bool after, string person) = (i >= 90, $"person {i % 30}");
             Generation answer = At(after ? s_release.AddMinutes(i) : s_release.AddDays(-2).AddMinutes(i), after ? next : Given.Champion, person);
             db.Generations.Add(answer);
-            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(30), GenerationId = answer.Id, Metric = after ? Metrics.Discard : Metrics.Keep, Value = "true", User = person });
+            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(30), GenerationId = answer.Id, Metric = after || sets ? Metrics.Discard : Metrics.Keep, Value = "true", User = person });
+            if (!sets) continue;
+            Generation second = At(answer.Time, answer.ModelHash, person, answer.Group);
+            db.Generations.Add(second);
+            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(40), GenerationId = second.Id, Metric = Metrics.Keep, Value = "true", User = person });
         }
         await db.SaveChangesAsync();
         return store;
     }
 
-    private static Generation At(DateTimeOffset time, string model, string person)
+    private static Generation At(DateTimeOffset time, string model, string person, Guid? group = null)
     {
         var id = Guid.CreateVersion7(time);
         return new()
         {
-            Id = id, Group = id, Time = time, User = person, App = "write", ModelHash = model, FinishReason = FinishReason.Stop, NumTokens = 12, LatencyMs = 300,
+            Id = id, Group = group ?? id, Time = time, User = person, App = "write", ModelHash = model, FinishReason = FinishReason.Stop, NumTokens = 12, LatencyMs = 300,
             Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
         };
     }
