@@ -12,6 +12,8 @@ using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Chat;
+using Flywheel.Studio.Apps.Write;
+using Flywheel.Studio.Apps.Write.Sharing;
 using Microsoft.AspNetCore.Routing;
 
 namespace Flywheel.Studio.Tests.Access;
@@ -143,6 +145,29 @@ public sealed partial class WorkspaceAccessTests(RoleTests.Reached reached) : IC
             using HttpResponseMessage refused = await owner.Http.PostAsJsonAsync(path, body);
             Assert.Equal(status, (int)refused.StatusCode);
             Assert.Contains(says, (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>A link is for whoever has it, whether they are in its workspace, in none or in another one.</summary>
+    [Fact]
+    public async Task ShareLink_OnThePageOfAWorkspace_OpensForColleaguesOutsideIt()
+    {
+        using Browser ola = await JoinAsync(AccountRole.Owner, "ola"), eve = await JoinAsync(AccountRole.Editor, "eve"), nobody = new(_server.Server.Url, apart: true);
+        await Spaces.CreateAsync("shares", "shares");
+        await ShareAsync((await Service<Accounts>().GetAsync("ola")).User);
+        string link = System.Net.WebUtility.HtmlDecode(Regex.Match(await ola.Http.GetStringAsync("/w/shares/write/shares"), "value=\"(http[^\"]*/s/[^\"]+)\"").Groups[1].Value);
+        Assert.StartsWith(_server.Server.Url, link, StringComparison.Ordinal);
+        foreach (Browser who in new[] { ola, eve, nobody }) Assert.Contains(Marker, await who.Http.GetStringAsync(link), StringComparison.Ordinal);
+
+        async Task ShareAsync(string user)
+        {
+            Actor.Is(user, workspace: "shares");
+            var id = Guid.CreateVersion7();
+            await Service<Documents>().PutAsync(id, user, Briefs.App, Shares.Kind, Marker, new ShareBody
+            {
+                Brief = Guid.NewGuid(), Set = Guid.NewGuid(), Name = Marker, Kind = "tagline", Expires = DateTimeOffset.UtcNow.AddDays(1), Drafts = [new(Guid.NewGuid(), "one"), new(Guid.NewGuid(), "two")],
+                Token = System.Buffers.Text.Base64Url.EncodeToString([.. id.ToByteArray(), .. new byte[32]]),
+            }.ToJson());
         }
     }
 

@@ -16,7 +16,7 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     /// <summary>Whose document it is in the record: nobody's own, so that no person's deletion takes the words of all.</summary>
     private const string Team = "voice team", Kind = "dictionary";
 
-    private static Guid TeamId => Actor.Workspace is null or WorkspaceRow.Default ? VoiceRecord.IdOf("team dictionary") : VoiceRecord.IdOf("team dictionary", Actor.Workspace);
+    private static Guid TeamId => VoiceRecord.IdOf("team dictionary"); // one in each workspace
 
     private readonly Documents _documents = new(store, time);
     private readonly Lock _lock = new();

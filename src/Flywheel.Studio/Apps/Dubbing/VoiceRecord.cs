@@ -34,9 +34,10 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
 
     private readonly TaskCatalog _tasks = new(store.Home);
 
-    /// <summary>An id that follows from what it is of.</summary>
+    /// <summary>An id that follows from what it is of, and from the workspace where this is called: the same sound or word is another row in each.</summary>
     public static Guid IdOf(params string[] parts)
     {
+        if (Actor.Workspace is not (null or WorkspaceRow.Default)) parts = [.. parts, Actor.Workspace]; // ids in the default one are older than workspaces
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts)));
         (hash[6], hash[8]) = ((byte)(hash[6] & 0x0F | 0x80), (byte)(hash[8] & 0x3F | 0x80)); // UUID v8: made by the application's own rule
         return new Guid(hash.AsSpan(0, 16), bigEndian: true);

@@ -14,7 +14,7 @@ namespace Flywheel.Studio.Apps.Tasks;
 
 /// <summary>
 /// What a person's page of a task holds: its fields as they are typed, and the answers, each with what the person said of it. One document
-/// for a person and a task.
+/// for a person and a task in a workspace.
 /// </summary>
 internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskDesk desk, TimeProvider time, ILogger<TaskSheets> log) : IDisposable
 {
@@ -34,8 +34,12 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
 
     public bool IsAsking(Guid id) => _asking.ContainsKey(id);
 
-    /// <summary>The same in every tab, so that two tabs have one sheet.</summary>
-    public static Guid IdOf(string person, string task) => new(SHA256.HashData(Encoding.UTF8.GetBytes($"{App}\n{person}\n{task}")).AsSpan(0, 16));
+    /// <summary>The same in every tab of the workspace where this is called, so that two tabs have one sheet.</summary>
+    public static Guid IdOf(string person, string task)
+    {
+        string where = Actor.Workspace is null or WorkspaceRow.Default ? "" : $"\n{Actor.Workspace}"; // ids in the default one are older than workspaces
+        return new(SHA256.HashData(Encoding.UTF8.GetBytes($"{App}\n{person}\n{task}{where}")).AsSpan(0, 16));
+    }
 
     public async Task<TaskSheet> ReadAsync(string person, string task)
     {

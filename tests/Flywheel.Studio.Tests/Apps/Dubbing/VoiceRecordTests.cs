@@ -260,6 +260,22 @@ public sealed class VoiceRecordTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task LineAndWord_TheSameInTwoWorkspaces_AreRecordedInEach()
+    {
+        foreach (string workspace in new[] { WorkspaceRow.Default, "acme" }) await WorkAsync(workspace);
+        await using FlywheelDb db = _store.Tables();
+        Assert.Equal(["acme tasks/pronunciation", "acme voice", "default tasks/pronunciation", "default voice"],
+            (await db.Generations.ToListAsync(TestContext.Current.CancellationToken)).Select(row => $"{row.Workspace} {row.App}").Order(StringComparer.Ordinal));
+
+        async Task WorkAsync(string workspace)
+        {
+            Actor.Enter(workspace);
+            await SpeakAsync(await ProjectAsync("The quay."));
+            await new VoiceRecord(_store, TimeProvider.System).WordsAsync(Ann, VoiceRecord.Team, "en", [], [new Pronunciation { Word = "quay", Ipa = "kiː" }]);
+        }
+    }
+
+    [Fact]
     public async Task Take_ThatWasMarkup_ComesBackAsMarkup()
     {
         Guid film = await ProjectAsync("<break time=\"200ms\"/>Hello.");
