@@ -16,7 +16,7 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     private DateTimeOffset Now => _time.GetUtcNow();
 
-    /// <summary>Puts a job in; completes when it is on disk.</summary>
+    /// <summary>Puts a job in; completes when it is on disk. What it generates counts against the limit of the key by which it is asked for.</summary>
     /// <param name="kind">Name of the handler that does it.</param>
     /// <param name="input">JSON: what is to be done.</param>
     /// <param name="user">Who asks.</param>
@@ -29,6 +29,7 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     {
         Actor.Demand(Scopes.Inference);
         DateTimeOffset now = Now;
+        if (Actor.LimitedKey is { } key && !JobRow.OfTheHome.Contains(kind)) input = JobPayload.AtCostOf(key, input);
         var job = new JobRow
         {
             Id = Guid.CreateVersion7(now), Kind = kind, Workspace = JobRow.OfTheHome.Contains(kind) ? WorkspaceRow.Default : workspace ?? Actor.Here, User = user, MaxAttempts = maxAttempts,
@@ -182,6 +183,18 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <exception cref="JobLostException">It is this worker's no longer.</exception>
     public Task ReleaseAsync(JobRow job, string worker, CancellationToken cancellation = default) =>
         BackAsync(job.Id, worker, JobState.Queued, null, Now, Math.Max(0, job.Attempts - 1), cancellation);
+
+    /// <summary>The job goes on from its checkpoint at a time; this begin does not count.</summary>
+    /// <exception cref="JobLostException">It is this worker's no longer.</exception>
+    public Task PostponeAsync(JobRow job, string worker, string message, DateTimeOffset until, CancellationToken cancellation = default) =>
+        BackAsync(job.Id, worker, JobState.Queued, message, until, Math.Max(0, job.Attempts - 1), cancellation);
+
+    /// <summary>Whether the key at whose cost is acted has tokens left today.</summary>
+    /// <exception cref="KeyLimitException">It has not.</exception>
+    internal async Task CheckLimitAsync(CancellationToken cancellation)
+    {
+        if (Actor.LimitedKey is { } key && await new ApiKeys(store, _time).FindTokensUsedUpAsync(key, cancellation) is { } reached) throw new KeyLimitException(reached);
+    }
 
     /// <summary>The worker has stopped a job as it was asked to.</summary>
     /// <exception cref="JobLostException">It is this worker's no longer.</exception>

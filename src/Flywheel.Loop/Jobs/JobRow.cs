@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using Flywheel.Model;
+
 namespace Flywheel.Loop.Jobs;
 
 /// <summary>
@@ -64,6 +67,8 @@ public sealed class JobPayload
 {
     public Guid JobId { get; init; }
 
+    private const string LimitedKey = "limited_key";
+
     /// <summary>JSON: what is to be done.</summary>
     public required string Input { get; init; }
 
@@ -72,6 +77,18 @@ public sealed class JobPayload
 
     /// <summary>JSON: what came of it.</summary>
     public string? Result { get; set; }
+
+    /// <summary>An input, a JSON object, that says at whose cost the job is.</summary>
+    internal static string AtCostOf(Guid key, string input)
+    {
+        JsonObject body = JsonNode.Parse(input)!.AsObject();
+        body[LimitedKey] = key.ToString();
+        return body.ToJsonString(JsonText.Compact);
+    }
+
+    /// <summary>The key with a limit at whose cost the job is; null: nobody counts.</summary>
+    internal Guid? FindLimitedKey() =>
+        Input.Contains(LimitedKey, StringComparison.Ordinal) && (string?)(JsonNode.Parse(Input) as JsonObject)?[LimitedKey] is { } key ? Guid.Parse(key) : null;
 }
 
 public enum JobState { Queued, Running, Paused, Done, Failed, Cancelled }

@@ -5,7 +5,7 @@ namespace Flywheel.Loop.Jobs;
 /// <summary>Does one kind of job.</summary>
 /// <param name="job">What there is to do; say there how far it is.</param>
 /// <param name="cancellation">Fires when the job is to be paused or ended, when the worker stops, or when the claim is lost.</param>
-/// <returns>JSON of what came of it, or null. A <see cref="FlywheelException"/> fails the job for good; any other is tried again, and once the
+/// <returns>JSON of what came of it, or null. A <see cref="KeyLimitException"/> puts the job off, any other <see cref="FlywheelException"/> fails it for good; the rest is tried again, and once the
 /// cancellation has fired is no failure.</returns>
 public delegate Task<string?> JobHandler(JobContext job, CancellationToken cancellation);
 
@@ -16,9 +16,10 @@ public sealed class JobContext
 
     private readonly JobRow _row;
     private readonly Func<double?, string?, string?, Task> _report;
+    private readonly Func<CancellationToken, Task> _checkLimit;
 
-    internal JobContext(JobRow row, Func<double?, string?, string?, Task> report) =>
-        (_row, _report, Checkpoint) = (row, report, row.Payload!.Checkpoint);
+    internal JobContext(JobRow row, Func<double?, string?, string?, Task> report, Func<CancellationToken, Task> checkLimit) =>
+        (_row, _report, _checkLimit, Checkpoint) = (row, report, checkLimit, row.Payload!.Checkpoint);
 
     public Guid Id => _row.Id;
 
@@ -45,6 +46,10 @@ public sealed class JobContext
         await _report(progress, message, checkpoint);
         Checkpoint = checkpoint ?? Checkpoint;
     }
+
+    /// <summary>Called before each part of the job that generates.</summary>
+    /// <exception cref="KeyLimitException">The key at whose cost it is has no tokens left today; let through, it puts the job off until it has.</exception>
+    public Task CheckLimitAsync(CancellationToken cancellation) => _checkLimit(cancellation);
 
     /// <summary>Says twice a second how far a work is that goes on beside it, until it ends.</summary>
     /// <param name="work">Ends when the handler's cancellation fires, too.</param>
@@ -157,14 +162,18 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         }
 
         // Its own rows it reaches in any workspace. The handler sees what whoever asked for it sees.
-        Actor.Is(job.User.Length > 0 ? job.User : Actor.Name, workspace: job.IsOfTheHome ? null : job.Workspace); // what it promotes or forgets, whoever asked for it does
+        Actor.Is(job.User.Length > 0 ? job.User : Actor.Name, workspace: job.IsOfTheHome ? null : job.Workspace, limitedKey: job.Payload!.FindLimitedKey()); // what it promotes or forgets, whoever asked for it does
         using var ended = new CancellationTokenSource();
         Task renewing = RenewAsync(() => Report(null, null, null), job, ended.Token);
         Func<Task> settle;
         try
         {
-            string? result = await handlers[job.Kind](new JobContext(job, Report), halt.Token);
+            string? result = await handlers[job.Kind](new JobContext(job, Report, queue.CheckLimitAsync), halt.Token);
             settle = () => queue.CompleteAsync(job.Id, Name, result, CancellationToken.None);
+        }
+        catch (KeyLimitException e)
+        {
+            settle = () => queue.PostponeAsync(job, Name, e.Message, e.Until, CancellationToken.None);
         }
         // A handler that was told to stop may end by whatever it was doing, such as by a stream that was closed under it. What only a person
         // can mend has failed all the same.

@@ -50,7 +50,16 @@ public sealed record NewKey(string Name, IReadOnlyCollection<string> Scopes)
 /// <param name="What">Calls or tokens.</param>
 /// <param name="Limit">So many.</param>
 /// <param name="Until">When it goes on.</param>
-public sealed record KeyLimitReached(string Name, string What, long Limit, DateTimeOffset Until);
+public sealed record KeyLimitReached(string Name, string What, long Limit, DateTimeOffset Until)
+{
+    public string Message => $"the key '{Name}' has used its {Limit} {What} of today; it goes on at {Until:yyyy-MM-dd HH:mm} UTC";
+}
+
+/// <summary>What goes on at a key's cost has to wait until it may go on.</summary>
+public sealed class KeyLimitException(KeyLimitReached reached) : FlywheelException(reached.Message)
+{
+    public DateTimeOffset Until => reached.Until;
+}
 
 /// <summary>
 /// The keys of a home's server: 256 random bits each, of which only the SHA-256 is kept. (A hash made to be slow protects what people
@@ -192,12 +201,23 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         return null;
     }
 
-    /// <summary>Adds tokens to what a key with a limit has used today.</summary>
+    /// <summary>Whether a key has tokens left today.</summary>
+    /// <returns>Null when it has; else which limit is used up.</returns>
+    public async Task<KeyLimitReached?> FindTokensUsedUpAsync(Guid id, CancellationToken cancellation = default)
+    {
+        (string day, DateTimeOffset ends) = Today();
+        await using FlywheelDb db = store.Tables();
+        if (await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { MaxTokens: { } most } key) return null;
+        long used = await db.KeyUses.Where(row => row.KeyId == id && row.Day == day).Select(row => row.Tokens).SingleOrDefaultAsync(cancellation);
+        return used >= most ? new(key.Name, "tokens", most, ends) : null;
+    }
+
+    /// <summary>Adds tokens to what a key with a limit has used today; nothing where the key is gone, as a job may outlive it.</summary>
     public async Task CountTokensAsync(Guid id, long tokens, CancellationToken cancellation = default)
     {
         string day = Today().Day;
         await using FlywheelDb db = store.Tables();
-        if (await AddAsync() > 0) return;
+        if (await AddAsync() > 0 || !await db.Keys.AnyAsync(row => row.Id == id, cancellation)) return;
         // The day began while it ran.
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         if (!await db.KeyUses.AnyAsync(row => row.KeyId == id && row.Day == day, cancellation))

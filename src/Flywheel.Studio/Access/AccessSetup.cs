@@ -87,10 +87,10 @@ internal static class AccessSetup
     /// <exception cref="ApiException">The key has nothing left for today.</exception>
     private static async Task CountAsync(ApiKeys keys, Guid key, CancellationToken cancellation)
     {
-        if (await keys.CountCallAsync(key, cancellation) is not var (name, what, limit, until)) return;
-        throw new ApiException(429, $"the key '{name}' has used its {limit} {what} of today; it goes on at {until:yyyy-MM-dd HH:mm} UTC", code: "insufficient_quota", type: "insufficient_quota")
+        if (await keys.CountCallAsync(key, cancellation) is not { } reached) return;
+        throw new ApiException(429, reached.Message, code: "insufficient_quota", type: "insufficient_quota")
         {
-            RetryAfter = until - DateTimeOffset.UtcNow,
+            RetryAfter = reached.Until - DateTimeOffset.UtcNow,
         };
     }
 

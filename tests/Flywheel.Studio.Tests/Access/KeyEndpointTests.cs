@@ -73,10 +73,22 @@ public sealed class KeyEndpointTests(RoleTests.Reached reached) : IClassFixture<
         Assert.Equal((long)answer["usage"]!["total_tokens"]!, (long)(await ListAsync(admin)).AsArray().Single(key => (string)key!["name"]! == "few tokens")!["tokens_today"]!);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await other.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
 
+        // What only reads counts, too.
+        JsonNode read = await PostAsync(admin, new() { ["name"] = "reads", ["scopes"] = new JsonArray("inference"), ["tokens_per_day"] = 1 });
+        using HttpClient reader = With((string)read["key"]!);
+        JsonNode vectors = JsonNode.Parse(await (await reader.PostAsJsonAsync("/v1/embeddings", new JsonObject { ["model"] = "flywheel", ["input"] = "the wheel" })).Content.ReadAsStringAsync())!;
+        Assert.Equal((long)vectors["usage"]!["total_tokens"]!, await TokensAsync("reads"));
+
         using var person = new Browser(_server.Server.Url); // what is done on pages is not counted, so such a key opens none
         using HttpResponseMessage page = await person.SendAsync("/sign-in", "/sign-in", true, ("key", (string)calls["key"]!));
         Assert.Equal(HttpStatusCode.Unauthorized, page.StatusCode);
         Assert.Contains("daily limit", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    private async Task<long> TokensAsync(string name)
+    {
+        KeyRow key = (await _server.Service<ApiKeys>().ListAsync()).Single(row => row.Name == name);
+        return (await _server.Service<ApiKeys>().UsesAsync())[key.Id].Tokens;
     }
 
     /// <summary>Nobody in particular, who may ask the model of a machine without accounts, makes no keys there.</summary>

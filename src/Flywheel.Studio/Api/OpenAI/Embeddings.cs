@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
+using Flywheel.Loop;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
 
@@ -12,7 +13,7 @@ internal static class Embeddings
 {
     private const int MaxTexts = 2048, TextsAtOnce = 16;
 
-    public static async Task HandleAsync(HttpContext http, ModelHost host, ServingMetrics metrics, TimeProvider time)
+    public static async Task HandleAsync(HttpContext http, ModelHost host, ServingMetrics metrics, ApiKeys keys, TimeProvider time)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "model", "input", "encoding_format", "dimensions", "user", "pooling");
@@ -45,6 +46,7 @@ internal static class Embeddings
             int count = texts.Sum(text => text.Length);
             metrics.Request("embeddings", adapter ?? model.Name, "api", time.GetElapsedTime(start), error: null);
             metrics.Tokens("embeddings", adapter ?? model.Name, count, cached: 0, output: 0);
+            if (Actor.LimitedKey is { } key) await keys.CountTokensAsync(key, count);
             await Answers.Json(http, new()
             {
                 ["object"] = "list",

@@ -1,6 +1,8 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Studio.Apps.Write.Bulk;
 
 namespace Flywheel.Studio.Tests.Apps.Write;
@@ -15,6 +17,31 @@ public sealed class BulkApiTests : IAsyncLifetime
     public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync(context: 512);
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    /// <summary>What a job generates counts against the key that began it. A job stops where nothing is left and goes on the next day.</summary>
+    [Fact]
+    public async Task Bulk_ByAKeyWithALimit_CountsItsTokensAndWaitsForTheNextDay()
+    {
+        var keys = _server.Service<ApiKeys>();
+        (KeyRow key, string secret) = await keys.CreateAsync(new NewKey("many rows", [Scopes.Inference, Scopes.Feedback]) { MaxTokens = 1 });
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(_server.Server.Url) };
+        http.DefaultRequestHeaders.Authorization = new("Bearer", secret);
+        using HttpResponseMessage begun = await http.PostAsJsonAsync("/v1/write/bulk", new JsonObject { ["csv"] = "product;facts\r\nQuill;keeps every version\r\nLanternfish;sorts photos\r\n", ["drafts"] = 1, ["user"] = "ann" });
+        Assert.True(begun.IsSuccessStatusCode, await begun.Content.ReadAsStringAsync());
+        var jobs = _server.Service<JobQueue>();
+        JobRow job;
+        do
+        {
+            await Task.Delay(20);
+            job = Assert.Single(await jobs.ListAsync(user: "ann"));
+        }
+        while (job.State == JobState.Running || (job.State == JobState.Queued && job.NotBefore == job.Created));
+        Assert.Equal((JobState.Queued, TimeSpan.Zero), (job.State, job.NotBefore.UtcDateTime.TimeOfDay));
+        Assert.InRange(job.NotBefore - job.Created, TimeSpan.Zero, TimeSpan.FromDays(2));
+        Assert.StartsWith("the key 'many rows' has used its 1 tokens of today", job.Message, StringComparison.Ordinal);
+        Assert.Equal(0.5, job.Progress);
+        Assert.True((await keys.UsesAsync())[key.Id].Tokens > 1);
+    }
 
     [Fact]
     public async Task Bulk_ATable_IsWrittenChosenAndGivenBack()
