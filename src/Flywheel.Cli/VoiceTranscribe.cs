@@ -45,10 +45,10 @@ internal static class VoiceTranscribe
         var home = new FlywheelHome();
         using Transcriber transcriber = Transcriber.In(home);
         transcriber.Find(model);
-        Clip clip = await Transcripts.ReadAsync(path, path, cancellation);
+        Clip clip = await Transcripts.ReadAsync(path, path, scratch: null, cancellation);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(home, cancellation: cancellation);
         return await new Transcripts(store, transcriber, new VoiceDictionaries(store, TimeProvider.System), TimeProvider.System)
-            .HearAsync(Path.GetFileName(path), clip, model, options, new TranscriptCaller(Environment.UserName, "", WorkspaceRow.Default), cancellation);
+            .HearAsync(Path.GetFileName(path), _ => Task.FromResult(clip), model, options, new TranscriptCaller(Environment.UserName, "", WorkspaceRow.Default), cancellation);
     }
 
     public static VoiceProject ProjectOf(string path, Transcript transcript)

@@ -279,7 +279,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
         services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
         services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync, Recordings.In(options.Home)));
-        services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>().AddSingleton<Shortener>();
+        services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>().AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>();
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
         services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));
         services.AddSingleton(options).AddSingleton<Teacher>();

@@ -2,6 +2,8 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Serving;
+using Flywheel.Testing;
 using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests;
@@ -48,5 +50,46 @@ public sealed class ShortenTests
         JsonObject none = Request("rules");
         none["max_characters"] = 0;
         Assert.Equal("max_characters", (string)(await server.TryPostAsync("/v1/audio/shorten", none.ToJsonString())).Item2["error"]!["param"]!);
+    }
+
+    /// <summary>A colleague's words in somebody else's suggestion are found by whom they came from: they go when that person is forgotten, and none is made of what was taken back.</summary>
+    [Fact]
+    public async Task Shorten_ByAColleaguesText_OffersWhatStandsAndForgetsItWithThem()
+    {
+        using var folder = new TempFolder();
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
+        var shortener = new Shortener(store, null!, TimeProvider.System); // no model is asked
+        await SayAsync("ann", "Ahora el 7.");
+        Guid wrong = await SayAsync("ann", "Ya el 7.");
+        await store.AddFeedbackAsync(new FeedbackInput(wrong, Metrics.Retract, true, "ann"));
+        ShorterSuggestion offered = Assert.Single(await OfferedAsync("bob"), one => one.Origin == "people");
+        Assert.Equal("Ahora el 7.", offered.Text);
+        await store.AddFeedbackAsync(new FeedbackInput(offered.Id, Metrics.Keep, true, "bob"));
+        await using FlywheelDb db = store.Tables();
+        var turn = new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = DateTimeOffset.UnixEpoch, Ended = DateTimeOffset.UnixEpoch, State = TurnState.Rejected, Champion = "", Recipe = "" };
+        db.Turns.Add(turn);
+        db.Examples.Add(new ExampleRow { TurnId = turn.Id, Kind = ExampleKind.Supervised, Split = Split.Train, User = "bob", GenerationId = offered.Id });
+        await db.SaveChangesAsync();
+        Assert.Equal([1], (await new Forget(store).PreviewAsync("ann")).Turns); // which has learnt it from bob
+        await db.Examples.ExecuteDeleteAsync();
+        await db.Turns.ExecuteDeleteAsync();
+        await new Forget(store).RunAsync("ann");
+        Assert.DoesNotContain("Ahora", string.Join('\n', (await db.Generations.Include(row => row.Payload).ToListAsync()).Select(row => row.Payload?.Text)), StringComparison.Ordinal);
+        (List<Shown> shown, List<Feedback> feedback) = await FeedbackReader.LoadAsync(db, new Upstreams(), [offered.Id], withTokens: false, default);
+        Assert.DoesNotContain(Curator.Curate(shown, feedback, new CurationRules(1, _ => true)), row => row.Drop is null);
+
+        async Task<IReadOnlyList<ShorterSuggestion>> OfferedAsync(string user)
+        {
+            var caller = new TranscriptCaller(user, "", WorkspaceRow.Default);
+            PeoplesTexts people = await shortener.PeoplesAsync("es-mx", caller, TestContext.Current.CancellationToken);
+            return (await shortener.SuggestAsync(new LongLine(Line, "es-mx", 14), people, Shortener.Rules, caller, TestContext.Current.CancellationToken)).Suggestions;
+        }
+
+        async Task<Guid> SayAsync(string user, string text)
+        {
+            Guid about = (await OfferedAsync(user)).Single(one => one.Origin == "rule").Id;
+            await store.AddFeedbackAsync(new FeedbackInput(about, Metrics.Demonstration, text, user));
+            return about;
+        }
     }
 }

@@ -22,7 +22,11 @@ public sealed class TranscriptionTests(TranscriptionTests.ListeningServer one) :
     {
         private protected override async Task<TestServer> StartAsync()
         {
-            TestServer server = await TestServer.StartAsync();
+            TestServer server = await TestServer.StartAsync(options: given =>
+            {
+                File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(given.Home.Cache, "uploads")).FullName, "left.by-a-crash"), "somebody's voice");
+                return given;
+            });
             string folder = Directory.CreateDirectory(WhisperFile.FolderIn(server.Home)).FullName;
             TinyWhisper.Write(Path.Combine(folder, "english.bin"));
             TinyWhisper.Write(Path.Combine(folder, "many.bin"), languages: true);
@@ -90,6 +94,15 @@ public sealed class TranscriptionTests(TranscriptionTests.ListeningServer one) :
         // Nobody's weights learn from it: the model reads no sound, and the turn says so.
         (List<Shown> shown, List<Feedback> feedback) = await Loop.FeedbackReader.LoadAsync(store.Tables(), new Upstreams(), [id], withTokens: false, default);
         Assert.Equal([DropReasons.NoSound], Curator.Curate(shown, feedback, new CurationRules(1, _ => true)).Select(row => row.Drop));
+    }
+
+    [Fact]
+    public async Task Uploads_OfRecordings_LieInTheHomeForItsOwnerAloneAndNoLongerThanNeeded()
+    {
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync("transcriptions", Sound(), ("model", "english"))).Status);
+        string folder = Path.Combine(_server.Home.Cache, "uploads");
+        Assert.False(File.Exists(Path.Combine(folder, "left.by-a-crash")));
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(folder));
     }
 
     [Fact]

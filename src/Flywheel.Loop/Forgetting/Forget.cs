@@ -147,7 +147,7 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     {
         var rows = new PersonRows(db, person);
         HashSet<Guid> touched = [], taught = [];
-        foreach (IQueryable<ExampleRow> theirs in new[] { rows.Examples, rows.Reviewed })
+        foreach (IQueryable<ExampleRow> theirs in new[] { rows.Examples, rows.Reviewed, rows.MadeOfShown })
         {
             touched.UnionWith(await theirs.Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
             taught.UnionWith(await theirs.Where(row => row.DropReason == null && row.Split == Split.Train).Select(row => row.TurnId).Distinct()

@@ -45,6 +45,9 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     /// <summary>Answers to others whose prompts showed a text of theirs.</summary>
     private IQueryable<PromptExample> Shown => db.Set<PromptExample>().Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId));
 
+    /// <summary>What curation made of those, in any turn: it holds the text.</summary>
+    public IQueryable<ExampleRow> MadeOfShown => db.Examples.Where(row => Shown.Any(shown => shown.GenerationId == row.GenerationId || shown.GenerationId == row.RejectedId));
+
     private IQueryable<StoredAnswer> Answers => db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
 
     public IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);

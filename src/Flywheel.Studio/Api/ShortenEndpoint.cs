@@ -24,8 +24,9 @@ internal static class ShortenEndpoint
             : [.. (await glossary.ListAsync(new LanguagePair(Caller.WorkspaceOf(http.User), from, language.Split('-')[0]), http.RequestAborted)).Find(source).Select(found => found.Term.Target)];
         try
         {
-            ShorterAnswer answer = await shortener.SuggestAsync(new LongLine(text, language, letters) { Kept = kept }, body.Text("shorten", 200) ?? Shortener.Model,
-                new TranscriptCaller(body.Owner.Length > 0 ? body.Owner : body.Text("user", 200) ?? "", body.Owner, Caller.WorkspaceOf(http.User)), http.RequestAborted);
+            var caller = new TranscriptCaller(body.Owner.Length > 0 ? body.Owner : body.Text("user", 200) ?? "", body.Owner, Caller.WorkspaceOf(http.User));
+            ShorterAnswer answer = await shortener.SuggestAsync(new LongLine(text, language, letters) { Kept = kept }, await shortener.PeoplesAsync(language, caller, http.RequestAborted),
+                body.Text("shorten", 200) ?? Shortener.Model, caller, http.RequestAborted);
             await Answers.Json(http, new()
             {
                 ["object"] = "list",

@@ -29,6 +29,19 @@ internal sealed record LongLine(string Text, string Language, int MaxLetters)
 /// <param name="Fits">It is short enough.</param>
 internal sealed record ShorterSuggestion(Guid Id, string Text, string Origin, double? Seconds, bool Fits);
 
+/// <summary>What people made of lines of a language, as it stood when it was read.</summary>
+internal sealed class PeoplesTexts
+{
+    private readonly ILookup<string, Demonstrated> _byLine;
+
+    /// <param name="texts">Each with the line that it shortens, the latest first.</param>
+    public PeoplesTexts(IEnumerable<(string Line, Demonstrated Text)> texts) => _byLine = texts.ToLookup(one => one.Line, one => one.Text, StringComparer.Ordinal);
+
+    /// <summary>Of a line, each text once, the latest first, with the feedback that wrote it.</summary>
+    public IReadOnlyList<(string Text, Guid Feedback)> Of(string line, int count) =>
+        [.. _byLine[line.Trim()].Select(one => (Text: one.Text.Trim(), one.Id)).DistinctBy(one => one.Text).Take(count)];
+}
+
 /// <param name="Suggestions">Those that fit first, the longest of them before the others: it says the most.</param>
 /// <param name="Note">Why no model was asked; null where one was.</param>
 /// <param name="Refused">What was offered and is not shown, and why.</param>
@@ -43,28 +56,29 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
     /// <summary>The served model, and rules alone, as requests name them; else an upstream's name.</summary>
     public const string Model = "model", Rules = "rules";
 
-    private const int NumCandidates = 4, MaxPeople = 5;
+    private const int NumCandidates = 4, MaxPeople = 5, MaxRead = 2000;
 
     /// <param name="line">The line.</param>
+    /// <param name="people">What people made of lines of its language.</param>
     /// <param name="who">Who is asked beside people and rules.</param>
     /// <param name="caller">Who asks.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no such upstream.</exception>
-    public async Task<ShorterAnswer> SuggestAsync(LongLine line, string who, TranscriptCaller caller, CancellationToken cancellation)
+    public async Task<ShorterAnswer> SuggestAsync(LongLine line, PeoplesTexts people, string who, TranscriptCaller caller, CancellationToken cancellation)
     {
         Conversation ask = VoiceRecord.AskShorter(line.Language, line.MaxLetters, line.Text);
-        List<(string Text, string Origin, Guid? Id)> offered = [.. (await PeoplesAsync(line, caller, cancellation)).Select(text => (text, "people", (Guid?)null))];
+        List<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered = [.. people.Of(line.Text, MaxPeople).Select(one => (one.Text, "people", (Guid?)null, (Guid?)one.Feedback))];
         string? note = null;
         if (who != Rules)
         {
             Upstream? upstream = who == Model ? null : generator.Rollouts.Upstreams.Find(who) ?? throw new FlywheelException($"field 'shorten' is '{who}', expected {Rules}, {Model} or the name of an upstream");
             note = upstream is null ? CannotAsk(generator.Host.Current) : null;
-            if (note is null) offered.AddRange((await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice => (choice.Text, "model", (Guid?)choice.Id)));
+            if (note is null) offered.AddRange((await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice => (choice.Text, "model", (Guid?)choice.Id, (Guid?)null)));
         }
-        if (ShorterText.ByRule(line.Text, line.Language) is { } byRule) offered.Add((byRule, "rule", null));
+        if (ShorterText.ByRule(line.Text, line.Language) is { } byRule) offered.Add((byRule, "rule", null, null));
         var good = new List<ShorterSuggestion>();
         var refused = new List<string>();
-        foreach ((string text, string origin, Guid? id) in offered.DistinctBy(each => each.Text))
+        foreach ((string text, string origin, Guid? id, Guid? wrote) in offered.DistinctBy(each => each.Text))
         {
             if (ShorterText.Fault(line.Text, text, line.Kept) is { } fault)
             {
@@ -73,7 +87,7 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
             }
             double? seconds = line.Predict?.Invoke(text);
             bool fits = seconds is { } predicted && line.Predict is not null ? predicted <= line.Predict(line.Text) * line.MaxLetters / line.Text.Length : text.Length <= line.MaxLetters;
-            good.Add(new ShorterSuggestion(id ?? await RecordAsync(ask, text, caller), text, origin, seconds, fits));
+            good.Add(new ShorterSuggestion(id ?? await RecordAsync(ask, text, wrote, caller), text, origin, seconds, fits));
         }
         double Length(ShorterSuggestion one) => one.Seconds ?? one.Text.Length;
         return new ShorterAnswer([.. good.Where(one => one.Fits).OrderByDescending(Length), .. good.Where(one => !one.Fits).OrderBy(Length)], note, refused);
@@ -106,26 +120,33 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
         };
     }
 
-    /// <summary>What people made of the same line, the latest first.</summary>
-    private async Task<IReadOnlyList<string>> PeoplesAsync(LongLine line, TranscriptCaller caller, CancellationToken cancellation)
+    /// <summary>What people made of lines of a language. Read once for many lines: each has its whole question.</summary>
+    public async Task<PeoplesTexts> PeoplesAsync(string language, TranscriptCaller caller, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
+        IReadOnlyList<Demonstrated> texts = await Demonstrations.StandingAsync(db, db.Generations.Where(row => row.App == VoiceRecord.App && row.Payload != null), caller.Workspace, user: null, MaxRead, cancellation);
+        var asked = new Dictionary<Guid, string>();
+        foreach (Guid[] ids in texts.Select(text => text.GenerationId).Distinct().Chunk(500))
+            foreach (var row in await db.Generations.AsNoTracking().Where(row => ids.Contains(row.Id)).Select(row => new { row.Id, row.Payload!.Conversation }).ToListAsync(cancellation))
+                if (row.Conversation?.Messages[^1].Text is { } said) asked[row.Id] = said;
         // The line ends the question, behind the number of letters.
-        string ending = "\n" + line.Text.Trim(), language = VoiceRecord.AskShorter(line.Language, 0, "").Messages[^1].Text.Split(" 0 ")[0];
-        var rows = await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Demonstration && row.Workspace == caller.Workspace)
-            .Join(db.Generations.Where(row => row.App == VoiceRecord.App && row.Payload != null), row => row.GenerationId, row => row.Id, (row, asked) => new { row.Sequence, row.Value, asked.Payload!.Conversation })
-            .OrderByDescending(row => row.Sequence).Take(2000).ToListAsync(cancellation);
-        return [.. rows.Where(row => row.Conversation?.Messages[^1].Text is { } said && said.StartsWith(language, StringComparison.Ordinal) && said.EndsWith(ending, StringComparison.Ordinal))
-            .Select(row => JsonNode.Parse(row.Value)!.GetValue<string>().Trim()).Distinct().Take(MaxPeople)];
+        string begins = VoiceRecord.AskShorter(language, 0, "").Messages[^1].Text.Split(" 0 ")[0];
+        return new(texts.Where(text => asked.TryGetValue(text.GenerationId, out string? said) && said.StartsWith(begins, StringComparison.Ordinal) && said.Contains('\n', StringComparison.Ordinal))
+            .Select(text => (asked[text.GenerationId].Split('\n', 2)[1].Trim(), text)));
     }
 
-    private async Task<Guid> RecordAsync(Conversation ask, string text, TranscriptCaller caller)
+    /// <param name="ask">What was asked.</param>
+    /// <param name="text">What is offered.</param>
+    /// <param name="wrote">The feedback by which somebody wrote it, so that it goes when they are forgotten.</param>
+    /// <param name="caller">To whom.</param>
+    private async Task<Guid> RecordAsync(Conversation ask, string text, Guid? wrote, TranscriptCaller caller)
     {
         DateTimeOffset now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
         await store.RecordAsync(new Generation
         {
             Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace, ModelHash = "", FinishReason = FinishReason.Stop,
+            PromptExamples = wrote is { } by ? [new PromptExample { GenerationId = id, Place = 0, FeedbackId = by }] : [],
             Payload = new GenerationPayload { GenerationId = id, Conversation = ask, Text = text, PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
         });
         return id;

@@ -29,6 +29,11 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
     /// <summary>whisper.cpp keeps 224 tokens of what stands before, the last ones.</summary>
     private const int MaxHotWords = 40, MaxHotLetters = 400, MaxCorrections = 50, Rate = 16_000;
 
+    /// <summary>Recordings that are heard or wait for it.</summary>
+    internal const int MaxAtOnce = 16;
+
+    private int _numNow;
+
     public IReadOnlyList<string> Models => transcriber.Names;
 
     /// <exception cref="FlywheelException">There is no such model.</exception>
@@ -37,9 +42,10 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
     /// <summary>Reads a sound or a film: WAV by us, the rest by ffmpeg.</summary>
     /// <param name="path">The file.</param>
     /// <param name="name">Of it, for messages.</param>
+    /// <param name="scratch">A folder for what ffmpeg makes of it meanwhile; null: one of the machine's own.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no sound in it, or too much.</exception>
-    public static async Task<Clip> ReadAsync(string path, string name, CancellationToken cancellation)
+    public static async Task<Clip> ReadAsync(string path, string name, string? scratch, CancellationToken cancellation)
     {
         if (IsWav(path))
         {
@@ -48,7 +54,7 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
             return Resampling.Convert(wav.ReadMono(), Rate);
         }
         if (!ExternalProgram.Ffmpeg.IsInstalled) throw new FlywheelException($"{name}: {ExternalProgram.Ffmpeg.Missing.Message}; .wav needs nothing");
-        string folder = Directory.CreateTempSubdirectory("flywheel-recording-").FullName;
+        string folder = scratch is null ? Directory.CreateTempSubdirectory("flywheel-recording-").FullName : Directory.CreateDirectory(Path.Combine(scratch, $"{Guid.NewGuid():N}")).FullName;
         try
         {
             string sound = Path.Combine(folder, "sound.wav");
@@ -64,23 +70,38 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
 
     /// <summary>Hears, and records.</summary>
     /// <param name="name">Of the recording.</param>
-    /// <param name="clip">It.</param>
+    /// <param name="read">Called when it is its turn: those that wait are not in memory.</param>
     /// <param name="model">Null: the first.</param>
     /// <param name="options">How; words to listen for come before its prompt.</param>
     /// <param name="caller">Who asks.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>In the record, and what was heard.</returns>
-    public async Task<(Guid Id, Transcript Transcript)> HearAsync(string name, Clip clip, string? model, TranscriptOptions options, TranscriptCaller caller, CancellationToken cancellation)
+    /// <exception cref="QueueFullException">Too many wait.</exception>
+    public async Task<(Guid Id, Transcript Transcript)> HearAsync(string name, Func<CancellationToken, Task<Clip>> read, string? model, TranscriptOptions options, TranscriptCaller caller, CancellationToken cancellation)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _numNow) > MaxAtOnce) throw new QueueFullException($"{MaxAtOnce} recordings are heard or wait for it; try again later", TimeSpan.FromSeconds(30));
+            return await InTurnAsync(name, read, model, options, caller, cancellation);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _numNow);
+        }
+    }
+
+    private async Task<(Guid Id, Transcript Transcript)> InTurnAsync(string name, Func<CancellationToken, Task<Clip>> read, string? model, TranscriptOptions options, TranscriptCaller caller, CancellationToken cancellation)
     {
         DateTimeOffset arrived = time.GetUtcNow();
         long start = time.GetTimestamp();
         string prompt = string.Join(' ', new[] { string.Join(", ", await HotWordsAsync(options.Language, caller, cancellation)), options.Prompt }.Where(part => part.Length > 0));
-        Transcript transcript = await transcriber.HearAsync(model, clip, options with { Prompt = prompt }, cancellation);
+        Clip? clip = null;
+        Transcript transcript = await transcriber.HearAsync(model, async stop => clip = await read(stop), options with { Prompt = prompt }, cancellation);
         using (SileroVad? vad = FindVad())
-            if (vad is not null) transcript = transcript.SnapTo(SpeechSegments.Find(clip, vad: vad));
+            if (vad is not null) transcript = transcript.SnapTo(SpeechSegments.Find(clip!, vad: vad));
         var facts = new JsonObject
         {
-            ["file"] = name, ["seconds"] = Math.Round(transcript.Seconds, 3), ["sha256"] = HashOf(clip), ["task"] = options.Translate ? "translate" : "transcribe", ["model"] = transcript.Model,
+            ["file"] = name, ["seconds"] = Math.Round(transcript.Seconds, 3), ["sha256"] = HashOf(clip!), ["task"] = options.Translate ? "translate" : "transcribe", ["model"] = transcript.Model,
             ["language"] = transcript.Language, ["prompt"] = prompt.Length > 0 ? prompt : null, ["temperature"] = options.Temperature,
         };
         Guid id = Guid.CreateVersion7(arrived);
@@ -110,22 +131,35 @@ public sealed partial class Transcripts(FlywheelStore store, Transcriber transcr
     public async Task<VoiceProject> WriteDownAsync(VoiceProject project, Recordings? recordings, TranscriptCaller caller, CancellationToken cancellation = default)
     {
         if (project.Original is not { } original || recordings?.SoundOf(original) is not { } sound) throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
-        (Guid id, Transcript transcript) = await HearAsync(original.Name, await ReadAsync(sound, original.Name, cancellation), model: null, new TranscriptOptions(), caller, cancellation);
+        (Guid id, Transcript transcript) = await HeardAsync();
         if (transcript.Cues.Count == 0) throw new FlywheelException($"{original.Name}: {transcript.Model} hears nothing said in it");
         return project with { Language = transcript.Language, SourceLanguage = null, Lines = ScriptFile.OfCues(transcript.Cues), Original = original with { Heard = id } };
+
+        async Task<(Guid, Transcript)> HeardAsync()
+        {
+            try
+            {
+                return await HearAsync(original.Name, stop => ReadAsync(sound, original.Name, scratch: null, stop), model: null, new TranscriptOptions(), caller, cancellation);
+            }
+            catch (QueueFullException full)
+            {
+                throw new FlywheelException(full.Message, full);
+            }
+        }
     }
 
     /// <summary>Words to listen for: those that this person put into transcripts, the latest first, then those of the dictionaries.</summary>
     public async Task<IReadOnlyList<string>> HotWordsAsync(string? language, TranscriptCaller caller, CancellationToken cancellation)
     {
         var words = new List<string>();
-        await using (FlywheelDb db = store.Tables())
+        if (caller.User.Length > 0) // of whoever says no name nobody knows who they are
         {
-            var corrected = await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Demonstration && row.User == caller.User && row.Workspace == caller.Workspace)
-                .Join(db.Generations.Where(row => row.App == Generation.TranscriptionApp && row.Payload != null), row => row.GenerationId, row => row.Id, (row, heard) => new { row.Sequence, row.Value, row.GenerationId, heard.Payload!.Text })
-                .OrderByDescending(row => row.Sequence).Take(MaxCorrections).ToListAsync(cancellation);
-            // Of several corrections of one transcript the last counts.
-            foreach (var row in corrected.DistinctBy(row => row.GenerationId)) words.AddRange(NewWords(row.Text, JsonNode.Parse(row.Value)!.GetValue<string>()));
+            await using FlywheelDb db = store.Tables();
+            IReadOnlyList<Demonstrated> corrected = await Demonstrations.StandingAsync(db, db.Generations.Where(row => row.App == Generation.TranscriptionApp && row.Payload != null), caller.Workspace, caller.User,
+                MaxCorrections, cancellation);
+            Guid[] about = [.. corrected.Select(row => row.GenerationId)];
+            Dictionary<Guid, string> heard = await db.Generations.Where(row => about.Contains(row.Id)).Select(row => new { row.Id, row.Payload!.Text }).ToDictionaryAsync(row => row.Id, row => row.Text, cancellation);
+            foreach (Demonstrated row in corrected) words.AddRange(NewWords(heard[row.GenerationId], row.Text));
         }
         foreach (IReadOnlyList<Pronunciation> scope in (await dictionaries.ScopesAsync(cancellation)).Reverse())
             words.AddRange(scope.Where(entry => language is null || entry.Language.Length == 0 || entry.Language.Split('-')[0].Equals(language, StringComparison.OrdinalIgnoreCase)).Select(entry => entry.Word.Trim()));

@@ -48,20 +48,36 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
         return file with { Path = target };
     }
 
+    /// <summary>Hears a recording that lies in memory.</summary>
+    /// <inheritdoc cref="HearAsync(string?, Func{CancellationToken, Task{Clip}}, TranscriptOptions, CancellationToken)"/>
+    public Task<Transcript> HearAsync(string? name, Clip clip, TranscriptOptions options, CancellationToken cancellation = default) => HearAsync(name, _ => Task.FromResult(clip), options, cancellation);
+
     /// <summary>Hears a recording.</summary>
     /// <param name="name">Of the model; null: the first.</param>
-    /// <param name="clip">Of any rate.</param>
+    /// <param name="read">Called when it is its turn, so that those that wait are not in memory. Gives it at any rate.</param>
     /// <param name="options">How.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no such model, it cannot do that, or the recording is too long.</exception>
-    public async Task<Transcript> HearAsync(string? name, Clip clip, TranscriptOptions options, CancellationToken cancellation = default)
+    public async Task<Transcript> HearAsync(string? name, Func<CancellationToken, Task<Clip>> read, TranscriptOptions options, CancellationToken cancellation = default)
     {
         name = Find(name);
+        await _turn.WaitAsync(cancellation);
+        try
+        {
+            return await HearNowAsync(name, await read(cancellation), options, cancellation);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<Transcript> HearNowAsync(string name, Clip clip, TranscriptOptions options, CancellationToken cancellation)
+    {
         if (clip.Duration > MaxLength) throw new FlywheelException($"the recording lasts {clip.Duration.TotalHours:0.#} hours, expected at most {MaxLength.TotalHours:0} hours; divide it");
         if (clip.Samples.Length == 0) throw new FlywheelException("the recording has no samples in it");
         float[] samples = Resampling.Convert(clip, Rate).Samples;
         if (samples.Length < Rate) Array.Resize(ref samples, Rate); // it hears nothing in less than a second
-        await _turn.WaitAsync(cancellation);
         try
         {
             (WhisperFactory factory, WhisperFile file) = Load(name);
@@ -87,10 +103,6 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
         catch (WhisperProcessingException e)
         {
             throw new FlywheelException($"the model '{name}' failed: {e.Message}", e);
-        }
-        finally
-        {
-            _turn.Release();
         }
     }
 

@@ -23,24 +23,27 @@ internal static class Transcriptions
 
     private static readonly string[] s_both = ["model", "prompt", "response_format", "temperature", "user"];
 
-    public static Task TranscribeAsync(HttpContext http, Transcripts transcripts, ServerEnding ending, ServingMetrics metrics, TimeProvider time) =>
-        RunAsync(http, transcripts, ending, metrics, time, translate: false, [.. s_both, "language", "timestamp_granularities[]", "stream"]);
+    public static Task TranscribeAsync(HttpContext http, Transcripts transcripts, Uploads uploads, ServerEnding ending, ServingMetrics metrics, TimeProvider time) =>
+        RunAsync(http, transcripts, uploads, ending, metrics, time, translate: false, [.. s_both, "language", "timestamp_granularities[]", "stream"]);
 
-    public static Task TranslateAsync(HttpContext http, Transcripts transcripts, ServerEnding ending, ServingMetrics metrics, TimeProvider time) =>
-        RunAsync(http, transcripts, ending, metrics, time, translate: true, s_both);
+    public static Task TranslateAsync(HttpContext http, Transcripts transcripts, Uploads uploads, ServerEnding ending, ServingMetrics metrics, TimeProvider time) =>
+        RunAsync(http, transcripts, uploads, ending, metrics, time, translate: true, s_both);
 
-    private static async Task RunAsync(HttpContext http, Transcripts transcripts, ServerEnding ending, ServingMetrics metrics, TimeProvider time, bool translate, string[] known)
+    private static async Task RunAsync(HttpContext http, Transcripts transcripts, Uploads uploads, ServerEnding ending, ServingMetrics metrics, TimeProvider time, bool translate, string[] known)
     {
         ending.RefuseWhenStopping();
         long start = time.GetTimestamp();
-        string path = Path.Combine(Path.GetTempPath(), $"flywheel-upload-{Guid.NewGuid():N}");
-        string? fault = "error", model = null;
+        string? path = null, fault = "error", model = null;
         ending.Enter();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, ending.Cut);
         try
         {
             UploadForm form;
-            await using (FileStream content = File.Create(path)) form = await UploadForm.ReadAsync(http, content, MaxBytes, known, maxText: 4000);
+            await using (FileStream content = uploads.Create())
+            {
+                path = content.Name;
+                form = await UploadForm.ReadAsync(http, content, MaxBytes, known, maxText: 4000);
+            }
             string format = OneOf(form, "response_format", s_formats);
             bool withWords = Words(form, format);
             if (One(form, "stream") is not (null or "false")) throw ApiException.Unsupported("stream", "the transcript comes when it is whole");
@@ -51,7 +54,7 @@ internal static class Transcriptions
                 Language = One(form, "language")?.Split('-')[0].ToLowerInvariant() is { Length: > 0 } language ? language : null,
                 Translate = translate, Prompt = One(form, "prompt") ?? "", Temperature = Temperature(form),
             };
-            (Guid id, Transcript transcript) = await HearAsync(transcripts, form, path, model, options, caller, stop.Token);
+            (Guid id, Transcript transcript) = await HearAsync(transcripts, form, path, uploads.Folder, model, options, caller, stop.Token);
             await SendAsync(http, transcript, id, format, options, withWords);
             fault = null;
         }
@@ -61,18 +64,17 @@ internal static class Transcriptions
         }
         finally
         {
-            File.Delete(path);
+            if (path is not null) File.Delete(path);
             ending.Leave();
             metrics.Request("transcription", model ?? "", "api", time.GetElapsedTime(start), fault);
         }
     }
 
-    private static async Task<(Guid, Transcript)> HearAsync(Transcripts transcripts, UploadForm form, string path, string model, TranscriptOptions options, TranscriptCaller caller, CancellationToken cancellation)
+    private static async Task<(Guid, Transcript)> HearAsync(Transcripts transcripts, UploadForm form, string path, string scratch, string model, TranscriptOptions options, TranscriptCaller caller, CancellationToken cancellation)
     {
         try
         {
-            Clip clip = await Transcripts.ReadAsync(path, form.FileName, cancellation);
-            return await transcripts.HearAsync(form.FileName, clip, model, options, caller, cancellation);
+            return await transcripts.HearAsync(form.FileName, stop => Transcripts.ReadAsync(path, form.FileName, scratch, stop), model, options, caller, cancellation);
         }
         catch (FlywheelException e)
         {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
+using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
@@ -54,6 +55,7 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
             if (language != project.Language)
             {
                 say($"{language}: {project.Lines.Count} …");
+                await job.CheckLimitAsync(cancellation);
                 string from = DubTranslation.TagOf(project.Language);
                 project = await DubTranslation.TranslateAsync(project, language, translator, new LanguagePair(job.Workspace, from, language), await translator.DefaultEngineAsync(from, language, cancellation),
                     new DraftCaller(job.User, "", Kind), _ => { }, cancellation);
@@ -65,7 +67,7 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
         string speech = Path.Combine(folder, $"{language}.speech.wav"), sound = Path.Combine(folder, $"{language}.{order.Format}");
         if (order.Shorten is { } who && !File.Exists(kept + ".short"))
         {
-            project = await ShortenAsync(project, who, job, await renderer.FitReportAsync(project, progress, cancellation), cancellation);
+            project = await ShortenAsync(project, kept, who, job, await renderer.FitReportAsync(project, progress, cancellation), cancellation);
             AtomicFile.WriteText(kept, project.ToJson());
             AtomicFile.WriteText(kept + ".short", ""); // asked once: other texts would be other lines
         }
@@ -95,21 +97,37 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
     }
 
     /// <summary>The project with shorter texts for the lines that are too long at the greatest speed, to choose from when they are laid.</summary>
-    private async Task<VoiceProject> ShortenAsync(VoiceProject project, string who, JobContext job, RenderReport report, CancellationToken cancellation)
+    private async Task<VoiceProject> ShortenAsync(VoiceProject project, string kept, string who, JobContext job, RenderReport report, CancellationToken cancellation)
     {
+        string askedFile = kept + ".asked";
+        HashSet<string> asked = File.Exists(askedFile) ? JsonSerializer.Deserialize<HashSet<string>>(await File.ReadAllTextAsync(askedFile, cancellation))! : [];
+        var caller = new TranscriptCaller(job.User, "", job.Workspace);
+        PeoplesTexts people = await shortener.PeoplesAsync(project.Language, caller, cancellation);
         Dictionary<string, DurationModel?> durations = report.Lines.Zip(project.Lines).Where(pair => pair.First.Text is null && !pair.Second.IsMarkup).GroupBy(pair => pair.First.Voice)
             .ToDictionary(voice => voice.Key, voice => DurationModel.Learn([.. voice.Select(pair => (pair.Second.Text, pair.First.SecondsNatural)).Distinct()]));
         TermList? terms = project.SourceLanguage is { } from ? await glossary.ListAsync(new LanguagePair(job.Workspace, from.Split('-')[0], project.Language.Split('-')[0]), cancellation) : null;
-        foreach ((LineReport line, VoiceLine text) in report.Lines.Zip(project.Lines).Where(pair => pair.First.Flag is not null && !pair.Second.IsMarkup).ToArray())
+        foreach ((LineReport line, VoiceLine text) in report.Lines.Zip(project.Lines).Where(pair => pair.First.Flag is not null && !pair.Second.IsMarkup && !asked.Contains(pair.Second.Id)).ToArray())
         {
+            try
+            {
+                if (who != Shortener.Rules) await job.CheckLimitAsync(cancellation);
+            }
+            catch (KeyLimitException)
+            {
+                // What was asked today is not paid for again tomorrow.
+                AtomicFile.WriteText(kept, project.ToJson());
+                AtomicFile.WriteText(askedFile, JsonSerializer.Serialize(asked));
+                throw;
+            }
             DurationModel? duration = durations.GetValueOrDefault(line.Voice);
             ShorterAnswer answer = await shortener.SuggestAsync(new LongLine(text.Text, project.Language, Math.Max(1, (int)(text.Text.Length * line.SecondsAvailable!.Value / line.SecondsNatural)))
             {
                 Predict = duration is null ? null : duration.Predict,
                 Kept = terms is null || text.Source is null ? [] : [.. terms.Find(text.Source).Select(found => found.Term.Target)],
-            }, who, new TranscriptCaller(job.User, "", job.Workspace), cancellation);
+            }, people, who, caller, cancellation);
             IReadOnlyList<string> all = [.. text.Alternates.Concat(answer.Suggestions.Select(one => one.Text)).Distinct().Take(VoiceLine.MaxAlternates)];
             project = project.With(text with { Alternates = all });
+            asked.Add(text.Id);
         }
         return project;
     }
