@@ -31,6 +31,24 @@ public sealed class RetirementTests : IDisposable
         Assert.Equal((retired, due), (who.Count, numDue));
     }
 
+    /// <summary>Three people with ten texts each are due, and four newcomers follow them only where these bring enough to test on.</summary>
+    [Theory]
+    [InlineData(1, 0, 3)]
+    [InlineData(2, 3, 0)]
+    public void Create_NewcomersWithFewTexts_FollowOnlyWhereTheyAreEnoughToTestOn(int textsOfNewcomers, int retired, int waiting)
+    {
+        var known = Enumerable.Range(0, 12).ToDictionary(i => $"person {i}", i => i < 3 ? Split.HeldOut : Split.Train);
+        var rules = new SplitRules(new CurateRecipe(), new byte[32], known, new Dictionary<string, Split>(), new HashSet<string>()) { Looks = known.Where(one => one.Value == Split.HeldOut).ToDictionary(one => one.Key, _ => HoldOut.MaxLooks) };
+        CuratedDataset dataset = CuratedDataset.Create([.. known.Keys.SelectMany(person => Texts(person, 10)), .. Enumerable.Range(0, 4).SelectMany(i => Texts($"new {i}", textsOfNewcomers))], rules);
+        Assert.Equal((retired, waiting), (dataset.Retirement.Retired.Count, dataset.Retirement.NumWaiting));
+        Assert.True(dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count() >= rules.Recipe.MinHeldOut);
+    }
+
+    private static IEnumerable<CuratedExample> Texts(string person, int count) => Enumerable.Range(0, count).Select(i => new CuratedExample
+    {
+        Kind = ExampleKind.Supervised, User = person, Prompt = new([Message.User($"prompt {i} of {person}")]), Preferred = $"text {i} of {person}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
+    });
+
     /// <summary>Any comings and goings over many turns, promoted or not: sides never cross, and looks at the same people end.</summary>
     [Fact]
     public void Turns_AnyArrivals_NobodyIsTestedOnAfterTheyWereLearntFrom() =>
@@ -43,9 +61,9 @@ public sealed class RetirementTests : IDisposable
             {
                 people += more;
                 string[] here = [.. Enumerable.Range(0, people).Where(_ => absences[act++ % absences.Length] > 1).Select(i => $"person {i}")];
-                var rules = new SplitRules(new CurateRecipe(), [.. salt.Select(value => (byte)value)],
+                var rules = new SplitRules(new CurateRecipe { MinHeldOut = 2 }, [.. salt.Select(value => (byte)value)],
                     taught.Concat(tested).Distinct().ToDictionary(person => person, person => taught.Contains(person) ? Split.Train : Split.HeldOut), new Dictionary<string, Split>(), new HashSet<string>()) { Looks = looks };
-                CuratedDataset dataset = CuratedDataset.Create([.. here.Select(Example)], rules);
+                CuratedDataset dataset = CuratedDataset.Create([.. here.SelectMany(person => Texts(person, 1))], rules);
                 if (dataset.IsOfFewPeople) continue;
                 HashSet<string> train = [.. On(dataset, Split.Train)], heldOut = [.. On(dataset, Split.HeldOut)];
                 Assert.Empty(train.Intersect(heldOut));
@@ -59,11 +77,6 @@ public sealed class RetirementTests : IDisposable
                 foreach (string person in heldOut) looks[person] = looks.GetValueOrDefault(person) + 1;
             }
             Assert.InRange(longest, 0, HoldOut.MaxLooks - 1); // where enough have come, nobody is looked at a sixth time
-
-            static CuratedExample Example(string person) => new()
-            {
-                Kind = ExampleKind.Supervised, User = person, Prompt = new([Message.User($"prompt of {person}")]), Preferred = $"text of {person}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
-            };
 
             static IEnumerable<string> On(CuratedDataset dataset, Split split) => dataset.Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person);
         }, iter: 40, seed: "0000KeXSOcQ3");

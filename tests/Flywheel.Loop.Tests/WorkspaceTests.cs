@@ -115,6 +115,29 @@ public abstract class WorkspaceTests(Provider provider) : IAsyncLifetime
         Assert.Equal("workspace_not_shared", DropReasons.CodeOf(DropReasons.NotShared));
     }
 
+    /// <summary>A turn that is done again, because somebody is forgotten, learns what it might learn when it was done: a yes or no of later changes nothing.</summary>
+    [Fact]
+    public async Task Curation_OfATurnAgain_HoldsToWhatWorkspacesSaidThen()
+    {
+        var workspaces = new Workspaces(_store, TimeProvider.System);
+        foreach (string id in new[] { "acme", "blue" }) await workspaces.CreateAsync(id, id);
+        await workspaces.ChangeAsync("blue", trainsShared: true);
+        foreach (string workspace in new[] { "acme", "blue", WorkspaceRow.Default }) await FillAsync(workspace);
+        await using FlywheelDb db = _store.AllTables();
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, new(), withTokens: false, CancellationToken.None);
+        CuratedDataset dataset = Curate(intake);
+        TurnRow turn = await new TurnLedger(_store, TimeProvider.System).BeginAsync(new ModelRow { Hash = Given.Champion, Path = "m" }, "", dataset, intake, CancellationToken.None);
+
+        await workspaces.ChangeAsync("acme", trainsShared: true);
+        await workspaces.ChangeAsync("blue", trainsShared: false);
+        FeedbackIntake again = await FeedbackReader.AgainAsync(db, new(), turn, withTokens: false, CancellationToken.None);
+
+        Assert.Equal([("acme", false), ("blue", true), ("default", true)], again.Shown.Select(answer => (answer.Workspace, answer.IsShared)).Order());
+        Assert.Equal(dataset.Hash, Curate(again).Hash);
+
+        static CuratedDataset Curate(FeedbackIntake intake) => CuratedDataset.Create(Curator.Curate(intake.Shown, intake.Feedback, new(1, _ => true)), Given.Split());
+    }
+
     [Fact]
     public async Task Roles_InWorkspaces_AreWhatOwnersGave()
     {

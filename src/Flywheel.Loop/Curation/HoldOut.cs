@@ -26,7 +26,8 @@ public static class HoldOut
 
     /// <summary>
     /// Who of the held-out people is retired now. Where half of them are due, all are, so that the looks at those who follow begin at one;
-    /// nobody is while those who are left and the new ones together are too few to hold out as many as are wanted.
+    /// nobody is while those who are left and the new ones together are too few to hold out as many as are wanted. Whether these bring
+    /// enough texts is asked by <see cref="SplitRules"/>.
     /// </summary>
     /// <param name="all">Everyone with an example in this turn.</param>
     /// <param name="known">Sides from earlier turns.</param>

@@ -33,12 +33,21 @@ public sealed record SplitRules(
             && (!few || (People.TryGetValue(row.Person, out Split side) && side == Split.HeldOut));
         IEnumerable<string> names = rows.Where(ByPerson).Select(row => row.Person);
         IEnumerable<string> hashes = rows.Where(row => !ByPerson(row)).Select(row => row.PromptHash!);
+        IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(hashes, Prompts, Recipe.HeldOutShare, Salt);
         // With few people those who are held out stay: there is nobody to follow them.
         (IReadOnlyList<string> retired, int due) = few ? ([], 0) : HoldOut.Retire(names, People, Looks, Recipe.HeldOutShare);
-        var sides = new Dictionary<string, Split>(People);
-        foreach (string name in retired) sides[name] = Split.Train;
-        IReadOnlyDictionary<string, Split> people = HoldOut.Assign(names, sides, Recipe.HeldOutShare, Salt);
-        IReadOnlyDictionary<string, Split> prompts = HoldOut.Assign(hashes, Prompts, Recipe.HeldOutShare, Salt);
+        IReadOnlyDictionary<string, Split> people = PeopleWithout(retired);
+        // Those who follow must bring enough to test on: else the turn would be refused that those who are there allow.
+        if (retired.Count > 0 && rows.Where(row => row.Kind != ExampleKind.Preference && Of(row) == Split.HeldOut).Select(row => (row.Person, row.GenerationId)).Distinct().Count() < Recipe.MinHeldOut)
+            (retired, people) = ([], PeopleWithout([]));
+
+        IReadOnlyDictionary<string, Split> PeopleWithout(IReadOnlyList<string> gone)
+        {
+            var sides = new Dictionary<string, Split>(People);
+            foreach (string name in gone) sides[name] = Split.Train;
+            return HoldOut.Assign(names, sides, Recipe.HeldOutShare, Salt);
+        }
+
         Split Of(CuratedExample row) => ByPerson(row) ? people[row.Person] : prompts[row.PromptHash!];
 
         // Who wrote nothing but corrections is learnt from if anything of theirs is.

@@ -62,7 +62,8 @@ internal static class FeedbackReader
 
     /// <summary>
     /// What a turn had found when it began, as far as it is still there: all feedback about the requests that its rows name which had come
-    /// by then, and what earlier turns had done with people and prompts. What came later, such as a word taken back, is not in it.
+    /// by then, what earlier turns had done with people and prompts, and what workspaces had agreed to. What came later, such as a word taken
+    /// back or a yes of a workspace, is not in it.
     /// </summary>
     public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, Upstreams upstreams, TurnRow turn, bool withTokens, CancellationToken cancellation)
     {
@@ -75,6 +76,7 @@ internal static class FeedbackReader
                 .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
                 .ToListAsync(cancellation));
         (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, upstreams, groups, withTokens, cancellation);
+        shown = await SharedThenAsync(db, turn, shown, cancellation);
         // What waited for a reviewer is in no row, and stood beside what was learnt all the same.
         List<Feedback> feedback = [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
@@ -85,6 +87,16 @@ internal static class FeedbackReader
         {
             Looks = await LooksAsync(db, [.. earlier.Select(row => row.Id)], cancellation),
         };
+    }
+
+    /// <summary>Whether answers were shared when a turn took or left them: its own rows say that, whatever the workspace says today.</summary>
+    private static async Task<List<Shown>> SharedThenAsync(FlywheelDb db, TurnRow turn, List<Shown> shown, CancellationToken cancellation)
+    {
+        var rows = await db.Examples.Where(row => row.TurnId == turn.Id && (row.DropReason == DropReasons.NotShared || row.Split != null))
+            .Select(row => new { row.GenerationId, IsShared = row.Split != null }).ToListAsync(cancellation);
+        Dictionary<Guid, Guid> groups = shown.ToDictionary(answer => answer.Id, answer => answer.Group);
+        Dictionary<Guid, bool> shared = rows.Where(row => groups.ContainsKey(row.GenerationId)).GroupBy(row => groups[row.GenerationId]).ToDictionary(group => group.Key, group => group.All(row => row.IsShared));
+        return [.. shown.Select(answer => shared.TryGetValue(answer.Group, out bool then) ? answer with { IsShared = then } : answer)];
     }
 
     /// <summary>In how many turns, of these or of all, a candidate was examined on a person's texts.</summary>

@@ -1,5 +1,6 @@
 using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Apps.Console;
 
@@ -25,6 +26,8 @@ public abstract class ConsolePage : ComponentBase, IDisposable
     /// <summary>Whether what is shown changes by itself, so that it is loaded again every second.</summary>
     protected virtual bool IsMoving => false;
 
+    [Inject] private ILogger<ConsolePage> FollowingLog { get; set; } = null!;
+
     [Inject] private Access.Accounts Accounts { get; set; } = null!;
 
     private Access.NameBook _names = Access.NameBook.Empty;
@@ -43,29 +46,15 @@ public abstract class ConsolePage : ComponentBase, IDisposable
 
     protected override void OnAfterRender(bool firstRender)
     {
-        if (firstRender && (Visit.MayAdminister || ForEveryone)) _ = FollowAsync();
+        if (firstRender && (Visit.MayAdminister || ForEveryone)) _ = Following.RunAsync(s_pause, Time, LookAsync, FollowingLog, Gone);
     }
 
-    private async Task FollowAsync()
+    private async Task<bool> LookAsync()
     {
-        try
-        {
-            while (true)
-            {
-                await Task.Delay(s_pause, Time, Gone);
-                if (!IsMoving) continue;
-                await InvokeAsync(LoadAsync);
-                await InvokeAsync(StateHasChanged);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // the page was left
-        }
-        catch (ObjectDisposedException)
-        {
-            // it was left while it drew
-        }
+        if (!IsMoving) return true;
+        await InvokeAsync(LoadAsync);
+        await InvokeAsync(StateHasChanged);
+        return true;
     }
 
     public virtual void Dispose()

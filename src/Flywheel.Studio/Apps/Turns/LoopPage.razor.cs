@@ -182,32 +182,22 @@ public sealed partial class LoopPage
 
     protected override void OnAfterRender(bool firstRender)
     {
-        if (firstRender) _ = FollowAsync();
+        if (firstRender) _ = Following.RunAsync(TimeSpan.FromSeconds(1), Time, LookAsync, Log, _left.Token);
     }
 
     /// <summary>A turn may be begun, and end, without this page: in another tab, or with the server's next start.</summary>
-    private async Task FollowAsync()
+    private async Task<bool> LookAsync()
     {
-        try
+        await InvokeAsync(async () =>
         {
-            while (true)
-            {
-                await Task.Delay(TimeSpan.FromSeconds(1), Time, _left.Token);
-                await InvokeAsync(async () =>
-                {
-                    bool moved = IsMoving;
-                    TeachProgress? now = await Teacher.ProgressAsync();
-                    if (now?.Id == _teacher?.Id && !moved) return;
-                    if (now is { IsMoving: true }) _teacher = now;
-                    else await LoadAsync();
-                    StateHasChanged();
-                });
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-        {
-            // the page was left
-        }
+            bool moved = IsMoving;
+            TeachProgress? now = await Teacher.ProgressAsync();
+            if (now?.Id == _teacher?.Id && !moved) return;
+            if (now is { IsMoving: true }) _teacher = now;
+            else await LoadAsync();
+            StateHasChanged();
+        });
+        return true;
     }
 
     private void OnPromoted() => _ = InvokeAsync(async () =>

@@ -135,26 +135,16 @@ public sealed partial class RolloutCard : IDisposable
 
     protected override void OnAfterRender(bool firstRender)
     {
-        if (firstRender) _ = FollowAsync();
+        if (firstRender) _ = Following.RunAsync(TimeSpan.FromSeconds(3), Time, LookAsync, Log, _left.Token);
     }
 
     /// <summary>People go on judging while the page is open.</summary>
-    private async Task FollowAsync()
+    private async Task<bool> LookAsync()
     {
-        try
-        {
-            while (true)
-            {
-                await Task.Delay(TimeSpan.FromSeconds(3), Time, _left.Token);
-                if (_row is not { State: RolloutState.Running } row) continue;
-                (int answers, int said) = await RolloutHistory.CountAsync(Store, row, _left.Token);
-                if (_known != (answers, said, row.Share, row.State)) await InvokeAsync(ShowAsync);
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-        {
-            // the page was left
-        }
+        if (_row is not { State: RolloutState.Running } row) return true;
+        (int answers, int said) = await RolloutHistory.CountAsync(Store, row, _left.Token);
+        if (_known != (answers, said, row.Share, row.State)) await InvokeAsync(ShowAsync);
+        return true;
     }
 
     private async Task ShowAsync()

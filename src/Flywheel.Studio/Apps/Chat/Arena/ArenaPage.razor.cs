@@ -28,7 +28,7 @@ public sealed partial class ArenaPage
     private string? _problem;
     private Guid? _shown;
     private int _onward;
-    private bool _missing, _showList, _showWho, _busy, _anew, _scrollDown, _loaded, _begun;
+    private bool _missing, _showList, _showWho, _busy, _anew, _scrollDown, _loaded, _begun, _looksAgain;
     private ElementReference _scroll;
 
     [Inject] private Arenas Arenas { get; set; } = null!;
@@ -126,25 +126,25 @@ public sealed partial class ArenaPage
         _title = _said.Count > 0 ? _said[^1].Text : "";
         if (_title.Length > 60) _title = _title[..60];
         if (_round?.Choice != before?.Choice || before is null) _onward = _round?.Choice == ArenaChoice.B ? 1 : 0;
-        if (IsWrittenElsewhere && RendererInfo.IsInteractive) _ = LookAgainAsync(_left.Token);
+        if (!IsWrittenElsewhere || _looksAgain || !RendererInfo.IsInteractive) return;
+        _looksAgain = true;
+        _ = Following.RunAsync(TimeSpan.FromSeconds(2), Time, LookAgainAsync, Log, _left.Token);
     }
 
-    private async Task LookAgainAsync(CancellationToken left)
+    /// <returns>Whether to look again.</returns>
+    private async Task<bool> LookAgainAsync()
     {
-        try
+        bool more = false;
+        await InvokeAsync(async () =>
         {
-            await Task.Delay(TimeSpan.FromSeconds(2), Time, left);
-            await InvokeAsync(async () =>
+            if (IsWrittenElsewhere)
             {
-                if (!IsWrittenElsewhere) return;
                 await LoadAsync();
                 StateHasChanged();
-            });
-        }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-        {
-            // the page was left
-        }
+            }
+            more = _looksAgain = IsWrittenElsewhere;
+        });
+        return more;
     }
 
     private string TextOf(int side) => _round!.Sides[side].State == ArenaState.Writing ? _live?.Texts[side] ?? "" : _round.Sides[side].Text;
