@@ -185,5 +185,15 @@ public sealed class CopyGrammarTests : IDisposable
                 Assert.Contains(part, text, StringComparison.OrdinalIgnoreCase);
     }
 
+    [Theory]
+    [InlineData("[a] roof terrace", "a roof terrace", "roof terrace", "a")]
+    [InlineData("lessons [are] included", "lessons are included", "lessons included", "are")]
+    [InlineData("opens at six", "opens at six", "opens at six", "")]
+    public void TypedFact_WordInBrackets_IsSaidAndNotTyped(string written, string text, string typed, string left)
+    {
+        TypedFact fact = TypedFact.Of(FactForm.Has, written);
+        Assert.Equal((text, typed, left), (fact.Text, fact.Typed, fact.Left));
+    }
+
     private static IEnumerable<string> Words(string text) => TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
 }

@@ -32,7 +32,7 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
             FactForm form = random.Next(24) switch { < 9 => FactForm.Has, < 13 => FactForm.Does, < 16 => FactForm.Is, < 18 => FactForm.Post, 18 => FactForm.Lets, 19 => FactForm.No, < 22 => FactForm.Says, 22 => FactForm.Note, _ => FactForm.Lets };
             if (field.Facts(form) is not { Length: > 0 } patterns) continue;
             string fact = GrammarText.Fill(Of(patterns), grammar, random);
-            if (facts.All(other => Overlap(other.Text, fact) < 2)) facts.Add(new TypedFact(form, fact));
+            if (facts.All(other => Overlap(other.Text, fact) < 2)) facts.Add(TypedFact.Of(form, fact));
         }
         string audience = random.Next(5) < 2 ? GrammarText.Fill(Of(field.Audience), grammar, random) : "";
         string tone = random.Next(3) == 0 ? Of(["friendly", "playful", "formal"]) : "";
@@ -73,6 +73,7 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
         FactForm.Is or FactForm.Post when marked => "it is " + (random.Next(5) == 0 ? LeadingArticle().Replace(fact.Text, "") : fact.Text),
         FactForm.Does when marked => "it " + fact.Text,
         FactForm.Lets when marked => "you can " + fact.Text,
+        _ when fact.Left.Length > 0 => marked ? fact.Text : fact.Typed,
         FactForm.Has => random.Next(20) switch { < 12 => LeadingArticle().Replace(fact.Text, ""), 12 => "with " + fact.Text, 13 => "has " + fact.Text, _ => fact.Text },
         FactForm.Is => random.Next(20) switch { < 4 => LeadingArticle().Replace(fact.Text, ""), 4 => "is " + fact.Text, 5 => "it is " + fact.Text, _ => fact.Text },
         FactForm.Does when random.Next(12) == 0 => "it " + fact.Text,

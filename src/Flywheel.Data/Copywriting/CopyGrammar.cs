@@ -22,6 +22,9 @@ public enum FactForm
     /// <summary>Said of it: "washable at 40 degrees".</summary>
     Is,
 
+    /// <summary>What several things do: "fold flat".</summary>
+    Do,
+
     /// <summary>Follows the noun: "from Peru".</summary>
     Post,
 
@@ -42,12 +45,26 @@ public enum FactForm
 }
 
 /// <summary>One fact and its form.</summary>
-public sealed record TypedFact(FactForm Form, string Text)
+/// <param name="Form">Where it fits.</param>
+/// <param name="Text">As a sentence says it: "a roof terrace", "lessons are included".</param>
+/// <param name="Left">The word of it that people do not type: "a", "are", "costs"; empty for none.</param>
+public sealed partial record TypedFact(FactForm Form, string Text, string Left = "")
 {
+    /// <summary>As people type it: "roof terrace", "lessons included".</summary>
+    public string Typed { get; private init; } = Text;
+
+    /// <summary>A fact as files write it, where a word in brackets is said and not typed: "[a] roof terrace".</summary>
+    public static TypedFact Of(FactForm form, string written) => Bracket().Match(written) is { Success: true } left
+        ? new TypedFact(form, Bracket().Replace(written, "$1 "), left.Groups[1].Value) { Typed = Bracket().Replace(written, "") }
+        : new TypedFact(form, written);
+
     /// <summary>The facts of a file such as tasks/copywriting/facts.yaml, with their forms.</summary>
     /// <param name="yaml">What the file says.</param>
     public static IEnumerable<TypedFact> Parse(string yaml) => CopyGrammar.ParseText<GrammarField[]>(yaml)!
-        .SelectMany(field => Enum.GetValues<FactForm>().SelectMany(form => field.Facts(form).Select(fact => new TypedFact(form, fact))));
+        .SelectMany(field => Enum.GetValues<FactForm>().SelectMany(form => field.Facts(form).Select(fact => Of(form, fact))));
+
+    [GeneratedRegex(@"\[(\w+)\] ")]
+    private static partial Regex Bracket();
 }
 
 /// <summary>A field of products as the file gives it; or, under common, facts that several fields share.</summary>
@@ -70,6 +87,9 @@ internal sealed class GrammarField
 
     public string[] Does { get; set; } = [];
 
+    /// <summary>Of several things; no sentence has room for them yet, but the form of what people type is learnt from them too.</summary>
+    public string[] Do { get; set; } = [];
+
     public string[] Is { get; set; } = [];
 
     public string[] Post { get; set; } = [];
@@ -84,11 +104,11 @@ internal sealed class GrammarField
 
     public string[] Facts(FactForm form) => form switch
     {
-        FactForm.Has => Has, FactForm.Does => Does, FactForm.Is => Is, FactForm.Post => Post, FactForm.Lets => Lets, FactForm.No => No, FactForm.Says => Says, FactForm.Note => Note, _ => [],
+        FactForm.Has => Has, FactForm.Does => Does, FactForm.Do => Do, FactForm.Is => Is, FactForm.Post => Post, FactForm.Lets => Lets, FactForm.No => No, FactForm.Says => Says, FactForm.Note => Note, _ => [],
     };
 
     public void Add(GrammarField common) =>
-        (Has, Does, Is, Post, Lets, No, Says, Note) = ([.. Has, .. common.Has], [.. Does, .. common.Does], [.. Is, .. common.Is], [.. Post, .. common.Post], [.. Lets, .. common.Lets], [.. No, .. common.No], [.. Says, .. common.Says], [.. Note, .. common.Note]);
+        (Has, Does, Do, Is, Post, Lets, No, Says, Note) = ([.. Has, .. common.Has], [.. Does, .. common.Does], [.. Do, .. common.Do], [.. Is, .. common.Is], [.. Post, .. common.Post], [.. Lets, .. common.Lets], [.. No, .. common.No], [.. Says, .. common.Says], [.. Note, .. common.Note]);
 }
 
 /// <summary>A sentence with room for parts of a brief.</summary>

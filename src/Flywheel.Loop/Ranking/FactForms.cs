@@ -12,36 +12,52 @@ namespace Flywheel.Loop.Ranking;
 /// </summary>
 public static partial class FactForms
 {
-    private const int Features = 1 << 16, Rounds = 12;
+    private const int Features = 1 << 17, Rounds = 6;
 
-    /// <summary>Below it a fact stays as it was typed: a wrong form is worse than none. The three are for a form that the fact's shape says too, of which it
-    /// says nothing, and that it contradicts; read off four-fold cross-validation.</summary>
-    private const double Agreed = 0.55, Sure = 0.85, Certain = 0.95;
+    /// <summary>Below it a fact stays as it was typed: a wrong form is worse than none, and with none the model is right in about half. Read off facts of other writers.</summary>
+    private const double Likely = 0.6, Contradicting = 0.9;
+
+    /// <summary>Below it a draft is not blamed.</summary>
+    private const double Certain = 0.95;
 
     private const float Rate = 0.3f, Decay = 1e-5f;
 
-    /// <summary>The forms that are told apart; <see cref="FactForm.Post"/> is marked as <see cref="FactForm.Is"/> is.</summary>
-    private static readonly FactForm[] Classes = [FactForm.Has, FactForm.Does, FactForm.Is, FactForm.Lets, FactForm.No, FactForm.Says, FactForm.Note];
+    /// <summary>What is told apart: the form, and the word that is not typed; <see cref="FactForm.Post"/> is said as <see cref="FactForm.Is"/> is.</summary>
+    private static readonly (FactForm Form, bool Left)[] Classes =
+    [
+        (FactForm.Has, false), (FactForm.Has, true), (FactForm.Does, false), (FactForm.Does, true), (FactForm.Do, false), (FactForm.Is, false), (FactForm.Lets, false), (FactForm.No, false),
+        (FactForm.Says, false), (FactForm.Says, true), (FactForm.Note, false),
+    ];
+
+    private static readonly int[] Things = [0, 1, Array.IndexOf(Classes, (FactForm.Says, true))];
 
     private static readonly TypedFact[] Known = Embedded();
 
     private static readonly Lazy<float[][]> Weights = new(() => Train(Known));
 
+    /// <summary>What is said of things behind "is" and "are" that people leave out: "lessons included".</summary>
+    private static readonly HashSet<string> States = [.. Known.Where(fact => fact.Form == FactForm.Says && fact.Left.Length > 0).Select(fact => Words(fact.Text[(fact.Text.IndexOf($" {fact.Left} ", StringComparison.Ordinal) + fact.Left.Length + 2)..]).First())];
+
     /// <summary>Every word of the facts, to tell English from other languages.</summary>
-    private static readonly HashSet<string> English = [.. Known.SelectMany(fact => Words(fact.Text)), .. DraftWords.Known.SelectMany(Words)];
+    private static readonly HashSet<string> English = [.. Known.SelectMany(fact => Words(fact.Typed)), .. DraftWords.Known.SelectMany(Words)];
 
     /// <summary>The ranking asks of a fact for each draft.</summary>
-    private static readonly ConcurrentDictionary<string, FactForm?> Asked = [];
+    private static readonly ConcurrentDictionary<string, ((FactForm Form, bool Left) Class, double Odds)> Asked = [];
 
     /// <summary>Words of the facts that are always written small.</summary>
     private static readonly HashSet<string> Small = [.. Written.Where(word => char.IsLower(word[0])).Except(Written.Where(word => char.IsUpper(word[0])).Select(word => word.ToLowerInvariant()))];
 
-    private static IEnumerable<string> Written => Known.SelectMany(fact => Word().Matches(fact.Text)).Select(word => word.Value);
+    private static IEnumerable<string> Written => Known.SelectMany(fact => Word().Matches(fact.Typed)).Select(word => word.Value);
 
-    /// <summary>The brief with its facts marked; one in another language stays as it is.</summary>
+    /// <summary>The brief with its facts marked and its categories with a capital; one in another language stays as it is.</summary>
     /// <param name="brief">As it was typed.</param>
-    public static Brief Mark(Brief brief) =>
-        brief.Language is not ("" or "English") || !IsEnglish(brief.Facts) ? brief : brief with { Facts = [.. brief.Facts.Select(Mark)] };
+    public static Brief Mark(Brief brief)
+    {
+        if (brief.Language is not ("" or "English") || !IsEnglish(brief.Facts)) return brief;
+        // as training says categories: people type "frozen dumplings" and "Frozen dumplings"
+        string[] categories = [.. brief.Categories.Select(category => category.Length > 1 && char.IsLower(category[1]) ? char.ToUpperInvariant(category[0]) + category[1..] : category)];
+        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact))], Categories = categories };
+    }
 
     /// <summary>One fact with its form before it, or as it is where the form is not sure.</summary>
     /// <param name="fact">As it was typed.</param>
@@ -50,49 +66,83 @@ public static partial class FactForms
         string bare = FactFrames.Bare(fact);
         if (bare.Length == 0 || FactFrames.MarkOf(fact) is not null) return fact;
         if (Price().IsMatch(bare)) return "it costs " + bare;
-        Match done = Participle().Match(bare);
-        if (!done.Success && Service().Match(bare) is { Success: true } service && EnglishNouns.IsKnown(service.Groups["thing"].Value)) done = service;
-        if (!done.Success && Mended().Match(bare) is { Success: true } mended && EnglishNouns.IsKnown(mended.Groups["thing"].Value) && EnglishNouns.IsPlural(EnglishNouns.Head(mended.Groups["thing"].Value))) done = mended;
-        if (done.Success)
-            return $"{done.Groups["thing"].Value} {(EnglishNouns.IsPlural(EnglishNouns.Head(done.Groups["thing"].Value)) || done.Groups["thing"].Value.Contains(" and ", StringComparison.Ordinal) ? "are" : "is")} {done.Groups["state"].Value}";
+        if (Past().IsMatch(bare)) return "it was " + bare;
+        if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value)) return $"{done.Groups["thing"].Value} are {done.Groups["state"].Value}";
         string inner = bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First()) ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
-        return (Modal().IsMatch(inner) ? FactForm.Does : FormOf(inner)) switch
+        return ClassOf(inner) switch
         {
-            FactForm.Has => "has " + (EnglishNouns.NumberOf(inner) == EnglishNouns.Number.Count ? EnglishNouns.Article(inner) + " " : "") + inner,
-            FactForm.Does => "it " + inner,
-            FactForm.Is => "it is " + inner,
-            FactForm.Lets => "you can " + inner,
+            (FactForm.Has, true) when EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => $"has {EnglishNouns.Article(inner)} {inner}",
+            (FactForm.Has, _) => "has " + inner,
+            (FactForm.Does, true) => "it costs " + inner,
+            (FactForm.Does, false) => "it " + inner,
+            (FactForm.Is, _) => "it is " + inner,
+            (FactForm.Lets, _) => "you can " + inner,
+            (FactForm.Says, true) => WithVerb(bare) ?? fact,
             _ => fact,
         };
     }
 
-    /// <summary>A fact's form; null where it is not sure.</summary>
-    /// <param name="fact">Without what says its form already.</param>
-    internal static FactForm? FormOf(string fact)
+    /// <summary>"telescopes provided" as "telescopes are provided"; null where no word of it is a state.</summary>
+    private static string? WithVerb(string fact)
     {
-        if (Asked.Count > 4096) Asked.Clear();
-        return Asked.GetOrAdd(fact, one => FormOf(one, Weights.Value));
+        string[] words = fact.Split(' ');
+        if (words.Any(word => word is "is" or "are" or "can" or "has" or "have")) return null;
+        for (int at = 1; at < words.Length; at++)
+        {
+            if (Words(words[at]).FirstOrDefault() is not { } word || !States.Contains(word) && !Participle().IsMatch(word) || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
+            string thing = string.Join(' ', words, 0, at);
+            return $"{thing} {(EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0 ? "are" : "is")} {string.Join(' ', words, at, words.Length - at)}";
+        }
+        return null;
     }
 
-    internal static FactForm? FormOf(string fact, float[][] weights)
+    /// <summary>A fact's form, for the ranking; null where it is not certain, or where it fits as a thing and as a sentence ("lessons included").</summary>
+    /// <param name="fact">Without what says its form already.</param>
+    internal static FactForm? FormOf(string fact) => Ask(fact) is var (guess, odds) && odds >= Certain && guess is not (FactForm.Says, true) ? guess.Form : null;
+
+    private static (FactForm Form, bool Left)? ClassOf(string fact) => Sure(fact, Ask(fact));
+
+    /// <summary>What contradicts a fact's shape must be surer.</summary>
+    private static (FactForm Form, bool Left)? Sure(string fact, ((FactForm Form, bool Left) Class, double Odds) guess)
     {
-        FactFrames.Form shape = FactFrames.FormOf(fact);
-        if (shape == FactFrames.Form.Said) return FactForm.Is;
-        if (FactFrames.AreThings(fact)) return FactForm.Has;
+        bool contradicts = (FactFrames.FormOf(fact), guess.Class.Form) switch
+        {
+            (FactFrames.Form.Open, _) or (_, FactForm.No or FactForm.Note or FactForm.Lets) => false,
+            (FactFrames.Form.Thing, var form) => form != FactForm.Has && guess.Class is not (FactForm.Says, true),
+            (FactFrames.Form.Verb, var form) => form != FactForm.Does,
+            (FactFrames.Form.Said, var form) => form != FactForm.Is,
+            (FactFrames.Form.Sentence, var form) => form != FactForm.Says,
+            _ => false,
+        };
+        return guess.Odds >= (contradicts ? Contradicting : Likely) ? guess.Class : null;
+    }
+
+    private static ((FactForm Form, bool Left) Class, double Odds) Ask(string fact)
+    {
+        if (Asked.Count > 4096) Asked.Clear();
+        return Asked.GetOrAdd(fact, one => Guess(one, Weights.Value));
+    }
+
+    internal static (FactForm Form, bool Left)? ClassOf(string fact, float[][] weights) => Sure(fact, Guess(fact, weights));
+
+    /// <summary>The likeliest, after things with an article, without one and with a state ("breakfast served until noon") are weighed together: each is understood as the others, the last the most easily.</summary>
+    internal static ((FactForm Form, bool Left) Class, double Odds) Guess(string fact, float[][] weights)
+    {
         double[] odds = Odds(weights, [.. Hashes(fact)]);
-        // "kippers on request" stands alone as well as it is had
-        if (shape == FactFrames.Form.Thing) (odds[0], odds[^1]) = (odds[0] + odds[^1], 0);
+        if (FactFrames.AreThings(fact)) return (Classes[0], 1);
+        double things = Things.Sum(at => odds[at]);
         int best = Array.IndexOf(odds, odds.Max());
-        bool agreed = (shape, Classes[best]) is (FactFrames.Form.Thing, FactForm.Has) or (FactFrames.Form.Verb, FactForm.Does) or (FactFrames.Form.Sentence, FactForm.Says);
-        bool open = shape == FactFrames.Form.Open || Classes[best] == FactForm.Lets;
-        return odds[best] >= (agreed ? Agreed : open ? Sure : Certain) ? Classes[best] : null;
+        return things > odds[best] ? (Classes[Things.MaxBy(at => odds[at] * (at == Things[^1] ? 2 : 1))], things) : (Classes[best], odds[best]);
     }
 
     /// <summary>Logistic regression by AdaGrad, always the same of the same facts.</summary>
     internal static float[][] Train(IReadOnlyList<TypedFact> facts)
     {
         float[][] weights = [.. Classes.Select(_ => new float[Features])], squares = [.. Classes.Select(_ => new float[Features])];
-        (int Class, int[] Features)[] examples = [.. facts.Select(fact => (Array.IndexOf(Classes, fact.Form == FactForm.Post ? FactForm.Is : fact.Form), Hashes(fact.Text).ToArray()))];
+        // a thing with its article is also typed without
+        IEnumerable<(int, string)> typed = facts.Select(fact => (Array.IndexOf(Classes, (fact.Form == FactForm.Post ? FactForm.Is : fact.Form, fact.Left.Length > 0)), fact.Typed))
+            .Concat(facts.Where(fact => fact.Form == FactForm.Has && fact.Left.Length == 0 && LeadingArticle().IsMatch(fact.Text)).Select(fact => (1, LeadingArticle().Replace(fact.Text, ""))));
+        (int Class, int[] Features)[] examples = [.. typed.Select(example => (example.Item1, Hashes(example.Item2).ToArray()))];
         var random = new Random(1);
         for (int round = 0; round < Rounds; round++)
         {
@@ -136,13 +186,23 @@ public static partial class FactForms
         foreach (string feature in new[]
         {
             "1 " + first, "1. " + End(first, 3), "1.. " + End(first, 2), "1... " + End(first, 1), "2 " + second, "2. " + End(second, 3), "2.. " + End(second, 2), "3 " + third, "3.. " + End(third, 2),
-            "z " + last, "z. " + End(last, 3), "z.. " + End(last, 2), "n " + length, $"1+2 {End(first, 1)} {second}", $"1+2.. {End(first, 2)} {End(second, 1)}", $"1+z {End(first, 2)} {End(last, 2)}",
+            "z " + last, "z. " + End(last, 3), "z.. " + End(last, 2), "n " + length, $"1+2 {End(first, 1)} {second}", $"1+2.. {End(first, 2)} {End(second, 1)}", $"1+z {End(first, 2)} {End(last, 2)}", $"1+2w {End(first, 2)} {End(second, 2)}", $"2+3 {End(second, 2)} {End(third, 2)}",
             $"form+2 {form} {second}", $"form+1 {form} {End(first, 2)}", $"form+n {form} {length}",
         }) yield return feature;
+        string number = EnglishNouns.NumberOf(fact).ToString(), firsts = NounAs(first), seconds = NounAs(second);
+        foreach (string feature in new[] { "number " + number, "noun 1 " + firsts, "noun 2 " + seconds, $"noun 1+2 {firsts} {seconds}", $"noun 1, 2 {firsts} {second}", $"form+number {form} {number}", $"number+1 {number} {End(first, 1)}", "noun z " + NounAs(last) })
+            yield return feature;
+        string acts = string.Concat(words.Take(5).Select(word => FactFrames.IsThirdPerson(word) ? 'v' : FactFrames.IsAct(word) ? 'b' : EnglishNouns.IsPlural(word) ? 's' : word is "to" or "that" or "who" or "which" ? 'w' : '-'));
+        yield return "acts " + acts;
+        yield return "acts 3 " + acts[..Math.Min(3, acts.Length)];
+        yield return $"acts 2 {acts[..Math.Min(2, acts.Length)]} {firsts}";
         if (first.Contains('-', StringComparison.Ordinal)) yield return "joined " + first[(first.LastIndexOf('-') + 1)..];
         foreach (string word in words.Skip(1)) yield return word.Length < 6 ? "in " + word : "in. " + End(word, 3);
         if (char.IsUpper(fact[0])) yield return "capital";
     }
+
+    /// <summary>What the lists of nouns say of a word.</summary>
+    private static string NounAs(string word) => !EnglishNouns.IsKnown(word) ? EnglishNouns.IsPlural(word) ? "-s" : "" : EnglishNouns.NumberOf(word).ToString();
 
     private static string End(string word, int letters) => word.Length <= letters ? word : word[^letters..];
 
@@ -162,26 +222,25 @@ public static partial class FactForms
         return [.. TypedFact.Parse(reader.ReadToEnd())];
     }
 
-    /// <summary>"telescopes provided" is "telescopes are provided".</summary>
-    [GeneratedRegex(@"^(?!no |not |all |everything )(?<thing>[\w'’-]+( [\w'’-]+){0,2})(?<! (is|are|be)) (?<state>included|provided|welcome|available|allowed)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
     private static partial Regex Participle();
 
-    /// <summary>"hems done by the next day" is "hems are done by the next day".</summary>
-    [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>(done|agreed|issued|sent|taken|repaired|cleaned|served|proved|delivered|posted|sharpened|stored|kept|checked|tested) .+)$", RegexOptions.IgnoreCase)]
-    private static partial Regex Service();
+    [GeneratedRegex("^(an?) ")]
+    private static partial Regex LeadingArticle();
 
-    /// <summary>The same of several things and any verb: "zips mended while you wait".</summary>
-    [GeneratedRegex(@"^(?<thing>[\w'’-]+( [\w'’-]+)?) (?<state>(?!used to)\w{2,}ed (while|in|by|on|at|to|within|every|each|before|until|overnight|daily|weekly|after|for|and)\b.*)$", RegexOptions.IgnoreCase)]
-    private static partial Regex Mended();
+    /// <summary>"knives sharpened in ten minutes".</summary>
+    [GeneratedRegex(@"^(?<thing>[\w'’-]+) (?<state>(?!used )\w{2,}ed (while you wait|within \w.*|overnight|in \w+ (minutes?|hours?|days?|weeks?)))$", RegexOptions.IgnoreCase)]
+    private static partial Regex Done();
+
+    /// <summary>"built in 1786" was done once.</summary>
+    [GeneratedRegex(@"^(first |once )?(\w{3,}ed|built|begun|laid|cut|made|grown|drawn|sunk|won|woven) (in|around|about|by .+ in|on .+ in) (\w+ )?(1[0-9]{3}|20[0-2][0-9])$", RegexOptions.IgnoreCase)]
+    private static partial Regex Past();
 
     /// <summary>"£6 a month" is "it costs £6 a month".</summary>
     [GeneratedRegex(@"^[£€$][\d.,]+ (an?|per|each) \w")]
     private static partial Regex Price();
 
-    [GeneratedRegex("^(will|can|may|must|won['’]t|can['’]t|doesn['’]t) ", RegexOptions.IgnoreCase)]
-    private static partial Regex Modal();
-
-    [GeneratedRegex(@"[\p{L}\d'’-]+|,")]
+    [GeneratedRegex(@"[\p{L}\d'’-]+|[,£€$%&]")]
     private static partial Regex Word();
 
     [GeneratedRegex(@"\d")]

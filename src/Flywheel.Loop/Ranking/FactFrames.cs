@@ -113,6 +113,7 @@ internal static partial class FactFrames
         {
             FactForm.Has or FactForm.No => Form.Thing, FactForm.Does => Form.Verb, FactForm.Is => Form.Said, FactForm.Says => Form.Sentence, FactForm.Lets => Form.Ability, _ => Form.Open,
         };
+        if (shape == Form.Open && (Regular().IsMatch(Bare(fact)) || Span().IsMatch(Bare(fact)))) return Form.Open;
         return shape == Form.Open ? learnt : learnt == Form.Open || learnt == shape ? shape : Form.Open;
     }
 
@@ -145,6 +146,12 @@ internal static partial class FactFrames
         if (words.Length is 2 or 3 && first[^1] != 's' && !Qualified().IsMatch(fact)) return Form.Thing;
         return PluralOf(fact) && first is not ("never" or "always" or "also") && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
     }
+
+    /// <summary>A verb such as "opens".</summary>
+    public static bool IsThirdPerson(string word) => Verbs.Contains(word) || Ambiguous.Contains(word);
+
+    /// <summary>A verb such as "open".</summary>
+    public static bool IsAct(string word) => Acts.Contains(word) || Verbs.Contains(word + "s") || Verbs.Contains(word + "es");
 
     /// <summary>Several of a known thing, and which: "lockers with charging points".</summary>
     public static bool AreThings(string fact) => fact.Split(' ', 3) is [var first, var second, _] && !Verbs.Contains(first.ToLowerInvariant()) && EnglishNouns.IsPlural(first) && EnglishNouns.IsKnown(first) && Which().IsMatch(second);
@@ -181,7 +188,7 @@ internal static partial class FactFrames
     private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
     /// <summary>"has walled gardens" has them, "has belonged to a family" does something.</summary>
-    [GeneratedRegex(@"^(with|has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it has|it|you can) (?=\w)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(with|(?:it )?has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it|you can) (?=\w)", RegexOptions.IgnoreCase)]
     private static partial Regex Lead();
 
     [GeneratedRegex(@"[.!?]\s+\p{Ll}")]
@@ -191,7 +198,7 @@ internal static partial class FactFrames
     private static partial Regex LeadingArticle();
 
     /// <summary>A verb after a subject, and no relative clause.</summary>
-    [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) \w|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) [\w£€$]|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
     private static partial Regex Clause();
 
     [GeneratedRegex(@"^[\w-]+( [\w-]+)? (friendly|dry|safe|proof|resistant|accessible|throughout)$|^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
@@ -259,22 +266,22 @@ internal static partial class FactFrames
     [GeneratedRegex(@"\b(it|it also) (has|offers|comes with) an? thing\b", RegexOptions.IgnoreCase)]
     private static partial Regex HavingItself();
 
-    [GeneratedRegex(@"\bbecause it\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\bbecause (it|they)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Because();
 
     [GeneratedRegex(@"\ban? thing\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex OfAThing();
 
-    [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b\w+ (is|are)( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Being();
 
-    [GeneratedRegex(@"\b(it|this|that|which|and|\w+) is( also| even)? (a|an|the)\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b\w+ (is|are)( also| even)? (a|an|the)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex BeingA();
 
-    [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|(?<!\b(gives?|brings?) )you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Able();
 
-    [GeneratedRegex(@"\b(it( also| even| further)?|(?<!to )that|which)\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b((it|they)( also| even| further)?|(?<!\b(to|note|mention|know|say) )that|which|who)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Doing();
 
     /// <summary>"Go on, opens at six!"</summary>
