@@ -38,6 +38,21 @@ public sealed class DocumentsTests : IAsyncLifetime
         Assert.Equal(Enumerable.Range(0, 40).Select(i => (char)('a' + i % 26)).Order(), (await _documents.FindAsync(id, "ann"))!.Body.Order());
     }
 
+    /// <summary>An address may be copied from one workspace into another: what is begun there is another brief.</summary>
+    [Fact]
+    public async Task Add_OfAnIdThatAnotherWorkspaceHas_IsPassedOver()
+    {
+        Guid id = (await NewAsync("the home's")).Id;
+        Assert.Null(await AddAsync("acme"));
+        Assert.Equal("the home's", (await _documents.FindAsync(id, "ann"))!.Body);
+
+        async Task<Document?> AddAsync(string workspace)
+        {
+            Actor.Enter(workspace);
+            return await _documents.AddAsync(id, "ann", Briefs.App, Briefs.BriefKind, "", "acme's");
+        }
+    }
+
     [Fact]
     public async Task Find_AnotherPersonsId_IsNotThere()
     {

@@ -166,6 +166,29 @@ public sealed class DubJobTests : IAsyncLifetime
         Assert.Equal(["wait to hear line number two"], await db.Generations.Where(row => row.App == "voice").Select(row => row.Payload!.Text).ToListAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task Dub_AtTheCostOfAKeyThatIsUsedUp_AsksNoModelAndWaitsForTheNextDay()
+    {
+        VoiceProject film = Film(1) with { Lines = [Film(1).Lines[0] with { Text = "please wait in order to hear line number two" }] };
+        var keys = new ApiKeys(_store, TimeProvider.System);
+        (KeyRow key, _) = await keys.CreateAsync(new NewKey("films", [Scopes.Inference]) { MaxTokens = 1 });
+        await keys.CountTokensAsync(key.Id, 1);
+        JobRow job = await OrderAsync();
+        using var end = new CancellationTokenSource();
+        Task work = Worker(new HummingEngine()).RunAsync(end.Token);
+        for (; job.NotBefore == job.Created && job.Finished is null; job = await _queue.FindAsync(job.Id)) await Task.Delay(20, TestContext.Current.CancellationToken);
+        await end.CancelAsync();
+        await work;
+        Assert.Equal((JobState.Queued, TimeSpan.Zero), (job.State, job.NotBefore.UtcDateTime.TimeOfDay));
+        Assert.StartsWith("the key 'films' has used its 1 tokens of today", job.Message, StringComparison.Ordinal);
+
+        async Task<JobRow> OrderAsync()
+        {
+            Actor.Is("ann", limitedKey: key.Id);
+            return await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = film.ToJson(), Languages = ["en-us"], Shorten = Shortener.Model }.ToJson(), "ann");
+        }
+    }
+
     /// <summary>Files are named by language and format: whatever an order says, no file lies outside the job's folder.</summary>
     [Fact]
     public void Order_WithOddLanguagesAndFormats_IsRefusedOrStaysInItsFolder()
