@@ -212,6 +212,18 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     public Task CancelAsync(Guid job, CancellationToken cancellation = default) =>
         AskAsync(job, JobWish.Cancel, JobState.Cancelled, cancellation);
 
+    /// <summary>Takes a job out of the record, with what it was asked and what came of it. A worker that has it hears soon that it is lost.</summary>
+    public async Task DeleteAsync(Guid job, CancellationToken cancellation = default)
+    {
+        Actor.Demand(Scopes.Inference);
+        await using FlywheelDb db = store.Tables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (!await db.Jobs.AnyAsync(row => row.Id == job, cancellation)) return; // deleted already, or another workspace's
+        await db.Set<JobPayload>().Where(row => row.JobId == job).ExecuteDeleteAsync(cancellation);
+        await db.Jobs.Where(row => row.Id == job).ExecuteDeleteAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+    }
+
     /// <summary>Goes on with a paused job from its checkpoint, or tries one again that failed or was cancelled.</summary>
     /// <exception cref="FlywheelException">It runs, waits or is done.</exception>
     public async Task ResumeAsync(Guid job, CancellationToken cancellation = default)

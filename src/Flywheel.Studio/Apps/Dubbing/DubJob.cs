@@ -14,11 +14,28 @@ namespace Flywheel.Studio.Apps.Dubbing;
 /// Renders a project in one or several languages. What is translated and what is finished lies in the job's folder, what is rendered in the cache:
 /// after a pause or a crash it goes on there and renders nothing twice.
 /// </summary>
-internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, Glossary glossary, Shortener shortener, DubFolders folders, TimeProvider time)
+internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, Glossary glossary, Shortener shortener, DubFolders folders, JobQueue queue, TimeProvider time)
 {
     public const string Kind = "dub";
 
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
+    {
+        bool isDone = false;
+        try
+        {
+            string results = await SpeakAsync(job, cancellation);
+            isDone = true;
+            return results;
+        }
+        finally
+        {
+            // Deleted or ended meanwhile: whoever did that could not take away what was being written.
+            JobRow? now = await queue.FindStateAsync(job.Id, CancellationToken.None);
+            if (now is null || (!isDone && now.Wish == JobWish.Cancel)) folders.Delete(job.Id);
+        }
+    }
+
+    private async Task<string> SpeakAsync(JobContext job, CancellationToken cancellation)
     {
         DubOrder order = DubOrder.Parse(job.Input);
         order.Validate();
@@ -162,11 +179,29 @@ internal sealed class DubFolders(FlywheelHome home)
     /// <summary>Takes a job's files away.</summary>
     public void Delete(Guid job)
     {
-        string folder = Of(job), leaving = $"{folder}.tmp";
-        if (!Directory.Exists(folder)) return;
-        if (Directory.Exists(leaving)) Directory.Delete(leaving, recursive: true);
-        Directory.Move(folder, leaving); // gone at once, however long the rest takes
+        string folder = Of(job), leaving = $"{folder}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            Directory.Move(folder, leaving); // gone at once, however long the rest takes
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return; // it has none, or another window has just taken it away
+        }
         Directory.Delete(leaving, recursive: true);
+    }
+
+    /// <summary>Takes away the folders of jobs that are no more, and what was left half-deleted.</summary>
+    /// <param name="jobs">Those that there are.</param>
+    /// <param name="before">What was written later stays.</param>
+    /// <returns>How many.</returns>
+    public int Sweep(IReadOnlySet<Guid> jobs, DateTimeOffset before)
+    {
+        var all = new DirectoryInfo(Path.Combine(home.Path, "dubs"));
+        if (!all.Exists) return 0;
+        DirectoryInfo[] lost = [.. all.EnumerateDirectories().Where(one => one.LastWriteTimeUtc < before && (one.Extension == ".tmp" || (Guid.TryParseExact(one.Name, "N", out Guid job) && !jobs.Contains(job))))];
+        foreach (DirectoryInfo one in lost) one.Delete(recursive: true);
+        return lost.Length;
     }
 
     public string Create(Guid job, string user)

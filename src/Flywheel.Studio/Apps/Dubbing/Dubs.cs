@@ -9,26 +9,36 @@ internal sealed class Dubs(JobQueue queue, DubFolders folders)
     private const int MaxJobs = 200;
 
     /// <summary>A person's dubs of a project with their payloads, the latest first; those that were deleted are none.</summary>
-    public async Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project)
+    public Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project) => OfAsync(person, workspace, project, MaxJobs);
+
+    private async Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project, int maxJobs)
     {
         var jobs = new List<JobRow>();
-        foreach (JobRow row in await queue.ListAsync(workspace, person, DubJob.Kind, MaxJobs))
+        foreach (JobRow row in await queue.ListAsync(workspace, person, DubJob.Kind, maxJobs))
         {
             if (folders.TryDocumentOf(row.Id, out Guid? document) && document != project) continue;
-            JobRow job = await queue.FindAsync(row.Id);
+            JobRow job;
+            try
+            {
+                job = await queue.FindAsync(row.Id);
+            }
+            catch (FlywheelException)
+            {
+                continue; // another window has just deleted it
+            }
             if (folders.DocumentOf(job) == project && !IsDeleted(job)) jobs.Add(job);
         }
         return jobs;
     }
 
-    /// <summary>What was finished once and has no folder any more.</summary>
+    /// <summary>What was finished once and has no folder any more: as dubs were deleted that are still in the record.</summary>
     public bool IsDeleted(JobRow job)
     {
         Clear(job);
         return job.State is JobState.Done && !Directory.Exists(folders.Of(job.Id));
     }
 
-    /// <summary>Ends a dub that waits or runs. Its folder goes with it: at once, or when its worker has stopped and somebody looks.</summary>
+    /// <summary>Ends a dub that waits or runs. Its folder goes with it: at once, or when its worker has stopped.</summary>
     /// <exception cref="FlywheelException">It has ended.</exception>
     public async Task CancelAsync(Guid job)
     {
@@ -36,19 +46,10 @@ internal sealed class Dubs(JobQueue queue, DubFolders folders)
         if (await queue.FindStateAsync(job) is { } now) Clear(now);
     }
 
-    /// <summary>Takes a dub away with its files. One that runs is ended first.</summary>
+    /// <summary>Takes a dub away with its files and what was ordered. One that runs ends; what its worker writes meanwhile that takes away itself.</summary>
     public async Task DeleteAsync(JobRow job)
     {
-        if (job.State is JobState.Queued or JobState.Running or JobState.Paused)
-            try
-            {
-                await CancelAsync(job.Id);
-                return; // its folder goes when its worker has stopped
-            }
-            catch (FlywheelException)
-            {
-                // it has just ended
-            }
+        await queue.DeleteAsync(job.Id);
         folders.Delete(job.Id);
     }
 
@@ -56,13 +57,21 @@ internal sealed class Dubs(JobQueue queue, DubFolders folders)
     public async Task StopAsync(string person, string workspace, Guid project)
     {
         foreach (JobRow job in await OfAsync(person, workspace, project))
-            if (job.State is JobState.Queued or JobState.Running or JobState.Paused) await DeleteAsync(job);
+            if (job.State is JobState.Queued or JobState.Running or JobState.Paused)
+                try
+                {
+                    await CancelAsync(job.Id);
+                }
+                catch (FlywheelException)
+                {
+                    // it has just ended
+                }
     }
 
     /// <summary>Takes every dub of a project away.</summary>
     public async Task DeleteOfAsync(string person, string workspace, Guid project)
     {
-        foreach (JobRow job in await OfAsync(person, workspace, project)) await DeleteAsync(job);
+        foreach (JobRow job in await OfAsync(person, workspace, project, int.MaxValue)) await DeleteAsync(job);
     }
 
     /// <summary>A job that is cancelled has no worker any more: what it made goes.</summary>

@@ -42,6 +42,8 @@ public sealed class DubJobTests : IAsyncLifetime
 
         public ConcurrentBag<string> Spoken { get; } = [];
 
+        public bool IsBroken { get; init; }
+
         public TaskCompletionSource Hangs { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public string Name => _hum.Name;
@@ -63,6 +65,7 @@ public sealed class DubJobTests : IAsyncLifetime
                 Hangs.TrySetResult();
                 await Task.Delay(Timeout.Infinite, cancellation);
             }
+            if (IsBroken) throw new FlywheelException("the voice is broken");
             Spoken.Add(utterance.Parts[0].Text);
             return await _hum.SpeakAsync(utterance, cancellation);
         }
@@ -78,7 +81,7 @@ public sealed class DubJobTests : IAsyncLifetime
     {
         var engines = new SpeechEngines([engine]);
         var translator = new Translator(new TranslationMemory(_store, TimeProvider.System), new Glossary(_store, TimeProvider.System), [new Reverser()]);
-        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new Glossary(_store, TimeProvider.System), new Shortener(_store, null!, TimeProvider.System), new DubFolders(_store.Home), TimeProvider.System); // no test asks a model
+        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new Glossary(_store, TimeProvider.System), new Shortener(_store, null!, TimeProvider.System), new DubFolders(_store.Home), queue ?? _queue, TimeProvider.System); // no test asks a model
         return new JobWorker(queue ?? _queue, new Dictionary<string, JobHandler> { [DubJob.Kind] = job.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20), Lease = TimeSpan.FromMinutes(10) };
     }
 
@@ -270,6 +273,42 @@ public sealed class DubJobTests : IAsyncLifetime
         await dubs.DeleteOfAsync("ann", WorkspaceRow.Default, document);
         Assert.Empty(await dubs.OfAsync("ann", WorkspaceRow.Default, document));
         Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(folders.Of(job.Id))!));
+    }
+
+    /// <summary>Asked for by nobody's page afterwards: what was deleted while it ran leaves by itself, and a failed dub that is deleted is none.</summary>
+    [Fact]
+    public async Task Dub_ThatIsDeletedWhileItRunsOrHasFailed_IsGoneFromRecordAndDisk()
+    {
+        Guid document = Guid.CreateVersion7();
+        var folders = new DubFolders(_store.Home);
+        var dubs = new Dubs(_queue, folders);
+        JobRow running = await EnqueueAsync(), waiting = await EnqueueAsync();
+        using var end = new CancellationTokenSource();
+        var hanging = new HangingEngine(hangsAfter: 1);
+        Task work = Worker(hanging).RunAsync(end.Token);
+        await hanging.Hangs.Task;
+        await _queue.DeleteAsync(running.Id, TestContext.Current.CancellationToken); // its folder is what the worker writes after that
+        await end.CancelAsync();
+        await work;
+        Assert.False(Directory.Exists(folders.Of(running.Id)));
+        await dubs.DeleteOfAsync("ann", WorkspaceRow.Default, document);
+        Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(folders.Of(running.Id))!));
+        Assert.Null(await _queue.FindStateAsync(waiting.Id, TestContext.Current.CancellationToken));
+        JobRow failed = await EnqueueAsync();
+        using var after = new CancellationTokenSource();
+        work = Worker(new HangingEngine(hangsAfter: int.MaxValue) { IsBroken = true }).RunAsync(after.Token);
+        Assert.Equal(JobState.Failed, (await EndAsync(failed.Id)).State);
+        await after.CancelAsync();
+        await work;
+        await dubs.DeleteAsync(await _queue.FindAsync(failed.Id, TestContext.Current.CancellationToken));
+        await dubs.DeleteAsync(failed); // from another window
+        Assert.Null(await _queue.FindStateAsync(failed.Id, TestContext.Current.CancellationToken));
+        Assert.Empty(await dubs.OfAsync("ann", WorkspaceRow.Default, document));
+        Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(folders.Of(failed.Id))!));
+        await using FlywheelDb db = _store.Tables();
+        Assert.False(await db.Set<JobPayload>().AnyAsync(TestContext.Current.CancellationToken)); // nor what was ordered
+
+        Task<JobRow> EnqueueAsync() => _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = Film(4).ToJson(), Document = document, Languages = ["en-us"] }.ToJson(), "ann");
     }
 
     [Theory]
