@@ -110,6 +110,40 @@ public sealed class PiperTests : IDisposable
     }
 
     [Fact]
+    public async Task Speak_OfALongSentence_GivesTheModelAllOfItInPieces()
+    {
+        JsonObject config = Config();
+        config["phoneme_type"] = "text";
+        File.WriteAllText(_folder["text.onnx.json"], config.ToJsonString());
+        var phonemes = new PiperPhonemes(PiperConfig.Read(_folder["text.onnx.json"]), _engine.Program);
+        string words = string.Join(' ', Enumerable.Range(0, 3000).Select(i => i % 7 == 0 ? "sounds" : "words")), unbroken = new('a', 2 * PiperPhonemes.MaxSounds + 1);
+        IReadOnlyList<long[]> broken = await phonemes.IdsAsync([new SpeechPart(words)], "piper:text", TestContext.Current.CancellationToken), cut = await phonemes.IdsAsync([new SpeechPart(unbroken)], "piper:text", TestContext.Current.CancellationToken);
+        Assert.All(broken.Concat(cut), ids => Assert.InRange(ids.Length, 3, 2 * PiperPhonemes.MaxSounds + 3));
+        Assert.Equal(words, string.Join(' ', broken.Select(Read)));
+        Assert.Equal(unbroken, string.Concat(cut.Select(Read)));
+        Assert.Equal("words", Read((await phonemes.IdsAsync([new SpeechPart("words")], "piper:text", TestContext.Current.CancellationToken)).Single()));
+
+        string Read(long[] ids) => string.Concat(ids[2..^1].Where((_, i) => i % 2 == 0).Select(id => Known.EnumerateRunes().ElementAt((int)id)));
+    }
+
+    [Fact]
+    public async Task Version_OfManyVoices_KeepsFewModelsInMemory()
+    {
+        Sounds.Need("espeak-ng");
+        var versions = new List<string>();
+        for (int round = 0; round < 2; round++)
+            for (int i = 0; i < PiperEngine.MaxModels + 2; i++)
+            {
+                if (round == 0) Put($"voice{i}", Config());
+                versions.Add(await _engine.VersionAsync((await _engine.FindAsync($"voice{i}", default))!, TestContext.Current.CancellationToken));
+                Assert.InRange(_engine.NumModels, 1, PiperEngine.MaxModels);
+            }
+        Assert.Single(versions.Distinct());
+        await SpeakAsync("voice0", 1, new SpeechPart("Hello."));
+        Assert.Equal(PiperEngine.MaxModels, _engine.NumModels);
+    }
+
+    [Fact]
     public async Task Speak_WithChance_IsTheSameEachTime()
     {
         Sounds.Need("espeak-ng");
@@ -191,6 +225,9 @@ public sealed class PiperTests : IDisposable
         File.WriteAllBytes(_folder["given/alone.onnx"], TinyOnnx.Voice(hasSpeakers: false));
         Assert.Contains("NAME.onnx.json beside it", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.onnx"]))).Message, StringComparison.Ordinal);
         Assert.Contains("expected a voice's model", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.bin"]))).Message, StringComparison.Ordinal);
+        File.WriteAllText(_folder["given/a+b.onnx.json"], Config().ToJsonString());
+        File.WriteAllBytes(_folder["given/a+b.onnx"], TinyOnnx.Voice(hasSpeakers: false));
+        Assert.Contains("must not hold '+'", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/a+b.onnx"]))).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder["voices"]));
         File.WriteAllText(_folder["given/fine.onnx.json"], Config().ToJsonString());
         File.WriteAllBytes(_folder["given/fine.onnx"], TinyOnnx.Voice(hasSpeakers: false));

@@ -59,6 +59,28 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
         Assert.Equal("en", (await HearAsync("many", new() { Language = "de", Translate = true })).Language);
     }
 
+    /// <summary>The model that is in use is freed after it: else the process dies.</summary>
+    [Fact]
+    public async Task Dispose_WhileARecordingIsHeard_EndsItFirst()
+    {
+        var transcriber = new Transcriber(files.Folder.Path, numThreads: 1);
+        await transcriber.HearAsync("english", s_clip, new(), TestContext.Current.CancellationToken);
+        Task[] hearing = [.. Enumerable.Range(0, 3).Select(_ => Task.Run(() => transcriber.HearAsync("english", Sounds.Sine(300, 600, 16_000), new())))];
+        transcriber.Dispose();
+        transcriber.Dispose(); // once more is nothing
+        // One that had been heard before the end is a transcript; all others ended, and none is left waiting.
+        foreach (Task one in hearing)
+            try
+            {
+                await one;
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                // ended
+            }
+        await Assert.ThrowsAnyAsync<Exception>(() => transcriber.HearAsync("english", s_clip, new()));
+    }
+
     [Fact]
     public async Task Hear_OfWhatAModelCannot_IsRefusedByName()
     {

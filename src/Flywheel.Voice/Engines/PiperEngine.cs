@@ -17,10 +17,28 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     /// <summary>More speakers are found by name and not listed.</summary>
     private const int MaxListed = 24;
 
+    /// <summary>Models that stay in memory, some 60 MB each.</summary>
+    internal const int MaxModels = 3;
+
+    /// <summary>A call has a model of its own, which computes in some hundred MB: further calls wait, whatever the number of cores.</summary>
+    private static readonly SemaphoreSlim s_sessions = new(4);
+
     private static readonly TimeSpan s_betweenSentences = TimeSpan.FromMilliseconds(200);
 
     private readonly ConcurrentDictionary<string, (DateTime Written, long Length, PiperConfig Config)> _configs = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, (DateTime Written, long Length, byte[] Model, string Hash)> _models = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (Stamp Stamp, string Hash)> _hashes = new(StringComparer.Ordinal);
+
+    /// <summary>The one that was used last stands last.</summary>
+    private readonly List<(string Name, Stamp Stamp, byte[] Model)> _models = [];
+    private readonly Lock _lock = new();
+
+    /// <summary>By which another file of the same name is noticed.</summary>
+    private readonly record struct Stamp(DateTime Written, long Length);
+
+    internal int NumModels
+    {
+        get { lock (_lock) return _models.Count; }
+    }
 
     public string Name => "piper";
 
@@ -30,7 +48,7 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     public static string FolderIn(FlywheelHome home) => Path.Combine(home.Path, "voice", "piper");
 
     public async Task<string> VersionAsync(Voice voice, CancellationToken cancellation) =>
-        $"{ModelOf(voice.Name.Split('+')[0]).Hash} {await new EspeakEngine().VersionAsync(voice, cancellation)}";
+        $"{HashOf(voice.Name.Split('+')[0])} {await new EspeakEngine().VersionAsync(voice, cancellation)}";
 
     public Task<IReadOnlyList<Voice>> VoicesAsync(CancellationToken cancellation)
     {
@@ -67,13 +85,21 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         IReadOnlyList<long[]> sentences = await new PiperPhonemes(config, Program).IdsAsync(utterance.Parts, utterance.Voice.Id, cancellation);
         int speaker = name.Length == 1 ? 0 : config.Speakers.First(each => each.Name == name[1]).Number;
         var samples = new List<float>();
-        // A model of its own for each call: its random numbers begin anew, so the same text is the same sound.
-        using InferenceSession session = Open(path, ModelOf(name[0]).Model, config);
-        foreach ((int number, long[] ids) in sentences.Index())
+        await s_sessions.WaitAsync(cancellation);
+        try
         {
-            cancellation.ThrowIfCancellationRequested();
-            if (number > 0) samples.AddRange(new float[Time.ToSamples(s_betweenSentences / utterance.Speed, config.SampleRate)]);
-            samples.AddRange(Run(path, session, config, ids, speaker, utterance.Speed));
+            // A model of its own for each call: its random numbers begin anew, so the same text is the same sound.
+            using InferenceSession session = Open(path, ModelOf(name[0]), config);
+            foreach ((int number, long[] ids) in sentences.Index())
+            {
+                cancellation.ThrowIfCancellationRequested();
+                if (number > 0) samples.AddRange(new float[Time.ToSamples(s_betweenSentences / utterance.Speed, config.SampleRate)]);
+                samples.AddRange(Run(path, session, config, ids, speaker, utterance.Speed));
+            }
+        }
+        finally
+        {
+            s_sessions.Release();
         }
         return Tempo.Shift(new Clip([.. samples], config.SampleRate), utterance.Pitch);
     }
@@ -87,6 +113,7 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     {
         if (!path.EndsWith(Ending, StringComparison.OrdinalIgnoreCase)) throw new FlywheelException($"{path}: expected a voice's model, NAME.onnx, with NAME.onnx.json beside it");
         string source = Path.GetFullPath(path), name = Path.GetFileNameWithoutExtension(source);
+        if (name.Contains('+', StringComparison.Ordinal)) throw new FlywheelException(PlusIn(path));
         PiperConfig config = PiperConfig.Read(Path.ChangeExtension(source, null) + ConfigEnding);
         byte[] model = OnnxSeeds.Fix(OnnxModel.Read(source), source);
         using (InferenceSession session = Open(source, model, config))
@@ -109,7 +136,7 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         {
             string name = Path.GetFileNameWithoutExtension(path);
             PiperConfig? config = null;
-            string? fault = name.Contains('+', StringComparison.Ordinal) ? $"{path}: a voice's name must not hold '+', which stands before a speaker" : null;
+            string? fault = name.Contains('+', StringComparison.Ordinal) ? PlusIn(path) : null;
             try
             {
                 if (fault is null) config = ConfigOf(name);
@@ -121,6 +148,8 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
             yield return (name, config, fault);
         }
     }
+
+    private static string PlusIn(string path) => $"{path}: a voice's name must not hold '+', which stands before a speaker";
 
     private Voice VoiceOf(string name, PiperConfig config, string? speaker) =>
         new(Name, speaker is null ? name : $"{name}+{speaker}", config.Language, null,
@@ -135,18 +164,45 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         return config;
     }
 
-    /// <summary>With a hash of model and config: another file of that name sounds otherwise.</summary>
-    private (byte[] Model, string Hash) ModelOf(string name)
+    /// <summary>Of model and config: another file of that name sounds otherwise.</summary>
+    private string HashOf(string name) => _hashes.TryGetValue(name, out var known) && known.Stamp == StampOf(name) ? known.Hash : Load(name).Hash;
+
+    private byte[] ModelOf(string name)
     {
+        Stamp now = StampOf(name);
+        lock (_lock)
+            if (_models.FindIndex(one => one.Name == name && one.Stamp == now) is >= 0 and var at)
+            {
+                (string, Stamp, byte[] Model) known = _models[at];
+                _models.RemoveAt(at);
+                _models.Add(known);
+                return known.Model;
+            }
+        return Load(name).Model;
+    }
+
+    private Stamp StampOf(string name)
+    {
+        var file = new FileInfo(Path.Combine(folder, name + Ending));
+        if (!file.Exists) throw new FlywheelException($"{file.FullName}: there is no such file");
+        DateTime config = File.GetLastWriteTimeUtc(Path.Combine(folder, name + ConfigEnding));
+        return new Stamp(file.LastWriteTimeUtc > config ? file.LastWriteTimeUtc : config, file.Length);
+    }
+
+    private (byte[] Model, string Hash) Load(string name)
+    {
+        Stamp now = StampOf(name);
         string path = Path.Combine(folder, name + Ending), config = Path.Combine(folder, name + ConfigEnding);
-        var file = new FileInfo(path);
-        if (!file.Exists) throw new FlywheelException($"{path}: there is no such file");
-        DateTime written = file.LastWriteTimeUtc > File.GetLastWriteTimeUtc(config) ? file.LastWriteTimeUtc : File.GetLastWriteTimeUtc(config);
-        if (_models.TryGetValue(name, out var known) && known.Written == written && known.Length == file.Length) return (known.Model, known.Hash);
         byte[] read = OnnxModel.Read(path);
         string hash = Convert.ToHexStringLower(SHA256.HashData([.. SHA256.HashData(read), .. SHA256.HashData(File.ReadAllBytes(config))]))[..16];
         byte[] model = OnnxSeeds.Fix(read, path);
-        _models[name] = (written, file.Length, model, hash);
+        _hashes[name] = (now, hash);
+        lock (_lock)
+        {
+            _models.RemoveAll(one => one.Name == name);
+            if (_models.Count == MaxModels) _models.RemoveAt(0);
+            _models.Add((name, now, model));
+        }
         return (model, hash);
     }
 

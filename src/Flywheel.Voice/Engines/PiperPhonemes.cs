@@ -10,6 +10,9 @@ namespace Flywheel.Voice;
 /// </summary>
 internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram espeak)
 {
+    /// <summary>Of a sentence, some 45 seconds: a model computes with the square of its length, and holds it all in memory.</summary>
+    internal const int MaxSounds = 600;
+
     private const string Vowels = "aeiouyæøœɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵɶʉʊʌʏᵻ";
 
     /// <summary>A sentence each, of numbers for the model.</summary>
@@ -26,7 +29,7 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
                     if (clause.Groups["words"].Value is var words && words.Any(char.IsLetterOrDigit)) Say(await SoundsAsync(words, cancellation), Sign(clause.Groups["sign"].Value));
                     else if (isOpen) Say("", Sign(clause.Groups["sign"].Value)); // the sign behind a pronounced word
         }
-        return [.. sentences.Select(sentence => Numbers(sentence.ToString().TrimEnd()))];
+        return [.. sentences.SelectMany(sentence => Divided(sentence.ToString().TrimEnd())).Select(Numbers)];
 
         void Say(string sounds, string sign)
         {
@@ -70,6 +73,19 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
         // Words of another language have its name around them.
         string sounds = Flags().Replace(Encoding.UTF8.GetString(output), "");
         return Decomposed(Spaces().Replace(sounds.Replace("_", "", StringComparison.Ordinal).Replace("\u200D", "", StringComparison.Ordinal), " ").Trim());
+    }
+
+    /// <summary>Between words, where a sentence is too long for the model.</summary>
+    private static IEnumerable<string> Divided(string sounds)
+    {
+        while (sounds.Length > MaxSounds)
+        {
+            int end = sounds.LastIndexOf(' ', MaxSounds);
+            if (end < MaxSounds / 2) end = char.IsLowSurrogate(sounds[MaxSounds]) ? MaxSounds - 1 : MaxSounds; // no word is so long: a script without spaces
+            yield return sounds[..end].TrimEnd();
+            sounds = sounds[end..].TrimStart();
+        }
+        yield return sounds;
     }
 
     /// <summary>What the voice has no number for is left out, as where it was trained.</summary>

@@ -21,6 +21,7 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
     private const long WorkBytes = 512L << 20;
 
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly CancellationTokenSource _ending = new();
 
     private int NumThreads { get; } = numThreads > 0 ? numThreads : Environment.ProcessorCount;
 
@@ -61,10 +62,11 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
     public async Task<Transcript> HearAsync(string? name, Func<CancellationToken, Task<Clip>> read, TranscriptOptions options, CancellationToken cancellation = default)
     {
         name = Find(name);
-        await _turn.WaitAsync(cancellation);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ending.Token);
+        await _turn.WaitAsync(ending.Token);
         try
         {
-            return await HearNowAsync(name, await read(cancellation), options, cancellation);
+            return await HearNowAsync(name, await read(ending.Token), options, ending.Token);
         }
         finally
         {
@@ -168,10 +170,16 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
         return words;
     }
 
+    /// <summary>What is being heard ends first: its model must not be freed under it.</summary>
     public void Dispose()
     {
+        if (_ending.IsCancellationRequested) return;
+        _ending.Cancel();
+        _turn.Wait();
         _loaded?.Factory.Dispose();
+        _loaded = null;
         _turn.Dispose();
+        _ending.Dispose();
     }
 
     /// <summary>In scripts without spaces each character is one.</summary>
