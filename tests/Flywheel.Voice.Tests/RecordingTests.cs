@@ -154,6 +154,23 @@ public sealed class RecordingTests : IDisposable
     }
 
     [Fact]
+    public async Task Upload_ThatIsAListOfOtherFiles_IsRefusedByItsName()
+    {
+        Sounds.Need("ffmpeg");
+        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=32x32:r=5:d=1", "-f", "lavfi", "-i", "sine=f=300:d=1", "-c:v", "mpeg2video", "-c:a", "mp2", "-shortest", _folder["secret.ts"]);
+        byte[] list = Encoding.UTF8.GetBytes($"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{_folder["secret.ts"]}\n#EXT-X-ENDLIST\n");
+        var recordings = new Recordings(_folder["recordings"]);
+        foreach (string name in new[] { "list.mp3", "list.mp4" })
+            Assert.StartsWith(name, (await Assert.ThrowsAsync<FlywheelException>(() => recordings.AddOriginalAsync(name, file => file.WriteAsync(list).AsTask(), "ann", TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetDirectories(_folder["recordings"]));
+        // What lay here before uploads were looked through is not read later either.
+        File.WriteAllBytes(_folder["film.mp4"], list);
+        WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, 1));
+        await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.MuxAsync(_folder["film.mp4"], _folder["speech.wav"], _folder["out.mkv"], "es", TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Bed = _folder["film.mp4"], IsBedForeign = true, Length = 1 }, cancellation: TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public void Output_ThatIsAnInputByAnyName_IsRefused()
     {
         Directory.CreateDirectory(_folder["films"]);

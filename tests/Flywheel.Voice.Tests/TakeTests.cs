@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using System.Text;
 using CsCheck;
 using Flywheel.Model;
 using Flywheel.Testing;
@@ -91,6 +94,40 @@ public sealed class TakeTests : IDisposable
         var empty = new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["third"]), recordings: new Recordings(_folder["empty"]));
         Assert.Contains("choose another take", (await empty.StatesAsync(VoiceProject.Parse(film.ToJson(), "film"), TestContext.Current.CancellationToken))[1].Fault, StringComparison.Ordinal);
         await using (FileStream zip = File.OpenRead(_folder["film.zip"])) Assert.Equal(film.ToJson(), ProjectArchive.Read(zip, "film.zip").ToJson());
+    }
+
+    /// <summary>Zeros pack a thousandfold: what an archive unpacks to is looked at before anything is kept.</summary>
+    [Fact]
+    public void Archive_WhoseTakesAreTooLargeOrLie_IsRefusedAndLeavesNothing()
+    {
+        VoiceTake[] takes = [.. Enumerable.Range(0, 36).Select(i => $"{i:x64}").Select(hash => new VoiceTake(hash, 1, "x", new()) { IsRecorded = true, Pieces = [hash] })];
+        var project = new VoiceProject { Lines = [.. takes.Chunk(VoiceLine.MaxRecorded).Select((some, i) => new VoiceLine { Id = $"{i}", Text = "x", Takes = some })] };
+        byte[] wav = Wav(Spoken(300, 8000)).ToArray();
+        var zipped = new MemoryStream();
+        using (var zip = new ZipArchive(zipped, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            Add("project.json", Encoding.UTF8.GetBytes(project.ToJson()));
+            foreach (VoiceTake take in takes) Add($"takes/{take.Hash}.wav", wav);
+
+            void Add(string name, byte[] bytes)
+            {
+                using Stream entry = zip.CreateEntry(name, CompressionLevel.NoCompression).Open();
+                entry.Write(bytes);
+            }
+        }
+        var elsewhere = new Recordings(_folder["elsewhere"]);
+        Assert.Contains("expected at most 2048", Refused(60 << 20), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["elsewhere"]));
+        Assert.Contains("that it states", Refused(100), StringComparison.Ordinal);
+
+        // The size of each take as the archive's directory states it.
+        string Refused(int stated)
+        {
+            byte[] lying = zipped.ToArray();
+            for (int at = 0; (at = lying.AsSpan(at).IndexOf("PK\x01\x02"u8) is >= 0 and var next ? at + next : -1) >= 0; at += 46)
+                if (lying.AsSpan(at + 46).StartsWith("takes/"u8)) BinaryPrimitives.WriteInt32LittleEndian(lying.AsSpan(at + 24), stated);
+            return Assert.Throws<FlywheelException>(() => ProjectArchive.Read(new MemoryStream(lying), "film.zip", elsewhere, "ben")).Message;
+        }
     }
 
     [Fact]

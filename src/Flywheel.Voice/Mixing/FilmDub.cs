@@ -17,7 +17,7 @@ public static class FilmDub
         string film = recordings.PathOf(original);
         using var folder = new WorkFolder();
         await renderer.RenderAsync(project, folder["speech.wav"], cancellation: cancellation);
-        await Mixer.MixAsync(folder["speech.wav"], folder["mixed.wav"], new MixOptions { Bed = original.HasSound ? film : null, Length = original.Seconds, Loudness = loudness }, cancellation: cancellation);
+        await Mixer.MixAsync(folder["speech.wav"], folder["mixed.wav"], new MixOptions { Bed = original.HasSound ? film : null, IsBedForeign = true, Length = original.Seconds, Loudness = loudness }, cancellation: cancellation);
         await VideoFile.MuxAsync(film, folder["mixed.wav"], path, project.Language, cancellation);
     }
 }

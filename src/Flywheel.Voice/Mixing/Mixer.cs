@@ -11,6 +11,9 @@ public sealed record MixOptions
     /// <summary>Music or the original sound: any file that ffmpeg reads, a film too. It begins again when it is shorter. Null: none.</summary>
     public string? Bed { get; init; }
 
+    /// <summary>The bed is a file that somebody sent (<see cref="VideoFile.Foreign"/>).</summary>
+    public bool IsBedForeign { get; init; }
+
     /// <summary>Of the bed, in decibels, before it is ducked.</summary>
     public double BedVolume { get; init; } = -6;
 
@@ -120,7 +123,7 @@ public static class Mixer
             "[bed][key]sidechaincompress=threshold=0.015:ratio=10:attack=15:release=400[ducked]",
             "[ducked]asplit=2[under][bedstem]",
             "[over][under]amix=inputs=2:duration=first:dropout_transition=0:normalize=0[mix]");
-        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop", isOnce ? "0" : "-1", "-i", $"file:{Path.GetFullPath(options.Bed!)}",
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop", isOnce ? "0" : "-1", .. options.IsBedForeign ? VideoFile.Foreign : [], "-i", $"file:{Path.GetFullPath(options.Bed!)}",
             "-filter_complex", graph, .. Output("[mix]", mixed, "pcm_f32le"), .. Output("[stem]", folder["speech.wav"], "pcm_s16le"), .. Output("[bedstem]", folder["bed.wav"], "pcm_s16le")],
             limit: s_limit, cancellation: cancellation);
 

@@ -7,6 +7,12 @@ namespace Flywheel.Voice;
 /// <summary>Films: their sound out, a dubbed one in. The picture is copied packet by packet, with its times, so that films of a varying frame rate keep theirs.</summary>
 public static class VideoFile
 {
+    /// <summary>
+    /// Stand before a file that somebody sent: only forms that hold their sound and picture themselves are read, since lists of other files would make ffmpeg
+    /// read those of this machine.
+    /// </summary>
+    internal static readonly string[] Foreign = ["-format_whitelist", "wav,w64,mp3,ogg,flac,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,aiff,amr,asf,avi,caf,mpeg,mpegts", "-protocol_whitelist", "file"];
+
     private static readonly TimeSpan s_limit = TimeSpan.FromHours(2);
 
     private static readonly Dictionary<string, string[]> Codecs = new(StringComparer.Ordinal)
@@ -31,7 +37,7 @@ public static class VideoFile
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
         if (!Probe.IsInstalled) throw Probe.Missing;
-        (byte[] output, _) = await Probe.RunAsync(["-v", "error", "-show_entries", "stream=codec_type:format=duration", "-of", "default=nw=1", $"file:{Path.GetFullPath(path)}"], cancellation: cancellation);
+        (byte[] output, _) = await Probe.RunAsync(["-v", "error", .. Foreign, "-show_entries", "stream=codec_type:format=duration", "-of", "default=nw=1", $"file:{Path.GetFullPath(path)}"], cancellation: cancellation);
         string said = Encoding.UTF8.GetString(output);
         if (!said.Contains("codec_type=video", StringComparison.Ordinal)) throw new FlywheelException($"{path}: has no picture, expected a film");
         return said.Split('\n').FirstOrDefault(line => line.StartsWith("duration=", StringComparison.Ordinal)) is { } line && double.TryParse(line["duration=".Length..], CultureInfo.InvariantCulture, out double seconds)
@@ -52,7 +58,7 @@ public static class VideoFile
     }
 
     /// <summary>
-    /// The same of a file that somebody sent: only forms that hold sound themselves are read, since lists of other files would make ffmpeg read those of this machine.
+    /// The same of a file that somebody sent (<see cref="Foreign"/>).
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="wav">The result.</param>
@@ -66,7 +72,7 @@ public static class VideoFile
         string full = Path.GetFullPath(path);
         try
         {
-            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-format_whitelist", "wav,w64,mp3,ogg,flac,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,aiff,amr,asf,avi,caf,mpeg,mpegts", "-protocol_whitelist", "file", "-i", $"file:{full}",
+            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", .. Foreign, "-i", $"file:{full}",
                 "-map", "0:a:0", "-vn", "-af", "aresample=async=1:first_pts=0", "-t", most.TotalSeconds.ToString("0", CultureInfo.InvariantCulture), "-ac", "1", "-ar", rate.ToString(CultureInfo.InvariantCulture), "-c:a", "pcm_s16le", $"file:{Path.GetFullPath(wav)}"], limit: s_limit, cancellation: cancellation);
         }
         catch (FlywheelException e)
@@ -90,7 +96,7 @@ public static class VideoFile
         string[] subtitles = ending == ".mkv" ? ["-map", "0:s?", "-c:s", "copy"] : [];
         try
         {
-            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(film)}", "-i", $"file:{Path.GetFullPath(sound)}", "-map", "0:v:0", "-map", "1:a:0", .. subtitles,
+            await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", .. Foreign, "-i", $"file:{Path.GetFullPath(film)}", "-i", $"file:{Path.GetFullPath(sound)}", "-map", "0:v:0", "-map", "1:a:0", .. subtitles,
                 "-c:v", "copy", .. codec, "-map_metadata", "0", "-map_chapters", "0", "-metadata:s:a:0", $"language={Languages.GetValueOrDefault(language.Split('-')[0].ToLowerInvariant(), "und")}", $"file:{temporary}"], limit: s_limit, cancellation: cancellation);
             File.Move(temporary, path, overwrite: true);
         }

@@ -13,6 +13,9 @@ public static class ProjectArchive
     /// <summary>Of the project within an archive: texts alone.</summary>
     private const long MaxProjectBytes = 256 << 20;
 
+    /// <summary>Of all recorded takes within an archive.</summary>
+    private const long MaxTakesBytes = 2L << 30;
+
     /// <param name="renderer">Makes what is not made yet.</param>
     /// <param name="project">What is written.</param>
     /// <param name="path">Appears when it is whole.</param>
@@ -74,13 +77,14 @@ public static class ProjectArchive
     private static MemoryStream Unpack(ZipArchiveEntry entry, long maxBytes, string name)
     {
         if (entry.Length > maxBytes) throw new FlywheelException($"{name}: its {entry.FullName} has {entry.Length >> 20} MiB, expected at most {maxBytes >> 20}");
+        long stated = entry.Length;
         var bytes = new MemoryStream();
         using Stream content = entry.Open();
         byte[] piece = new byte[1 << 16];
         for (int read; (read = content.Read(piece)) > 0;)
         {
             bytes.Write(piece, 0, read);
-            if (bytes.Length > maxBytes) throw new FlywheelException($"{name}: its {entry.FullName} has more than {maxBytes >> 20} MiB"); // the stated length may lie
+            if (bytes.Length > stated) throw new FlywheelException($"{name}: its {entry.FullName} has more than the {stated} bytes that it states"); // a stated length may lie
         }
         bytes.Position = 0;
         return bytes;
@@ -89,9 +93,11 @@ public static class ProjectArchive
     private static VoiceProject TakeOver(VoiceProject project, ZipArchive zip, Recordings recordings, string user, string name)
     {
         var taken = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (string hash in RecordedTakes(project))
+        (string Hash, ZipArchiveEntry Entry)[] takes = [.. RecordedTakes(project).Select(hash => (hash, zip.GetEntry($"{TakesFolder}/{hash}.wav"))).Where(take => take.Item2 is not null)!];
+        long bytes = takes.Sum(take => take.Entry.Length);
+        if (bytes > MaxTakesBytes) throw new FlywheelException($"{name}: its recorded takes have {bytes >> 20} MiB, expected at most {MaxTakesBytes >> 20}");
+        foreach ((string hash, ZipArchiveEntry entry) in takes)
         {
-            if (zip.GetEntry($"{TakesFolder}/{hash}.wav") is not { } entry) continue;
             using var reader = new WavReader(Unpack(entry, Recordings.MaxTakeBytes, name), $"{name}: {entry.FullName}");
             taken[hash] = recordings.AddTake(reader.ReadMono((int)(Recordings.MaxTake.TotalSeconds * reader.Rate)), user);
         }

@@ -93,7 +93,11 @@ public sealed class Recordings(string folder)
         sha.AppendData(Encoding.UTF8.GetBytes($"{user}\0{clip.Rate}\0"));
         sha.AppendData(MemoryMarshal.AsBytes(clip.Samples.AsSpan()));
         string hash = Convert.ToHexStringLower(sha.GetHashAndReset());
-        if (Contains(hash)) return hash;
+        if (Contains(hash))
+        {
+            Directory.SetLastWriteTimeUtc(Path.Combine(folder, hash), DateTime.UtcNow); // its project is not written yet (Sweep)
+            return hash;
+        }
         Put(hash, new { user, seconds = Math.Round(clip.Duration.TotalSeconds, 3) }, unfinished => WavWriter.WriteFile(Path.Combine(unfinished, SoundFile), clip));
         return hash;
     }
@@ -134,7 +138,7 @@ public sealed class Recordings(string folder)
             if (original.Seconds > MaxOriginal.TotalSeconds) throw TooLong(original.Seconds);
             if (original.HasSound)
             {
-                await NamedAsync(name, file, Extract(file, sound, cancellation));
+                await VideoFile.ExtractForeignAsync(file, sound, name, SoundRate, MaxOriginal + TimeSpan.FromSeconds(1), cancellation);
                 double seconds;
                 using (WavReader reader = WavReader.Open(sound)) seconds = (double)reader.NumFrames!.Value / reader.Rate;
                 if (seconds == 0) throw new FlywheelException($"{name}: has no sound in it");
@@ -143,7 +147,9 @@ public sealed class Recordings(string folder)
                 File.WriteAllBytes(Path.Combine(unfinished, PeaksFile), Peaks.OfFile(sound, (int)Math.Ceiling(seconds * PeaksPerSecond)).ToBytes());
             }
             AtomicFile.WriteText(Path.Combine(unfinished, "file.json"), JsonSerializer.Serialize(new { user, name, seconds = original.Seconds }, JsonText.Compact));
-            if (!Directory.Exists(Path.Combine(folder, original.Hash))) Directory.Move(unfinished, Path.Combine(folder, original.Hash));
+            string kept = Path.Combine(folder, original.Hash);
+            if (!Directory.Exists(kept)) Directory.Move(unfinished, kept);
+            else Directory.SetLastWriteTimeUtc(kept, DateTime.UtcNow); // its project is not written yet (Sweep)
             return original;
         }
         catch (IOException e) when (FullDisk.Is(e))
@@ -155,13 +161,7 @@ public sealed class Recordings(string folder)
             if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
         }
 
-        FlywheelException TooLong(double seconds) => new($"{name}: lasts {seconds / 3600:0.0} hours, expected at most {MaxOriginal.TotalHours:0}; cut it");
-
-        static async Task<bool> Extract(string file, string sound, CancellationToken cancellation)
-        {
-            await VideoFile.ExtractAsync(file, sound, SoundRate, cancellation);
-            return true;
-        }
+        FlywheelException TooLong(double seconds) => new($"{name}: lasts {(seconds < MaxOriginal.TotalSeconds + 60 ? "longer than that" : $"{seconds / 3600:0.0} hours")}, expected at most {MaxOriginal.TotalHours:0} hours; cut it");
     }
 
     /// <summary>The file of a recording or film as it was uploaded.</summary>
@@ -191,6 +191,32 @@ public sealed class Recordings(string folder)
     /// <summary>Whether a recording is a person's own.</summary>
     public bool IsOf(string hash, string user) => VoiceTake.IsHash(hash) && Path.Combine(folder, hash, "file.json") is var path && File.Exists(path)
         && JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.GetProperty("user").GetString() == user;
+
+    /// <summary>
+    /// The project without what somebody else recorded or uploaded: whoever reads a hash in a project's file gets no sound by it. What is not on this machine
+    /// stays, and is named where it is needed.
+    /// </summary>
+    public VoiceProject Own(VoiceProject project, string user)
+    {
+        if (project.Original is { } original && IsAnothers(original.Hash)) project = project with { Original = null };
+        string[] others = [.. project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct().Where(IsAnothers)];
+        return others.Length == 0 ? project : project with { Lines = [.. project.Lines.Select(line => others.Aggregate(line, (left, hash) => left.Without(hash)))] };
+
+        bool IsAnothers(string hash) => Directory.Exists(Path.Combine(folder, hash)) && !IsOf(hash, user);
+    }
+
+    /// <summary>Takes away what no project holds, and what was never finished.</summary>
+    /// <param name="named">Hashes that some project holds.</param>
+    /// <param name="before">What was written later stays: its project may not be written yet.</param>
+    /// <returns>How many.</returns>
+    public int Sweep(IReadOnlySet<string> named, DateTimeOffset before)
+    {
+        if (!Directory.Exists(folder)) return 0;
+        string[] lost = [.. Directory.EnumerateDirectories(folder)
+            .Where(path => Path.GetFileName(path) is var name && (VoiceTake.IsHash(name) ? !named.Contains(name) : name.EndsWith(".tmp", StringComparison.Ordinal)) && Directory.GetLastWriteTimeUtc(path) < before)];
+        foreach (string path in lost) Directory.Delete(path, recursive: true);
+        return lost.Length;
+    }
 
     /// <summary>Takes a recording away for good.</summary>
     public void Delete(string hash)

@@ -34,7 +34,7 @@ internal static class DubApi
 
     public static string IdOf(JobRow job) => $"{Prefix}{job.Id:N}";
 
-    private static async Task CreateAsync(HttpContext http, JobQueue queue, DubFolders folders, SpeechEngines engines)
+    private static async Task CreateAsync(HttpContext http, JobQueue queue, DubFolders folders, SpeechEngines engines, Renderer renderer)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "script", "script_format", "language", "languages", "voice", "voices", "cast", "response_format", "loudness", "shorten", "user");
@@ -48,6 +48,7 @@ internal static class DubApi
             if (body.Object("cast") is { } cast)
                 project = project with { Cast = new Dictionary<string, VoiceSettings>(project.Cast.Concat(cast.Select(role => KeyValuePair.Create(role.Key, new VoiceSettings { Voice = Id(role.Value, $"cast.{role.Key}") })))
                     .GroupBy(role => role.Key).Select(same => same.Last())) };
+            project = Own(project, renderer.Recordings!, body.Owner);
             var order = new DubOrder
             {
                 Project = project.ToJson(),
@@ -69,6 +70,20 @@ internal static class DubApi
         }
 
         static string Id(JsonNode? node, string field) => node is JsonValue value && value.TryGetValue(out string? id) ? id : throw RequestBody.Wrong(field, node, "the id of a voice (GET /v1/voices)");
+    }
+
+    /// <summary>The project without a recording that is only listened to; what would be heard or seen in the dub must be the caller's own.</summary>
+    /// <param name="project">As it was sent.</param>
+    /// <param name="recordings">Of this machine.</param>
+    /// <param name="owner">Whose key it is; empty: nobody's, who has no recordings.</param>
+    /// <exception cref="FlywheelException">It is not; the message names the line.</exception>
+    internal static VoiceProject Own(VoiceProject project, Recordings recordings, string owner)
+    {
+        if (project.Original is { } original && !recordings.IsOf(original.Hash, owner))
+            project = original.IsFilm ? throw new FlywheelException($"original: '{original.Name}' is no film of yours on this machine; upload it in a project of yours") : project with { Original = null };
+        if (project.Lines.FirstOrDefault(line => line.Take is { } take && !recordings.IsOf(take, owner)) is { } foreign)
+            throw new FlywheelException($"line '{foreign.Id}': its take '{foreign.Take}' is no recording of yours on this machine; expected none, or one that you recorded here");
+        return recordings.Own(project, owner);
     }
 
     private static async Task ListAsync(HttpContext http, JobQueue queue, DubFolders folders, Dubs dubs)

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Voice;
 
@@ -53,7 +54,7 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     public Renderer Renderer => renderer;
 
     public async Task<(Document Document, VoiceProject Project)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, VoiceProject.Parse(document.Body, "project")) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, Own(VoiceProject.Parse(document.Body, "project"), person)) : null;
 
     /// <summary>A person's projects, the latest first. One that cannot be read has its fault in place of its content.</summary>
     public async Task<IReadOnlyList<StoredProject>> ListAsync(string person, bool deleted = false) =>
@@ -61,7 +62,10 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
 
     /// <summary>A project that need not be readable; null when this person has none of that id.</summary>
     public async Task<StoredProject?> LookAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? StoredProject.Read(document) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document && StoredProject.Read(document) is var stored
+            ? stored with { Project = stored.Project is { } project ? Own(project, person) : null } : null;
+
+    private VoiceProject Own(VoiceProject project, string person) => renderer.Recordings?.Own(project, person) ?? project;
 
     /// <summary>Takes a project away for good, with its versions and what was recorded for it and for no other of this person's projects.</summary>
     public async Task PurgeAsync(Guid id, string person)
@@ -73,13 +77,14 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     }
 
     /// <summary>Also of what is no valid project any more.</summary>
-    private static IEnumerable<string> HashesIn(string body) => Hashes().Matches(body).Select(match => match.Value);
+    internal static IEnumerable<string> HashesIn(string body) => Hashes().Matches(body).Select(match => match.Value);
 
     [GeneratedRegex("(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", RegexOptions.CultureInvariant)]
     private static partial Regex Hashes();
 
+    /// <summary>Without what somebody else recorded.</summary>
     public Task<Document> CreateAsync(string person, VoiceProject project) =>
-        documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, Kind, project.Name, project.ToJson());
+        documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, Kind, project.Name, Own(project, person).ToJson());
 
     /// <summary>What a person has typed for a project that is not begun yet.</summary>
     public async Task<string> ScriptAsync(string person) => await ScriptOfAsync(person) is { } script ? script.Body : "";
@@ -123,23 +128,25 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
     }
 
-    /// <summary>Reads a script or an archive that was chosen or dropped.</summary>
+    /// <summary>Reads a script that was chosen or dropped.</summary>
     /// <exception cref="FlywheelException">A fault in it; the message names the line.</exception>
     public static VoiceProject Read(string name, byte[] file)
     {
+        if (!Path.GetExtension(name).Equals(".docx", StringComparison.OrdinalIgnoreCase)) return Read(name, Utf8File.Decode(file, name));
         using var stream = new MemoryStream(file);
-        VoiceProject project;
-        switch (Path.GetExtension(name).ToLowerInvariant())
-        {
-            case ".docx":
-                project = new VoiceProject { Name = Path.GetFileNameWithoutExtension(name), Lines = WordScript.Read(stream, name) };
-                break;
-            case ".zip":
-                project = ProjectArchive.Read(stream, name);
-                break;
-            default:
-                return Read(name, Utf8File.Decode(file, name));
-        }
+        return Filled(new VoiceProject { Name = Path.GetFileNameWithoutExtension(name), Lines = WordScript.Read(stream, name) }, name);
+    }
+
+    /// <summary>Reads an archive that was chosen or dropped; what was recorded in it becomes this person's.</summary>
+    /// <exception cref="FlywheelException">It is none, or has a fault.</exception>
+    public VoiceProject ReadArchive(string name, Stream zip, string person)
+    {
+        Actor.Demand(Scopes.Inference); // before takes are kept
+        return Filled(ProjectArchive.Read(zip, name, renderer.Recordings, person), name);
+    }
+
+    private static VoiceProject Filled(VoiceProject project, string name)
+    {
         project.Validate(name);
         return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
     }
@@ -152,7 +159,7 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         _ = await documents.ChangeAsync(id, person, document =>
         {
             before = VoiceProject.Parse(document.Body, "project");
-            after = change(before);
+            after = Own(change(before), person);
             after.Validate(after.Name);
             (document.Body, document.Title) = (after.ToJson(), after.Name);
             return true;

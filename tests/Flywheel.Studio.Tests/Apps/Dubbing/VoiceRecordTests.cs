@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
+using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Apps;
 using Flywheel.Studio.Apps.Dubbing;
@@ -287,6 +288,91 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         VoiceProject chosen = await _projects.ChooseAsync(film, Ann, "1", line.Takes[1]);
         Assert.True(chosen.Lines[0].IsMarkup);
         Assert.Empty(await StaleAsync(film)); // as it is now it sounds as the take does
+    }
+
+    /// <summary>A project of one line that Ann recorded and of a film of hers.</summary>
+    private async Task<(Guid Id, VoiceProject Project, VoiceTake Take)> RecordedAsync()
+    {
+        Guid id = await ProjectAsync("Good morning.");
+        VoiceTake take = await _projects.RecordedAsync(id, Ann, "1", new MemoryStream(Wav()));
+        VoiceProject project = await _projects.ChooseAsync(id, Ann, "1", take);
+        string film = Path.Combine(_store.Home.Path, Recordings.FolderName, new string('a', 64));
+        Directory.CreateDirectory(film);
+        File.WriteAllText(Path.Combine(film, "file.json"), "{\"user\":\"ann\"}");
+        return (id, await _projects.ChangeAsync(id, Ann, now => now with { Original = new VoiceOriginal(new string('a', 64), "film.mp4", 2, HasSound: false) }), take);
+
+        byte[] Wav()
+        {
+            WavWriter.WriteFile(_folder["take.wav"], Sounds.Sine(300, 1.2));
+            return File.ReadAllBytes(_folder["take.wav"]);
+        }
+    }
+
+    [Fact]
+    public async Task Project_FromAnothersFile_HoldsNothingThatTheyRecorded()
+    {
+        (Guid id, VoiceProject anns, VoiceTake take) = await RecordedAsync();
+        Guid bens = (await _projects.CreateAsync("ben", VoiceProject.Parse(anns.ToJson(), "anns.json"))).Id;
+        Guid early = (await new Documents(_store, TimeProvider.System).PutAsync(Guid.CreateVersion7(), "ben", VoiceProjects.App, VoiceProjects.Kind, "film", anns.ToJson())).Id; // from before this was looked at
+        foreach (VoiceProject seen in new[] { (await _projects.FindAsync(bens, "ben"))!.Value.Project, (await _projects.FindAsync(early, "ben"))!.Value.Project, (await _projects.LookAsync(early, "ben"))!.Project! })
+            Assert.True(seen is { Original: null, Lines: [{ Take: null, Takes: [] }] });
+        VoiceProject put = await _projects.ChangeAsync(bens, "ben", _ => VoiceProject.Parse(anns.ToJson(), "anns.json"));
+        Assert.True(put is { Original: null, Lines: [{ Take: null, Takes: [] }] });
+        VoiceProject mine = (await _projects.FindAsync(id, Ann))!.Value.Project;
+        Assert.Equal((take.Hash, "film.mp4"), (mine.Lines[0].Take, mine.Original!.Name));
+    }
+
+    [Fact]
+    public async Task Order_OfAnothersRecordingOrFilm_IsRefusedByName()
+    {
+        (_, VoiceProject anns, _) = await RecordedAsync();
+        Recordings recordings = _projects.Renderer.Recordings!;
+        Assert.Equal(anns.ToJson(), DubApi.Own(anns, recordings, Ann).ToJson());
+        foreach (string other in new[] { "ben", "" })
+        {
+            Assert.StartsWith("original: 'film.mp4'", Assert.Throws<FlywheelException>(() => DubApi.Own(anns, recordings, other)).Message, StringComparison.Ordinal);
+            Assert.StartsWith("line '1'", Assert.Throws<FlywheelException>(() => DubApi.Own(anns with { Original = null }, recordings, other)).Message, StringComparison.Ordinal);
+            Assert.True(DubApi.Own(anns.With(anns.Lines[0] with { Take = null }) with { Original = anns.Original! with { Name = "talk.wav" } }, recordings, other) is { Original: null, Lines: [{ Takes: [] }] });
+        }
+    }
+
+    [Fact]
+    public async Task Archive_ThatIsOpened_BringsItsRecordedTakesAsTheOpeners()
+    {
+        (_, VoiceProject anns, VoiceTake take) = await RecordedAsync();
+        await ProjectArchive.WriteAsync(_projects.Renderer, anns, _folder["film.zip"], TestContext.Current.CancellationToken);
+        await using FileStream zip = File.OpenRead(_folder["film.zip"]);
+        Guid id = (await _projects.CreateAsync("ben", _projects.ReadArchive("film.zip", zip, "ben"))).Id;
+        VoiceProject bens = (await _projects.FindAsync(id, "ben"))!.Value.Project;
+        Assert.NotEqual(take.Hash, bens.Lines[0].Take);
+        Assert.Equal(_projects.Renderer.Recordings!.Find(take.Hash, 24_000)!.Samples, _projects.Renderer.Recordings.Find(bens.Lines[0].Take!, 24_000)!.Samples);
+        Assert.True(_projects.Renderer.Recordings.IsOf(bens.Lines[0].Take!, "ben"));
+    }
+
+    [Fact]
+    public async Task Sweep_OfWhatNoProjectHolds_TakesItAwayWhenItIsOld()
+    {
+        Recordings recordings = _projects.Renderer.Recordings!;
+        var folders = new DubFolders(_store.Home);
+        (Guid id, _, VoiceTake kept) = await RecordedAsync();
+        string Add(double hertz) => recordings.AddTake(Sounds.Sine(hertz, 1), Ann);
+        string removed = Add(400), ordered = Add(500), young = Add(600), again = Add(700);
+        // Added and removed in one sitting, it stands in no version, so that nothing leads to it when the project is gone.
+        await _projects.ChangeAsync(id, Ann, project => project.With(project.Lines[0].WithUnheard(new VoiceTake(removed, 1, "x", new()) { IsRecorded = true, Pieces = [removed] })));
+        await _projects.ChangeAsync(id, Ann, project => project.With(project.Lines[0].Without(removed)));
+        var queue = new JobQueue(_store);
+        var order = new VoiceProject { Lines = [new VoiceLine { Id = "1", Text = "x", Takes = [new VoiceTake(ordered, 1, "x", new()) { IsRecorded = true, Pieces = [ordered] }] }] };
+        JobRow job = await queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = order.ToJson(), Languages = ["en-us"] }.ToJson(), Ann);
+        string[] dubs = [folders.Create(job.Id, Ann), folders.Create(Guid.NewGuid(), Ann)];
+        string unfinished = Directory.CreateDirectory(Path.Combine(_store.Home.Path, Recordings.FolderName, $"{Guid.NewGuid():N}.tmp")).FullName;
+        foreach (string path in Directory.GetDirectories(Path.GetDirectoryName(unfinished)!).Concat(dubs).Where(path => Path.GetFileName(path) != young)) Directory.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(-2));
+        Add(700); // recorded once more: its project is about to hold it
+        using var sweep = new VoiceSweep(_store, recordings, folders, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<VoiceSweep>.Instance);
+        Assert.Equal(3, await sweep.SweepAsync(TestContext.Current.CancellationToken));
+        Assert.Equal([true, false, true, true, true], new[] { kept.Hash, removed, ordered, young, again }.Select(recordings.Contains));
+        Assert.Equal([true, false], dubs.Select(Directory.Exists));
+        Assert.False(Directory.Exists(unfinished));
+        Assert.True(Directory.Exists(Path.Combine(_store.Home.Path, Recordings.FolderName, new string('a', 64)))); // the film
     }
 
     [Fact]
