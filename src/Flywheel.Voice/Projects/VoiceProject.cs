@@ -186,8 +186,14 @@ public sealed record VoiceLine
     {
         VoiceTake[] all = [take, .. Takes.Where(known => known.Hash != take.Hash)];
         HashSet<VoiceTake> late = [.. all.Where(one => !one.IsRecorded).Skip(MaxTakes)];
-        if (all.Count(one => one.IsRecorded) > MaxRecorded) throw new FlywheelException($"line '{Id}' has {MaxRecorded} recorded takes; delete one first");
+        if (all.Count(one => one.IsRecorded) > MaxRecorded) CheckRoomForTake();
         return this with { Takes = [.. all.Where(one => !late.Contains(one))] };
+    }
+
+    /// <exception cref="FlywheelException">As many takes are recorded as a line keeps.</exception>
+    public void CheckRoomForTake()
+    {
+        if (Takes.Count(take => take.IsRecorded) >= MaxRecorded) throw new FlywheelException($"line '{Id}' has {MaxRecorded} recorded takes; delete one first");
     }
 
     /// <summary>The line without a take. Where that was heard, a voice speaks again.</summary>

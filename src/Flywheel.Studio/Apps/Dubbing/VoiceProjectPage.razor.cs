@@ -16,7 +16,7 @@ public sealed partial class VoiceProjectPage
     private static readonly TimeSpan s_showAfter = TimeSpan.FromSeconds(2);
 
     private readonly CancellationTokenSource _gone = new();
-    private readonly Stack<string> _undo = new();
+    private readonly Stack<UndoStep> _undo = new();
     private readonly HashSet<string> _chosen = [];
     private Dictionary<string, LineState> _states = [];
     private Dictionary<string, Wave> _waves = [];
@@ -27,8 +27,8 @@ public sealed partial class VoiceProjectPage
     private CancellationTokenSource? _rendering;
     private string? _problem, _typedLine, _fault;
     private string _word = "", _said = "";
-    private int _picked, _first, _done, _todo, _asked;
-    private bool _missing, _own;
+    private int _picked, _first, _done, _todo, _asked, _own;
+    private bool _missing;
     private Guid _shown;
 
     [Parameter] public Guid Id { get; set; }
@@ -73,13 +73,17 @@ public sealed partial class VoiceProjectPage
 
     private async Task LoadAsync()
     {
-        if (await Projects.LookAsync(Id, Visit.Person) is not { } stored)
+        Guid id = Id;
+        StoredProject? found = await Projects.LookAsync(id, Visit.Person);
+        if (id != _shown) return;
+        if (found is not { } stored)
         {
             _missing = true;
             return;
         }
         (_document, _fault) = (stored.Document, stored.Fault);
         if (stored.Project is not { } project) return;
+        if (_project is { } known) RememberRecorded(known, project);
         _project = project;
         _first = Math.Clamp(_first, 0, Math.Max(0, project.Lines.Count - 1) / PageSize * PageSize);
         await LookAsync();
@@ -125,18 +129,27 @@ public sealed partial class VoiceProjectPage
         return line.IsMarkup || text.Trim().Length == 0 || !_durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) ? null : model.Predict(text) / (settings.Speed ?? 1);
     }
 
-    private Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true) =>
-        DoAsync(() => Projects.ChangeAsync(Id, Visit.Person, change), typed, remember);
+    /// <param name="change">Makes another of what is on disk.</param>
+    /// <param name="typed">Letters of one field are one step of undo.</param>
+    /// <param name="remember">It can be undone.</param>
+    /// <param name="of">The project; null: the one that is shown.</param>
+    private Task ChangeAsync(Func<VoiceProject, VoiceProject> change, string? typed = null, bool remember = true, Guid? of = null)
+    {
+        Guid id = of ?? Id;
+        VoiceProject? before = null;
+        return DoAsync(id, () => Projects.ChangeAsync(id, Visit.Person, now => change(before = now)), typed, remember, () => before);
+    }
 
-    /// <summary>Changes the project; a fault is shown and the project stays as it is.</summary>
-    private async Task DoAsync(Func<Task<VoiceProject>> act, string? typed = null, bool remember = true)
+    /// <summary>Changes a project; a fault is shown and the project stays as it is. Where another is shown by then, that one stays on the page.</summary>
+    private async Task DoAsync(Guid id, Func<Task<VoiceProject>> act, string? typed = null, bool remember = true, Func<VoiceProject?>? changed = null)
     {
         _problem = null;
-        string before = _project!.ToJson();
+        VoiceProject? known = _project;
+        VoiceProject after;
         try
         {
-            _own = true;
-            _project = await act();
+            _own++;
+            after = await act();
         }
         catch (FlywheelException e)
         {
@@ -145,31 +158,51 @@ public sealed partial class VoiceProjectPage
         }
         finally
         {
-            _own = false;
+            _own--;
         }
+        if (id != _shown || _gone.IsCancellationRequested || (changed?.Invoke() ?? known) is not { } before) return;
+        if (remember && known is not null) RememberRecorded(known, before);
         // Letters of one line are one step.
-        if (remember && (typed is null || typed != _typedLine)) Remember(before);
+        if (remember && (typed is null || typed != _typedLine)) Remember(before, []);
         _typedLine = typed;
+        _project = after;
         await LookAsync();
         StateHasChanged();
     }
 
-    private void Remember(string before)
+    private void Remember(VoiceProject before, IReadOnlyList<string> recorded)
     {
-        _undo.Push(before);
+        _undo.Push(new UndoStep(before.ToJson(), recorded));
         if (_undo.Count <= MaxUndo) return;
-        string[] latest = [.. _undo.Take(MaxUndo)];
+        UndoStep[] latest = [.. _undo.Take(MaxUndo)];
         _undo.Clear();
-        foreach (string one in latest.Reverse()) _undo.Push(one);
+        foreach (UndoStep one in latest.Reverse()) _undo.Push(one);
     }
 
-    private Task UndoAsync()
+    /// <summary>What was recorded or uploaded since the page looked last is undone like any act.</summary>
+    private void RememberRecorded(VoiceProject known, VoiceProject now)
     {
-        string before = _undo.Pop();
-        return ChangeAsync(_ => VoiceProject.Parse(before, "project"), remember: false);
+        string[] recorded = [.. Hashes(now).Except(Hashes(known))];
+        if (recorded.Length == 0 && now.Original == known.Original) return;
+        Remember(known, recorded);
+        _typedLine = null;
+
+        static IEnumerable<string> Hashes(VoiceProject project) => project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash);
     }
 
-    private async Task<string?> SaveLineAsync(string line, string text, string over)
+    private async Task UndoAsync()
+    {
+        if (!_undo.TryPop(out UndoStep? step)) return;
+        VoiceOriginal? known = _project!.Original;
+        await ChangeAsync(now =>
+        {
+            VoiceProject restored = VoiceProjects.Restore(VoiceProject.Parse(step.Before, "project"), now, step.Recorded);
+            return now.Original == known ? restored : restored with { Original = now.Original }; // one that was uploaded since
+        }, remember: false);
+        if (_problem is not null) _undo.Push(step);
+    }
+
+    private async Task<string?> SaveLineAsync(Guid id, string line, string text, string over)
     {
         string? theirs = null;
         await ChangeAsync(project =>
@@ -177,18 +210,18 @@ public sealed partial class VoiceProjectPage
             VoiceLine now = project.Line(line);
             if (now.Text != over && now.Text != text) theirs = now.Text;
             return theirs is null ? project.With(now with { Text = text }) : project;
-        }, line);
+        }, line, of: id);
         return theirs;
     }
 
-    private async Task<string?> SaveTitleAsync(string text, string over)
+    private async Task<string?> SaveTitleAsync(Guid id, string text, string over)
     {
         string? theirs = null;
         await ChangeAsync(project =>
         {
             if (project.Name != over && project.Name != text) theirs = project.Name;
             return theirs is null ? project with { Name = text } : project;
-        }, "title");
+        }, "title", of: id);
         return theirs;
     }
 
@@ -216,15 +249,15 @@ public sealed partial class VoiceProjectPage
         if (_problem is null) (_word, _said) = ("", "");
     }
 
-    private Task ChooseAsync(string line, VoiceTake take) => DoAsync(() => Projects.ChooseAsync(Id, Visit.Person, line, take));
+    private Task ChooseAsync(Guid id, string line, VoiceTake take) => DoAsync(id, () => Projects.ChooseAsync(id, Visit.Person, line, take));
 
     /// <summary>From now on the word is said so in every project.</summary>
-    private Task GiveAsync(Pronunciation entry) => DoAsync(async () =>
+    private Task GiveAsync(Guid id, Pronunciation entry) => DoAsync(id, async () =>
     {
         Pronunciation given = entry.Language.Length > 0 ? entry : entry with { Language = _project!.Language.Split('-')[0] };
         (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) = await Dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [given]));
         await Record.WordsAsync(Visit.Person, VoiceRecord.Team, "", before, after);
-        return await Projects.ChangeAsync(Id, Visit.Person, now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
+        return await Projects.ChangeAsync(id, Visit.Person, now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
     });
 
     /// <summary>Makes the sound of every line that has none; what was made stays, also when it is stopped.</summary>
@@ -240,6 +273,7 @@ public sealed partial class VoiceProjectPage
         {
             foreach (string line in waiting)
             {
+                rendering.Token.ThrowIfCancellationRequested(); // also where another project is shown by now
                 if (_project!.Lines.All(one => one.Id != line)) continue; // it was removed meanwhile
                 VoiceProject now = _project;
                 RenderedLine rendered = await Task.Run(() => Projects.Renderer.RenderLineAsync(now, line, rendering.Token));
@@ -294,15 +328,20 @@ public sealed partial class VoiceProjectPage
         return _problem is null;
     }
 
-    /// <summary>The recording is removed, or the lines take its times.</summary>
-    private async Task<bool> OriginalAsync(Func<VoiceProject, Task<VoiceProject>> change)
+    /// <summary>The recording is removed, or the lines take its times or words. These are found in minutes, in which the project goes on, or another is opened.</summary>
+    private async Task<bool> OriginalAsync(Func<VoiceProject, Task<Func<VoiceProject, VoiceProject>>> find)
     {
-        VoiceProject over = _project!;
-        await DoAsync(async () =>
+        (Guid id, VoiceProject over) = (Id, _project!);
+        _problem = null;
+        try
         {
-            VoiceProject changed = await change(over);
-            return await Projects.ChangeAsync(Id, Visit.Person, now => now with { Original = changed.Original, Lines = changed.Lines == over.Lines ? now.Lines : changed.Lines });
-        });
+            await ChangeAsync(await find(over), of: id);
+        }
+        catch (FlywheelException e)
+        {
+            _problem = e.Message;
+        }
+        if (_problem is not null && id != _shown) _problem = $"{over.Name}: {_problem}";
         return _problem is null;
     }
 
@@ -325,16 +364,13 @@ public sealed partial class VoiceProjectPage
     // Another window, or a line that was played.
     private void OnChanged(Guid id)
     {
-        if (id != Id || _own || _rendering is not null) return; // what is rendered is shown now and then, and in the end
+        if (id != Id || _own > 0 || _rendering is not null) return; // what is rendered is shown now and then, and in the end
         _ = InvokeAsync(async () =>
         {
-            if (_gone.IsCancellationRequested || _project is not { } known) return;
+            if (_gone.IsCancellationRequested || _project is null) return;
             await LoadAsync();
-            if (_project is { } now && (NumRecorded(now) > NumRecorded(known) || now.Original != known.Original)) Remember(known.ToJson()); // what was recorded or uploaded just now is undone like any act
             StateHasChanged();
         });
-
-        static int NumRecorded(VoiceProject project) => project.Lines.Sum(line => line.Takes.Count(take => take.IsRecorded));
     }
 
     public void Dispose()
@@ -343,4 +379,8 @@ public sealed partial class VoiceProjectPage
         _gone.Cancel();
         _gone.Dispose();
     }
+
+    /// <param name="Before">The project as it was.</param>
+    /// <param name="Recorded">Hashes of takes that the act itself recorded.</param>
+    private sealed record UndoStep(string Before, IReadOnlyCollection<string> Recorded);
 }

@@ -45,6 +45,9 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
 
     private readonly ConcurrentDictionary<string, Wave> _waves = [];
 
+    /// <summary>One recording at a time is aligned: four hours of sound are gigabytes.</summary>
+    private static readonly SemaphoreSlim s_aligning = new(1, 1);
+
     public event Action<Guid>? Changed
     {
         add => documents.Changed += value;
@@ -169,20 +172,71 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         return after;
     }
 
-    /// <summary>Lines get the times at which the project's recording says them.</summary>
+    /// <summary>Finds the times at which the project's recording says its lines.</summary>
     /// <param name="project">Has a recording with sound.</param>
     /// <param name="lines">What is said in it, in place of the project's lines; null: those.</param>
     /// <param name="vad">Who hears where somebody speaks; null: by energy.</param>
+    /// <returns>Puts the times into the project as it is by then: its own lines get nothing else; lines in their place refuse what was edited meanwhile.</returns>
     /// <exception cref="FlywheelException">Nothing is said in it, or there is none on this machine.</exception>
-    public VoiceProject Align(VoiceProject project, IReadOnlyList<VoiceLine>? lines, SileroVad? vad = null)
+    public async Task<Func<VoiceProject, VoiceProject>> AlignAsync(VoiceProject project, IReadOnlyList<VoiceLine>? lines, SileroVad? vad = null)
     {
         if (project.Original is not { } original || renderer.Recordings?.SoundOf(original) is not { } sound)
             throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
-        // Lines without words stay without a time: nothing of the recording is theirs.
+        // Lines without words stay as they are: nothing of the recording is theirs.
         VoiceLine[] spoken = [.. (lines ?? project.Lines).Where(line => line.Text.Any(char.IsLetterOrDigit))];
         if (spoken.Length == 0) throw new FlywheelException("there is no line to align; write or paste what is said in the recording");
-        return project with { Lines = SpeechSegments.Align(WavReader.ReadMono(sound), spoken, vad) };
+        IReadOnlyList<VoiceLine> aligned;
+        await s_aligning.WaitAsync();
+        try
+        {
+            aligned = await Task.Run(() => SpeechSegments.Align(WavReader.ReadMono(sound), spoken, vad));
+        }
+        finally
+        {
+            s_aligning.Release();
+        }
+        if (lines is not null) return now => Unchanged(now, project) with { Lines = aligned };
+        Dictionary<string, VoiceLine> timed = aligned.ToDictionary(line => line.Id);
+        return now => OfSameRecording(now, project) with { Lines = [.. now.Lines.Select(line => timed.TryGetValue(line.Id, out VoiceLine? found) ? line with { Start = found.Start, End = found.End } : line)] };
     }
+
+    /// <summary>Puts what was heard in a recording in the place of a project's lines, as it is by then; refuses one whose lines were edited meanwhile.</summary>
+    /// <param name="over">The project that was heard.</param>
+    /// <param name="heard">With its lines and their language.</param>
+    public static Func<VoiceProject, VoiceProject> Hear(VoiceProject over, VoiceProject heard) => now =>
+    {
+        bool isKnown = Base(now.Language).Equals(Base(heard.Language), StringComparison.OrdinalIgnoreCase); // en-us says more than en
+        return Unchanged(now, over) with
+        {
+            Language = isKnown ? now.Language : heard.Language, SourceLanguage = heard.SourceLanguage, Original = heard.Original, Lines = heard.Lines,
+            Voice = isKnown ? now.Voice : now.Voice with { Voice = null }, // that of another language is no voice for it
+        };
+
+        static string Base(string language) => language.Split('-', '_')[0];
+    };
+
+    /// <summary>A project as it was before an act, with all that was recorded for its lines since: undo takes nobody's voice away.</summary>
+    /// <param name="before">As it was.</param>
+    /// <param name="now">As it is.</param>
+    /// <param name="undone">Hashes of what was recorded in the very act that is undone.</param>
+    public static VoiceProject Restore(VoiceProject before, VoiceProject now, IReadOnlyCollection<string> undone)
+    {
+        Dictionary<string, VoiceTake[]> recorded = now.Lines.ToDictionary(line => line.Id, line => line.Takes.Where(take => take.IsRecorded && !undone.Contains(take.Hash)).ToArray());
+        HashSet<string> known = [.. before.Lines.Select(line => line.Id)];
+        return before with { Lines = [.. before.Lines.Select(WithRecorded), .. now.Lines.Where(line => !known.Contains(line.Id) && recorded[line.Id].Length > 0)] };
+
+        VoiceLine WithRecorded(VoiceLine line) => recorded.GetValueOrDefault(line.Id, []).Where(take => line.Takes.All(one => one.Hash != take.Hash)).Reverse().Aggregate(line, (with, take) => with.WithUnheard(take));
+    }
+
+    /// <summary>Of a project's lines, what cannot be made again.</summary>
+    private static string Written(VoiceProject project) =>
+        new VoiceProject { Lines = [.. project.Lines.Select(line => line with { RenderedHash = null, Takes = [.. line.Takes.Where(take => take.IsRecorded)] })] }.ToJson();
+
+    private static VoiceProject Unchanged(VoiceProject now, VoiceProject over) => Written(OfSameRecording(now, over)) == Written(over) ? now
+        : throw new FlywheelException("the lines were changed meanwhile, so they stay as they are now; do it again to replace them");
+
+    private static VoiceProject OfSameRecording(VoiceProject now, VoiceProject over) => now.Original?.Hash == over.Original?.Hash ? now
+        : throw new FlywheelException($"the recording '{over.Original?.Name}' is no longer the project's, so its lines stay as they are");
 
     /// <summary>A line was spoken: recorded, and noted as its latest take, so that a later change marks it stale.</summary>
     public async Task SpokenAsync(Guid id, string person, VoiceProject project, RenderedLine rendered)
@@ -209,6 +263,7 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     {
         if (await FindAsync(id, person) is not var (_, project)) throw new FlywheelException($"there is no project {id} of yours");
         VoiceLine now = project.Line(line);
+        now.CheckRoomForTake(); // before anything is kept that no line would name
         (string hash, TimeSpan length) = renderer.Recordings!.AddTake(wav, person);
         var take = new VoiceTake(hash, Math.Round(length.TotalSeconds, 3), now.Text, now.Settings) { IsRecorded = true, IsMarkup = now.IsMarkup, Pieces = [hash] };
         await ChangeAsync(id, person, project => project.With(project.Line(line).WithUnheard(take)));
