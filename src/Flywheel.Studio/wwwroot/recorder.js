@@ -1,4 +1,4 @@
-// Records the microphone as a WAV file of one channel and 16 bits, and sends it. One recording at a time.
+// Records the microphone as a WAV file of one channel and 16 bits, and sends it. Each row has a recorder of its own; one of them has the microphone.
 
 const worklet = `registerProcessor("take", class extends AudioWorkletProcessor {
   process([input]) {
@@ -11,68 +11,101 @@ const worklet = `registerProcessor("take", class extends AudioWorkletProcessor {
   }
 });`;
 
-let now = null;
+// Ends what the recorder does that began last.
+let end = () => {};
 
-// Begins. `root` holds [data-level] and [data-time]; `page` hears by Ended when the longest time is over.
-// Returns "" or the name of what is in the way.
-export async function start(root, page, maxSeconds) {
-  cancel();
-  if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) return "insecure";
-  let stream;
-  try {
-    // As it is: what a telephone call wants (echo and noise taken away, one loudness) spoils a voice.
-    stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
-  } catch (error) {
-    return { NotAllowedError: "refused", SecurityError: "refused", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy", AbortError: "busy" }[error.name] ?? "busy";
-  }
-  document.getElementById("sound")?.pause();
-  const context = new AudioContext(), pieces = [], mine = now = { stream, context, pieces, count: 0, begun: performance.now() };
-  try {
-    const url = URL.createObjectURL(new Blob([worklet], { type: "text/javascript" }));
-    await context.audioWorklet.addModule(url);
-    URL.revokeObjectURL(url);
-    if (context.state === "suspended") await context.resume();
-  } catch {
+// `root` holds [data-level] and [data-time]; `page` hears by Ended that a recording ended by itself: it is as long as it may be, or another row records. It waits to be sent then.
+export function attach(root, page, maxSeconds) {
+  let take = null, asked = 0, gone = false;
+
+  const close = () => {
+    asked++;
+    for (const track of take?.stream?.getTracks() ?? []) track.stop();
+    take?.context?.close();
+    if (take) take.stream = take.context = null;
+    delete root.dataset.recorded;
+  };
+  const ended = () => {
+    const live = take?.stream;
+    close();
+    if (live && !gone) page.invokeMethodAsync("Ended").catch(() => {});
+  };
+
+  // Begins. Returns "", "ended" where something else ended it before it began, or the name of what is in the way.
+  async function start() {
     cancel();
-    return "busy";
+    if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) return "insecure";
+    end();
+    end = ended;
+    const mine = ++asked;
+    let stream, context;
+    // The person may be asked for long: whoever is no longer meant leaves nothing open.
+    const leave = answer => {
+      for (const track of stream?.getTracks() ?? []) track.stop();
+      context?.close();
+      return mine === asked ? answer : "ended";
+    };
+    try {
+      // As it is: what a telephone call wants (echo and noise taken away, one loudness) spoils a voice.
+      stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    } catch (error) {
+      return leave({ NotAllowedError: "refused", SecurityError: "refused", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy", AbortError: "busy" }[error.name] ?? "busy");
+    }
+    if (mine !== asked) return leave();
+    document.getElementById("sound")?.pause();
+    try {
+      context = new AudioContext();
+      const url = URL.createObjectURL(new Blob([worklet], { type: "text/javascript" }));
+      await context.audioWorklet.addModule(url);
+      URL.revokeObjectURL(url);
+      if (context.state === "suspended") await context.resume();
+    } catch {
+      return leave("busy");
+    }
+    if (mine !== asked) return leave();
+    const now = take = { stream, context, pieces: [], count: 0, rate: context.sampleRate }, most = Math.floor(maxSeconds * now.rate);
+    const node = new AudioWorkletNode(context, "take"), level = root.querySelector("[data-level]"), time = root.querySelector("[data-time]");
+    let peak = 0;
+    node.port.onmessage = event => {
+      if (now !== take || !now.stream) return;
+      const piece = event.data.subarray(0, most - now.count);
+      now.pieces.push(piece);
+      now.count += piece.length;
+      for (const sample of piece) peak = Math.max(peak, Math.abs(sample));
+      if (now.count >= most) ended();
+    };
+    context.createMediaStreamSource(stream).connect(node);
+    const show = () => {
+      if (now !== take || !now.stream) return;
+      if (level) { level.style.inlineSize = `${Math.min(100, 100 * Math.sqrt(peak))}%`; level.dataset.loud = peak > .98 ? "yes" : "no"; }
+      if (time) time.textContent = (now.count / now.rate).toFixed(1);
+      root.dataset.recorded = (now.count / now.rate).toFixed(2);
+      peak *= .8;
+      requestAnimationFrame(show);
+    };
+    show();
+    return "";
   }
-  const node = new AudioWorkletNode(context, "take"), level = root.querySelector("[data-level]"), time = root.querySelector("[data-time]");
-  let peak = 0;
-  node.port.onmessage = event => {
-    if (mine !== now) return;
-    pieces.push(event.data);
-    mine.count += event.data.length;
-    for (const sample of event.data) peak = Math.max(peak, Math.abs(sample));
-    if (mine.count / context.sampleRate >= maxSeconds) page.invokeMethodAsync("Ended");
-  };
-  context.createMediaStreamSource(stream).connect(node);
-  const show = () => {
-    if (mine !== now) return;
-    if (level) { level.style.inlineSize = `${Math.min(100, 100 * Math.sqrt(peak))}%`; level.dataset.loud = peak > .98 ? "yes" : "no"; }
-    if (time) time.textContent = (mine.count / context.sampleRate).toFixed(1);
-    root.dataset.recorded = (mine.count / context.sampleRate).toFixed(2);
-    peak *= .8;
-    requestAnimationFrame(show);
-  };
-  show();
-  return "";
-}
 
-// Ends and sends it. Returns "" or why it was not kept.
-export async function stop(url) {
-  const done = now;
-  if (!done) return "";
-  const rate = done.context.sampleRate;
-  cancel();
-  const answer = await fetch(url, { method: "POST", body: wav(done.pieces, done.count, rate), headers: { "Content-Type": "audio/wav" } }).catch(() => null);
-  return answer === null ? "lost" : answer.ok ? "" : `: ${await answer.text()}`;
-}
+  // Ends it and sends it; again where that failed: it is kept until the server has it. Returns "", "ended" where there is nothing, or why it was not kept.
+  async function send(url) {
+    close();
+    const mine = take;
+    if (!mine?.count) return "ended";
+    const answer = await fetch(url, { method: "POST", body: wav(mine.pieces, mine.count, mine.rate), headers: { "Content-Type": "audio/wav" } }).catch(() => null);
+    if (answer?.ok && mine === take) take = null;
+    return answer === null ? "lost" : answer.ok ? "" : `: ${await answer.text().catch(() => answer.statusText)}`;
+  }
 
-export function cancel() {
-  if (!now) return;
-  for (const track of now.stream.getTracks()) track.stop();
-  now.context.close();
-  now = null;
+  function cancel() {
+    close();
+    take = null;
+  }
+
+  return {
+    start, send, cancel,
+    dispose() { gone = true; cancel(); },
+  };
 }
 
 function wav(pieces, count, rate) {

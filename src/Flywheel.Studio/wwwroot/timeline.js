@@ -34,6 +34,7 @@ export function attach(root, page, id, words) {
     if (gone || mine !== asked) return;
     lines = answer.lines;
     seconds = answer.seconds;
+    for (const [hash, wave] of waves) if (wave === "failed") waves.delete(hash);
     lines.forEach((line, i) => { line.index = i; });
     selected = selected && byId(selected.id);
     cues = lines.filter(line => line.start !== null && line.end !== null).sort((a, b) => a.start - b.start);
@@ -81,7 +82,7 @@ export function attach(root, page, id, words) {
   function waveOf(line) {
     if (!line.sounds || !line.hash) return null;
     const known = waves.get(line.hash);
-    if (known) return known === "asked" ? null : known;
+    if (known) return known === "asked" || known === "failed" ? null : known;
     if (waves.size > maxWaves) for (const key of [...waves.keys()].slice(0, maxWaves / 2)) if (waves.get(key) !== "asked") waves.delete(key);
     waves.set(line.hash, "asked");
     wanted.push(line);
@@ -94,9 +95,8 @@ export function attach(root, page, id, words) {
     fetching++;
     try {
       const got = await fetch(`${base}/peaks/${encodeURIComponent(line.id)}?hash=${line.hash}`);
-      if (got.ok) waves.set(line.hash, new Int8Array(await got.arrayBuffer()));
-      else waves.delete(line.hash);
-    } catch { waves.delete(line.hash); }
+      waves.set(line.hash, got.ok ? new Int8Array(await got.arrayBuffer()) : "failed");
+    } catch { waves.set(line.hash, "failed"); } // it is asked for again when the project changes, not by each drawing
     fetching--;
     if (gone) return;
     redraw();
@@ -476,7 +476,7 @@ export function attach(root, page, id, words) {
     document.getElementById("sound")?.pause();
     context ??= new AudioContext();
     if (context.state === "suspended") await context.resume();
-    const mine = player = { sources: [], from, until: from, begun: null };
+    const mine = player = { sources: new Set(), from, until: from, begun: null };
     problem.hidden = true;
     root.dataset.playing = "yes";
     box.querySelector("[data-toggle]")?.setAttribute("aria-pressed", "true");
@@ -501,7 +501,8 @@ export function attach(root, page, id, words) {
       source.buffer = sound;
       source.connect(context.destination);
       source.start(due);
-      mine.sources.push(source);
+      mine.sources.add(source);
+      source.onended = () => mine.sources.delete(source); // its sound with it
       mine.until = at + long;
       if (part === 3) follow(mine);
       while (mine === player && context.currentTime - mine.begun + from < mine.until - 8) await new Promise(next => setTimeout(next, 250));

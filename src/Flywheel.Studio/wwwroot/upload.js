@@ -4,7 +4,7 @@
 // file goes (nothing: nowhere) and told by Sent() or Failed().
 export function attach(root, page, maxBytes, words) {
   const field = root.querySelector("input[type=file]"), box = root.querySelector("[data-progress]"), bar = box.querySelector("progress"), said = box.querySelector("[data-said]"), problem = root.querySelector("[data-problem]");
-  let request = null;
+  let request = null, gone = false;
 
   const chosen = async () => {
     const file = field.files[0];
@@ -13,7 +13,7 @@ export function attach(root, page, maxBytes, words) {
     problem.hidden = true;
     if (file.size > maxBytes) return fail(words["too-large"].replace("{0}", file.name).replace("{1}", maxBytes / 2 ** 30));
     const address = await page.invokeMethodAsync("Address", file.name);
-    if (!address) return;
+    if (!address || gone) return;
     request = new XMLHttpRequest();
     request.open("POST", `${address}?name=${encodeURIComponent(file.name)}`);
     request.upload.onprogress = event => {
@@ -33,6 +33,7 @@ export function attach(root, page, maxBytes, words) {
   // null: sent; "": the person has stopped it.
   const done = wrong => {
     request = null;
+    if (gone) return; // the page has seen to it
     box.hidden = true;
     if (wrong) fail(wrong);
     page.invokeMethodAsync(wrong === null ? "Sent" : "Failed");
@@ -41,5 +42,5 @@ export function attach(root, page, maxBytes, words) {
   const stop = () => request?.abort();
   field.addEventListener("change", chosen);
   box.querySelector("button").addEventListener("click", stop);
-  return { dispose() { request?.abort(); field.removeEventListener("change", chosen); } };
+  return { dispose() { gone = true; request?.abort(); field.removeEventListener("change", chosen); } };
 }
