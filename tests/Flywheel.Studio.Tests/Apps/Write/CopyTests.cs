@@ -15,7 +15,7 @@ public sealed class CopyTests
     public void ToBrief_TypedAsItIsSaid_AsksWithoutArticleAndFor()
     {
         Flywheel.Model.Brief brief = (Brief with { What = "a photo editor, The Gimp, an", Audience = "for photographers" }).ToBrief();
-        Assert.Equal(["photo editor", "Gimp", "an"], brief.Categories);
+        Assert.Equal(["Photo editor", "Gimp", "An"], brief.Categories);
         Assert.Equal("photographers", brief.Audience);
         Assert.Equal("forest rangers", (Brief with { Audience = "forest rangers" }).ToBrief().Audience);
     }
