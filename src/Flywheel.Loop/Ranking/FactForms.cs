@@ -105,13 +105,12 @@ public static partial class FactForms
     /// <summary>What contradicts a fact's shape must be surer.</summary>
     private static (FactForm Form, bool Left)? Sure(string fact, ((FactForm Form, bool Left) Class, double Odds) guess)
     {
-        bool contradicts = (FactFrames.FormOf(fact), guess.Class.Form) switch
+        bool contradicts = guess.Class.Form is not (FactForm.No or FactForm.Note or FactForm.Lets) && FactFrames.FormOf(fact) switch
         {
-            (FactFrames.Form.Open, _) or (_, FactForm.No or FactForm.Note or FactForm.Lets) => false,
-            (FactFrames.Form.Thing, var form) => form != FactForm.Has && guess.Class is not (FactForm.Says, true),
-            (FactFrames.Form.Verb, var form) => form != FactForm.Does,
-            (FactFrames.Form.Said, var form) => form != FactForm.Is,
-            (FactFrames.Form.Sentence, var form) => form != FactForm.Says,
+            FactFrames.Form.Thing => guess.Class.Form != FactForm.Has && guess.Class is not (FactForm.Says, true),
+            FactFrames.Form.Verb => guess.Class.Form != FactForm.Does,
+            FactFrames.Form.Said => guess.Class.Form != FactForm.Is,
+            FactFrames.Form.Sentence => guess.Class.Form != FactForm.Says,
             _ => false,
         };
         return guess.Odds >= (contradicts ? Contradicting : Likely) ? guess.Class : null;
@@ -128,8 +127,8 @@ public static partial class FactForms
     /// <summary>The likeliest, after things with an article, without one and with a state ("breakfast served until noon") are weighed together: each is understood as the others, the last the most easily.</summary>
     internal static ((FactForm Form, bool Left) Class, double Odds) Guess(string fact, float[][] weights)
     {
-        double[] odds = Odds(weights, [.. Hashes(fact)]);
         if (FactFrames.AreThings(fact)) return (Classes[0], 1);
+        double[] odds = Odds(weights, [.. Hashes(fact)]);
         double things = Things.Sum(at => odds[at]);
         int best = Array.IndexOf(odds, odds.Max());
         return things > odds[best] ? (Classes[Things.MaxBy(at => odds[at] * (at == Things[^1] ? 2 : 1))], things) : (Classes[best], odds[best]);

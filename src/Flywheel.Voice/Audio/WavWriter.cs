@@ -80,6 +80,14 @@ public sealed class WavWriter : IDisposable
             writer.Write(clip.Samples);
         });
 
+    /// <summary>The bytes of a whole file of 16 bits.</summary>
+    public static byte[] ToBytes(Clip clip)
+    {
+        var sound = new MemoryStream();
+        using (var writer = new WavWriter(sound, clip.Rate)) writer.Write(clip.Samples);
+        return sound.ToArray();
+    }
+
     /// <summary>Samples as a file's bytes, little-endian.</summary>
     public static void Encode(ReadOnlySpan<float> samples, SampleFormat format, Span<byte> bytes)
     {

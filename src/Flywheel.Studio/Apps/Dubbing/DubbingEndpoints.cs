@@ -56,9 +56,7 @@ internal static class DubbingEndpoints
                 await projects.SpokenAsync(id, person, project, rendered);
                 clip = rendered.Clip;
             }
-            var sound = new MemoryStream();
-            using (var writer = new WavWriter(sound, clip.Rate)) writer.Write(clip.Samples);
-            return Results.File(sound.ToArray(), "audio/wav", enableRangeProcessing: true);
+            return Results.File(WavWriter.ToBytes(clip), "audio/wav", enableRangeProcessing: true);
         }
         catch (FlywheelException e)
         {

@@ -157,9 +157,7 @@ internal static class TimelineEndpoints
 
     private static IResult Wav(HttpContext http, Clip clip)
     {
-        var sound = new MemoryStream();
-        using (var writer = new WavWriter(sound, clip.Rate)) writer.Write(clip.Samples);
         http.Response.Headers.CacheControl = "no-store";
-        return Results.File(sound.ToArray(), "audio/wav");
+        return Results.File(WavWriter.ToBytes(clip), "audio/wav");
     }
 }
