@@ -117,8 +117,9 @@ public sealed class GameLoop
 
     private async Task<int> PlayAsync(ModelFolder champion, int turn, int games, CancellationToken cancellation)
     {
-        HashSet<Guid> recorded = await GameRecord.RecordedAsync(_store, _task.Name, cancellation);
-        int[] missing = [.. Enumerable.Range(0, games).Where(index => !recorded.Contains(GameRecord.IdOf(_task.Name, champion.Hash, _recipe.Seed, turn, index)))];
+        Guid[] ids = [.. Enumerable.Range(0, games).Select(index => GameRecord.IdOf(_task.Name, champion.Hash, _recipe.Seed, turn, index))];
+        HashSet<Guid> recorded = await GameRecord.RecordedAsync(_store, ids, cancellation);
+        int[] missing = [.. Enumerable.Range(0, games).Where(index => !recorded.Contains(ids[index]))];
         if (missing.Length < games) Say($"{games - missing.Length} games of turn {turn} are recorded already.");
         if (missing.Length == 0) return 0;
         long started = Stopwatch.GetTimestamp(), told = started;

@@ -25,12 +25,11 @@ internal static class GameRecord
         return new Guid(hash.AsSpan(0, 16), bigEndian: true);
     }
 
-    /// <summary>Which of a turn's games are recorded already.</summary>
-    public static async Task<HashSet<Guid>> RecordedAsync(FlywheelStore store, string task, CancellationToken cancellation)
+    /// <summary>Which of some games are recorded already; no other is looked at.</summary>
+    public static async Task<HashSet<Guid>> RecordedAsync(FlywheelStore store, IReadOnlyCollection<Guid> games, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        string app = Generation.TaskApp + task;
-        return [.. await db.Generations.Where(row => row.App == app && row.User == SelfPlayUser).Select(row => row.Group).Distinct().ToListAsync(cancellation)];
+        return [.. await db.Generations.Where(row => games.Contains(row.Group)).Select(row => row.Group).Distinct().ToListAsync(cancellation)];
     }
 
     public static async Task SaveAsync(FlywheelStore store, TaskFolder task, GameModel model, PlayRecipe recipe, PlayedGame game, TimeProvider time, CancellationToken cancellation)
@@ -91,18 +90,15 @@ internal static class GameRecord
     public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, string task, IReadOnlySet<int> turns, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        string app = Generation.TaskApp + task;
-        var rows = await (from generation in db.Generations.AsNoTracking()
-                          where generation.App == app && generation.User == SelfPlayUser && generation.Payload != null
-                          join feedback in db.Feedback.AsNoTracking() on generation.Id equals feedback.GenerationId
-                          where feedback.Source == FeedbackSource.Referee
-                          select new { generation.Id, generation.Group, generation.Choice, generation.ModelHash, generation.Payload!.Conversation, generation.Payload.Text, Feedback = feedback.Id, feedback.Value }).ToListAsync(cancellation);
+        int oldest = turns.Min();
+        long before = await db.Turns.Where(turn => turn.Number < oldest).MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
+        List<RecordedRow> rows = await RowsSince(db, task, before).ToListAsync(cancellation);
         var games = new List<RecordedGame>();
-        foreach (var group in rows.GroupBy(row => row.Group))
+        foreach (var group in rows.Where(row => row.User == SelfPlayUser).GroupBy(row => row.Group))
         {
             var moves = new List<RecordedMove>();
             (int turn, int index, int result) = (0, 0, 0);
-            foreach (var row in group.OrderBy(row => row.Choice))
+            foreach (RecordedRow row in group.OrderBy(row => row.Choice))
             {
                 JsonNode search = JsonNode.Parse(row.Conversation!.Messages[^1].Fields["search"])!;
                 (turn, index) = (search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>());
@@ -119,6 +115,22 @@ internal static class GameRecord
         }
         return [.. games.OrderBy(game => game.Game.Turn).ThenBy(game => game.Game.Index)];
     }
+
+    /// <summary>
+    /// Moves that the referee judged after a place in the feedback, which is where a turn had read to: games of later turns stand behind it. Who
+    /// asked is not a condition, although a few games of people come along: by the index of users every game ever played would be read.
+    /// </summary>
+    internal static IQueryable<RecordedRow> RowsSince(FlywheelDb db, string task, long before)
+    {
+        string app = Generation.TaskApp + task;
+        return from feedback in db.Feedback.AsNoTracking()
+               where feedback.Sequence > before && feedback.Source == FeedbackSource.Referee
+               join generation in db.Generations.AsNoTracking() on feedback.GenerationId equals generation.Id
+               where generation.App == app && generation.Payload != null
+               select new RecordedRow(generation.Id, generation.Group, generation.Choice, generation.User, generation.ModelHash, generation.Payload!.Conversation, generation.Payload.Text, feedback.Id, feedback.Value);
+    }
+
+    internal sealed record RecordedRow(Guid Id, Guid Group, int Choice, string User, string ModelHash, Conversation? Conversation, string Text, Guid Feedback, string Value);
 
     private static T[] Read<T>(JsonNode search, string name) => search[name]!.Deserialize<T[]>()!;
 

@@ -118,6 +118,32 @@ public sealed class GameLoopTests : IDisposable
         Assert.NotEqual(await GamesAsync(one), await GamesAsync(third));
     }
 
+    /// <summary>Ten turns and ten thousand games later it is still the window that is read: games before it are not fetched, whatever is in them.</summary>
+    [Fact]
+    public async Task Read_GamesOfOlderTurns_AreNotLookedAt()
+    {
+        await using FlywheelStore store = await OpenAsync("home");
+        await new GameLoop(store, Recipe("gate.max_pairs=2", "measure.positions=2")) { Threads = 1 }.TurnAsync();
+        IReadOnlyList<RecordedGame> first = await GameRecord.ReadAsync(store, "connect-four", new HashSet<int> { 0, 1 }, default);
+        await new GameLoop(store, Recipe()) { Threads = 1 }.PlayAsync(5);
+        IReadOnlyList<RecordedGame> both = await GameRecord.ReadAsync(store, "connect-four", new HashSet<int> { 1, 2 }, default), second = await GameRecord.ReadAsync(store, "connect-four", new HashSet<int> { 2 }, default);
+        Assert.Equal([8, 13, 5], new[] { first.Count, both.Count, second.Count });
+        Assert.Equal(both.Select(game => game.Id), first.Concat(second).Select(game => game.Id));
+
+        await using FlywheelDb db = store.AllTables();
+        long through = (await db.Turns.SingleAsync()).FeedbackThrough;
+        Assert.Equal(second.Sum(game => game.Moves.Count), await GameRecord.RowsSince(db, "connect-four", through).CountAsync());
+        List<string> plan = [];
+        await db.Database.OpenConnectionAsync();
+        await using System.Data.Common.DbCommand command = db.Database.GetDbConnection().CreateCommand();
+        string query = GameRecord.RowsSince(db, "connect-four", through).ToQueryString();
+        command.CommandText = $"EXPLAIN QUERY PLAN {query[query.IndexOf("SELECT", StringComparison.Ordinal)..]}";
+        await using (System.Data.Common.DbDataReader reader = await command.ExecuteReaderAsync())
+            while (await reader.ReadAsync()) plan.Add(reader.GetString(3));
+        Assert.EndsWith("USING INTEGER PRIMARY KEY (rowid>?)", plan[0], StringComparison.Ordinal); // from the feedback's place on, and of each its generation
+        Assert.All(plan, step => Assert.StartsWith("SEARCH", step, StringComparison.Ordinal));
+    }
+
     /// <summary>However the model feels, an answer is one legal move: by the task's own way, as API and page ask.</summary>
     [Fact]
     public async Task Ask_FullColumns_AnswersALegalMove()
