@@ -36,6 +36,9 @@ internal static class SimulateCommand
             Console.WriteLine($"{char.ToUpperInvariant(Power(plan)[0])}{Power(plan)[1..]}.");
             Show($"Made-up tastes: {plan.People} people with {plan.Briefs} briefs, {plan.Homes} homes, seed {plan.Seed}",
                 GateSimulation.OnTastes(plan));
+            TurnRecipe recipe = RecipeFile.LoadTurn(DemoCommand.ProjectFile("recipes", "turn.yaml"));
+            Show($"What is forgotten: {plan.Homes / 10} homes, turns in a row, nats a token of the frozen set, margin {recipe.Gate.RegressionMargin}, seed {plan.Seed}",
+                GateSimulation.OnFrozenSet(plan, recipe.Gate.RegressionMargin), "turns", "share of homes");
             ShowRollouts(parse.GetValue(rollouts) is var count && count >= 0 ? count : throw new FlywheelException($"--rollouts is {count}, expected at least 0"), plan.Seed);
             if (parse.GetValue(model) is { } named) await OnModelAsync(plan, named, JudgeNamed(parse.GetValue(judge)!), cancellation);
         });
@@ -128,13 +131,13 @@ internal static class SimulateCommand
     private static IDraftJudge JudgeNamed(string name) => name == GateRecipe.FidelityJudge ? new FidelityJudge()
         : new TasteJudge(Taste.Named(name));
 
-    private static void Show(string title, IEnumerable<SimulationRow> rows)
+    private static void Show(string title, IEnumerable<SimulationRow> rows, string what = "candidates", string share = "homes that promoted")
     {
         IAnsiConsole console = AnsiConsole.Console;
         if (!console.Profile.Out.IsTerminal) console.Profile.Width = 1000;
         Table table = new Table().Border(console.Profile.Out.IsTerminal ? TableBorder.Rounded
             : TableBorder.Markdown).Title(Markup.Escape(title))
-            .AddColumn("candidates").AddColumn(new TableColumn("homes that promoted").RightAligned()).AddColumn("wanted");
+            .AddColumn(what).AddColumn(new TableColumn(share).RightAligned()).AddColumn("wanted");
         foreach (SimulationRow row in rows)
             table.AddRow(Markup.Escape(row.What), string.Create(CultureInfo.InvariantCulture,
                 $"{row.Promoted} of {row.Homes}, {row.Share:0.0%}"), Markup.Escape(row.Wanted));

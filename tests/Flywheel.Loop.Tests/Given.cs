@@ -28,7 +28,7 @@ internal static class Given
         public override DateTimeOffset GetUtcNow() => Now;
     }
 
-    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1, string? model = null)
+    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1, string? model = null, string? upstream = null)
     {
         var random = new Random(seed);
         int[] tokens = [.. Enumerable.Range(0, random.Next(1, 60)).Select(_ => random.Next(0, 70_000))];
@@ -40,7 +40,8 @@ internal static class Given
             Time = Monday,
             App = "test",
             User = user,
-            ModelHash = model ?? Champion,
+            ModelHash = upstream is not null ? "" : model ?? Champion,
+            Upstream = upstream,
             FinishReason = FinishReason.Stop,
             NumPromptTokens = 3,
             NumTokens = tokens.Length,

@@ -114,7 +114,7 @@ public sealed class RetirementTests : IDisposable
             }
             if (number == 7) Assert.Equal((2, "", ""), (look, dataset.Retirement.Text, read.Retirement.Text));
             Assert.Equal(dataset.Retirement.Text, read.Retirement.Text);
-            FeedbackIntake again = await FeedbackReader.AgainAsync(db, new(), turn, false, stop);
+            FeedbackIntake again = await FeedbackReader.AgainAsync(db, turn, false, stop);
             Assert.Equal(dataset.Hash, (await TurnCuration.CurateAsync(store, recipe, null, again, stop)).Hash);
             await ledger.HasCandidateAsync(turn, new string('b', 64), stop);
             await ledger.DecidedAsync(turn, new GateDecision([new("rule", "", 0, 0, new Interval(0, 0, 0), 0, false, "") { Because = "no better" }]), TurnState.Rejected, "no better", stop);

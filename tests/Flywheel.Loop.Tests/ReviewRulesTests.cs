@@ -158,7 +158,7 @@ public sealed class ReviewRulesTests : IDisposable
         TurnRow turn = await new TurnLedger(store, TimeProvider.System).BeginAsync(new ModelRow { Hash = Given.Champion, Path = "m" }, RecipeFile.ToYaml(recipe), dataset, intake, TestContext.Current.CancellationToken);
         foreach (Shown answer in intake.Shown) await store.AddFeedbackAsync(new(answer.Id, Metrics.Discard, true, "ann"));
 
-        FeedbackIntake again = await FeedbackReader.AgainAsync(db, new(), turn, false, TestContext.Current.CancellationToken);
+        FeedbackIntake again = await FeedbackReader.AgainAsync(db, turn, false, TestContext.Current.CancellationToken);
         CuratedDataset same = await TurnCuration.CurateAsync(store, recipe, null, again, TestContext.Current.CancellationToken);
 
         Assert.Equal(6, dataset.Rows.Count(row => row.Drop == DropReasons.AwaitsReview));

@@ -130,12 +130,46 @@ public abstract class WorkspaceTests(Provider provider) : IAsyncLifetime
 
         await workspaces.ChangeAsync("acme", trainsShared: true);
         await workspaces.ChangeAsync("blue", trainsShared: false);
-        FeedbackIntake again = await FeedbackReader.AgainAsync(db, new(), turn, withTokens: false, CancellationToken.None);
+        FeedbackIntake again = await FeedbackReader.AgainAsync(db, turn, withTokens: false, CancellationToken.None);
 
         Assert.Equal([("acme", false), ("blue", true), ("default", true)], again.Shown.Select(answer => (answer.Workspace, answer.IsShared)).Order());
         Assert.Equal(dataset.Hash, Curate(again).Hash);
 
         static CuratedDataset Curate(FeedbackIntake intake) => CuratedDataset.Create(Curator.Curate(intake.Shown, intake.Feedback, new(1, _ => true)), Given.Split());
+    }
+
+    /// <summary>The same of upstreams' answers: one that a licence barred then, and that stood beside what was kept, is not the worse of a pair today.</summary>
+    [Fact]
+    public async Task Curation_OfATurnAgain_HoldsToWhatLicencesSaidThen()
+    {
+        static Upstreams Licences(params string[] permitting) => new()
+        {
+            All = [.. new[] { "open", "closed" }.Select(name => new Upstream { Name = name, BaseUrl = "http://localhost/v1", Model = "m", MayTrain = permitting.Contains(name) })],
+        };
+        foreach ((int request, string? kept) in new string?[] { null, "open", "closed" }.Index())
+        {
+            var group = Guid.NewGuid();
+            foreach ((int choice, string? upstream) in new[] { null, "open", "closed" }.Index())
+            {
+                Generation answer = Given.Generation(Guid.NewGuid(), group, $"person {request}", $"A text {request} by {upstream ?? "us"}.", $"Write a tagline.\nName: {request}", choice, upstream: upstream);
+                await _store.RecordAsync(answer);
+                if (upstream == kept) await _store.AddFeedbackAsync(new FeedbackInput(answer.Id, Metrics.Keep, true, $"person {request}"));
+            }
+        }
+        await using FlywheelDb db = _store.AllTables();
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Licences("open"), withTokens: false, CancellationToken.None);
+        CuratedDataset dataset = Curate(intake);
+        Assert.Equal((3, 1), (dataset.Rows.Count(row => row.Kind == ExampleKind.Preference || row.Drop is not null), dataset.Rows.Count(row => row.Drop == DropReasons.NoLicence)));
+        TurnRow turn = await new TurnLedger(_store, TimeProvider.System).BeginAsync(new ModelRow { Hash = Given.Champion, Path = "m" }, "", dataset, intake, CancellationToken.None);
+        Assert.NotEqual(dataset.Hash, Curate(await FeedbackReader.ReadAsync(db, Licences("closed"), withTokens: false, CancellationToken.None)).Hash);
+
+        FeedbackIntake again = await FeedbackReader.AgainAsync(db, turn, withTokens: false, CancellationToken.None);
+
+        Assert.Equal(dataset.Hash, Curate(again).Hash);
+        Assert.Equal(dataset.Rows.Select(Row).Order(), Curate(again).Rows.Select(Row).Order());
+
+        static CuratedDataset Curate(FeedbackIntake intake) => CuratedDataset.Create(Curator.Curate(intake.Shown, intake.Feedback, new(1, _ => true)), Given.Split());
+        static string Row(CuratedExample row) => $"{row.Kind} {row.GenerationId} {row.RejectedId} {row.Drop}";
     }
 
     [Fact]

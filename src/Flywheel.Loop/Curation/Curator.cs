@@ -17,6 +17,9 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
     /// <summary>Whether the person agreed that a model may learn from it.</summary>
     public Consent Consent { get; init; }
 
+    /// <summary>Whose answer it is; null of a model of this home.</summary>
+    public string? Upstream { get; init; }
+
     /// <summary>False of an upstream's answer whose licence does not allow to train on it.</summary>
     public bool MayTeach { get; init; } = true;
 

@@ -9,8 +9,10 @@ namespace Flywheel.Loop;
 /// </summary>
 /// <remarks>
 /// A kind that the turn teaches may change by <see cref="GateRecipe.TaughtMargin"/>; any other may fall by
-/// <see cref="GateRecipe.RegressionMargin"/> at the most, against the champion and against the first release of the home, because a
-/// margin that is measured from each new champion can be lost again at each promotion.
+/// <see cref="GateRecipe.RegressionMargin"/> at the most, against the champion and against the first release, because a margin that is
+/// measured from each new champion can be lost again at each promotion. What nobody taught and an earlier turn raised all the same was
+/// promised to nobody, and part of it was chance: who is chosen for being high falls (regression to the mean; Galton 1886, J. Anthropol.
+/// Inst. 15, pages 246 to 263). So a kind may fall further from such a champion while it stays certainly above the first release.
 /// </remarks>
 internal static class FrozenSet
 {
@@ -39,11 +41,25 @@ internal static class FrozenSet
             bool taught = paper.Taught.Contains(kind);
             RuleResult rule = NotWorse(taught ? $"{name} (taught)" : name, mine, champion, candidate, taught ? rules.TaughtMargin
                 : rules.RegressionMargin, seed);
-            yield return taught && draftsDecide ? rule with { Passed = null } : rule;
-            if (first is not null && !taught && !paper.TaughtBefore.Contains(kind))
-                yield return NotWorse($"{name}, since the first release", mine, first, candidate, rules.RegressionMargin, seed);
+            if (first is null || taught || paper.TaughtBefore.Contains(kind))
+            {
+                yield return taught && draftsDecide ? rule with { Passed = null } : rule;
+                continue;
+            }
+            RuleResult anchor = NotWorse($"{name}, since the first release", mine, first, candidate, rules.RegressionMargin, seed);
+            yield return rule.Passed == false && anchor.Improvement.Low > 0 ? GivenBack(rule, anchor) : rule;
+            yield return anchor;
         }
     }
+
+    /// <summary>A fall from where earlier turns had come by the way, that ends above where they began: that level is its threshold.</summary>
+    private static RuleResult GivenBack(RuleResult rule, RuleResult anchor) => rule with
+    {
+        Passed = true,
+        Threshold = rule.Champion - anchor.Champion,
+        Because = $"{rule.Name}: {rule.Improvement} nats a token of what earlier turns had gained without teaching it; "
+            + $"better than the first release by {anchor.Improvement}",
+    };
 
     /// <summary>The kind of each conversation.</summary>
     internal static string[] Kinds(IReadOnlyList<Conversation> frozen)

@@ -148,6 +148,55 @@ public static class GateSimulation
                 Promotes(Outcomes(random, Tastes(random), shown), [], 1, 1));
     }
 
+    /// <summary>
+    /// Turns after turns on the frozen set, of which it is known what they lose: half of it is what they teach, half is not. As many
+    /// conversations as a kind of the first model's frozen set has differ as they did between two turns of the demo.
+    /// </summary>
+    /// <param name="plan">Homes and seed.</param>
+    /// <param name="margin">Nats a token, as in the recipe.</param>
+    public static IEnumerable<SimulationRow> OnFrozenSet(SimulationPlan plan, double margin)
+    {
+        const int OfKind = 52;
+        const double Spread = 0.09;
+        Conversation[] frozen = [.. new[] { "Taught.", "Not taught." }.SelectMany(kind =>
+            Enumerable.Range(0, OfKind).Select(i => new Conversation([Message.User($"{kind}\n{i}"), Message.Assistant("text")])))];
+        ExamPaper paper = new([], [], frozen) { Taught = new HashSet<string> { "Taught." } };
+        var rules = new GateRecipe { Regression = "-", RegressionMargin = margin };
+
+        ExamResult Model(double[] losses) => new() { ModelHash = "", Texts = [], Margins = [], Answers = [], Regression = losses };
+        double[] Changed(Random random, double[] from, (double Taught, double Other) falls) =>
+            [.. from.Select((loss, i) => loss + (i < OfKind ? falls.Taught : falls.Other) + Spread * Normal(random))];
+
+        // What of the kind that nobody taught was lost in all, and how many of the candidates were promoted.
+        (double Lost, int Promoted) Turns(Random random, params (double Taught, double Other)[] falls)
+        {
+            double[] first = [.. frozen.Select(_ => 2 + 0.5 * Normal(random))], champion = first;
+            double lost = 0;
+            int promoted = 0;
+            foreach ((double Taught, double Other) fall in falls)
+            {
+                double[] candidate = Changed(random, champion, fall);
+                if (FrozenSet.Rules(paper, Model(champion), Model(candidate), champion == first ? null : Model(first), rules, 1, draftsDecide: true)
+                    .Any(rule => rule.Passed == false)) continue;
+                (champion, lost, promoted) = (candidate, lost + fall.Other, promoted + 1);
+            }
+            return (lost, promoted);
+        }
+
+        SimulationPlan few = plan with { Homes = Math.Max(1, plan.Homes / 10) };
+        yield return Homes("nothing lost in three turns: all promoted", few, "near 100%", (random, _) => Turns(random, (0, 0), (0, 0), (0, 0)).Promoted == 3);
+        yield return Homes("a style that people asked for costs its kind 0.34 in each of three turns: all promoted", few, "near 100%",
+            (random, _) => Turns(random, (0.34, 0), (0.34, 0), (0.34, 0)).Promoted == 3);
+        yield return Homes("one turn raises what nobody taught by 0.30, two give back 0.10 each: all promoted", few, "near 100%", (random, _) =>
+            Turns(random, (0, -0.3), (0, 0.1), (0, 0.1)).Promoted == 3);
+        yield return Homes("one turn raises what nobody taught by 0.30, the next loses 0.35: promoted", few, "near 0%", (random, _) =>
+            Turns(random, (0, -0.3), (0, 0.35)).Promoted == 2);
+        yield return Homes($"0.05 lost in each of eight turns: more than {margin:0.##} lost in all", few, "at most 5%", (random, _) =>
+            Turns(random, [.. Enumerable.Repeat((0.0, 0.05), 8)]).Lost > margin + 1e-9);
+        yield return Homes($"0.30 gained, then 0.05 lost in each of twelve turns: more than {margin:0.##} lost in all", few, "at most 5%", (random, _) =>
+            Turns(random, [(0, -0.3), .. Enumerable.Repeat((0.0, 0.05), 12)]).Lost > margin + 1e-9);
+    }
+
     /// <summary>The gate's own rules about drafts.</summary>
     private static bool Promotes(List<(string, double)> outcomes, IReadOnlyList<List<(string, double)>> changes, int look, double margin) =>
         Gate.Better("", "", 0, 0, outcomes, "", Looks.Alpha(look), exact: true, required: true, seed: 1).Passed == true

@@ -24,7 +24,7 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         TurnRow row = await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
         TurnRecipe recipe = RecipeFile.ParseTurn(row.Recipe, $"recipe of turn {row.Number}");
         ModelFolder model = await OpenAsync(champion, cancellation);
-        FeedbackIntake intake = await FeedbackReader.AgainAsync(db, Upstreams.Read(store.Home), row, TurnCuration.NeedsTokens(recipe), cancellation);
+        FeedbackIntake intake = await FeedbackReader.AgainAsync(db, row, TurnCuration.NeedsTokens(recipe), cancellation);
         CuratedDataset dataset = await TurnCuration.CurateAsync(store, recipe, model, intake, cancellation);
         dataset = dataset.With(await Replay.DrawAsync(store, recipe, model, row.Number, dataset, progress.Say, cancellation));
         // Also where its rows are the same: its report names who gave most.

@@ -62,10 +62,10 @@ internal static class FeedbackReader
 
     /// <summary>
     /// What a turn had found when it began, as far as it is still there: all feedback about the requests that its rows name which had come
-    /// by then, what earlier turns had done with people and prompts, and what workspaces had agreed to. What came later, such as a word taken
-    /// back or a yes of a workspace, is not in it.
+    /// by then, what earlier turns had done with people and prompts, and what workspaces and licences had allowed. What came later, such as a word
+    /// taken back or a yes of a workspace, is not in it.
     /// </summary>
-    public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, Upstreams upstreams, TurnRow turn, bool withTokens, CancellationToken cancellation)
+    public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, TurnRow turn, bool withTokens, CancellationToken cancellation)
     {
         HashSet<Guid> seen = [.. await db.ExampleFeedback
             .Where(source => db.Examples.Any(example => example.Id == source.ExampleId && example.TurnId == turn.Id))
@@ -75,10 +75,10 @@ internal static class FeedbackReader
             groups.AddRange(await db.Feedback.Where(row => ids.Contains(row.Id))
                 .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
                 .ToListAsync(cancellation));
-        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, upstreams, groups, withTokens, cancellation);
-        shown = await SharedThenAsync(db, turn, shown, cancellation);
+        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, new(), groups, withTokens, cancellation);
         // What waited for a reviewer is in no row, and stood beside what was learnt all the same.
         List<Feedback> feedback = [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
+        shown = await AllowedThenAsync(db, turn, shown, feedback, cancellation);
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
             await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
@@ -89,14 +89,25 @@ internal static class FeedbackReader
         };
     }
 
-    /// <summary>Whether answers were shared when a turn took or left them: its own rows say that, whatever the workspace says today.</summary>
-    private static async Task<List<Shown>> SharedThenAsync(FlywheelDb db, TurnRow turn, List<Shown> shown, CancellationToken cancellation)
+    /// <summary>
+    /// What answers might teach when a turn took or left them: its own rows say that, whatever a workspace or the licence of an upstream says
+    /// today. An upstream's answer that no row names, and of which nobody said anything, stood beside no answer that was kept, or was barred.
+    /// </summary>
+    private static async Task<List<Shown>> AllowedThenAsync(FlywheelDb db, TurnRow turn, List<Shown> shown, List<Feedback> feedback, CancellationToken cancellation)
     {
-        var rows = await db.Examples.Where(row => row.TurnId == turn.Id && (row.DropReason == DropReasons.NotShared || row.Split != null))
-            .Select(row => new { row.GenerationId, IsShared = row.Split != null }).ToListAsync(cancellation);
+        var rows = await db.Examples.Where(row => row.TurnId == turn.Id).Select(row => new { row.GenerationId, row.RejectedId, row.DropReason, row.Split })
+            .ToListAsync(cancellation);
         Dictionary<Guid, Guid> groups = shown.ToDictionary(answer => answer.Id, answer => answer.Group);
-        Dictionary<Guid, bool> shared = rows.Where(row => groups.ContainsKey(row.GenerationId)).GroupBy(row => groups[row.GenerationId]).ToDictionary(group => group.Key, group => group.All(row => row.IsShared));
-        return [.. shown.Select(answer => shared.TryGetValue(answer.Group, out bool then) ? answer with { IsShared = then } : answer)];
+        Dictionary<Guid, bool> shared = rows.Where(row => (row.DropReason == DropReasons.NotShared || row.Split is not null) && groups.ContainsKey(row.GenerationId))
+            .GroupBy(row => groups[row.GenerationId]).ToDictionary(group => group.Key, group => group.All(row => row.Split is not null));
+        HashSet<Guid> barred = [.. rows.Where(row => row.DropReason is DropReasons.NoLicence or DropReasons.NoSound).Select(row => row.GenerationId)];
+        HashSet<Guid> taught = [.. rows.Where(row => row.DropReason is not (DropReasons.NoLicence or DropReasons.NoSound))
+            .SelectMany(row => new[] { row.GenerationId, row.RejectedId ?? row.GenerationId }), .. feedback.Select(row => row.GenerationId)];
+        return [.. shown.Select(answer => answer with
+        {
+            IsShared = shared.TryGetValue(answer.Group, out bool then) ? then : answer.IsShared,
+            MayTeach = answer.Upstream is null || (!barred.Contains(answer.Id) && taught.Contains(answer.Id)),
+        })];
     }
 
     /// <summary>In how many turns, of these or of all, a candidate was examined on a person's texts.</summary>
@@ -131,6 +142,7 @@ internal static class FeedbackReader
                     App = row.App,
                     Workspace = row.Workspace,
                     IsShared = sharing.Contains(row.Workspace),
+                    Upstream = row.Upstream,
                     MayTeach = row.Upstream == null || teaching.Contains(row.Upstream),
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
                 })

@@ -112,11 +112,23 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         Passed = rule.Passed,
     })));
 
-    /// <summary>Hash of the model that was released first; null in a new home.</summary>
-    public async Task<string?> FirstReleaseAsync(CancellationToken cancellation)
+    /// <summary>
+    /// The first release of a champion, which the promoted turns that led to it began from (itself where no turn made it), and the kinds of
+    /// the frozen set that these turns taught. What a person has released since, such as a better model that was imported, is a first release of its
+    /// own: it is not measured by an older one.
+    /// </summary>
+    public async Task<(string Hash, IReadOnlySet<string> Taught)> FirstReleaseAsync(string champion, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        return await db.Releases.OrderBy(release => release.Id).Select(release => release.ModelHash).FirstOrDefaultAsync(cancellation);
+        var promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Candidate != null).OrderBy(turn => turn.Number)
+            .Select(turn => new { turn.Candidate, turn.Champion, turn.Dataset }).ToListAsync(cancellation);
+        HashSet<string> seen = [], taught = [];
+        while (seen.Add(champion) && promoted.FindLast(turn => turn.Candidate == champion) is { } made)
+        {
+            champion = made.Champion;
+            if (made.Dataset is { } dataset) taught.UnionWith(FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(dataset))));
+        }
+        return (champion, taught);
     }
 
     /// <summary>
@@ -135,17 +147,6 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         var asked = await db.Examples.Where(row => tried.Contains(row.TurnId) && row.Split == Split.HeldOut && row.DropReason == null)
             .Select(row => new { row.TurnId, row.User, row.Owner }).Distinct().ToListAsync(cancellation);
         return 1 + asked.Where(row => people.Contains(CuratedExample.PersonOf(row.User, row.Owner))).Select(row => row.TurnId).Distinct().Count();
-    }
-
-    /// <summary>Kinds of the frozen set that promoted turns before this one taught.</summary>
-    public async Task<IReadOnlySet<string>> TaughtBeforeAsync(TurnRow turn, CancellationToken cancellation)
-    {
-        await using FlywheelDb db = store.AllTables();
-        List<string> datasets = await db.Turns.Where(row => row.State == TurnState.Promoted && row.Number < turn.Number
-            && row.Dataset != null)
-            .Select(row => row.Dataset!).ToListAsync(cancellation);
-        return datasets.SelectMany(hash => FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(hash))))
-            .ToHashSet(StringComparer.Ordinal);
     }
 
     /// <exception cref="FlywheelException">There is no such turn.</exception>

@@ -290,15 +290,15 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private async Task<(ExamResult Champion, ExamResult Candidate, GateDecision Decision)> ExamineAsync(
         TurnRow turn, CuratedDataset dataset, TurnRecipe recipe, CancellationToken cancellation)
     {
-        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home),
-            recipe.Gate.Regression) with { TaughtBefore = await ledger.TaughtBeforeAsync(turn, cancellation) };
+        (string release, IReadOnlySet<string> taught) = await ledger.FirstReleaseAsync(turn.Champion, cancellation);
+        ExamPaper paper = ExamPaper.Read(dataset.FolderIn(store.Home), recipe.Gate.Regression) with { TaughtBefore = taught };
         SamplerOptions sampler = Exam.SamplerOf(await OpenAsync(turn.Champion, cancellation), recipe.Gate);
         ExamResult before = await ExamineAsync(turn, "champion", turn.Champion, paper, sampler, recipe, cancellation);
         ExamResult after = await ExamineAsync(turn, "candidate", turn.Candidate!, paper, sampler, recipe, cancellation);
         if (turn.State != TurnState.Evaluating && await DecisionAsync(turn.Number, cancellation) is { } decided) return (before, after,
             decided);
         ExamResult? first = null;
-        if (await ledger.FirstReleaseAsync(cancellation) is { } release && release != turn.Champion)
+        if (release != turn.Champion)
         {
             ModelRow? row = await store.FindModelAsync(release, cancellation);
             if (row is not null && Directory.Exists(store.FolderOf(row)))

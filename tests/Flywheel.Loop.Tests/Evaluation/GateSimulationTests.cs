@@ -16,6 +16,16 @@ public sealed class GateSimulationTests
         Assert.Equal(rows, GateSimulation.OnTastes(s_plan));
     }
 
+    /// <summary>Whatever one turn raised by the way, what all turns lose together stays within the margin; and nothing else is refused.</summary>
+    [Fact]
+    public void OnFrozenSet_TurnsThatLoseALittleEach_LoseNoMoreThanTheMargin()
+    {
+        SimulationRow[] rows = [.. GateSimulation.OnFrozenSet(s_plan with { Homes = 40 }, 0.1)];
+
+        Assert.All(rows[..3], row => Assert.Equal(4, row.Promoted));
+        Assert.All(rows[3..], row => Assert.Equal(0, row.Promoted));
+    }
+
     /// <summary>Drafts of which half name what no brief has, or a tenth; scores of a few values, so that there are ties.</summary>
     [Fact]
     public void OnDrafts_OfOneModel_PromotesOnlyBetterOnesThatInventNothing()
