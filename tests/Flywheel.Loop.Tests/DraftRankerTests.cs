@@ -17,6 +17,36 @@ public class DraftRankerTests
 
     private const string Good = "Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.";
 
+    private static readonly string[] OddNames =
+    [
+        "pebbl.notes", "Yippee!", "Dr. Oetting", "St. Mary's", ".NET Days", "C#", "7-Acre", "Hobbs & Sons", "青竹", "Wo?", "A.B.C.", "mr. fox", "Is it", "The End.", "x", "Ñandú", "$1 (Shop)", "No. 9", "e.g.", "Opens", "Ltd.", "O'Neil's", "日本. Bar", "[a] tent",
+    ];
+
+    /// <summary>Whatever it is called, a draft is judged as if it had a plain name.</summary>
+    [Fact]
+    public void Rank_NamesOfManyShapes_JudgeDraftsAsWithAPlainName()
+    {
+        string[] drafts =
+        [
+            "NAME is a bakery with sourdough bread from Leeds. It opens at six.", "A bakery that opens at six: that is NAME has sourdough bread from Leeds.", "NAME, a bakery with sourdough bread from Leeds. It opens at six.",
+            "With sourdough bread from Leeds, NAME opens at six.", "Come to NAME also opens at six. It has sourdough bread from Leeds.", "Meet NAME. It opens at six, and you can opens at six.", "For early risers: NAME is the Bakery. NAME opens at six.", "Why NAME? It opens at six.",
+        ];
+        IReadOnlyList<RankedDraft> Rank(string name) => DraftRanker.Rank(Kiln with { Name = name }, [.. drafts.Select(text => new Draft(text.Replace("NAME", name, StringComparison.Ordinal), true, -0.5))]);
+        string[] sentences = ["agreement", "bare", "capitals", "connectives", "form", "fragment", "kind", "name", "labels", "run-on", "verbless"];
+        RankedDraft[] plain = [.. Rank("Kestrel").OrderBy(draft => draft.Index)];
+        Gen<string> any = Gen.OneOf(Gen.Int[0, OddNames.Length - 1].Select(i => OddNames[i]), Gen.String[Gen.Char["abcAB .!?'&-#9青$("], 1, 12].Select(text => text.Trim()))
+            .Where(name => name.Any(char.IsLetterOrDigit) && !name.Contains("  ", StringComparison.Ordinal) && !drafts.Any(text => text.Replace("NAME", "", StringComparison.Ordinal).Contains(name, StringComparison.OrdinalIgnoreCase)));
+        foreach (string name in OddNames) Check(name);
+        any.Sample(Check, iter: 200);
+
+        void Check(string name)
+        {
+            foreach (RankedDraft draft in Rank(name))
+                foreach (string part in sentences)
+                    Assert.True(plain[draft.Index].Parts[part] == draft.Parts[part], $"'{name}' in '{drafts[draft.Index]}': {part} is {draft.Parts[part]}, with a plain name {plain[draft.Index].Parts[part]}");
+        }
+    }
+
     [Theory]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", true, 1.0, "")]
     [InlineData("Old kiln 2 is a bakery that opens at six.", false, 0.5, "")]
@@ -48,6 +78,11 @@ public class DraftRankerTests
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It is a bakery. It opens at six.", "kind")]
     [InlineData("Old Kiln 2, a bakery with sourdough bread from Leeds. It opens at six.", "verbless")]
     [InlineData("Early risers, early risers: Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", "audience")]
+    [InlineData("Discover Old Kiln 2 has sourdough bread from Leeds. The bakery opens at six.", "run-on")]
+    [InlineData("With sourdough bread from Leeds, Old Kiln 2. The bakery opens at six.", "verbless")]
+    [InlineData("What makes Old Kiln 2. The bakery has sourdough bread from Leeds. It opens at six.", "verbless")]
+    [InlineData("This is Come to Old Kiln 2, a bakery with sourdough bread from Leeds. It opens at six.", "capitals")]
+    [InlineData("On top of that, Old Kiln 2 is a bakery with sourdough bread from Leeds. On top of that, it opens at six.", "connectives")]
     [InlineData("", "empty")]
     public void Rank_OneFault_StandsBehindAndSaysWhy(string faulty, string part)
     {

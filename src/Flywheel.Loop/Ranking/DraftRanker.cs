@@ -27,12 +27,15 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// Puts drafts in the order in which they deserve to be shown. A pure function: same brief and drafts, same order. The score is a sum of
 /// stated parts:
 /// <list type="bullet">
-/// <item>name: 2 for the exact name (nothing for a feature list, which has no need of it)</item>
+/// <item>name: 4 for the exact name, 2 in a tagline (nothing for a feature list, which has no need of it)</item>
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
 /// <item>twice: -2.5 for each fact that one paragraph says twice, at most -5</item>
 /// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
 /// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
 /// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
+/// <item>run-on: -3 for each sentence that ends with the name and goes on ("That is Old Kiln also has a garden."), at most -6</item>
+/// <item>connectives: -0.4 for each "on top of that" and the like that the draft said before, at most -1.2</item>
+/// <item>capitals: -1.5 for each word inside a sentence with a capital that the brief does not give it ("This is Come to us"), at most -3</item>
 /// <item>fragment: -1.5 for each sentence that is nothing but a thing ("Kippers on request.") or begins with a small letter, and each fact with a capital inside one, at most -3</item>
 /// <item>lines: -1 for each line of a feature list that is no fact, stands there twice or begins with a small letter, at most -4</item>
 /// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
@@ -52,6 +55,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>diversity: up to -1.5, the largest resemblance to a draft that is placed before it</item>
 /// <item>opening: -0.5 when a draft that is placed before it begins with the same words</item>
 /// </list>
+/// Rules that look at sentences look at them with a plain name in the place of the brief's (<see cref="PlainName"/>).
 /// </summary>
 public static partial class DraftRanker
 {
@@ -85,13 +89,15 @@ public static partial class DraftRanker
         {
             ["complete"] = IsComplete(brief?.Kind, draft) ? 0 : -3,
             ["repetition"] = -Repetition(draft.Text),
-            ["agreement"] = -Math.Min(2, WrongArticle().Count(draft.Text)),
             ["likelihood"] = double.IsFinite(draft.MeanLogProb) ? Math.Clamp(draft.MeanLogProb, -2, 0) : -2,
         };
         if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
+        parts["agreement"] = -Math.Min(2, WrongArticle().Count(brief is null ? draft.Text : PlainName.In(brief, draft).Draft.Text));
         if (brief is null) return parts;
         CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text, taught);
-        parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, _ => 2 };
+        parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, Brief.Tagline => 2, _ => 4 };
+        parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
+        (brief, draft) = PlainName.In(brief, draft);
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
@@ -103,7 +109,9 @@ public static partial class DraftRanker
         parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
         parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
-        parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
+        parts["run-on"] = -3 * Math.Min(2, FactFrames.RunOns(brief, draft.Text));
+        parts["connectives"] = -0.4 * Math.Min(3, Connective().Matches(draft.Text).GroupBy(said => said.Value).Sum(same => same.Count() - 1));
+        parts["capitals"] = -1.5 * Math.Min(2, Capitals(brief, draft.Text));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
         parts["audience"] = -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
         parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
@@ -164,6 +172,12 @@ public static partial class DraftRanker
         return count;
     }
 
+    private static int Capitals(Brief brief, string text)
+    {
+        string said = string.Join(' ', [brief.Name, .. brief.Categories, brief.Audience, .. brief.Facts]);
+        return InnerCapital().Matches(text).Count(word => !said.Contains(word.Value, StringComparison.Ordinal));
+    }
+
     private static int Times(string phrase, string text) => phrase.Length == 0 ? 0 : Regex.Count(text, $@"(?<!\w){Regex.Escape(phrase)}(?!\w)", RegexOptions.IgnoreCase);
 
     private static bool IsComplete(string? kind, Draft draft)
@@ -212,6 +226,12 @@ public static partial class DraftRanker
 
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();
+
+    [GeneratedRegex(@"\b(On top of that|What is more|In addition|Best of all|Better still|And yes|Plus|Add to that|You will (also )?find)\b")]
+    private static partial Regex Connective();
+
+    [GeneratedRegex(@"(?<=[\p{Ll}\d][ ,] ?)\p{Lu}\p{Ll}+")]
+    private static partial Regex InnerCapital();
 
     [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]
     private static partial Regex Label();

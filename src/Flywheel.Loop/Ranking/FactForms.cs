@@ -20,7 +20,7 @@ public static partial class FactForms
     /// <summary>Below it a draft is not blamed.</summary>
     private const double Certain = 0.95;
 
-    private const float Rate = 0.3f, Decay = 1e-5f;
+    private const float Rate = 0.3f, Damping = 0.3f, Decay = 1e-5f;
 
     /// <summary>What is told apart: the form, and the word that is not typed; <see cref="FactForm.Post"/> is said as <see cref="FactForm.Is"/> is.</summary>
     private static readonly (FactForm Form, bool Left)[] Classes =
@@ -33,7 +33,8 @@ public static partial class FactForms
 
     private static readonly TypedFact[] Known = Embedded();
 
-    private static readonly Lazy<float[][]> Weights = new(() => Train(Known));
+    /// <summary>Learnt from the facts that come with this program, once, in about a second.</summary>
+    internal static Lazy<float[][]> Shipped { get; } = new(() => Train(Known));
 
     /// <summary>What is said of things behind "is" and "are" that people leave out: "lessons included".</summary>
     private static readonly HashSet<string> States = [.. Known.Where(fact => fact.Form == FactForm.Says && fact.Left.Length > 0).Select(fact => Words(fact.Text[(fact.Text.IndexOf($" {fact.Left} ", StringComparison.Ordinal) + fact.Left.Length + 2)..]).First())];
@@ -49,41 +50,67 @@ public static partial class FactForms
 
     private static IEnumerable<string> Written => Known.SelectMany(fact => Word().Matches(fact.Typed)).Select(word => word.Value);
 
+    /// <summary>Learns now, and not at the first fact that is asked for.</summary>
+    public static void Prepare() => _ = Shipped.Value;
+
+    /// <summary>Whether a brief's facts are said with their forms: of one in another language they are not.</summary>
+    /// <param name="brief">As it was typed.</param>
+    public static bool AreSaid(Brief brief) => brief.Language is "" or "English" && IsEnglish(brief.Facts);
+
     /// <summary>The brief with its facts marked and its categories with a capital; one in another language stays as it is.</summary>
     /// <param name="brief">As it was typed.</param>
-    public static Brief Mark(Brief brief)
+    /// <param name="own">What somebody corrected.</param>
+    public static Brief Mark(Brief brief, FactCorrections? own = null)
     {
-        if (brief.Language is not ("" or "English") || !IsEnglish(brief.Facts)) return brief;
+        if (!AreSaid(brief)) return brief;
         // as training says categories: people type "frozen dumplings" and "Frozen dumplings"
         string[] categories = [.. brief.Categories.Select(category => category.Length > 1 && char.IsLower(category[1]) ? char.ToUpperInvariant(category[0]) + category[1..] : category)];
-        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact))], Categories = categories };
+        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact, own)).Where(fact => fact.Length > 0)], Categories = categories };
     }
 
-    /// <summary>One fact with its form before it, or as it is where the form is not sure.</summary>
+    /// <summary>One fact with its form before it, or as it is where the form is not sure; empty where nothing is to be said of it.</summary>
     /// <param name="fact">As it was typed.</param>
-    public static string Mark(string fact)
+    /// <param name="own">What somebody corrected.</param>
+    public static string Mark(string fact, FactCorrections? own = null) => FactWays.Say(fact, WayOf(fact, own));
+
+    /// <summary>How a fact is said: as somebody corrected it, else as its form is guessed.</summary>
+    /// <param name="fact">As it was typed.</param>
+    /// <param name="own">What somebody corrected.</param>
+    public static FactWay WayOf(string fact, FactCorrections? own = null) => WayOf(fact, own, null);
+
+    /// <param name="fact">As it was typed.</param>
+    /// <param name="own">What somebody corrected.</param>
+    /// <param name="weights">In the place of the shipped ones.</param>
+    internal static FactWay WayOf(string fact, FactCorrections? own, float[][]? weights)
     {
         string bare = FactFrames.Bare(fact);
-        if (bare.Length == 0 || FactFrames.MarkOf(fact) is not null) return fact;
-        if (Price().IsMatch(bare)) return "it costs " + bare;
-        if (Past().IsMatch(bare)) return "it was " + bare;
-        if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value)) return $"{done.Groups["thing"].Value} are {done.Groups["state"].Value}";
-        string inner = bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First()) ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
-        return ClassOf(inner) switch
+        if (bare.Length == 0) return FactWay.Typed;
+        if (own?.Of(fact) is { } corrected) return corrected;
+        if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
+        if (Price().IsMatch(bare)) return FactWay.Costs;
+        if (Past().IsMatch(bare)) return FactWay.Was;
+        if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare)) return FactWay.Are;
+        string inner = Inner(bare);
+        return Sure(inner, own?.Guess(inner) ?? (weights is null ? Ask(inner) : Guess(inner, weights))) switch
         {
-            (FactForm.Has, true) when EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => $"has {EnglishNouns.Article(inner)} {inner}",
-            (FactForm.Has, _) => "has " + inner,
-            (FactForm.Does, true) => "it costs " + inner,
-            (FactForm.Does, false) => "it " + inner,
-            (FactForm.Is, _) => "it is " + inner,
-            (FactForm.Lets, _) => "you can " + inner,
-            (FactForm.Says, true) => WithVerb(bare) ?? fact,
-            _ => fact,
+            (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner) && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
+            (FactForm.Has, _) => FactWay.Has,
+            (FactForm.Does, true) => FactWay.Costs,
+            (FactForm.Does, false) => FactWay.Does,
+            (FactForm.Do, _) => FactWay.Do,
+            (FactForm.Is, _) => FactWay.Is,
+            (FactForm.Lets, _) => FactWay.Can,
+            (FactForm.Says, true) when WithVerb(bare) is not null => FactWay.Are,
+            _ => FactWay.Typed,
         };
     }
 
+    /// <summary>As it stands inside a sentence: without a capital that it only has because it was typed first.</summary>
+    internal static string Inner(string bare) =>
+        bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First()) ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
+
     /// <summary>"telescopes provided" as "telescopes are provided"; null where no word of it is a state.</summary>
-    private static string? WithVerb(string fact)
+    internal static FactSentence? WithVerb(string fact)
     {
         string[] words = fact.Split(' ');
         if (words.Any(word => word is "is" or "are" or "can" or "has" or "have")) return null;
@@ -91,7 +118,10 @@ public static partial class FactForms
         {
             if (Words(words[at]).FirstOrDefault() is not { } word || !States.Contains(word) && !Participle().IsMatch(word) || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
             string thing = string.Join(' ', words, 0, at);
-            return $"{thing} {(EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0 ? "are" : "is")} {string.Join(' ', words, at, words.Length - at)}";
+            bool several = EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0;
+            if (!several && Ordinal().IsMatch(thing)) thing = "the " + Inner(thing);
+            else if (!several && !EnglishNouns.IsDetermined(thing) && EnglishNouns.NumberOf(thing) == EnglishNouns.Number.Count) thing = $"{EnglishNouns.Article(thing)} {Inner(thing)}";
+            return new(thing, several ? "are" : "is", string.Join(' ', words, at, words.Length - at));
         }
         return null;
     }
@@ -99,8 +129,6 @@ public static partial class FactForms
     /// <summary>A fact's form, for the ranking; null where it is not certain, or where it fits as a thing and as a sentence ("lessons included").</summary>
     /// <param name="fact">Without what says its form already.</param>
     internal static FactForm? FormOf(string fact) => Ask(fact) is var (guess, odds) && odds >= Certain && guess is not (FactForm.Says, true) ? guess.Form : null;
-
-    private static (FactForm Form, bool Left)? ClassOf(string fact) => Sure(fact, Ask(fact));
 
     /// <summary>What contradicts a fact's shape must be surer.</summary>
     private static (FactForm Form, bool Left)? Sure(string fact, ((FactForm Form, bool Left) Class, double Odds) guess)
@@ -119,60 +147,77 @@ public static partial class FactForms
     private static ((FactForm Form, bool Left) Class, double Odds) Ask(string fact)
     {
         if (Asked.Count > 4096) Asked.Clear();
-        return Asked.GetOrAdd(fact, one => Guess(one, Weights.Value));
+        return Asked.GetOrAdd(fact, one => Guess(one, Shipped.Value));
     }
 
     internal static (FactForm Form, bool Left)? ClassOf(string fact, float[][] weights) => Sure(fact, Guess(fact, weights));
 
     /// <summary>The likeliest, after things with an article, without one and with a state ("breakfast served until noon") are weighed together: each is understood as the others, the last the most easily.</summary>
-    internal static ((FactForm Form, bool Left) Class, double Odds) Guess(string fact, float[][] weights)
+    internal static ((FactForm Form, bool Left) Class, double Odds) Guess(string fact, float[][] weights, FactCorrections.Own? own = null)
     {
         if (FactFrames.AreThings(fact)) return (Classes[0], 1);
-        double[] odds = Odds(weights, [.. Hashes(fact)]);
+        int[] features = [.. Hashes(fact)];
+        double[] scores = Scores(weights, features);
+        own?.Add(features, scores);
+        double[] odds = Odds(scores);
         double things = Things.Sum(at => odds[at]);
         int best = Array.IndexOf(odds, odds.Max());
         return things > odds[best] ? (Classes[Things.MaxBy(at => odds[at] * (at == Things[^1] ? 2 : 1))], things) : (Classes[best], odds[best]);
     }
 
-    /// <summary>Logistic regression by AdaGrad, always the same of the same facts.</summary>
+    /// <summary>What is learnt from: a fact's class and features, and the score of each class before anything is learnt; null for none.</summary>
+    internal readonly record struct Example(int Class, int[] Features, double[]? Scores = null);
+
+    internal static int IndexOf((FactForm Form, bool Left) form) => Array.IndexOf(Classes, form);
+
+    /// <summary>Always the same of the same facts.</summary>
     internal static float[][] Train(IReadOnlyList<TypedFact> facts)
     {
-        float[][] weights = [.. Classes.Select(_ => new float[Features])], squares = [.. Classes.Select(_ => new float[Features])];
+        float[][] weights = [.. Classes.Select(_ => new float[Features])];
         // a thing with its article is also typed without
-        IEnumerable<(int, string)> typed = facts.Select(fact => (Array.IndexOf(Classes, (fact.Form == FactForm.Post ? FactForm.Is : fact.Form, fact.Left.Length > 0)), fact.Typed))
+        IEnumerable<(int, string)> typed = facts.Select(fact => (IndexOf((fact.Form == FactForm.Post ? FactForm.Is : fact.Form, fact.Left.Length > 0)), fact.Typed))
             .Concat(facts.Where(fact => fact.Form == FactForm.Has && fact.Left.Length == 0 && LeadingArticle().IsMatch(fact.Text)).Select(fact => (1, LeadingArticle().Replace(fact.Text, ""))));
-        (int Class, int[] Features)[] examples = [.. typed.Select(example => (example.Item1, Hashes(example.Item2).ToArray()))];
+        Fit([.. typed.Select(example => new Example(example.Item1, [.. Hashes(example.Item2)]))], weights, Rounds, Rate);
+        return weights;
+    }
+
+    /// <summary>Logistic regression by AdaGrad.</summary>
+    internal static void Fit(Example[] examples, float[][] weights, int rounds, float rate)
+    {
+        float[][] squares = [.. weights.Select(own => new float[own.Length])];
         var random = new Random(1);
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < rounds; round++)
         {
             random.Shuffle(examples);
-            foreach ((int right, int[] features) in examples)
+            foreach (Example example in examples)
             {
-                double[] odds = Odds(weights, features);
+                double[] scores = Scores(weights, example.Features);
+                for (int c = 0; example.Scores is not null && c < scores.Length; c++) scores[c] += example.Scores[c];
+                double[] odds = Odds(scores);
                 for (int c = 0; c < Classes.Length; c++)
                 {
-                    float slope = (float)odds[c] - (c == right ? 1 : 0);
+                    float slope = (float)odds[c] - (c == example.Class ? 1 : 0);
                     if (MathF.Abs(slope) < 1e-4f) continue;
-                    foreach (int feature in features)
+                    foreach (int feature in example.Features)
                     {
                         float own = slope + Decay * weights[c][feature];
                         squares[c][feature] += own * own;
-                        weights[c][feature] -= Rate * own / (Rate + MathF.Sqrt(squares[c][feature]));
+                        weights[c][feature] -= rate * own / (Damping + MathF.Sqrt(squares[c][feature]));
                     }
                 }
             }
         }
-        return weights;
     }
 
-    private static double[] Odds(float[][] weights, int[] features)
+    internal static double[] Scores(float[][] weights, int[] features) => [.. weights.Select(own => features.Sum(feature => (double)own[feature]))];
+
+    private static double[] Odds(double[] scores)
     {
-        double[] scores = [.. weights.Select(own => features.Sum(feature => (double)own[feature]))];
         double most = scores.Max(), sum = scores.Sum(score => Math.Exp(score - most));
         return [.. scores.Select(score => Math.Exp(score - most) / sum)];
     }
 
-    private static IEnumerable<int> Hashes(string fact) => Describe(fact).Select(feature => (int)(StableHash.Of(feature) % Features));
+    internal static IEnumerable<int> Hashes(string fact) => Describe(fact).Select(feature => (int)(StableHash.Of(feature) % Features));
 
     private static IEnumerable<string> Describe(string fact)
     {
@@ -234,6 +279,13 @@ public static partial class FactForms
     /// <summary>"built in 1786" was done once.</summary>
     [GeneratedRegex(@"^(first |once )?(\w{3,}ed|built|begun|laid|cut|made|grown|drawn|sunk|won|woven) (in|around|about|by .+ in|on .+ in) (\w+ )?(1[0-9]{3}|20[0-2][0-9])$", RegexOptions.IgnoreCase)]
     private static partial Regex Past();
+
+    /// <summary>"no booking needed".</summary>
+    [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]
+    private static partial Regex NotNeeded();
+
+    [GeneratedRegex("^(first|second|third|last|next) ", RegexOptions.IgnoreCase)]
+    private static partial Regex Ordinal();
 
     /// <summary>"£6 a month" is "it costs £6 a month".</summary>
     [GeneratedRegex(@"^[£€$][\d.,]+ (an?|per|each) \w")]

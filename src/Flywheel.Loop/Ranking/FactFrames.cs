@@ -47,6 +47,7 @@ internal static partial class FactFrames
     /// <summary>Whether a sentence has the name as its subject, or would have, and no verb.</summary>
     public static bool IsVerbless(Brief brief, string sentence)
     {
+        if (Regex.IsMatch(sentence, $@"^((With|In|For) [^:]*, |What makes ){Regex.Escape(brief.Name)}[.!]*$")) return true;
         if (!sentence.EndsWith('.') || sentence.Contains(':', StringComparison.Ordinal) || !Regex.IsMatch(sentence, $@"^((At|With|In) )?{Regex.Escape(brief.Name)}(?!\w)")) return false;
         IEnumerable<string> own = brief.Facts.Where(fact => FormIn(fact) is Form.Verb or Form.Open or Form.Sentence).Select(Bare).SelectMany(fact => fact.Split(' '));
         HashSet<string> verbs = [.. Verbs, .. Finite, .. Acts, .. own];
@@ -69,6 +70,10 @@ internal static partial class FactFrames
             + SmallBeginning().Count(brief.Name.Length > 0 ? text.Replace(brief.Name, "It", StringComparison.Ordinal) : text)
             + brief.Facts.Select(Bare).Count(fact => fact.Length > 0 && char.IsLower(fact[0]) && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
     }
+
+    /// <summary>How many sentences end with the name and go on all the same: "That is Old Kiln also has a garden."</summary>
+    public static int RunOns(Brief brief, string text) => brief.Name.Length == 0 ? 0 : Regex.Matches(text, $@"\b(?<!(you|is|will|can) )(that is|this is|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
+        .Count(at => Finite.Contains(at.Groups["next"].Value) || IsThirdPerson(at.Groups["next"].Value));
 
     private static readonly HashSet<string> Finite = [.. "is are was were has have can may must will would does do did lets let offers offer provides provide brings bring gives give comes come makes make combines stands allows invites awaits need needs want wants get find enjoy discover meet see know love look visit try call book ask expect add guests there".Split(' ')];
 
@@ -113,6 +118,8 @@ internal static partial class FactFrames
         {
             FactForm.Has or FactForm.No => Form.Thing, FactForm.Does => Form.Verb, FactForm.Is => Form.Said, FactForm.Says => Form.Sentence, FactForm.Lets => Form.Ability, _ => Form.Open,
         };
+        // "no booking is needed" begins as what it does without, and is a sentence
+        if (shape == Form.Sentence && Clause().IsMatch(Bare(fact))) return shape;
         if (shape == Form.Open && (Regular().IsMatch(Bare(fact)) || Span().IsMatch(Bare(fact)))) return Form.Open;
         return shape == Form.Open ? learnt : learnt == Form.Open || learnt == shape ? shape : Form.Open;
     }
@@ -153,8 +160,10 @@ internal static partial class FactFrames
     /// <summary>A verb such as "open".</summary>
     public static bool IsAct(string word) => Acts.Contains(word) || Verbs.Contains(word + "s") || Verbs.Contains(word + "es");
 
-    /// <summary>Several of a known thing, and which: "lockers with charging points".</summary>
-    public static bool AreThings(string fact) => fact.Split(' ', 3) is [var first, var second, _] && !Verbs.Contains(first.ToLowerInvariant()) && EnglishNouns.IsPlural(first) && EnglishNouns.IsKnown(first) && Which().IsMatch(second);
+    /// <summary>Several of a known thing, and which: "lockers with charging points"; two things that are no verbs, "contracts and patents"; and what is one's own.</summary>
+    public static bool AreThings(string fact) => OwnThing().IsMatch(fact)
+        || fact.Split(' ') is [var one, "and" or "&", var other] && new[] { one, other }.All(word => EnglishNouns.IsPlural(word) && !Verbs.Contains(word.ToLowerInvariant()))
+        || fact.Split(' ', 3) is [var first, var second, _] && !Verbs.Contains(first.ToLowerInvariant()) && EnglishNouns.IsPlural(first) && EnglishNouns.IsKnown(first) && Which().IsMatch(second);
 
     /// <summary>A subject and its verb: "choirs sing at dusk", "the lamp lasts a year".</summary>
     private static bool IsClause(string[] words) => Enumerable.Range(1, Math.Clamp(words.Length - 2, 0, 3)).Any(at =>
@@ -191,6 +200,9 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^(with|(?:it )?has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it|you can) (?=\w)", RegexOptions.IgnoreCase)]
     private static partial Regex Lead();
 
+    [GeneratedRegex(@"^own (?!(up|to)\b)\w", RegexOptions.IgnoreCase)]
+    private static partial Regex OwnThing();
+
     [GeneratedRegex(@"[.!?]\s+\p{Ll}")]
     private static partial Regex SmallBeginning();
 
@@ -198,7 +210,7 @@ internal static partial class FactFrames
     private static partial Regex LeadingArticle();
 
     /// <summary>A verb after a subject, and no relative clause.</summary>
-    [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w-]+( [\w-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) [\w£€$]|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w'’-]+( [\w'’-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) [\w£€$]|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
     private static partial Regex Clause();
 
     [GeneratedRegex(@"^[\w-]+( [\w-]+)? (friendly|dry|safe|proof|resistant|accessible|throughout)$|^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]

@@ -4,6 +4,15 @@
   const remember = (name, value) => { document.cookie = `flywheel_${name}=${value}; path=/; max-age=${year}; samesite=lax`; };
   const isText = element => element?.matches?.("input:not([type=checkbox]):not([type=radio]):not([type=button]), textarea, select, [contenteditable=true]");
 
+  // Letters belong to what has the focus: a text, a list that is searched by them, and a choice among several, which stands between texts: who
+  // goes on typing there means the next field and no shortcut.
+  const takesLetters = element => isText(element) || element?.matches?.("input[type=radio]");
+  // The cursor goes to the end of a field's text: were it selected, the next letter would take its place.
+  const enter = field => {
+    field.focus();
+    if (/^(text|search|url|tel|textarea)$/.test(field.type)) field.setSelectionRange(field.value.length, field.value.length);
+  };
+
   // For the next drawing by the server, which cannot ask.
   remember("system_dark", matchMedia("(prefers-color-scheme: dark)").matches);
   remember("zone", -new Date().getTimezoneOffset());
@@ -57,7 +66,7 @@
       if (form) form.requestSubmit(); else event.target.closest("[data-keys]")?.querySelector("[data-send]")?.click();
       return;
     }
-    if (isText(event.target)) {
+    if (takesLetters(event.target)) {
       if (event.key === "Escape") (document.activeElement.closest("[data-keys]")?.querySelector('[data-key="Escape"]') ?? null)?.click();
       else if (chord.startsWith("Ctrl+")) press(chord, event);
       return;
@@ -74,7 +83,7 @@
     if (!element) return false;
     event.preventDefault();
     // A field with a key is where the cursor goes; everything else is done.
-    if (isText(element)) { element.focus(); element.select?.(); } else element.click();
+    if (isText(element)) enter(element); else element.click();
     return true;
   };
 
@@ -214,14 +223,16 @@
       const after = all.find(element => element !== here && here.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING && !here.contains(element));
       (here === document.body ? all[0] : after ?? all[0])?.focus();
     },
-    focus(id) { document.getElementById(id)?.focus(); },
+    focus(id) {
+      const element = document.getElementById(id);
+      if (element) enter(element);
+    },
     // Puts the cursor at the end of an editor and lets it grow with its text.
     beginEdit(area) {
       if (!area) return;
       based.set(area, area.value);
       fit(area);
-      area.focus();
-      area.setSelectionRange(area.value.length, area.value.length);
+      enter(area);
     },
     toEnd(element) { if (element) element.scrollTop = element.scrollHeight; },
   };

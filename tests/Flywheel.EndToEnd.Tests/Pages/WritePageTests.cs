@@ -284,6 +284,19 @@ public sealed class WritePageTests : IAsyncLifetime
         await page.Locator("main h1").FocusAsync();
         await page.Keyboard.PressAsync("b");
         await page.Keyboard.TypeAsync("Quill");
+        // What is typed on after Tab stands in the next field, and nowhere does a letter take the place of a text.
+        ILocator name = page.GetByLabel("Name", new() { Exact = true }), what = page.GetByLabel("What it is");
+        await page.Keyboard.PressAsync("Tab");
+        await Assertions.Expect(what).ToBeFocusedAsync();
+        await page.Keyboard.TypeAsync("bakery");
+        await page.GetByRole(AriaRole.Radio).First.FocusAsync();
+        await page.Keyboard.TypeAsync("bakery");
+        await Assertions.Expect(page.GetByRole(AriaRole.Radio).First).ToBeFocusedAsync();
+        await page.Locator("main h1").FocusAsync();
+        await page.Keyboard.PressAsync("b");
+        await page.Keyboard.TypeAsync(" 2");
+        await Assertions.Expect(name).ToHaveValueAsync("Quill 2");
+        await Assertions.Expect(what).ToHaveValueAsync("bakery");
         await page.Keyboard.PressAsync("Control+Enter");
         await ReadyAsync(page);
         await page.Locator(".draft").First.FocusAsync();

@@ -6,6 +6,7 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Runs;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Training;
@@ -115,7 +116,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
     private async Task<(IReadOnlyList<Conversation> Asked, bool Own)> AskedAsync(string person, ModelFolder learner, IReadOnlyList<HeldOutItem> heldOut)
     {
         ChatTemplate template = learner.ChatTemplate;
-        Conversation[] own = [.. (await briefs.ListAsync(person)).Select(brief => brief.Body.Fields).Where(fields => fields.Problem() is null).Select(fields => fields.ToBrief().ToConversation())
+        FactCorrections forms = await briefs.FormsAsync(person);
+        Conversation[] own = [.. (await briefs.ListAsync(person)).Select(brief => brief.Body.Fields).Where(fields => fields.Problem() is null).Select(fields => fields.SaidBy(forms).ToBrief().ToConversation())
             .Where(asked => template.Prompt(asked).Length + MaxTokens <= learner.Config.MaxPositions).Distinct().Take(NumBriefs)];
         return own.Length > 0 ? (own, true)
             : ([.. heldOut.Select(item => item.Prompt).Where(asked => template.Prompt(asked).Length + MaxTokens <= learner.Config.MaxPositions).Distinct().Take(NumBriefs)], false);

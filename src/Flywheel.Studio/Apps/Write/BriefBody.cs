@@ -42,6 +42,9 @@ public sealed partial record BriefFields
     /// <summary>What the model is told instead of the kind's own order, from a template; empty: that one. For models that follow any order.</summary>
     public string Order { get; init; } = "";
 
+    /// <summary>How facts are said where that was chosen; see <see cref="FactChoices"/>.</summary>
+    public string Forms { get; init; } = "";
+
     /// <summary>Names of the fields that hold a text.</summary>
     public static IReadOnlyList<string> Names { get; } = ["name", "kind", "what", "facts", "audience", "tone", "length"];
 
@@ -55,6 +58,7 @@ public sealed partial record BriefFields
         "tone" => Tone,
         "length" => Length,
         "order" => Order,
+        "forms" => Forms,
         _ => throw new ArgumentOutOfRangeException(nameof(field), field, "no field of a brief"),
     };
 
@@ -68,6 +72,7 @@ public sealed partial record BriefFields
         "tone" => this with { Tone = text },
         "length" => this with { Length = text },
         "order" => this with { Order = text },
+        "forms" => this with { Forms = text },
         _ => throw new ArgumentOutOfRangeException(nameof(field), field, "no field of a brief"),
     };
 
@@ -102,9 +107,27 @@ public sealed partial record BriefFields
     /// </summary>
     public Brief ToBrief()
     {
-        var brief = new Brief(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))], For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
-        return Order.Trim().Length == 0 ? FactForms.Mark(brief) : brief;
+        Brief brief = AsTyped();
+        return Order.Trim().Length == 0 ? FactForms.Mark(brief, Chosen()) : brief;
     }
+
+    /// <summary>How each fact is said, as it was chosen here, else by what a person corrected; none of a brief whose facts are asked as they were typed.</summary>
+    /// <param name="own">Of the person.</param>
+    public IReadOnlyList<(string Fact, FactWay Way)> Said(FactCorrections own)
+    {
+        if (Order.Trim().Length > 0 || !FactForms.AreSaid(AsTyped())) return [];
+        FactCorrections chosen = Chosen();
+        return [.. FactList.Distinct().Select(fact => (fact, chosen.Of(fact) ?? FactForms.WayOf(fact, own)))];
+    }
+
+    /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
+    /// <param name="own">Of the person.</param>
+    public BriefFields SaidBy(FactCorrections own) =>
+        this with { Forms = FactChoices.Write(Said(own).Where(said => said.Way != FactForms.WayOf(said.Fact)).Select(said => new FactCorrection(said.Fact, said.Way))) };
+
+    private FactCorrections Chosen() => Forms.Length == 0 ? FactCorrections.None : new(FactChoices.Parse(Forms), learns: false);
+
+    private Brief AsTyped() => new(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))], For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
 
     [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
     private static partial Regex Article();

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write;
@@ -7,7 +8,7 @@ namespace Flywheel.Studio.Apps.Write;
 /// <summary>What the page Write keeps: briefs with their drafts, kept texts, and each person's brand voice. Every act is recorded as feedback first.</summary>
 internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvider time)
 {
-    public const string App = "write", BriefKind = "brief", TextKind = "text", VoiceKind = "voice";
+    public const string App = "write", BriefKind = "brief", TextKind = "text", VoiceKind = "voice", FormsKind = "forms";
 
     /// <summary>A brief that is a row of a table: it can be opened like any other, and is listed with its table.</summary>
     public const string RowKind = "bulk-row";
@@ -194,6 +195,22 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
             return true;
         });
         return theirs;
+    }
+
+    /// <summary>What a person corrected in how facts are said.</summary>
+    public async Task<FactCorrections> FormsAsync(string person) =>
+        (await documents.ListAsync(person, App, FormsKind)) is [var document, ..] && KeptForms.Parse(document.Body) is { Facts.Count: > 0 } kept ? new(kept.Facts) : FactCorrections.None;
+
+    /// <summary>Keeps how a person wants a fact said.</summary>
+    public async Task KeepFormAsync(string person, FactCorrection correction)
+    {
+        if ((await documents.ListAsync(person, App, FormsKind)) is not [var known, ..])
+            known = await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, FormsKind, "", new KeptForms().ToJson());
+        await documents.ChangeAsync(known.Id, person, document =>
+        {
+            document.Body = KeptForms.Parse(document.Body).With(correction).ToJson();
+            return true;
+        });
     }
 
     private Task<Document?> ChangeBodyAsync(Guid id, string person, Func<BriefBody, BriefBody> change) => documents.ChangeAsync(id, person, document =>

@@ -1,5 +1,6 @@
 using Flywheel.Engine;
 using Flywheel.Loop;
+using Flywheel.Loop.Ranking;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
@@ -29,6 +30,7 @@ public sealed partial class WritePage
     private LiveSet? _live;
     private ServedModel _model = null!;
     private BrandVoice _voice = new();
+    private FactCorrections _forms = FactCorrections.None;
     private IReadOnlyList<CopyWay> _ways = [];
     private IReadOnlyList<KeptText> _examples = [];
     private List<(Guid Id, string Title, DateTimeOffset Updated)> _recent = [];
@@ -38,7 +40,7 @@ public sealed partial class WritePage
     private long _numFeedback;
     private string? _problem;
     private string _announcement = "";
-    private bool _isFirstVisit, _young, _missing, _deleted, _starting, _useExamples = true, _loaded;
+    private bool _isFirstVisit, _young, _missing, _deleted, _starting, _useExamples = true, _loaded, _knowsForms;
     private ElementReference _drafts;
     private Task<Guid>? _creating, _newId;
 
@@ -100,6 +102,7 @@ public sealed partial class WritePage
         _isFirstVisit = id is null && briefs.Count == 0 && await Briefs.IsFirstVisitAsync(Person);
         _recent = [.. briefs.Where(one => one.Document.Id != id).Take(NumRecent).Select(one => (one.Document.Id, one.Document.Title, one.Document.Updated))];
         _voice = await Briefs.VoiceAsync(Person);
+        _forms = await Briefs.FormsAsync(Person);
         _numFeedback = (await Store.CountAsync()).Feedback;
         await ReadExamplesAsync();
     }
@@ -107,6 +110,7 @@ public sealed partial class WritePage
     protected override async Task OnAfterRenderAsync(bool firstRender)
     {
         if (!firstRender) return;
+        if (CopyAbilities.IsRanked(_model)) _ = LearnFormsAsync();
         if (_id is null)
         {
             // The page was loaded again before its address had the id of what was begun on it.
@@ -128,6 +132,35 @@ public sealed partial class WritePage
             }
     }
 
+    /// <summary>How facts are said, for a model that is asked with their forms.</summary>
+    private IReadOnlyList<(string Fact, FactWay Way)> Said => _knowsForms && CopyAbilities.IsRanked(_model) ? _fields.Said(_forms) : [];
+
+    /// <summary>The first time takes about a second, in which nobody waits for the page.</summary>
+    private async Task LearnFormsAsync()
+    {
+        await Task.Run(FactForms.Prepare);
+        _knowsForms = true;
+        await InvokeAsync(StateHasChanged);
+    }
+
+    /// <summary>Holds for this brief and, where something is to be said at all, for the person's next ones.</summary>
+    private async Task ChooseFormAsync((string Fact, FactWay Way) choice)
+    {
+        var correction = new FactCorrection(choice.Fact, choice.Way);
+        await ChooseAsync("forms", FactChoices.With(_fields.Forms, correction, [.. _fields.FactList]));
+        if (choice.Way == FactWay.Nothing) return;
+        try
+        {
+            await Briefs.KeepFormAsync(Person, correction);
+            _forms = await Briefs.FormsAsync(Person);
+        }
+        catch (Exception e)
+        {
+            Log.LogError(e, "How a fact is said could not be kept");
+            _problem = Words["write.not-saved"];
+        }
+    }
+
     private async Task LoadAsync()
     {
         if (_id is not { } id) return;
@@ -135,7 +168,7 @@ public sealed partial class WritePage
         _missing = found is null;
         if (found is not var (document, body)) return;
         // What is being typed here stays; the fields that it is typed into compare for themselves.
-        foreach (string name in (string[])[.. BriefFields.Names, "order"])
+        foreach (string name in (string[])[.. BriefFields.Names, "order", "forms"])
             if (_fields[name] == _saved[name]) _fields = _fields.With(name, body.Fields[name]);
         (_body, _saved, _deleted, _young) = (body, body.Fields, document.Deleted is not null, Time.GetUtcNow() - document.Created < Young);
         _live = Writer.Find(id);
@@ -176,7 +209,7 @@ public sealed partial class WritePage
         async Task<Guid> CreateAsync()
         {
             // Without what was typed: that is put into it next, field by field.
-            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length, Order = _fields.Order };
+            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length, Order = _fields.Order, Forms = _fields.Forms };
             Guid id = await Briefs.CreateAsync(await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow())), Person, chosen);
             (_id, _saved) = (id, chosen);
             await LoadAsync(); // what lay there already, saved just before a reload
@@ -273,6 +306,7 @@ public sealed partial class WritePage
         {
             IReadOnlyList<KeptText> examples = withExamples && _useExamples ? [.. _examples.Where(one => !_without.Contains(one.Generation))] : [];
             BriefFields asked = CopyAbilities.FollowsOrders(_model) ? _fields : _fields with { Order = "" };
+            if (CopyAbilities.IsRanked(_model)) asked = asked.SaidBy(_forms);
             await Writer.StartAsync(await IdAsync(), Person, asked, ask(asked), way, examples);
             _announcement = Words["write.announce-writing"];
             await LoadAsync();

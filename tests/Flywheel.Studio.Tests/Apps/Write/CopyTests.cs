@@ -2,6 +2,7 @@ using System.Text;
 using CsCheck;
 using DocumentFormat.OpenXml.Packaging;
 using DocumentFormat.OpenXml.Validation;
+using Flywheel.Loop.Ranking;
 using Flywheel.Studio.Apps.Write;
 
 namespace Flywheel.Studio.Tests.Apps.Write;
@@ -19,6 +20,35 @@ public sealed class CopyTests
         Assert.Equal("photographers", brief.Audience);
         Assert.Equal("forest rangers", (Brief with { Audience = "forest rangers" }).ToBrief().Audience);
     }
+
+    /// <summary>What a brief was asked with stays, whatever is corrected afterwards; a choice in the brief comes before what the person corrected elsewhere.</summary>
+    [Fact]
+    public void ToBrief_CorrectedForms_AskWithThem()
+    {
+        BriefFields typed = new() { Name = "Quill", Kind = Flywheel.Model.Brief.Description, Facts = "roof terrace\nopens at six\nworks offline" };
+        var own = new FactCorrections([new("roof terrace", FactWay.Offers), new("opens at six", FactWay.Is)]);
+        BriefFields chosen = typed with { Forms = FactChoices.With("nonsense\nhas\nisA no such fact", new("opens at six", FactWay.Nothing), [.. typed.FactList]) };
+        Assert.Equal("nothing opens at six", chosen.Forms);
+        Assert.Equal([("roof terrace", FactWay.Offers), ("opens at six", FactWay.Nothing), ("works offline", FactWay.Does)], chosen.Said(own));
+        BriefFields asked = chosen.SaidBy(own);
+        Assert.Equal(["it offers a roof terrace", "it works offline"], asked.ToBrief().Facts);
+        Assert.Equal(asked, asked.SaidBy(FactCorrections.None));
+        Assert.Equal(["has a roof terrace", "it opens at six", "it works offline"], typed.SaidBy(FactCorrections.None).ToBrief().Facts);
+        Assert.Empty((typed with { Order = "Write a haiku." }).Said(own));
+        Assert.Empty((typed with { Facts = "六点开门\n屋顶露台" }).Said(own));
+        Assert.Equal(asked.ToBrief().Facts, BriefBody.Parse(new BriefBody { Fields = asked }.ToJson()).Fields.ToBrief().Facts);
+    }
+
+    [Fact]
+    public void FactChoices_AnyLines_AreReadWithoutFailing() => AnyText.Sample(text =>
+    {
+        FactCorrection[] read = [.. FactChoices.Parse(text)];
+        Assert.Equal(read, FactChoices.Parse(FactChoices.Write(read)));
+        _ = (Brief with { Forms = text }).SaidBy(FactCorrections.None).ToBrief();
+        KeptForms kept = new KeptForms().With(new("a", FactWay.Is)).With(new("a", FactWay.Can));
+        Assert.Equal(kept.Facts, KeptForms.Parse(kept.ToJson()).Facts);
+        Assert.Single(kept.Facts);
+    }, iter: 300);
 
     private static readonly Gen<string> AnyText = Gen.OneOf(Gen.String, Gen.String[Gen.Char["ab \n.,轮子-’'=@+\t\"<&"], 0, 40]);
 

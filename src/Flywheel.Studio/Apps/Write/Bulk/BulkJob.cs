@@ -31,6 +31,7 @@ internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs brie
 
     private async Task WriteAsync(Guid row, string person, string folder, BriefFields fields, int numDrafts, CancellationToken cancellation)
     {
+        fields = fields.SaidBy(await briefs.FormsAsync(person));
         await PutAsync([]);
         IReadOnlyList<KeptText> examples = await briefs.ExamplesAsync(person, fields.Kind, row);
         LiveSet live;
