@@ -15,7 +15,7 @@ internal static class DemoCommand
         var users = new Option<int>("--users") { Description = "Simulated users that give feedback", DefaultValueFactory = _ => 48 };
         var prompts = new Option<int>("--prompts") { Description = "Prompts of each", DefaultValueFactory = _ => 8 };
         var seed = new Option<int>("--seed") { Description = "Decides products, users, drafts and intervals", DefaultValueFactory = _ => 1 };
-        var turns = new Option<int>("--turns") { Description = "More than 1: so many turns in a row, other users each time, and one more with users who toss a coin, which must not be promoted", DefaultValueFactory = _ => 1 };
+        var turns = new Option<int>("--turns") { Description = "More than 1: so many turns in a row, other users each time, and one more with users who toss a coin, which must not be promoted; with --taste coin nothing but such turns", DefaultValueFactory = _ => 1 };
         var home = new Option<string?>("--home") { Description = "Home to use: its running server, or a new one on it (default: the running server of the usual home, else a new temporary home)" };
         var command = new Command("demo", "Show the loop: simulated users, labelled so, give feedback through the API, one turn runs, and their rate of acceptance on unseen prompts is measured before and after.\nExample: ./flywheel demo --taste plain") { taste, users, prompts, turns, seed, home };
         command.SetAction((parse, cancellation) => RunAsync(Taste.Named(parse.GetValue(taste)!), parse.GetValue(users), parse.GetValue(prompts),
@@ -46,8 +46,8 @@ internal static class DemoCommand
         {
             DemoSeries series = await DemoSeries.RunAsync(run, DemoSeries.Rounds(taste, products, users, prompts, turns, seed), turn, cancellation);
             display.Show(series);
-            display.Say(series.Holds ? "Each turn was promoted and better on unseen people, and the one of people without a taste was not promoted."
-                : "Not every turn held: each but the last should be promoted and better on unseen people, and the last not promoted.");
+            display.Say(series.Holds ? "Each turn of people with a taste was promoted and better on unseen people, and none of people without one was promoted."
+                : "Not every turn held: each of people with a taste should be promoted and better on unseen people, and none of people without one.");
             display.Say($"Every text and verdict: {series.Write()}");
             return series.Holds ? 0 : ExitCodes.Rejected;
         }

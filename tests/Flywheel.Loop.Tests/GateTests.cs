@@ -8,6 +8,15 @@ public sealed class GateTests
 {
     private static readonly GateRecipe Rules = new() { Regression = "regression.jsonl", RegressionMargin = 0.05 };
 
+    /// <summary>About as many drafts in all, however few prompts are held out; and never fewer to each than the recipe says.</summary>
+    [Theory]
+    [InlineData(96, 4)]
+    [InlineData(42, 9)]
+    [InlineData(24, 16)]
+    [InlineData(5, 16)]
+    [InlineData(200, 4)]
+    public void DraftsTo_FewerPrompts_AreMoreOfEach(int prompts, int drafts) => Assert.Equal(drafts, Rules.DraftsTo(prompts));
+
     /// <summary>Gains as means over people; each text adds noise of its own, the same in every case.</summary>
     [Theory]
     [InlineData(0.5, 2.0, 0.0, 1.0, "")]

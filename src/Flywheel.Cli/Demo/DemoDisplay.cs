@@ -66,8 +66,8 @@ internal sealed class DemoDisplay
         var table = Table().Title(Markup.Escape($"Turns in a row, taste '{series.Taste.Name}', on {series.Turns[0].Before.Prompts.Count} unseen prompts of unseen simulated users"))
             .AddColumns("turn", "feedback of", "kept, edited, discarded", "accepted before", "after", "difference (95% interval)", "with a word of their brief", "verdict", "seconds");
         foreach ((int index, SeriesTurn turn) in series.Turns.Index())
-            table.AddRow($"{index + 1}", turn.Taste == series.Taste.Name ? "people of the taste" : "people who toss a coin", $"{turn.Acts.Kept}, {turn.Acts.Edited}, {turn.Acts.Discarded}",
-                $"{turn.Before.Rate * 100:F1}%", $"{turn.After.Rate * 100:F1}%", Points(turn.Rise), $"{turn.After.About:P0}", turn.Promoted ? "promoted" : "not promoted", $"{turn.Seconds:F0}");
+            table.AddRow($"{index + 1}", turn.Taste == "coin" ? "people who toss a coin" : "people of the taste", $"{turn.Acts.Kept}, {turn.Acts.Edited}, {turn.Acts.Discarded}",
+                $"{turn.Before.Rate * 100:F1}%", $"{turn.After.Rate * 100:F1}%", Points(turn.Rise), $"{turn.After.About:P0}", turn.Promoted ? "promoted" : turn.Asked ? "a person was asked" : "not promoted", $"{turn.Seconds:F0}");
         console.Write(table);
         Say($"In all {series.Seconds / 60:F1} minutes.");
     }

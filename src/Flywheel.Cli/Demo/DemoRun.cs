@@ -55,6 +55,9 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
             : throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
     }
 
+    /// <summary>Nobody here can compare drafts as a person would: who is asked says no.</summary>
+    public Task RefuseAsync(CancellationToken cancellation) => client.RefuseAsync(cancellation);
+
     public Task<Measurement> MeasureAsync(string what, CancellationToken cancellation) =>
         display.WatchAsync(what, protocol.Measurement.Count, progress => Measurement.TakeAsync(client, protocol.Measurement, taste, NumVariants, progress, cancellation));
 

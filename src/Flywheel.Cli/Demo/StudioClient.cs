@@ -67,6 +67,13 @@ internal sealed class StudioClient(string url, string secret) : IDisposable
         await ReadAsync(await http.PostAsJsonAsync("/feedback", request, cancellation), cancellation);
     }
 
+    /// <summary>Says no to the candidate of the turn that waits for a person.</summary>
+    public async Task RefuseAsync(CancellationToken cancellation)
+    {
+        JsonNode turns = await ReadAsync(await http.GetAsync("/admin/turns", cancellation), cancellation);
+        await ReadAsync(await http.PostAsJsonAsync($"/admin/turns/{turns["turns"]![0]!["number"]}", new JsonObject { ["accept"] = false, ["user"] = "simulated" }, cancellation), cancellation);
+    }
+
     /// <summary>Runs one job an item, several at a time; results in the order of the items.</summary>
     public static async Task<TResult[]> EachAsync<TItem, TResult>(IReadOnlyList<TItem> items, Func<TItem, CancellationToken, Task<TResult>> job, Action<int> progress, CancellationToken cancellation)
     {

@@ -65,11 +65,11 @@ public static class Exam
             .Concat(paper.Pairs.SelectMany(pair => new[] { pair.Preferred, pair.Rejected! }))
             .Concat(paper.Judged.Select(item => item.Preferred)).Concat(paper.Regression).Distinct()];
         Conversation[] prompts = [.. paper.Asked(gate.SanityPrompts).Select(asked => asked.Prompt)];
-        int done = 0, all = distinct.Count + prompts.Length * gate.Drafts;
+        int done = 0, drafts = gate.DraftsTo(prompts.Length), all = distinct.Count + prompts.Length * drafts;
         void Step() => progress?.Invoke(Interlocked.Increment(ref done), all);
 
         Dictionary<Conversation, (double Sum, int Count)> scores = await ScoreAsync(model, distinct, Step, cancellation);
-        Answer[] answers = prompts.Length == 0 ? [] : await WriteAsync(model, prompts, gate.Drafts, gate.MaxTokens, sampler, seed, Step,
+        Answer[] answers = prompts.Length == 0 ? [] : await WriteAsync(model, prompts, drafts, gate.MaxTokens, sampler, seed, Step,
             cancellation);
 
         double Loss(Conversation conversation) => -scores[conversation].Sum / scores[conversation].Count;
@@ -81,7 +81,7 @@ public static class Exam
             Judged = [.. paper.Judged.Select(item => Loss(item.Preferred))],
             Regression = [.. paper.Regression.Select(Loss)],
             Answers = answers,
-            DraftsPerPrompt = gate.Drafts,
+            DraftsPerPrompt = drafts,
         };
     }
 

@@ -323,7 +323,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken
             && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count
             && (turn.State != TurnState.Evaluating
-            || taken.Answers.Count == paper.Asked(recipe.Gate.SanityPrompts).Count * recipe.Gate.Drafts)) return taken;
+            || (paper.Asked(recipe.Gate.SanityPrompts).Count is var asked && taken.Answers.Count == asked * recipe.Gate.DraftsTo(asked)))) return taken;
         progress.Say($"Examining the {who}.");
         ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, sampler, recipe.Seed, (done,
             of) =>

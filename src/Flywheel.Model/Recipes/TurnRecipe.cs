@@ -144,8 +144,16 @@ public sealed record GateRecipe
     /// <summary>Held-out prompts that both models write drafts to.</summary>
     public int SanityPrompts { get; init; } = 96;
 
-    /// <summary>Drafts to each.</summary>
+    /// <summary>Drafts to each, where there are so many; see <see cref="DraftsTo"/>.</summary>
     public int Drafts { get; init; } = 4;
+
+    private const int MostTimes = 4;
+
+    /// <summary>
+    /// Drafts to each of so many prompts: where fewer are held out than <see cref="SanityPrompts"/>, about as many in all, up to four times as
+    /// many to each. Drafts to one prompt differ nearly as much as drafts to two, so that more of them tell a small gain from chance.
+    /// </summary>
+    public int DraftsTo(int prompts) => Math.Clamp(SanityPrompts * Drafts / Math.Max(1, prompts), Drafts, MostTimes * Drafts);
 
     /// <summary>
     /// Share of drafts that must be sound: they end, are not empty and do not go in circles. A champion below it sets the floor itself.

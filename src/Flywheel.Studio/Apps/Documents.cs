@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
 using Flywheel.Loop;
 using Microsoft.EntityFrameworkCore;
 
@@ -90,10 +92,34 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             DateTimeOffset now = time.GetUtcNow();
             db.Documents.Add(new DocumentRow { Id = id, User = user, App = app, Kind = kind, Title = title, Created = now, Updated = now, Version = 1, Folder = "", Tags = "" });
             db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = 1, Time = now, User = user, Body = body });
-            await db.SaveChangesAsync();
+            try
+            {
+                await db.SaveChangesAsync();
+            }
+            catch (DbUpdateException)
+            {
+                if (await FindAsync(id, user) is { } theirs) return theirs; // another server of this record was quicker
+                throw;
+            }
         }
         _changed.Ring(id);
         return await FindAsync(id, user);
+    }
+
+    /// <summary>
+    /// The one document of a kind that a person has, such as a setting, and that can be read: the latest; made where there is none, once
+    /// however many ask for it at once.
+    /// </summary>
+    /// <returns>Its id.</returns>
+    public async Task<Guid> OnlyAsync<T>(string user, string app, string kind, Func<string, T> parse, string body) where T : class
+    {
+        foreach ((Document document, _) in (await ListAsync(user, app, kind)).Readable(parse)) return document.Id;
+        // Of a damaged or deleted one the number goes up.
+        for (int number = 0; ; number++)
+        {
+            Guid id = new(SHA256.HashData(Encoding.UTF8.GetBytes($"{app}\n{kind}\n{user}\n{Actor.Workspace ?? WorkspaceRow.Default}\n{number}")).AsSpan(0, 16));
+            if (await AddAsync(id, user, app, kind, "", body) is { Deleted: null } made && made.Readable(parse) is not null) return id;
+        }
     }
 
     /// <summary>

@@ -50,6 +50,7 @@ public class ProtocolTests
     {
         IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds = DemoSeries.Rounds(Taste.Named("plain"), Products, users: 12, prompts: 5, turns: 3, seed: 2);
         Assert.Equal(["plain", "plain", "plain", "coin"], rounds.Select(round => round.Taste.Name));
+        Assert.Equal(["coin", "coin"], DemoSeries.Rounds(Taste.Named("coin"), Products, users: 6, prompts: 2, turns: 2, seed: 2).Select(round => round.Taste.Name));
         string[][] users = [.. rounds.Select(round => round.Asks.Select(ask => ask.User).Distinct().ToArray())];
         Assert.All(users, mine => Assert.Equal(12, mine.Length));
         Assert.Equal(48, users.SelectMany(mine => mine).Distinct().Count());

@@ -57,7 +57,7 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
         cancellation.ThrowIfCancellationRequested();
         lock (_lock)
             if (_teams.TryGetValue(document.Id, out var known) && known.Version == document.Version && known.Updated == document.Updated) return known.Words;
-        IReadOnlyList<Pronunciation> words = Parse(document.Body);
+        IReadOnlyList<Pronunciation> words = Stored.Read(document.Body, Parse) ?? []; // damaged: what is rendered is rendered without the team's words
         lock (_lock) _teams[document.Id] = (document.Version, document.Updated, words);
         return words;
     }
@@ -68,16 +68,16 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     public async Task<(IReadOnlyList<Pronunciation> Before, IReadOnlyList<Pronunciation> After)> ChangeAsync(Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
     {
         IReadOnlyList<Pronunciation> before = [], after = [];
-        if (await _documents.FindAsync(TeamId, Team) is null) await _documents.PutAsync(TeamId, Team, VoiceProjects.App, Kind, "", "[]");
+        Document? known = await _documents.AddAsync(TeamId, Team, VoiceProjects.App, Kind, "", "[]");
         await _documents.ChangeAsync(TeamId, Team, document =>
         {
-            before = Parse(document.Body);
+            before = Stored.Read(document.Body, Parse) ?? [];
             after = [.. change(before).OrderBy(entry => entry.Word, StringComparer.InvariantCultureIgnoreCase).ThenBy(entry => entry.Language, StringComparer.Ordinal).ThenBy(entry => entry.Voice, StringComparer.Ordinal)];
             if (after.Count > MaxEntries) throw new FlywheelException($"the team's dictionary would have {after.Count} words, expected at most {MaxEntries}");
             foreach (Pronunciation entry in after) entry.Validate("the team's dictionary");
             document.Body = JsonSerializer.Serialize(after, JsonText.Compact);
             return true;
-        });
+        }, keepVersion: known is not null && Stored.Read(known.Body, Parse) is null); // a damaged one stays as a version
         _changed.Ring();
         return (before, after);
     }

@@ -74,7 +74,7 @@ public sealed partial class VoiceProjectPage
     private async Task LoadAsync()
     {
         Guid id = Id;
-        StoredProject? found = await Projects.LookAsync(id, Visit.Person);
+        Stored<VoiceProject>? found = await Projects.LookAsync(id, Visit.Person);
         if (id != _shown) return;
         if (found is not { } stored)
         {
@@ -82,7 +82,7 @@ public sealed partial class VoiceProjectPage
             return;
         }
         (_document, _fault) = (stored.Document, stored.Fault);
-        if (stored.Project is not { } project) return;
+        if (stored.Body is not { } project) return;
         if (_project is { } known) RememberRecorded(known, project);
         _project = project;
         _first = Math.Clamp(_first, 0, Math.Max(0, project.Lines.Count - 1) / PageSize * PageSize);

@@ -16,25 +16,6 @@ public sealed record Wave(double Seconds, string Path)
     public const int Columns = 160;
 }
 
-/// <summary>A project as it lies in the record.</summary>
-/// <param name="Document">Its title, times and text.</param>
-/// <param name="Project">Null when it is damaged.</param>
-/// <param name="Fault">Why it cannot be read; null when it can.</param>
-internal sealed record StoredProject(Document Document, VoiceProject? Project, string? Fault)
-{
-    public static StoredProject Read(Document document)
-    {
-        try
-        {
-            return new StoredProject(document, VoiceProject.Parse(document.Body, "project"), null);
-        }
-        catch (FlywheelException e)
-        {
-            return new StoredProject(document, null, e.Message);
-        }
-    }
-}
-
 /// <summary>What the page Voice keeps: each person's projects, and the sound of their lines.</summary>
 internal sealed partial class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record, TimeProvider time)
 {
@@ -60,13 +41,15 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, Own(VoiceProject.Parse(document.Body, "project"), person)) : null;
 
     /// <summary>A person's projects, the latest first. One that cannot be read has its fault in place of its content.</summary>
-    public async Task<IReadOnlyList<StoredProject>> ListAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(StoredProject.Read)];
+    public async Task<IReadOnlyList<Stored<VoiceProject>>> ListAsync(string person, bool deleted = false) =>
+        [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(Read)];
+
+    private static Stored<VoiceProject> Read(Document document) => Stored<VoiceProject>.Read(document, json => VoiceProject.Parse(json, "project"));
 
     /// <summary>A project that need not be readable; null when this person has none of that id.</summary>
-    public async Task<StoredProject?> LookAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document && StoredProject.Read(document) is var stored
-            ? stored with { Project = stored.Project is { } project ? Own(project, person) : null } : null;
+    public async Task<Stored<VoiceProject>?> LookAsync(Guid id, string person) =>
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document && Read(document) is var stored
+            ? stored with { Body = stored.Body is { } project ? Own(project, person) : null } : null;
 
     private VoiceProject Own(VoiceProject project, string person) => renderer.Recordings?.Own(project, person) ?? project;
 
@@ -96,15 +79,11 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     /// <returns>Null, or what another window has written there.</returns>
     public async Task<string?> SaveScriptAsync(string person, string text, string over)
     {
-        if (await ScriptOfAsync(person) is not { } known)
-        {
-            await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, ScriptKind, "", text);
-            return null;
-        }
+        Guid id = await documents.OnlyAsync(person, App, ScriptKind, script => script, "");
         string? theirs = null;
-        await documents.ChangeAsync(known.Id, person, document =>
+        await documents.ChangeAsync(id, person, document =>
         {
-            if (document.Body != over && document.Body != text) theirs = document.Body;
+            if (document.Body.Length > 0 && document.Body != over && document.Body != text) theirs = document.Body;
             else document.Body = text;
             return theirs is null;
         });

@@ -47,14 +47,17 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
     }
 
     public async Task<(Document Document, LearnBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind, Deleted: null } document ? (document, LearnBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind, Deleted: null } document ? document.Readable(LearnBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, LearnBody Body, JobRow? Job)>> ListAsync(string person)
     {
         Dictionary<Guid, JobRow> jobs = (await queue.ListAsync(user: person, kind: Job, count: 1000)).ToDictionary(job => job.Id);
-        return [.. (await documents.ListAsync(person, App, Kind)).Select(document => (document, Body: LearnBody.Parse(document.Body)))
-            .Select(one => (one.document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
+        return [.. (await documents.ListAsync(person, App, Kind)).Readable(LearnBody.Parse)
+            .Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
     }
+
+    /// <summary>Those that cannot be read any more.</summary>
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, App, Kind)).Damaged(LearnBody.Parse)];
 
     public async Task<JobRow?> JobAsync(LearnBody body) => body.Job is { } job ? await queue.FindAsync(job) : null;
 

@@ -41,14 +41,17 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
         return new(SHA256.HashData(Encoding.UTF8.GetBytes($"{App}\n{person}\n{task}{where}")).AsSpan(0, 16));
     }
 
-    public async Task<TaskSheet> ReadAsync(string person, string task)
+    /// <summary>What it says; of a damaged one nothing.</summary>
+    public async Task<TaskSheet> ReadAsync(string person, string task) => Stored.Read((await DocumentAsync(person, task)).Body, TaskSheet.Parse) ?? new TaskSheet();
+
+    private async Task<Document> DocumentAsync(string person, string task)
     {
         Guid id = IdOf(person, task);
         await _making.WaitAsync();
         try
         {
-            Document document = await documents.FindAsync(id, person) ?? await documents.PutAsync(id, person, App, task, task, new TaskSheet().ToJson());
-            return TaskSheet.Parse(document.Body);
+            return await documents.FindAsync(id, person) ?? await documents.AddAsync(id, person, App, task, task, new TaskSheet().ToJson())
+                ?? throw new InvalidOperationException($"document {id} is another person's");
         }
         finally
         {
@@ -143,13 +146,13 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
 
     private async Task ChangeAsync(string person, string task, Func<TaskSheet, TaskSheet> change)
     {
-        await ReadAsync(person, task);
-        Guid id = IdOf(person, task);
+        Document known = await DocumentAsync(person, task);
+        Guid id = known.Id;
         await documents.ChangeAsync(id, person, document =>
         {
-            document.Body = change(TaskSheet.Parse(document.Body)).ToJson();
+            document.Body = change(Stored.Read(document.Body, TaskSheet.Parse) ?? new TaskSheet()).ToJson();
             return true;
-        });
+        }, keepVersion: Stored.Read(known.Body, TaskSheet.Parse) is null); // a damaged one stays as a version
         _changed.Ring(id);
     }
 }

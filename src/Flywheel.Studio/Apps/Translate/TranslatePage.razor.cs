@@ -259,7 +259,8 @@ public sealed partial class TranslatePage
     private async Task LoadVersionsAsync()
     {
         if (_document is not { } document) return;
-        _versions = [.. (await Documents.VersionsAsync(document.Id, Visit.Person)).Select(version => (version, TranslationBody.Parse(version.Body))).Select(pair => (pair.version, pair.Item2.NumApproved, pair.Item2.Segments.Count))];
+        _versions = [.. (await Documents.VersionsAsync(document.Id, Visit.Person)).Select(version => (version, Body: Stored.Read(version.Body, TranslationBody.Parse)))
+            .Where(pair => pair.Body is not null).Select(pair => (pair.version, pair.Body!.NumApproved, pair.Body.Segments.Count))];
     }
 
     private async Task RestoreAsync(DocumentVersion version)

@@ -44,18 +44,22 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     }
 
     public async Task<(Document Document, TranslationBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: DocumentKind } document ? (document, TranslationBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: DocumentKind } document ? document.Readable(TranslationBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, TranslationBody Body)>> ListAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Select(document => (document, TranslationBody.Parse(document.Body)))];
+        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Readable(TranslationBody.Parse)];
 
-    public async Task<StartBody> StartAsync(string person) => await documents.ListAsync(person, App, StartKind) is [var document, ..] ? StartBody.Parse(document.Body) : new StartBody();
+    /// <summary>Translations, and what was typed for one, that cannot be read any more.</summary>
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
+        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Damaged(TranslationBody.Parse), .. (await documents.ListAsync(person, App, StartKind, deleted)).Damaged(StartBody.Parse)];
+
+    public async Task<StartBody> StartAsync(string person) =>
+        (await documents.ListAsync(person, App, StartKind)).Readable(StartBody.Parse).Select(one => one.Body).FirstOrDefault() ?? new StartBody();
 
     /// <summary>Puts on disk what was chosen or typed where a translation begins; see <see cref="SaveTargetAsync"/> for what it returns.</summary>
     public async Task<string?> SaveStartAsync(string person, Func<StartBody, StartBody> change, string? text = null, string? over = null)
     {
-        Guid id = await documents.ListAsync(person, App, StartKind) is [var known, ..] ? known.Id
-            : (await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, StartKind, "", new StartBody().ToJson())).Id;
+        Guid id = await documents.OnlyAsync(person, App, StartKind, StartBody.Parse, new StartBody().ToJson());
         string? theirs = null;
         await documents.ChangeAsync(id, person, document =>
         {
@@ -218,7 +222,8 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     {
         if (await FindAsync(id, person) is not var (document, body) || await documents.FindAsync(body.File, person) is not { Kind: FileKind } file) return null;
         ITextFormat format = TranslationFile.Named(body.Format);
-        byte[] written = TranslationFile.Write(Convert.FromBase64String(file.Body), body.Format, [.. body.Segments.Select(segment => (segment.InFile, segment.Target))], body.To);
+        byte[] read = Stored.Read(file.Body, Convert.FromBase64String) ?? throw new FlywheelException($"the file of '{document.Title}' is damaged in the record, expected the bytes from which the translation was begun");
+        byte[] written = TranslationFile.Write(read, body.Format, [.. body.Segments.Select(segment => (segment.InFile, segment.Target))], body.To);
         string name = Path.GetFileNameWithoutExtension(document.Title.Trim());
         name = string.Concat((name.Length > 0 ? name : "translation").Select(c => char.IsLetterOrDigit(c) || c is '-' or '_' or ' ' or '.' ? c : '-'));
         return (written, $"{name}.{body.To}{format.Extension}", format.MediaType);

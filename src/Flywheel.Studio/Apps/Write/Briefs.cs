@@ -28,10 +28,15 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     }
 
     public async Task<(Document Document, BriefBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind or RowKind } document ? (document, BriefBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind or RowKind } document ? document.Readable(BriefBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Select(document => (document, BriefBody.Parse(document.Body)))];
+        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Readable(BriefBody.Parse)];
+
+    /// <summary>Briefs, texts and the brand voice that cannot be read any more.</summary>
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
+        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Damaged(BriefBody.Parse), .. (await documents.ListAsync(person, App, TextKind, deleted)).Damaged(KeptText.Parse),
+            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse)];
 
     /// <summary>Makes a brief of the id, unless this person has it already; an id that is something else's is passed over.</summary>
     public async Task<Guid> CreateAsync(Guid id, string person, BriefFields fields)
@@ -121,10 +126,10 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
 
     /// <summary>Kept texts with what they say now, the latest first.</summary>
     public async Task<IReadOnlyList<(Document Document, KeptText Text)>> TextsAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, TextKind, deleted)).Select(document => (document, KeptText.Parse(document.Body)))];
+        [.. (await documents.ListAsync(person, App, TextKind, deleted)).Readable(KeptText.Parse)];
 
     public async Task<(Document Document, KeptText Text)?> FindTextAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: TextKind } document ? (document, KeptText.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: TextKind } document ? document.Readable(KeptText.Parse) : null;
 
     /// <summary>Puts a kept text's words on disk as they are typed; see <see cref="SaveFieldAsync"/>. What it said before a sitting stays as a version.</summary>
     public async Task<string?> SaveTextAsync(Guid id, string person, string text, string over, bool begins)
@@ -175,13 +180,12 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
             .OrderBy(text => text.Brief == brief).DistinctBy(text => text.Text.Trim()).Take(MaxExamples)];
 
     public async Task<BrandVoice> VoiceAsync(string person) =>
-        (await documents.ListAsync(person, App, VoiceKind)) is [var document, ..] ? BrandVoice.Parse(document.Body) : new BrandVoice();
+        (await documents.ListAsync(person, App, VoiceKind)).Readable(BrandVoice.Parse).Select(one => one.Body).FirstOrDefault() ?? new BrandVoice();
 
     /// <summary>Puts one field of the brand voice on disk; see <see cref="SaveFieldAsync"/>.</summary>
     public async Task<string?> SaveVoiceAsync(string person, string field, string text, string over)
     {
-        Guid id = (await documents.ListAsync(person, App, VoiceKind)) is [var known, ..] ? known.Id
-            : (await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, VoiceKind, "", new BrandVoice().ToJson())).Id;
+        Guid id = await documents.OnlyAsync(person, App, VoiceKind, BrandVoice.Parse, new BrandVoice().ToJson());
         string? theirs = null;
         await documents.ChangeAsync(id, person, document =>
         {

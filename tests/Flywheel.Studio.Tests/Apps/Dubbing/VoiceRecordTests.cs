@@ -167,8 +167,8 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         Guid good = await ProjectAsync("Fine.");
         var documents = new Documents(_store, TimeProvider.System);
         Guid bad = (await documents.PutAsync(Guid.CreateVersion7(), Ann, VoiceProjects.App, VoiceProjects.Kind, "old film", "{\"sample_rate\": 7}")).Id;
-        IReadOnlyList<StoredProject> all = await _projects.ListAsync(Ann);
-        Assert.Equal([(bad, false), (good, true)], all.Select(stored => (stored.Document.Id, stored.Project is not null)));
+        IReadOnlyList<Stored<VoiceProject>> all = await _projects.ListAsync(Ann);
+        Assert.Equal([(bad, false), (good, true)], all.Select(stored => (stored.Document.Id, stored.Body is not null)));
         Assert.Contains("sample_rate is 7", all[0].Fault, StringComparison.Ordinal);
         await _projects.PurgeAsync(bad, Ann);
         Assert.Equal(good, Assert.Single(await _projects.ListAsync(Ann)).Document.Id);
@@ -314,7 +314,7 @@ public sealed class VoiceRecordTests : IAsyncLifetime
         (Guid id, VoiceProject anns, VoiceTake take) = await RecordedAsync();
         Guid bens = (await _projects.CreateAsync("ben", VoiceProject.Parse(anns.ToJson(), "anns.json"))).Id;
         Guid early = (await new Documents(_store, TimeProvider.System).PutAsync(Guid.CreateVersion7(), "ben", VoiceProjects.App, VoiceProjects.Kind, "film", anns.ToJson())).Id; // from before this was looked at
-        foreach (VoiceProject seen in new[] { (await _projects.FindAsync(bens, "ben"))!.Value.Project, (await _projects.FindAsync(early, "ben"))!.Value.Project, (await _projects.LookAsync(early, "ben"))!.Project! })
+        foreach (VoiceProject seen in new[] { (await _projects.FindAsync(bens, "ben"))!.Value.Project, (await _projects.FindAsync(early, "ben"))!.Value.Project, (await _projects.LookAsync(early, "ben"))!.Body! })
             Assert.True(seen is { Original: null, Lines: [{ Take: null, Takes: [] }] });
         VoiceProject put = await _projects.ChangeAsync(bens, "ben", _ => VoiceProject.Parse(anns.ToJson(), "anns.json"));
         Assert.True(put is { Original: null, Lines: [{ Take: null, Takes: [] }] });

@@ -79,7 +79,7 @@ public sealed partial class ArenaPage
         Arenas.Changed += OnChanged;
         Host.Promoted += OnPromoted;
         _all = await Contestants.ListAsync();
-        if ((await Documents.ListAsync(Visit.Person, Arenas.App, SettingsKind)) is [var settings, ..]) _chosen = JsonSerializer.Deserialize<string[]>(settings.Body)!;
+        if ((await Documents.ListAsync(Visit.Person, Arenas.App, SettingsKind)) is [var settings, ..]) _chosen = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<string[]>(json)!) ?? [];
         _loaded = true;
     }
 

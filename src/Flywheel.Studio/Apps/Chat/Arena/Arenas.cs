@@ -41,7 +41,7 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     public LiveRound? Find(Guid round) => _live.GetValueOrDefault(round);
 
     public async Task<ArenaRound?> FindAsync(Guid round, string person) =>
-        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document ? Seen(round, ArenaRound.Parse(document.Body)) : null;
+        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document && document.Readable(ArenaRound.Parse) is var (_, body) ? Seen(round, body) : null;
 
     /// <summary>A round that nobody writes is lost. Who writes it may be another server of the same record.</summary>
     private ArenaRound Seen(Guid round, ArenaRound body) => body.Seen(_live.ContainsKey(round)

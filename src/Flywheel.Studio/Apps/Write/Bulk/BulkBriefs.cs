@@ -32,17 +32,21 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     }
 
     public async Task<(Document Document, BulkBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: BulkKind, Deleted: null } document ? (document, BulkBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: BulkKind, Deleted: null } document ? document.Readable(BulkBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, BulkBody Body, JobRow? Job)>> ListAsync(string person)
     {
         Dictionary<Guid, JobRow> jobs = (await queue.ListAsync(user: person, kind: Job, count: 1000)).ToDictionary(job => job.Id);
-        return [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Select(document => (document, BulkBody.Parse(document.Body)))
-            .Select(one => (one.document, one.Item2, one.Item2.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
+        return [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Readable(BulkBody.Parse)
+            .Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
     }
 
+    /// <summary>Tables of briefs that cannot be read any more.</summary>
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Damaged(BulkBody.Parse)];
+
+    /// <exception cref="BulkException">Its rows are damaged in the record.</exception>
     public async Task<BulkTable> TableAsync(BulkBody body, string person) =>
-        JsonSerializer.Deserialize<BulkTable>((await documents.FindAsync(body.Table, person))!.Body, CopyJson.Options)!;
+        (await documents.FindAsync(body.Table, person)).Readable(json => JsonSerializer.Deserialize<BulkTable>(json, CopyJson.Options)!)?.Body ?? throw new BulkException("bulk.damaged");
 
     /// <summary>The job that writes; null before it was begun.</summary>
     public async Task<JobRow?> JobAsync(BulkBody body) => body.Job is { } job ? await queue.FindAsync(job) : null;
@@ -113,7 +117,7 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     {
         Guid[] ids = [.. Enumerable.Range(first, count).Select(index => RowId(bulk, index))];
         Dictionary<Guid, Document> found = (await documents.FindAsync(ids, person)).ToDictionary(document => document.Id);
-        return [.. ids.Select(id => found.TryGetValue(id, out Document? document) ? (BriefBody.Parse(document.Body), document.Tags) : ((BriefBody?)null, ""))];
+        return [.. ids.Select(id => found.TryGetValue(id, out Document? document) ? (Stored.Read(document.Body, BriefBody.Parse), document.Tags) : ((BriefBody?)null, ""))];
     }
 
     /// <summary>What a person did with a draft of a row; see <see cref="Briefs.ActAsync"/>.</summary>

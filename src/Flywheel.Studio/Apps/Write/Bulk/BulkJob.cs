@@ -21,7 +21,7 @@ internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs brie
         {
             cancellation.ThrowIfCancellationRequested();
             Guid row = BulkBriefs.RowId(id, rows[done]);
-            if (await documents.FindAsync(row, job.User) is { } known && (known.Tags == BulkBriefs.TooLong || BulkBriefs.Written(BriefBody.Parse(known.Body)) is not null)) continue;
+            if (await documents.FindAsync(row, job.User) is { } known && (known.Tags == BulkBriefs.TooLong || BulkBriefs.Written(Stored.Read(known.Body, BriefBody.Parse)) is not null)) continue;
             await job.CheckLimitAsync(cancellation);
             await WriteAsync(row, job.User, document.Title, body.Read(table.Rows[rows[done]]), body.NumDrafts, cancellation);
             await job.ReportAsync((done + 1.0) / rows.Length, string.Create(CultureInfo.InvariantCulture, $"{document.Title}: {done + 1:N0} of {rows.Length:N0}"));

@@ -78,7 +78,16 @@ public sealed partial class BulkSheetPage
             (_missing, _body) = (true, null);
             return;
         }
-        BulkTable table = _table ?? await Bulks.TableAsync(body, Visit.Person);
+        BulkTable table;
+        try
+        {
+            table = _table ?? await Bulks.TableAsync(body, Visit.Person);
+        }
+        catch (BulkException e)
+        {
+            (_missing, _body, _problem) = (true, null, e.In(Words));
+            return;
+        }
         _model = Host.Current;
         // Read before it is asked how far the job is: what is shown as done is shown with its drafts.
         JobRow? job = await Bulks.JobAsync(body);

@@ -11,7 +11,7 @@ namespace Flywheel.Studio.Apps.Write.Sharing;
 /// Links by which outsiders choose between the drafts of a brief. A link opens those drafts and nothing else; each choice is feedback of
 /// that person, as if they had kept the one and discarded the others.
 /// </summary>
-internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore store, TimeProvider time)
+internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore store, TimeProvider time) : IDisposable
 {
     public const string Kind = "share";
 
@@ -23,6 +23,8 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     private const string ShareTag = "share", ChoiceTag = "choice", None = "none";
 
     private const int SecretBytes = 32;
+
+    private readonly SemaphoreSlim _choosing = new(1, 1);
 
     /// <summary>Makes a link for a brief's latest drafts, or those of the set.</summary>
     /// <exception cref="FlywheelException">The brief is not this person's, or has not two drafts to choose from.</exception>
@@ -53,10 +55,13 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
 
     /// <summary>A person's links, the latest first; ended ones too.</summary>
     public async Task<IReadOnlyList<(Document Document, ShareBody Body)>> ListAsync(string person) =>
-        [.. (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created).Select(document => (document, ShareBody.Parse(document.Body)))];
+        [.. (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created).Readable(ShareBody.Parse)];
+
+    /// <summary>Links that cannot be read any more, and open nothing.</summary>
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, Briefs.App, Kind)).Damaged(ShareBody.Parse)];
 
     public async Task<(Document Document, ShareBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: Kind } document ? (document, ShareBody.Parse(document.Body)) : null;
+        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: Kind } document ? document.Readable(ShareBody.Parse) : null;
 
     /// <summary>From now on the link opens nothing.</summary>
     public Task RevokeAsync(Guid id, string person) => documents.ChangeAsync(id, person, document =>
@@ -73,13 +78,12 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         byte[] bytes = new byte[16 + SecretBytes];
         if (token.Length != Base64Url.GetEncodedLength(bytes.Length) || !Base64Url.TryDecodeFromChars(token, bytes, out int count) || count != bytes.Length) return null;
         var id = new Guid(bytes.AsSpan(0, 16));
-        if (await documents.FindOfAnyoneAsync(id, Briefs.App, Kind) is not { Deleted: null } document) return null;
-        ShareBody share = ShareBody.Parse(document.Body);
+        if (await documents.FindOfAnyoneAsync(id, Briefs.App, Kind) is not { Deleted: null } found || found.Readable(ShareBody.Parse) is not var (document, share)) return null;
         bool same = CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(share.Token), Encoding.ASCII.GetBytes(token));
         return same && share.IsOpen(time.GetUtcNow()) ? (id, share, document.Workspace) : null;
     }
 
-    /// <summary>Records a person's choice; of several, the last one counts.</summary>
+    /// <summary>Records a person's choice, whole or not at all; of several, also of two at once, the last one counts.</summary>
     /// <param name="id">The share.</param>
     /// <param name="share">What it says.</param>
     /// <param name="person">Who chose.</param>
@@ -88,14 +92,23 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     /// <returns>False when so many have chosen that no more are heard.</returns>
     public async Task<bool> ChooseAsync(Guid id, ShareBody share, string person, Guid? generation, string reason)
     {
-        IReadOnlyDictionary<string, Choice> choices = await ChoicesAsync(id, share);
-        if (!choices.ContainsKey(person) && choices.Count >= MaxPeople) return false;
-        if (choices.GetValueOrDefault(person) is { } before && before.Generation == generation && before.Reason == reason) return true;
-        var tags = new JsonObject { ["application"] = "share", [ShareTag] = id.ToString(), [ChoiceTag] = generation?.ToString() ?? None };
-        foreach (SharedDraft draft in share.Drafts)
-            await store.AddFeedbackAsync(new FeedbackInput(draft.Generation, draft.Generation == generation ? Metrics.Keep : Metrics.Discard, true, person, tags));
-        if (reason.Length > 0) await store.AddFeedbackAsync(new FeedbackInput(generation ?? share.Drafts[0].Generation, Metrics.Comment, reason, person, tags));
-        return true;
+        await _choosing.WaitAsync();
+        try
+        {
+            IReadOnlyDictionary<string, Choice> choices = await ChoicesAsync(id, share);
+            if (!choices.ContainsKey(person) && choices.Count >= MaxPeople) return false;
+            if (choices.GetValueOrDefault(person) is { } before && before.Generation == generation && before.Reason == reason) return true;
+            var tags = new JsonObject { ["application"] = "share", [ShareTag] = id.ToString(), [ChoiceTag] = generation?.ToString() ?? None };
+            List<FeedbackInput> said = [.. share.Drafts.Select(draft => new FeedbackInput(draft.Generation, draft.Generation == generation ? Metrics.Keep : Metrics.Discard, true, person, tags))];
+            if (reason.Length > 0) said.Add(new FeedbackInput(generation ?? share.Drafts[0].Generation, Metrics.Comment, reason, person, tags));
+            // One after another and all of them: of two choices at once, on this server or on two, none is half of each.
+            await store.AddAllFeedbackAsync(said);
+            return true;
+        }
+        finally
+        {
+            _choosing.Release();
+        }
     }
 
     /// <summary>What a person chose before: the place in the share's drafts, -1 for none of them; null when nothing yet.</summary>
@@ -125,6 +138,8 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         }
         return choices;
     }
+
+    public void Dispose() => _choosing.Dispose();
 
     private sealed record Choice(Guid? Generation, string Reason, long Sequence);
 }
