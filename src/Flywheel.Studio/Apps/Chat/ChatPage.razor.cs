@@ -64,7 +64,7 @@ public sealed partial class ChatPage
         Generator.Host.Promoted += OnPromoted;
         Chats.Changed += OnChanged;
         Writer.Progressed += OnProgressed;
-        if ((await Documents.ListAsync(Visit.Person, Chats.App, "settings")) is [var settings, ..]) _settings = JsonSerializer.Deserialize<ChatSettings>(settings.Body, JsonText.Compact)!;
+        if ((await Documents.ListAsync(Visit.Person, Chats.App, "settings")) is [var settings, ..]) _settings = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<ChatSettings>(json, JsonText.Compact)!) ?? new();
         _system = _settings.System;
         await ListAsync();
     }

@@ -33,10 +33,10 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Readable(BriefBody.Parse)];
 
-    /// <summary>Briefs, texts and the brand voice that cannot be read any more.</summary>
+    /// <summary>Briefs, texts, the brand voice and the forms of facts that cannot be read any more.</summary>
     public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Damaged(BriefBody.Parse), .. (await documents.ListAsync(person, App, TextKind, deleted)).Damaged(KeptText.Parse),
-            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse)];
+            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse), .. (await documents.ListAsync(person, App, FormsKind, deleted)).Damaged(KeptForms.Parse)];
 
     /// <summary>Makes a brief of the id, unless this person has it already; an id that is something else's is passed over.</summary>
     public async Task<Guid> CreateAsync(Guid id, string person, BriefFields fields)
@@ -203,14 +203,13 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
 
     /// <summary>What a person corrected in how facts are said.</summary>
     public async Task<FactCorrections> FormsAsync(string person) =>
-        (await documents.ListAsync(person, App, FormsKind)) is [var document, ..] && KeptForms.Parse(document.Body) is { Facts.Count: > 0 } kept ? new(kept.Facts) : FactCorrections.None;
+        (await documents.ListAsync(person, App, FormsKind)).Readable(KeptForms.Parse).Select(one => one.Body).FirstOrDefault() is { Facts.Count: > 0 } kept ? new(kept.Facts) : FactCorrections.None;
 
     /// <summary>Keeps how a person wants a fact said.</summary>
     public async Task KeepFormAsync(string person, FactCorrection correction)
     {
-        if ((await documents.ListAsync(person, App, FormsKind)) is not [var known, ..])
-            known = await documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, FormsKind, "", new KeptForms().ToJson());
-        await documents.ChangeAsync(known.Id, person, document =>
+        Guid id = await documents.OnlyAsync(person, App, FormsKind, KeptForms.Parse, new KeptForms().ToJson());
+        await documents.ChangeAsync(id, person, document =>
         {
             document.Body = KeptForms.Parse(document.Body).With(correction).ToJson();
             return true;
