@@ -121,7 +121,7 @@ public sealed class RecipeFileTests
     [InlineData("source: text", "source: text\n    as: chat", "small.yaml line 6: field 'data[0].as' is 'chat', expected text or copy, which text can be read as")]
     [InlineData("source: text", "source: text\n    near_duplicates: 0.2", "small.yaml line 6: field 'data[0].near_duplicates' is 0.2, expected a number from 0.5 to 1")]
     [InlineData("source: text", "source: grammar\n    as: copy", "small.yaml line 5: field 'data[0].limit' is 0, expected at least 1")]
-    [InlineData("vocab: 512", "vocab: 512, reserve: [chess-from, chess-form]", "small.yaml line 2: field 'tokenizer.reserve[1]' is 'chess-form', expected speech-in, image, image-colour, protein, structure, phone, duration, pitch, connect-four, othello, chess-from, chess-to, chess-promotion, value, language, task, spare or connect-four-column")]
+    [InlineData("vocab: 512", "vocab: 512, reserve: [chess-from, chess-form]", "small.yaml line 2: field 'tokenizer.reserve[1]' is 'chess-form', expected speech-in, image, image-colour, protein, structure, phone, duration, pitch, connect-four, othello, chess-from, chess-to, chess-promotion, value, language, task, spare, connect-four-column, othello-disc, chess-piece or chess-move")]
     [InlineData("vocab: 512", "vocab: 512, reserve: [value, value]", "small.yaml line 2: field 'tokenizer.reserve[1]' is 'value', expected each name once")]
     [InlineData("    path: words.txt\n", "", "small.yaml line 5: field 'data[0].path' is missing, expected a file or folder, because the source is text")]
     [InlineData("heads: 4", "heads: 3", "small.yaml line 3: field 'model.heads' is 3, expected a multiple of kv_heads 2")]

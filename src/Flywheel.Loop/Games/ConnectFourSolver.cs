@@ -8,7 +8,7 @@ namespace Flywheel.Loop.Games;
 /// how many threats they make, and a table of bounds (the techniques of Tromp's and Pons' published solvers). Positions of the middle
 /// game take milliseconds, those of the first few moves minutes. Not for several threads at once.
 /// </summary>
-public sealed class ConnectFourSolver
+public sealed class ConnectFourSolver : IGameOracle
 {
     private const int Bits = ConnectFour.NumRows + 1, Places = ConnectFour.NumPlaces, MinScore = -Places / 2 + 3, MaxScore = (Places + 1) / 2 - 3;
 
@@ -21,6 +21,12 @@ public sealed class ConnectFourSolver
 
     /// <param name="tableBits">Logarithm of the table's entries, of 9 bytes each.</param>
     public ConnectFourSolver(int tableBits = 22) => (_keys, _bounds) = (new ulong[1 << tableBits], new byte[1 << tableBits]);
+
+    string IGameOracle.Name => "solver";
+
+    (int Fewest, int Most) IGameOracle.Plies => (12, 32);
+
+    IReadOnlyList<int> IGameOracle.BestMoves(GamePosition position) => BestMoves(((ConnectFourPosition)position).Stones).Best;
 
     /// <summary>Positions that were looked at so far.</summary>
     public long NumNodes { get; private set; }

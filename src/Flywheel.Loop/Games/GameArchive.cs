@@ -13,44 +13,53 @@ namespace Flywheel.Loop.Games;
 public sealed record ArchivedGame(Guid Id, int Turn, int Index, int Result);
 
 /// <summary>A move of such a game.</summary>
-/// <param name="Column">Played.</param>
-/// <param name="Shares">What the search gave each column, [7]; null of a random move of the opening.</param>
+/// <param name="Move">Played.</param>
+/// <param name="Shares">What the search gave each move; null of a random move of the opening.</param>
 /// <param name="Value">Expected result for the side that moved, from -1 to 1; null of such a move.</param>
-public sealed record ArchivedMove(int Column, IReadOnlyList<double>? Shares, double? Value);
+public sealed record ArchivedMove(int Move, IReadOnlyDictionary<int, double>? Shares, double? Value);
 
 /// <summary>Games of self-play in the record of a home, to be looked at.</summary>
 public static class GameArchive
 {
-    /// <summary>Every game of a task, the newest turn first.</summary>
-    public static async Task<IReadOnlyList<ArchivedGame>> ListAsync(FlywheelStore store, string task, CancellationToken cancellation = default)
+    /// <summary>Turns with games of a task, the newest first.</summary>
+    public static async Task<IReadOnlyList<int>> TurnsAsync(FlywheelStore store, string task, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
-        string app = Generation.TaskApp + task;
-        var rows = await (from generation in db.Generations.AsNoTracking()
-                          where generation.App == app && generation.User == GameRecord.SelfPlayUser && generation.Choice == 0 && generation.Payload != null
-                          join feedback in db.Feedback.AsNoTracking() on generation.Id equals feedback.GenerationId
-                          where feedback.Source == FeedbackSource.Referee
-                          select new { generation.Group, generation.Payload!.Conversation, feedback.Value }).ToListAsync(cancellation);
-        return [.. rows.Select(row =>
+        var turns = await db.Turns.AsNoTracking().OrderByDescending(row => row.Number).Select(row => new { row.Number, row.Recipe, row.FeedbackThrough }).ToListAsync(cancellation);
+        // Games behind what the last turn learnt from are those of the next.
+        bool hasNext = await GameRecord.RowsSince(db, task, turns.Count == 0 ? 0 : turns[0].FeedbackThrough).AnyAsync(row => row.User == GameRecord.SelfPlayUser, cancellation);
+        return [.. hasNext ? [turns.Count == 0 ? 1 : turns[0].Number + 1] : Array.Empty<int>(), .. turns.Where(turn => PlayRecipe.IsOne(turn.Recipe) && turn.Recipe.Split('\n').Contains($"task: {task}")).Select(turn => turn.Number)];
+    }
+
+    /// <summary>The games that a turn learnt from first.</summary>
+    public static async Task<IReadOnlyList<ArchivedGame>> ListAsync(FlywheelStore store, TaskFolder task, int turn, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = store.AllTables();
+        Game game = GameTasks.GameOf(task);
+        long before = await db.Turns.Where(row => row.Number < turn).MaxAsync(row => (long?)row.FeedbackThrough, cancellation) ?? 0;
+        long through = await db.Turns.Where(row => row.Number == turn).MaxAsync(row => (long?)row.FeedbackThrough, cancellation) ?? long.MaxValue;
+        var rows = await GameRecord.RowsSince(db, task.Name, before, through).Where(row => row.Choice == 0).ToListAsync(cancellation);
+        return [.. rows.Where(row => row.User == GameRecord.SelfPlayUser).Select(row =>
         {
             JsonNode search = SearchOf(row.Conversation!);
             int forMover = (int)Math.Round(2 * double.Parse(row.Value, CultureInfo.InvariantCulture) - 1);
-            return new ArchivedGame(row.Group, search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>(), search["history"]!.GetValue<string>().Length % 2 == 0 ? forMover : -forMover);
-        }).OrderByDescending(game => game.Turn).ThenBy(game => game.Index)];
+            return new ArchivedGame(row.Group, search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>(), game.After(GameRecord.HistoryOf(game, search)).IsFirstToMove ? forMover : -forMover);
+        }).OrderBy(one => one.Index)];
     }
 
-    /// <summary>The moves of a game from the empty board; none when there is no such game.</summary>
-    public static async Task<IReadOnlyList<ArchivedMove>> ReadAsync(FlywheelStore store, Guid id, CancellationToken cancellation = default)
+    /// <summary>The moves of a game from the start; none when there is no such game.</summary>
+    public static async Task<IReadOnlyList<ArchivedMove>> ReadAsync(FlywheelStore store, TaskFolder task, Guid id, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
+        Game game = GameTasks.GameOf(task);
         var rows = await db.Generations.AsNoTracking().Where(row => row.Group == id && row.User == GameRecord.SelfPlayUser && row.Payload != null).OrderBy(row => row.Choice)
             .Select(row => new { row.Payload!.Conversation, row.Payload.Text }).ToListAsync(cancellation);
         var moves = new List<ArchivedMove>();
         foreach (var row in rows)
         {
             JsonNode search = SearchOf(row.Conversation!);
-            if (moves.Count == 0) moves.AddRange(search["history"]!.GetValue<string>().Select(column => new ArchivedMove(column - '0', null, null)));
-            moves.Add(new ArchivedMove(int.Parse(row.Text, CultureInfo.InvariantCulture), [.. search["shares"]!.AsArray().Select(share => share!.GetValue<double>())], search["value"]!.GetValue<double>()));
+            if (moves.Count == 0) moves.AddRange(GameRecord.HistoryOf(game, search).Select(move => new ArchivedMove(move, null, null)));
+            moves.Add(new ArchivedMove(game.FindMove(row.Text)!.Value, GameRecord.MovesOf(game, search).Zip(search["shares"]!.AsArray()).ToDictionary(pair => pair.First, pair => pair.Second!.GetValue<double>()), search["value"]!.GetValue<double>()));
         }
         return moves;
     }

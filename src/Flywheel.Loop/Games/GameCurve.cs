@@ -12,7 +12,7 @@ namespace Flywheel.Loop.Games;
 /// <param name="Positions">On held-out positions.</param>
 /// <param name="Matches">Against fixed opponents.</param>
 /// <param name="Gate">The candidate's match against the champion before; null of turn 0.</param>
-/// <param name="EmptyBoard">The column that it begins a game with, with a search.</param>
+/// <param name="EmptyBoard">The move that it begins a game with, with a search.</param>
 /// <param name="EmptyBoardPolicy">The same without.</param>
 /// <param name="Time">When it was measured.</param>
 public sealed record GameMeasure(int Turn, string Champion, bool Promoted, PositionScore Positions, IReadOnlyList<MatchResult> Matches, MatchResult? Gate, int EmptyBoard, int EmptyBoardPolicy, DateTimeOffset Time)

@@ -28,7 +28,7 @@ public sealed class GameLoop
     private readonly TaskFolder _task;
     private readonly TurnLedger _ledger;
     private readonly TimeProvider _time;
-    private readonly ConnectFourSolver _solver = new(20);
+    private readonly Game _game;
     private PlayRecipe _recipe;
 
     /// <param name="store">The home's record.</param>
@@ -40,7 +40,7 @@ public sealed class GameLoop
         (_store, _recipe, _time) = (store, recipe, time ?? TimeProvider.System);
         _ledger = new TurnLedger(store, _time);
         _task = new TaskCatalog(store.Home).Find(recipe.Task);
-        if (_task.Description.Game is null) throw new FlywheelException($"the task '{recipe.Task}' has no field 'game', expected a task of a game such as connect-four");
+        _game = GameTasks.GameOf(_task);
     }
 
     /// <summary>Told what is being done, in a sentence.</summary>
@@ -48,6 +48,8 @@ public sealed class GameLoop
 
     /// <summary>Of engine and training; 0 takes all cores.</summary>
     public int Threads { get; init; }
+
+    private string? Teacher => _recipe.Play.Teacher is { Length: > 0 } teacher ? teacher : null;
 
     private int NumThreads => Threads > 0 ? Threads : Environment.ProcessorCount;
 
@@ -80,7 +82,7 @@ public sealed class GameLoop
             ModelFolder champion = await ChampionAsync(cancellation);
             if (!GameCurve.Has(_store.Home, _task.Name, 0)) await MeasureAsync(0, champion, promoted: false, gate: null, cancellation);
             int number = await NextNumberAsync(cancellation);
-            await PlayAsync(champion, number, _recipe.Play.Games, cancellation);
+            if (Teacher is null) await PlayAsync(champion, number, _recipe.Play.Games, cancellation);
             turn = await BeginAsync(champion, number, cancellation);
         }
         if (turn.State == TurnState.Training) await TrainAsync(turn, cancellation);
@@ -157,10 +159,17 @@ public sealed class GameLoop
     private async Task<TurnRow> BeginAsync(ModelFolder champion, int number, CancellationToken cancellation)
     {
         HashSet<int> window = [.. Enumerable.Range(0, _recipe.Play.WindowTurns).Select(back => number - back)];
-        IReadOnlyList<RecordedGame> games = await GameRecord.ReadAsync(_store, _task.Name, window, cancellation);
+        IReadOnlyList<RecordedGame> games = Teacher is null ? await GameRecord.ReadAsync(_store, _task, window, cancellation) : [];
+        IReadOnlyList<PlayedGame> lessons = [];
+        if (Teacher is not null)
+        {
+            IGamePlayer teacher = GameLessons.TeacherOf(_game, _recipe);
+            Say($"Turn {number}: {teacher.Name} plays {_recipe.Play.Games:N0} games.");
+            lessons = await GameLessons.PlayAsync(_game, teacher, _recipe, number, cancellation);
+        }
         string path;
         IReadOnlyList<(RecordedGame Game, RecordedMove Move)> learnt;
-        await using (var model = new GameModel(_task, champion, 1)) (path, learnt) = GameDataset.Write(games, model, number, _recipe, PositionExam.HeldOut(_task, _store.Home), _store.Home.Datasets);
+        await using (var model = new GameModel(_task, champion, 1)) (path, learnt) = GameDataset.Write(games, lessons, model, number, _recipe, PositionExam.HeldOut(_task, _store.Home, _recipe.Measure), _store.Home.Datasets);
         using TokenDataset dataset = TokenDataset.Open(path);
         DateTimeOffset now = _time.GetUtcNow();
         await using FlywheelDb db = _store.AllTables();
@@ -168,7 +177,7 @@ public sealed class GameLoop
         var turn = new TurnRow
         {
             Id = Guid.CreateVersion7(now), Number = number, Started = now, State = TurnState.Training, Champion = champion.Hash, Recipe = _recipe.ToYaml(), Dataset = dataset.Manifest.Hash,
-            FeedbackThrough = await db.Feedback.MaxAsync(row => row.Sequence, cancellation),
+            FeedbackThrough = await db.Feedback.MaxAsync(row => (long?)row.Sequence, cancellation) ?? 0,
         };
         db.Turns.Add(turn);
         if (!await db.Datasets.AnyAsync(row => row.Hash == turn.Dataset, cancellation))
@@ -180,7 +189,7 @@ public sealed class GameLoop
         }));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
-        Say($"Turn {number} learns from {learnt.Count:N0} searched moves of {games.Count:N0} games: {dataset.NumDocuments:N0} documents, {dataset.Manifest.NumTokens:N0} tokens.");
+        Say($"Turn {number} learns from {learnt.Count + lessons.Sum(game => game.Moves.Count):N0} searched moves of {games.Count + lessons.Count:N0} games: {dataset.NumDocuments:N0} documents, {dataset.Manifest.NumTokens:N0} tokens.");
         return turn;
     }
 
@@ -227,7 +236,7 @@ public sealed class GameLoop
         var settings = new SearchSettings(_recipe.Gate.Simulations, _recipe.Play.Exploration);
         await using var old = new GameModel(_task, champion, 1);
         await using var young = new GameModel(_task, candidate, 1);
-        MatchResult result = await GameMatch.PlayAsync(new SearchPlayer(young, settings), new SearchPlayer(old, settings), _recipe.Gate.MaxPairs, _recipe.Gate.OpeningPlies,
+        MatchResult result = await GameMatch.PlayAsync(_game, new SearchPlayer(young, settings), new SearchPlayer(old, settings), _recipe.Gate.MaxPairs, _recipe.Gate.OpeningPlies,
             SelfPlay.SeedOf(_recipe.Seed, 5, turn.Number, 0), match => test.Judge(match.Pairs) != MatchVerdict.Open, cancellation);
         return (result, test.LogRatio(result.Pairs));
     }
@@ -273,12 +282,11 @@ public sealed class GameLoop
             var settings = new SearchSettings(measure.Simulations, _recipe.Play.Exploration);
             PositionScore positions = await PositionExam.TakeAsync(model, _task, _store.Home, measure, _recipe.Play.Exploration, cancellation);
             var matches = new List<MatchResult>();
-            // The solver needs minutes for the first moves of a game: its openings are longer.
-            foreach ((IGamePlayer opponent, int opening, int pairs) in new (IGamePlayer, int, int)[] { (new RandomPlayer(), 2, measure.Pairs), (new OnePlyPlayer(), 4, measure.Pairs), (new SolverPlayer(_solver), 14, measure.Pairs) })
-                matches.Add(await GameMatch.PlayAsync(new SearchPlayer(model, settings), opponent, pairs, opening, SelfPlay.SeedOf(_recipe.Seed, 6, 0, 0), cancellation: cancellation));
-            Evaluation empty = (await model.EvaluateAsync([ConnectFour.Empty], cancellation))[0];
-            GameTree search = (await SearchPlayer.SearchAsync(model, settings, [ConnectFour.Empty], cancellation))[0];
-            taken = new GameMeasure(turn, champion.Hash, promoted, positions, matches, gate, SearchPlayer.BestOf(search.Shares()), empty.Best, _time.GetUtcNow());
+            foreach ((IGamePlayer opponent, int opening) in GameOracles.OpponentsOf(_game, Say))
+                matches.Add(await GameMatch.PlayAsync(_game, new SearchPlayer(model, settings), opponent, measure.Pairs, opening, SelfPlay.SeedOf(_recipe.Seed, 6, 0, 0), cancellation: cancellation));
+            Evaluation start = (await model.EvaluateAsync([_game.Start], cancellation))[0];
+            GameTree search = (await SearchPlayer.SearchAsync(model, settings, [_game.Start], cancellation))[0];
+            taken = new GameMeasure(turn, champion.Hash, promoted, positions, matches, gate, SearchPlayer.BestOf(search), _game.Start.Moves[start.Best], _time.GetUtcNow());
         }
         GameCurve.Add(_store.Home, _task.Name, taken);
         GameCurve.Read(_store.Home, _task.Name).Write(_store.Home);

@@ -19,6 +19,7 @@ internal static class GameMatch
 {
     private const int PairsAtOnce = 16;
 
+    /// <param name="game">What they play.</param>
     /// <param name="first">The one.</param>
     /// <param name="second">The other.</param>
     /// <param name="maxPairs">At most so many pairs.</param>
@@ -26,21 +27,22 @@ internal static class GameMatch
     /// <param name="seed">Of openings and of players that draw.</param>
     /// <param name="isDecided">Looks at the pairs so far, after every few; true ends the match.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<MatchResult> PlayAsync(IGamePlayer first, IGamePlayer second, int maxPairs, int openingPlies, int seed, Func<MatchResult, bool>? isDecided = null, CancellationToken cancellation = default)
+    public static async Task<MatchResult> PlayAsync(Game game, IGamePlayer first, IGamePlayer second, int maxPairs, int openingPlies, int seed, Func<MatchResult, bool>? isDecided = null, CancellationToken cancellation = default)
     {
         var result = new MatchResult(first.Name, second.Name, []);
         while (result.Pairs.Count < maxPairs && isDecided?.Invoke(result) != true)
         {
             int from = result.Pairs.Count, count = Math.Min(PairsAtOnce, maxPairs - from);
-            result = result with { Pairs = [.. result.Pairs, .. await PlayPairsAsync(first, second, from, count, openingPlies, seed, cancellation)] };
+            result = result with { Pairs = [.. result.Pairs, .. await PlayPairsAsync(game, first, second, from, count, openingPlies, seed, cancellation)] };
         }
         return result;
     }
 
-    private static async Task<double[]> PlayPairsAsync(IGamePlayer first, IGamePlayer second, int from, int count, int openingPlies, int seed, CancellationToken cancellation)
+    private static async Task<double[]> PlayPairsAsync(Game rules, IGamePlayer first, IGamePlayer second, int from, int count, int openingPlies, int seed, CancellationToken cancellation)
     {
         // Games 2i and 2i + 1 are a pair: the first player begins the one and not the other.
-        ConnectFour[] games = [.. Enumerable.Range(0, 2 * count).Select(game => Opening(openingPlies, SelfPlay.SeedOf(seed, 2, from + game / 2, 0)))];
+        GamePosition[] games = [.. Enumerable.Range(0, 2 * count).Select(game => Opening(rules, openingPlies, SelfPlay.SeedOf(seed, 2, from + game / 2, 0)))];
+        bool[] begun = [.. games.Select(game => game.IsFirstToMove)];
         while (true)
         {
             bool moved = false;
@@ -55,25 +57,21 @@ internal static class GameMatch
             if (!moved) break;
         }
         double[] pairs = new double[count];
-        for (int game = 0; game < games.Length; game++) pairs[game / 2] += !games[game].IsLost ? 0.5 : IsFirst(game) ? 0 : 1; // whoever is to move has lost
+        for (int game = 0; game < games.Length; game++) pairs[game / 2] += (1 + (IsFirst(game) ? 1 : -1) * games[game].Result!.Value) / 2.0;
         return pairs;
 
-        bool IsFirst(int game) => (games[game].NumPlies - openingPlies) % 2 == 0 == (game % 2 == 0);
+        bool IsFirst(int game) => games[game].IsFirstToMove == begun[game] == (game % 2 == 0); // the first player is to move
     }
 
     /// <summary>So many random moves, after which nobody can win at once.</summary>
-    internal static ConnectFour Opening(int plies, int seed)
+    internal static GamePosition Opening(Game game, int plies, int seed)
     {
         var random = new Random(seed);
         while (true)
         {
-            ConnectFour position = ConnectFour.Empty;
-            while (position.NumPlies < plies && !position.IsOver)
-            {
-                IReadOnlyList<int> moves = position.Moves();
-                position = position.Play(moves[random.Next(moves.Count)]);
-            }
-            if (!position.IsOver && !position.Moves().Any(position.Wins)) return position;
+            GamePosition position = game.Start;
+            for (int ply = 0; ply < plies && !position.IsOver; ply++) position = position.Play(position.Moves[random.Next(position.Moves.Count)]);
+            if (!position.IsOver && !position.Moves.Any(move => position.Play(move).Result == -1)) return position;
         }
     }
 }

@@ -11,47 +11,33 @@ internal interface IGamePlayer
     /// <param name="positions">In which it is to move; none is over.</param>
     /// <param name="seeds">Of each choice, for a player that draws.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <returns>A legal column for each.</returns>
-    Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation);
+    /// <returns>A legal move for each.</returns>
+    Task<int[]> ChooseAsync(IReadOnlyList<GamePosition> positions, IReadOnlyList<int> seeds, CancellationToken cancellation);
 }
 
-/// <summary>Any legal move.</summary>
-internal sealed class RandomPlayer : IGamePlayer
+/// <summary>Any of the moves that a rule leaves.</summary>
+/// <param name="name">Of the player.</param>
+/// <param name="choices">At least one move of a position.</param>
+internal sealed class RulePlayer(string name, Func<GamePosition, IReadOnlyList<int>> choices) : IGamePlayer
 {
-    public string Name => "random";
+    /// <summary>Any legal move.</summary>
+    public static RulePlayer Random { get; } = new("random", position => position.Moves);
 
-    public Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
-        Task.FromResult<int[]>([.. positions.Zip(seeds, (position, seed) => Any(position.Moves(), seed))]);
+    /// <summary>Looks at what a move does at once, and no further.</summary>
+    public static RulePlayer OnePly { get; } = new("one-ply", position => position.Game.OnePly(position));
 
-    internal static int Any(IReadOnlyList<int> moves, int seed) => moves[new Random(seed).Next(moves.Count)];
-}
+    /// <summary>One who knows which moves are best.</summary>
+    public static RulePlayer Of(IGameOracle oracle) => new(oracle.Name, position => oracle.BestMoves(position));
 
-/// <summary>Wins where it can at once, else prevents that the other side does; else any legal move.</summary>
-internal sealed class OnePlyPlayer : IGamePlayer
-{
-    public string Name => "one-ply";
+    public string Name => name;
 
-    public Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) => Task.FromResult<int[]>([.. positions.Zip(seeds, Choose)]);
-
-    private static int Choose(ConnectFour position, int seed)
-    {
-        IReadOnlyList<int> moves = position.Moves();
-        var others = new ConnectFour(position.Other, position.Stones);
-        int[] wins = [.. moves.Where(position.Wins)], blocks = [.. moves.Where(others.Wins)];
-        return RandomPlayer.Any(wins.Length > 0 ? wins : blocks.Length > 0 ? blocks : moves, seed);
-    }
-}
-
-/// <summary>Any of the moves that keep what the position is worth.</summary>
-internal sealed class SolverPlayer(ConnectFourSolver solver) : IGamePlayer
-{
-    public string Name => "solver";
-
-    public Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) => Task.FromResult<int[]>([.. positions.Zip(seeds, (position, seed) =>
-    {
-        cancellation.ThrowIfCancellationRequested();
-        return RandomPlayer.Any(solver.BestMoves(position).Best, seed);
-    })]);
+    public Task<int[]> ChooseAsync(IReadOnlyList<GamePosition> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
+        Task.FromResult<int[]>([.. positions.Zip(seeds, (position, seed) =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            IReadOnlyList<int> moves = choices(position);
+            return moves[new Random(seed).Next(moves.Count)];
+        })]);
 }
 
 /// <summary>A model's likeliest legal move, without any search.</summary>
@@ -59,8 +45,8 @@ internal sealed class PolicyPlayer(GameModel model) : IGamePlayer
 {
     public string Name => model.Folder.ShortHash;
 
-    public async Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
-        [.. (await model.EvaluateAsync(positions, cancellation)).Select(evaluation => evaluation.Best)];
+    public async Task<int[]> ChooseAsync(IReadOnlyList<GamePosition> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
+        [.. (await model.EvaluateAsync(positions, cancellation)).Zip(positions, (evaluation, position) => position.Moves[evaluation.Best])];
 }
 
 /// <summary>A model with a search: the most visited move; without noise, so that it draws nothing.</summary>
@@ -68,16 +54,16 @@ internal sealed class SearchPlayer(GameModel model, SearchSettings settings) : I
 {
     public string Name => model.Folder.ShortHash;
 
-    public async Task<int[]> ChooseAsync(IReadOnlyList<ConnectFour> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
-        [.. (await SearchAsync(model, settings, positions, cancellation)).Select(tree => BestOf(tree.Shares()))];
+    public async Task<int[]> ChooseAsync(IReadOnlyList<GamePosition> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
+        [.. (await SearchAsync(model, settings, positions, cancellation)).Select(BestOf)];
 
     /// <summary>Searches several positions side by side.</summary>
-    public static async Task<GameTree[]> SearchAsync(GameModel model, SearchSettings settings, IReadOnlyList<ConnectFour> positions, CancellationToken cancellation)
+    public static async Task<GameTree[]> SearchAsync(GameModel model, SearchSettings settings, IReadOnlyList<GamePosition> positions, CancellationToken cancellation)
     {
         GameTree[] trees = [.. positions.Select(position => new GameTree(position, settings))];
         while (true)
         {
-            var leaves = new List<(GameTree Tree, ConnectFour Position)>();
+            var leaves = new List<(GameTree Tree, GamePosition Position)>();
             foreach (GameTree tree in trees)
                 while (!tree.IsDone)
                 {
@@ -91,5 +77,10 @@ internal sealed class SearchPlayer(GameModel model, SearchSettings settings) : I
         }
     }
 
-    internal static int BestOf(double[] shares) => Array.IndexOf(shares, shares.Max());
+    /// <summary>The move that a search ends with.</summary>
+    internal static int BestOf(GameTree tree)
+    {
+        double[] shares = tree.Shares();
+        return tree.Position.Moves[Array.IndexOf(shares, shares.Max())];
+    }
 }

@@ -40,8 +40,8 @@ internal static class GameRecord
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         foreach ((int ply, SearchedMove move) in game.Moves.Index())
         {
-            Conversation asked = task.Ask(GameModel.FieldsOf(move.Position));
-            Message user = asked.Messages[^1] with { Fields = new Dictionary<string, string> { ["search"] = SearchJson(recipe, game, move).ToJsonString(JsonText.Compact) } };
+            Conversation asked = task.Ask(GameTask.FieldsOf(move.Position));
+            Message user = asked.Messages[^1] with { Fields = new Dictionary<string, string> { ["search"] = SearchJson(model.Game, recipe, game, move).ToJsonString(JsonText.Compact) } };
             int[] prompt = model.Prompt(move.Position);
             var generation = new Generation
             {
@@ -58,9 +58,9 @@ internal static class GameRecord
                 Payload = new GenerationPayload
                 {
                     Conversation = asked with { Messages = [.. asked.Messages.SkipLast(1), user] },
-                    Text = $"{move.Column}",
+                    Text = model.Game.Symbol(move.Move),
                     PromptTokens = prompt,
-                    Tokens = [model.MoveToken(move.Column)],
+                    Tokens = [model.MoveToken(move.Move)],
                     Logprobs = [move.LogProb],
                     SamplerLogprobs = [move.DrawnLogProb],
                     Sampler = new SamplerOptions { Temperature = move.History.Count < recipe.Play.DrawnPlies ? 1 : 0, Seed = (ulong)SelfPlay.SeedOf(recipe.Seed, 1, game.Turn, game.Index) },
@@ -84,32 +84,35 @@ internal static class GameRecord
 
     /// <summary>Games of turns, in the order of turn and index, with the generation and the feedback of each move.</summary>
     /// <param name="store">The record.</param>
-    /// <param name="task">Name of the task.</param>
+    /// <param name="task">With a game.</param>
     /// <param name="turns">Numbers of the turns.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, string task, IReadOnlySet<int> turns, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, TaskFolder task, IReadOnlySet<int> turns, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         int oldest = turns.Min();
         long before = await db.Turns.Where(turn => turn.Number < oldest).MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
-        List<RecordedRow> rows = await RowsSince(db, task, before).ToListAsync(cancellation);
+        List<RecordedRow> rows = await RowsSince(db, task.Name, before).ToListAsync(cancellation);
+        Game game = GameTasks.GameOf(task);
         var games = new List<RecordedGame>();
         foreach (var group in rows.Where(row => row.User == SelfPlayUser).GroupBy(row => row.Group))
         {
             var moves = new List<RecordedMove>();
-            (int turn, int index, int result) = (0, 0, 0);
+            (int turn, int index, int result, int next) = (0, 0, 0, 0);
             foreach (RecordedRow row in group.OrderBy(row => row.Choice))
             {
                 JsonNode search = JsonNode.Parse(row.Conversation!.Messages[^1].Fields["search"])!;
                 (turn, index) = (search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>());
                 if (!turns.Contains(turn)) break;
-                int[] history = [.. search["history"]!.GetValue<string>().Select(column => column - '0')];
-                var position = ConnectFour.Empty;
-                foreach (int column in history) position = position.Play(column);
+                // Move by move, where none is missing: a game from its start for each move would take the square of its length.
+                bool follows = moves.Count > 0 && row.Choice == next;
+                IReadOnlyList<int> history = follows ? [.. moves[^1].Move.History, moves[^1].Move.Move] : HistoryOf(game, search);
+                GamePosition position = follows ? moves[^1].Move.Position.Play(history[^1]) : game.After(history);
+                next = row.Choice + 1;
                 double share = double.Parse(row.Value, CultureInfo.InvariantCulture);
                 result = (int)Math.Round(2 * share - 1) * (position.IsFirstToMove ? 1 : -1);
-                moves.Add(new RecordedMove(row.Id, row.Feedback, new SearchedMove(position, history, Read<int>(search, "visits"), Read<double>(search, "shares"), Read<double>(search, "targets"), Read<double>(search, "values"),
-                    search["value"]!.GetValue<double>(), int.Parse(row.Text, CultureInfo.InvariantCulture), 0, 0)));
+                moves.Add(new RecordedMove(row.Id, row.Feedback, new SearchedMove(position, history, MovesOf(game, search), Read<int>(search, "visits"), Read<double>(search, "shares"), Read<double>(search, "targets"), Read<double>(search, "values"),
+                    search["value"]!.GetValue<double>(), game.FindMove(row.Text)!.Value, 0, 0)));
             }
             if (moves.Count > 0) games.Add(new RecordedGame(group.Key, group.First().ModelHash, new PlayedGame(turn, index, [.. moves.Select(move => move.Move)], result), moves));
         }
@@ -120,25 +123,61 @@ internal static class GameRecord
     /// Moves that the referee judged after a place in the feedback, which is where a turn had read to: games of later turns stand behind it. Who
     /// asked is not a condition, although a few games of people come along: by the index of users every game ever played would be read.
     /// </summary>
-    internal static IQueryable<RecordedRow> RowsSince(FlywheelDb db, string task, long before)
+    internal static IQueryable<RecordedRow> RowsSince(FlywheelDb db, string task, long before, long through = long.MaxValue)
     {
         string app = Generation.TaskApp + task;
         return from feedback in db.Feedback.AsNoTracking()
-               where feedback.Sequence > before && feedback.Source == FeedbackSource.Referee
+               where feedback.Sequence > before && feedback.Sequence <= through && feedback.Source == FeedbackSource.Referee
                join generation in db.Generations.AsNoTracking() on feedback.GenerationId equals generation.Id
                where generation.App == app && generation.Payload != null
-               select new RecordedRow(generation.Id, generation.Group, generation.Choice, generation.User, generation.ModelHash, generation.Payload!.Conversation, generation.Payload.Text, feedback.Id, feedback.Value);
+               select new RecordedRow
+               {
+                   Id = generation.Id, Group = generation.Group, Choice = generation.Choice, User = generation.User, ModelHash = generation.ModelHash, Conversation = generation.Payload!.Conversation,
+                   Text = generation.Payload.Text, Feedback = feedback.Id, Value = feedback.Value,
+               };
     }
 
-    internal sealed record RecordedRow(Guid Id, Guid Group, int Choice, string User, string ModelHash, Conversation? Conversation, string Text, Guid Feedback, string Value);
+    internal sealed class RecordedRow
+    {
+        public required Guid Id { get; init; }
+
+        public required Guid Group { get; init; }
+
+        public required int Choice { get; init; }
+
+        public required string User { get; init; }
+
+        public required string ModelHash { get; init; }
+
+        public required Conversation? Conversation { get; init; }
+
+        public required string Text { get; init; }
+
+        public required Guid Feedback { get; init; }
+
+        public required string Value { get; init; }
+    }
+
+    /// <summary>Moves before a recorded one; the first records wrote columns of Connect Four without spaces.</summary>
+    internal static IReadOnlyList<int> HistoryOf(Game game, JsonNode search)
+    {
+        string history = search["history"]!.GetValue<string>();
+        IEnumerable<string> symbols = history.Contains(' ', StringComparison.Ordinal) || game is not ConnectFourGame ? history.Split(' ', StringSplitOptions.RemoveEmptyEntries) : history.Select(column => $"{column}");
+        return [.. symbols.Select(symbol => game.FindMove(symbol)!.Value)];
+    }
+
+    /// <summary>The moves that a search weighed, in the order of its figures; the first records had every column of Connect Four.</summary>
+    internal static IReadOnlyList<int> MovesOf(Game game, JsonNode search) => search["moves"]?.GetValue<string>() is { } moves
+        ? [.. moves.Split(' ').Select(symbol => game.FindMove(symbol)!.Value)] : [.. Enumerable.Range(0, ConnectFour.NumColumns)];
 
     private static T[] Read<T>(JsonNode search, string name) => search[name]!.Deserialize<T[]>()!;
 
-    private static JsonObject SearchJson(PlayRecipe recipe, PlayedGame game, SearchedMove move) => new()
+    private static JsonObject SearchJson(Game rules, PlayRecipe recipe, PlayedGame game, SearchedMove move) => new()
     {
         ["turn"] = game.Turn,
         ["game"] = game.Index,
-        ["history"] = string.Concat(move.History),
+        ["history"] = rules.Spell(move.History),
+        ["moves"] = rules.Spell(move.Moves),
         ["simulations"] = recipe.Play.Simulations,
         ["visits"] = new JsonArray([.. move.Visits.Select(visits => JsonValue.Create(visits))]),
         ["shares"] = Rounded(move.Shares),

@@ -4,16 +4,17 @@ namespace Flywheel.Loop.Games;
 
 /// <summary>A move as it was searched and played.</summary>
 /// <param name="Position">Before it.</param>
-/// <param name="History">Columns played before it.</param>
-/// <param name="Visits">Of the search, [7].</param>
-/// <param name="Shares">What the search says should be played, [7].</param>
-/// <param name="Targets">What of it is to be learnt, [7].</param>
-/// <param name="Values">Of each column by the search, [7].</param>
+/// <param name="History">Moves played before it.</param>
+/// <param name="Moves">That could be played.</param>
+/// <param name="Visits">Of the search, of each of these.</param>
+/// <param name="Shares">What the search says should be played.</param>
+/// <param name="Targets">What of it is to be learnt.</param>
+/// <param name="Values">Of each move by the search.</param>
 /// <param name="Value">Of the position by the search.</param>
-/// <param name="Column">Played.</param>
+/// <param name="Move">Played.</param>
 /// <param name="LogProb">The model's, of the move among its whole vocabulary.</param>
 /// <param name="DrawnLogProb">Of the move in the distribution that it was drawn from.</param>
-internal sealed record SearchedMove(ConnectFour Position, IReadOnlyList<int> History, int[] Visits, double[] Shares, double[] Targets, double[] Values, double Value, int Column, float LogProb, float DrawnLogProb);
+internal sealed record SearchedMove(GamePosition Position, IReadOnlyList<int> History, IReadOnlyList<int> Moves, int[] Visits, double[] Shares, double[] Targets, double[] Values, double Value, int Move, float LogProb, float DrawnLogProb);
 
 /// <summary>A finished game.</summary>
 /// <param name="Turn">Number of the turn that learns from it first.</param>
@@ -23,7 +24,7 @@ internal sealed record SearchedMove(ConnectFour Position, IReadOnlyList<int> His
 internal sealed record PlayedGame(int Turn, int Index, IReadOnlyList<SearchedMove> Moves, int Result)
 {
     /// <summary>Every move of it.</summary>
-    public IReadOnlyList<int> Columns => [.. Moves[^1].History, Moves[^1].Column];
+    public IReadOnlyList<int> Plies => [.. Moves[^1].History, Moves[^1].Move];
 
     /// <summary>The result for the side that made a move.</summary>
     public int ResultFor(SearchedMove move) => move.Position.IsFirstToMove ? Result : -Result;
@@ -44,12 +45,12 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
     public async Task PlayAsync(int turn, IEnumerable<int> indices, Func<PlayedGame, Task> done, CancellationToken cancellation = default)
     {
         var waiting = new Queue<int>(indices);
-        var games = new List<Game>();
+        var games = new List<OneGame>();
         while (true)
         {
-            while (games.Count < recipe.Play.AtOnce && waiting.TryDequeue(out int index)) games.Add(new Game(this, turn, index));
-            var leaves = new List<(Game Game, ConnectFour Position)>();
-            foreach (Game game in games.ToList())
+            while (games.Count < recipe.Play.AtOnce && waiting.TryDequeue(out int index)) games.Add(new OneGame(this, turn, index));
+            var leaves = new List<(OneGame Game, GamePosition Position)>();
+            foreach (OneGame game in games.ToList())
                 if (game.Next() is { } leaf) leaves.Add((game, leaf));
                 else
                 {
@@ -77,7 +78,7 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
         }
     }
 
-    private sealed class Game
+    private sealed class OneGame
     {
         private readonly SelfPlay _play;
         private readonly int _turn, _index;
@@ -85,14 +86,14 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
         private readonly List<int> _history = [];
         private readonly List<SearchedMove> _moves = [];
 
-        public Game(SelfPlay play, int turn, int index)
+        public OneGame(SelfPlay play, int turn, int index)
         {
             (_play, _turn, _index, _random) = (play, turn, index, new Random(SeedOf(play.Recipe.Seed, 1, turn, index)));
-            ConnectFour position = ConnectFour.Empty;
+            GamePosition position = play.Model.Game.Start;
             int opening = _random.Next(3) == 0 ? 0 : _random.Next(play.Recipe.Play.OpeningPlies + 1);
             while (_history.Count < opening)
             {
-                IReadOnlyList<int> moves = [.. position.Moves().Where(column => !position.Play(column).IsOver)];
+                IReadOnlyList<int> moves = [.. position.Moves.Where(move => !position.Play(move).IsOver)];
                 if (moves.Count == 0) break;
                 _history.Add(moves[_random.Next(moves.Count)]);
                 position = position.Play(_history[^1]);
@@ -102,10 +103,10 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
 
         public GameTree Tree { get; }
 
-        public PlayedGame Finished => new(_turn, _index, _moves, Tree.Position.IsLost ? Tree.Position.IsFirstToMove ? -1 : 1 : 0);
+        public PlayedGame Finished => new(_turn, _index, _moves, Tree.Position.Result!.Value * (Tree.Position.IsFirstToMove ? 1 : -1));
 
         /// <summary>A position to be evaluated before it goes on; null when the game is over.</summary>
-        public ConnectFour? Next()
+        public GamePosition? Next()
         {
             while (!Tree.Position.IsOver)
             {
@@ -119,19 +120,22 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
         private void Move()
         {
             double[] shares = Tree.Shares();
-            int column = Array.IndexOf(shares, shares.Max());
+            int place = Array.IndexOf(shares, shares.Max());
             if (_history.Count < _play.Recipe.Play.DrawnPlies)
             {
                 double left = _random.NextDouble();
-                for (column = 0; column < shares.Length - 1 && left >= shares[column]; column++) left -= shares[column];
-                while (shares[column] == 0) column--; // rounding went beyond the last that may be played
+                for (place = 0; place < shares.Length - 1 && left >= shares[place]; place++) left -= shares[place];
+                while (shares[place] == 0) place--; // rounding went beyond the last that may be played
             }
-            _moves.Add(new SearchedMove(Tree.Position, [.. _history], Tree.Visits, shares, Tree.Targets(_play.Recipe.Play.ValueScale), Tree.MoveValues, Tree.Value, column, Tree.Evaluation!.LogProbs[column],
-                _history.Count < _play.Recipe.Play.DrawnPlies ? (float)Math.Log(shares[column]) : 0));
-            _history.Add(column);
-            Tree.Advance(column);
+            int move = Tree.Position.Moves[place];
+            _moves.Add(new SearchedMove(Tree.Position, [.. _history], Tree.Position.Moves, Tree.Visits, shares, Tree.Targets(_play.Recipe.Play.ValueScale), Tree.MoveValues, Tree.Value, move, Tree.Evaluation!.LogProbs[place],
+                _history.Count < _play.Recipe.Play.DrawnPlies ? (float)Math.Log(shares[place]) : 0));
+            _history.Add(move);
+            Tree.Advance(place);
         }
     }
 
     private PlayRecipe Recipe => recipe;
+
+    private GameModel Model => model;
 }

@@ -31,14 +31,14 @@ public sealed record TaskAsk(Conversation Conversation, int[] Prompt, SamplerOpt
     private static string? GrammarOf(TaskFolder task, IReadOnlyDictionary<string, string> values) => task.Description is { Game: null, Output: { Symbols: { } states } output } && (output.Only.Count > 0 || output.AsLongAs is not null)
         ? Engine.Grammars.Grammar.Parse($"root ::= one{(output.AsLongAs is { } like ? $"{{{values[like].Split(' ').Length}}}" : "+")}\none ::= {string.Join(" | ", ReservedTokens.Symbols(states).Where(symbol => output.Only.Count == 0 || output.Only.Contains(symbol.Key)).Select(symbol => symbol.Value))}").Source
         : task.Description is { Game: not null, Output.Symbols: { } moves }
-        ? Engine.Grammars.Grammar.Parse($"root ::= {string.Join(" | ", GameTask.Moves(values).Select(move => ReservedTokens.Symbols(moves)[move]))}").Source : null;
+        ? Engine.Grammars.Grammar.Parse($"root ::= {string.Join(" | ", GameTask.Moves(task.Game!, values).Select(move => ReservedTokens.Symbols(moves)[move]))}").Source : null;
 
     /// <summary>Why a model cannot be asked at all; null when it can.</summary>
     public static string? Fault(TaskFolder task, ModelFolder model)
     {
         if (model.FindChatFault() is { } chat) return $"the model cannot be talked to: {chat}";
         IReadOnlyDictionary<string, TokenRange> ranges = ReservedTokens.Ranges(model.Tokenizer);
-        string? missing = task.Description.Fields.SelectMany(field => field.Places > 0 ? [field.Modality, "spare"] : new[] { field.Modality }).Append(task.Description.Output.Modality)
+        string? missing = task.Description.Fields.SelectMany(field => field.Places > 0 ? [field.Modality, "spare"] : new[] { field.Modality }).Append(task.Description.Output.Modality).Append(task.Game?.PositionTokens ?? TaskField.Text)
             .FirstOrDefault(modality => modality != TaskField.Text && !ranges.ContainsKey(modality));
         if (missing is null && task.Description.Fields.Any(field => field.WidgetOrDefault == TaskField.Picture) && PictureCodec.FileOf(model) is null)
             return $"the task '{task.Name}' needs a codec of pictures, which this model was not trained with";

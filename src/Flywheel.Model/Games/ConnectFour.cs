@@ -72,6 +72,9 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
     /// <summary>Stones in a column.</summary>
     public int Height(int column) => BitOperations.PopCount(Stones & Column(column));
 
+    /// <summary>Whether the stone at a place, from 0 at the bottom, is one of the side to move; null where there is none.</summary>
+    public bool? IsMine(int column, int row) => (1UL << column * Bits + row) is var place && (Stones & place) == 0 ? null : (Own & place) != 0;
+
     /// <summary>Number of a column's state in <see cref="ColumnNames"/>.</summary>
     public int StateOf(int column)
     {

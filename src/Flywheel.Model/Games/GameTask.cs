@@ -1,48 +1,54 @@
 namespace Flywheel.Model;
 
 /// <summary>
-/// What the rules of Connect Four say to the fields of a task that has them (<c>game: connect-four</c> in its file): which position they
+/// What the rules of a game say to the fields of a task that has them (<c>game: connect-four</c> in its file): which position they
 /// mean, and which answers are legal. The model is shown the position alone, which is all that counts; a history leads to one.
 /// </summary>
 public static class GameTask
 {
-    public const string ConnectFour = "connect-four";
-
-    /// <summary>Names of its fields: moves from the empty board; the position; whose turn it is.</summary>
+    /// <summary>Names of its fields: moves from the start; the position; whose turn it is.</summary>
     public const string History = "history", Position = "position", ToMove = "to_move";
 
-    /// <summary>Values of <see cref="ToMove"/>: the side that began the game, and the other.</summary>
-    public const string First = "first", Second = "second";
-
-    /// <summary>What the model reads, and what it answers with: groups of <see cref="ReservedTokens"/>.</summary>
-    public const string ColumnTokens = "connect-four-column", MoveTokens = "connect-four", ValueTokens = "value";
+    /// <summary>How the game is expected to end stands behind the move: a group of <see cref="ReservedTokens"/>.</summary>
+    public const string ValueTokens = "value";
 
     /// <summary>The fields that a task of a game must have, with their modalities.</summary>
-    public static IReadOnlyDictionary<string, string> Fields { get; } = new Dictionary<string, string>
+    public static IReadOnlyDictionary<string, string> Fields(Game game) => new Dictionary<string, string>
     {
-        [History] = MoveTokens, [Position] = ColumnTokens, [ToMove] = TaskField.Text,
+        [History] = game.Modalities.History, [Position] = game.Modalities.Position, [ToMove] = TaskField.Text,
     };
-
-    /// <summary>Whether a field is part of what the model is asked.</summary>
-    public static bool IsShown(string field) => field == Position;
 
     /// <summary>Checks the fields against each other and fills in what follows from them.</summary>
     /// <exception cref="FlywheelException">The rules do not allow it; the message begins with the field.</exception>
-    public static Dictionary<string, string> Read(IReadOnlyDictionary<string, string> values)
+    public static Dictionary<string, string> Read(Game game, IReadOnlyDictionary<string, string> values)
     {
         (string history, string given, string toMove) = (values[History], values[Position], values[ToMove]);
-        ConnectFour position = given.Length > 0 && history.Length == 0 ? Model.ConnectFour.Parse(given, $"field '{Position}'") : Model.ConnectFour.After(history, $"field '{History}'");
-        if (given.Length > 0 && given != $"{position}")
+        GamePosition? read = given.Length > 0 ? game.Read(given, $"field '{Position}'") : null;
+        GamePosition position = history.Length == 0 && read is not null ? read : game.After(game.ReadMoves(history, $"field '{History}'"));
+        if (read is not null && $"{read}" != $"{position}")
             throw new FlywheelException($"field '{Position}' is '{given}', expected '{position}', to which the history leads, or only one of the two");
-        string side = position.IsFirstToMove ? First : Second;
+        string side = position.IsFirstToMove ? game.Sides.First : game.Sides.Second;
         if (toMove.Length > 0 && toMove != side)
-            throw new FlywheelException($"field '{ToMove}' is '{toMove}', expected '{side}': after {position.NumPlies} moves the side that {(position.IsFirstToMove ? "began" : "did not begin")} is to move");
+            throw new FlywheelException($"field '{ToMove}' is '{toMove}', expected '{side}', which is to move {(history.Length > 0 ? "after this history" : "in this position")}");
         return new Dictionary<string, string>(values) { [Position] = $"{position}", [ToMove] = side };
     }
 
+    /// <summary>Fields that mean a position.</summary>
+    public static Dictionary<string, string> FieldsOf(GamePosition position) => new()
+    {
+        [History] = "", [Position] = $"{position}", [ToMove] = position.IsFirstToMove ? position.Game.Sides.First : position.Game.Sides.Second,
+    };
+
     /// <summary>The position that checked fields mean.</summary>
-    public static ConnectFour PositionOf(IReadOnlyDictionary<string, string> values) => Model.ConnectFour.Parse(values[Position], $"field '{Position}'");
+    public static GamePosition PositionOf(Game game, IReadOnlyDictionary<string, string> values) => game.Read(values[Position], $"field '{Position}'");
+
+    /// <summary>What the model is shown of checked fields.</summary>
+    public static SymbolsPart Show(Game game, IReadOnlyDictionary<string, string> values)
+    {
+        string[] symbols = [.. ReservedTokens.Symbols(game.PositionTokens).Keys];
+        return new SymbolsPart(game.PositionTokens, string.Join(' ', PositionOf(game, values).Tokens.Select(place => symbols[place])), $"field '{Position}'");
+    }
 
     /// <summary>Symbols of the legal moves.</summary>
-    public static IReadOnlyList<string> Moves(IReadOnlyDictionary<string, string> values) => [.. PositionOf(values).Moves().Select(column => $"{column}")];
+    public static IReadOnlyList<string> Moves(Game game, IReadOnlyDictionary<string, string> values) => [.. PositionOf(game, values).Moves.Select(game.Symbol)];
 }

@@ -66,6 +66,12 @@ public sealed record SelfPlayRecipe
     /// <summary>Of each turn.</summary>
     public int Games { get; init; } = 300;
 
+    /// <summary>Who plays the games that are learnt from: the champion, against itself, or a teacher (<see cref="Teachers"/>), for a supervised start.</summary>
+    public string Teacher { get; init; } = "";
+
+    /// <summary>Players that can teach: Stockfish where it is installed, of chess; one who looks one ply ahead; and one who plays any legal move.</summary>
+    public static IReadOnlyList<string> Teachers { get; } = ["stockfish", "one-ply", "random"];
+
     /// <summary>Evaluations of positions for each move; what the last search found of the position counts among them.</summary>
     public int Simulations { get; init; } = 64;
 
@@ -99,6 +105,7 @@ public sealed record SelfPlayRecipe
     internal void Validate(RecipeCheck check)
     {
         check.AtLeast(1, "play.games", Games);
+        if (Teacher.Length > 0) check.OneOf("play.teacher", Teacher, [.. Teachers]);
         check.AtLeast(2, "play.simulations", Simulations);
         check.Positive("play.exploration", Exploration);
         check.Positive("play.value_scale", ValueScale);

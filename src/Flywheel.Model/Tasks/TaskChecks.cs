@@ -106,13 +106,14 @@ internal static class TaskChecks
 
     private static void Game(RecipeCheck check, TaskDescription task)
     {
-        check.OneOf("game", task.Game!, [GameTask.ConnectFour]);
-        foreach ((string name, string modality) in GameTask.Fields)
+        check.OneOf("game", task.Game!, [.. Model.Game.All.Keys]);
+        Game game = Model.Game.All[task.Game!];
+        foreach ((string name, string modality) in GameTask.Fields(game))
         {
             TaskField? field = task.Fields.FirstOrDefault(field => field.Name == name);
-            check.State(field is { Required: false } && field.Modality == modality, "fields", $"without a field '{name}' of modality '{modality}' that may be left out", $"{NearestName.List([.. GameTask.Fields.Keys])}, which the game's rules read");
+            check.State(field is { Required: false } && field.Modality == modality, "fields", $"without a field '{name}' of modality '{modality}' that may be left out", $"{NearestName.List([.. GameTask.Fields(game).Keys])}, which the game's rules read");
         }
-        check.That(task.Output.Modality == GameTask.MoveTokens, "output.modality", task.Output.Modality, $"'{GameTask.MoveTokens}', the game's moves");
+        check.That(task.Output.Modality == game.MoveTokens, "output.modality", task.Output.Modality, $"'{game.MoveTokens}', the game's moves");
     }
 
     private static void Modality(RecipeCheck check, string field, string modality) => check.OneOf(field, modality, [TaskField.Text, .. ReservedTokens.Groups.Keys]);

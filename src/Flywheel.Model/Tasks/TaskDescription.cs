@@ -22,7 +22,7 @@ public sealed record TaskDescription
     /// <summary>What goes in.</summary>
     public required IReadOnlyList<TaskField> Fields { get; init; }
 
-    /// <summary>Rules that its fields and answers keep to: <c>connect-four</c>; null for a task without any (<see cref="GameTask"/>).</summary>
+    /// <summary>Rules that its fields and answers keep to: a name of <see cref="Model.Game.All"/>; null for a task without any.</summary>
     public string? Game { get; init; }
 
     /// <summary>What comes out.</summary>

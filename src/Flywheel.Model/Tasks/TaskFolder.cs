@@ -28,6 +28,9 @@ public sealed class TaskFolder
 
     public string Name => Description.Name;
 
+    /// <summary>The rules that its fields and answers keep to; null for a task without a game.</summary>
+    public Game? Game => Description.Game is { } name ? Game.All[name] : null;
+
     /// <summary>What <see cref="TaskOutput.Words"/> lists; null without such a file.</summary>
     public IReadOnlyList<string>? Words { get; }
 
@@ -83,7 +86,7 @@ public sealed class TaskFolder
         if (given.Keys.FirstOrDefault(name => !names.Contains(name)) is { } unknown)
             throw new FlywheelException($"field '{unknown}' is unknown to the task '{task.Name}'{NearestName.Hint(unknown, names)}");
         Dictionary<string, string> values = task.Fields.ToDictionary(field => field.Name, field => CheckOne(field, given.GetValueOrDefault(field.Name) ?? ""), StringComparer.Ordinal);
-        return task.Game is null ? values : GameTask.Read(values);
+        return task.Game is null ? values : GameTask.Read(Game.All[task.Game], values);
     }
 
     private static string CheckOne(TaskField field, string text)
@@ -148,8 +151,9 @@ public sealed class TaskFolder
         if (_system is not null && Render(_system, values, "form.system") is { Length: > 0 } system) messages.Add(Message.System(system));
         string ask = Render(_ask, values, "form.ask");
         List<Part> parts = ask.Length > 0 ? [new TextPart(ask)] : [];
-        foreach (TaskField field in Description.Fields)
-            if (field.Modality != TaskField.Text && values[field.Name].Length > 0 && (Description.Game is null || GameTask.IsShown(field.Name)))
+        if (Game is not null) parts.Add(GameTask.Show(Game, values));
+        foreach (TaskField field in Game is null ? Description.Fields : [])
+            if (field.Modality != TaskField.Text && values[field.Name].Length > 0)
             {
                 var part = new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'");
                 parts.Add(part);

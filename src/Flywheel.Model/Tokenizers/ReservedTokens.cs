@@ -14,15 +14,13 @@ public sealed record TokenRange(int First, int Count);
 /// </summary>
 public static class ReservedTokens
 {
-    private static readonly string[] Squares = [.. from file in "abcdefgh" from rank in "12345678" select $"{file}{rank}"];
-
     /// <summary>The vowels of ARPABET (CMU dictionary), which carry a stress from 0 to 2, and its consonants.</summary>
     private static readonly string[] Vowels = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".Split(' '), Consonants = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".Split(' ');
 
     /// <summary>Names of ranges in the order of their ids, and the tokens of each.</summary>
     /// <remarks>
-    /// Chess moves are written as from-square, to-square and, where a pawn is promoted, a piece: 132 tokens, each seen often, instead of the
-    /// 1,968 moves that UCI can write, which would be an eighth of a small model's weights and mostly unseen.
+    /// Chess moves can be written as from-square, to-square and, where a pawn is promoted, a piece: 132 tokens, for a model that does much else.
+    /// A model of chess has a token for each of the 1,968 moves that UCI can write, so that a move is one choice.
     /// </remarks>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Groups { get; } = new Dictionary<string, IReadOnlyList<string>>
     {
@@ -35,15 +33,18 @@ public static class ReservedTokens
         ["duration"] = Numbered("du", 32),
         ["pitch"] = Numbered("pi", 32),
         ["connect-four"] = Numbered("c4_", 7),
-        ["othello"] = Named("ot_", [.. Squares.Where(square => square is not ("d4" or "d5" or "e4" or "e5")), "pass"]),
-        ["chess-from"] = Named("cf_", Squares),
-        ["chess-to"] = Named("ct_", Squares),
+        ["othello"] = Named("ot_", [.. Squares.ByFile.Where(square => square is not ("d4" or "d5" or "e4" or "e5")), "pass"]),
+        ["chess-from"] = Named("cf_", Squares.ByFile),
+        ["chess-to"] = Named("ct_", Squares.ByFile),
         ["chess-promotion"] = Named("cp_", ["q", "r", "b", "n"]),
         ["value"] = Numbered("va", 64),
         ["language"] = Named("la_", ["en", "zh", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "ja", "ko", "ar", "tr", "sv", "cs"]),
         ["task"] = Numbered("task", 32),
         ["spare"] = Numbered("spare", 64),
         ["connect-four-column"] = Named("cc_", ConnectFour.ColumnNames), // a position is 7 tokens instead of 42
+        ["othello-disc"] = Named("od_", OthelloGame.DiscNames), // no more tokens than discs, each with its square
+        ["chess-piece"] = Named("cb_", ChessGame.PieceNames),
+        ["chess-move"] = Named("cm_", ChessGame.MoveNames),
     };
 
     /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>

@@ -15,7 +15,7 @@ public sealed class GameTreeTests
     public void Shares_TacticalPositions_GoToTheMove(string history, int expected)
     {
         GameTree tree = Search(ConnectFour.After(history, "moves"), new SearchSettings(800, 1.6));
-        double[] shares = tree.Shares();
+        double[] shares = Columns(tree, tree.Shares());
         Assert.True(shares[expected] == shares.Max() || (history == "3 0 2 0" && shares[4] == shares.Max()), string.Join(' ', shares));
     }
 
@@ -36,7 +36,7 @@ public sealed class GameTreeTests
             proven++;
             Assert.Equal(solver.Outcome(position), tree.Value);
             IReadOnlyList<int> best = solver.BestMoves(position).Best;
-            Assert.All(tree.Shares().Index().Where(share => share.Item > 0), share => Assert.Contains(share.Index, best));
+            Assert.All(Columns(tree, tree.Shares()).Index().Where(share => share.Item > 0), share => Assert.Contains(share.Index, best));
         }
         Assert.True(proven > 20, $"{proven} were proven");
     }
@@ -49,12 +49,12 @@ public sealed class GameTreeTests
         {
             ConnectFour position = ConnectFourSolverTests.RandomPosition(random, i % 40);
             if (position.IsOver) continue;
-            var tree = new GameTree(position, new SearchSettings(2 + i, 1.6));
+            var tree = new GameTree(new ConnectFourPosition(position), new SearchSettings(2 + i, 1.6));
             Run(tree, random, noise: true);
-            double[] shares = tree.Shares();
+            double[] shares = Columns(tree, tree.Shares());
             Assert.Equal(1, shares.Sum(), 1e-9);
             Assert.All(Enumerable.Range(0, 7), column => Assert.True(shares[column] == 0 || position.HasRoom(column)));
-            double[] targets = tree.Targets(8);
+            double[] targets = Columns(tree, tree.Targets(8));
             Assert.Equal(1, targets.Sum(), 1e-9);
             Assert.All(Enumerable.Range(0, 7), column => Assert.True(targets[column] == 0 || position.HasRoom(column)));
             Assert.All(tree.MoveValues, value => Assert.InRange(value, -1, 1));
@@ -78,9 +78,30 @@ public sealed class GameTreeTests
         Assert.Equal([1, 1, 0, 0, 0, 0, 0], GameDataset.Draw([0.5, 0.5, 0, 0, 0, 0, 0], 0.3));
     }
 
+    /// <summary>Records from when there was one game alone: columns without spaces, and figures of all seven.</summary>
+    [Fact]
+    public void HistoryOf_RecordsOfBothForms_AreTheSameMoves()
+    {
+        Game game = Game.All["connect-four"];
+        foreach (string search in (string[])["""{"history": "3325"}""", """{"history": "3 3 2 5", "moves": "0 1 2 3 4 5 6"}"""])
+        {
+            Assert.Equal([3, 3, 2, 5], GameRecord.HistoryOf(game, System.Text.Json.Nodes.JsonNode.Parse(search)!));
+            Assert.Equal([0, 1, 2, 3, 4, 5, 6], GameRecord.MovesOf(game, System.Text.Json.Nodes.JsonNode.Parse(search)!));
+        }
+        Assert.Equal(["d3", "pass"], GameRecord.HistoryOf(Game.All["othello"], System.Text.Json.Nodes.JsonNode.Parse("""{"history": "d3 pass"}""")!).Select(Game.All["othello"].Symbol));
+    }
+
+    /// <summary>Figures of legal moves as those of columns, [7].</summary>
+    private static double[] Columns(GameTree tree, double[] figures)
+    {
+        double[] columns = new double[7];
+        foreach ((int place, int column) in tree.Position.Moves.Index()) columns[column] = figures[place];
+        return columns;
+    }
+
     private static GameTree Search(ConnectFour position, SearchSettings settings)
     {
-        var tree = new GameTree(position, settings);
+        var tree = new GameTree(new ConnectFourPosition(position), settings);
         Run(tree, new Random(1), noise: false);
         return tree;
     }
@@ -94,10 +115,9 @@ public sealed class GameTreeTests
         }
     }
 
-    private static Flywheel.Loop.Games.Evaluation Ignorant(ConnectFour position)
+    private static Flywheel.Loop.Games.Evaluation Ignorant(GamePosition position)
     {
-        IReadOnlyList<int> moves = position.Moves();
-        float[] policy = [.. Enumerable.Range(0, 7).Select(column => moves.Contains(column) ? 1f / moves.Count : 0)];
+        float[] policy = [.. position.Moves.Select(_ => 1f / position.Moves.Count)];
         return new Flywheel.Loop.Games.Evaluation([.. policy.Select(share => MathF.Log(share))], policy, 0, true);
     }
 }

@@ -6,6 +6,8 @@ namespace Flywheel.Model.Tests.Games;
 /// <summary>The rules against published counts and against a board that is written without any cleverness.</summary>
 public sealed class ConnectFourTests
 {
+    private static readonly Game s_game = Game.All["connect-four"];
+
     /// <summary>Move sequences by length: 7 to the power of it until a column can be full (7 moves) and a game won (8 moves).</summary>
     [Fact]
     public void Play_AllGames_AreAsManyAsThePlainBoardAndArithmeticSay()
@@ -116,20 +118,20 @@ public sealed class ConnectFourTests
     [Fact]
     public void Read_HistoryOrPosition_GiveTheSameFields()
     {
-        Dictionary<string, string> read = GameTask.Read(Fields("3 3 2", "", ""));
+        Dictionary<string, string> read = GameTask.Read(s_game, Fields("3 3 2", "", ""));
         Assert.Equal(("e e o ox e e e", "second"), (read["position"], read["to_move"]));
-        Assert.Equal(["0", "1", "2", "3", "4", "5", "6"], GameTask.Moves(read));
-        Assert.Equal(read["position"], GameTask.Read(Fields("", read["position"], "second"))["position"]);
-        Assert.Equal("e e e e e e e", GameTask.Read(Fields("", "", ""))["position"]);
-        Assert.Equal(["0", "1", "2", "4", "5", "6"], GameTask.Moves(GameTask.Read(Fields("3 3 3 3 3 3", "", ""))));
+        Assert.Equal(["0", "1", "2", "3", "4", "5", "6"], GameTask.Moves(s_game, read));
+        Assert.Equal(read["position"], GameTask.Read(s_game, Fields("", read["position"], "second"))["position"]);
+        Assert.Equal("e e e e e e e", GameTask.Read(s_game, Fields("", "", ""))["position"]);
+        Assert.Equal(["0", "1", "2", "4", "5", "6"], GameTask.Moves(s_game, GameTask.Read(s_game, Fields("3 3 3 3 3 3", "", ""))));
     }
 
     [Theory]
-    [InlineData("3", "", "first", "field 'to_move' is 'first', expected 'second': after 1 moves the side that did not begin is to move")]
+    [InlineData("3", "", "first", "field 'to_move' is 'first', expected 'second', which is to move after this history")]
     [InlineData("", "e e e o e e e", "first", "field 'to_move' is 'first', expected 'second'")]
     [InlineData("3", "e e e e o e e", "", "field 'position' is 'e e e e o e e', expected 'e e e o e e e', to which the history leads, or only one of the two")]
     public void Read_FieldsThatContradict_AreRefusedByName(string history, string position, string toMove, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => GameTask.Read(Fields(history, position, toMove))).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => GameTask.Read(s_game, Fields(history, position, toMove))).Message, StringComparison.Ordinal);
 
     /// <summary>A board as a child would keep it.</summary>
     private sealed class PlainBoard

@@ -69,7 +69,7 @@ public sealed class TaskFileTests
     [Theory]
     [InlineData("max_length: 20", "max_lenght: 20", "task.yaml line 8: unknown field 'fields[0].max_lenght'; did you mean 'max_length'?")]
     [InlineData("max_length: 20", "max_length: many", "task.yaml line 8: field 'fields[0].max_length' is 'many', expected a whole number")]
-    [InlineData("max_length: 20", "modality: smell", "task.yaml line 8: field 'fields[0].modality' is 'smell', expected text, speech-in, image, image-colour, protein, structure, phone, duration, pitch, connect-four, othello, chess-from, chess-to, chess-promotion, value, language, task, spare or connect-four-column")]
+    [InlineData("max_length: 20", "modality: smell", "task.yaml line 8: field 'fields[0].modality' is 'smell', expected text, speech-in, image, image-colour, protein, structure, phone, duration, pitch, connect-four, othello, chess-from, chess-to, chess-promotion, value, language, task, spare, connect-four-column, othello-disc, chess-piece or chess-move")]
     [InlineData("max_length: 20", "widget: knob", "task.yaml line 8: field 'fields[0].widget' is 'knob', expected line, lines or number")]
     [InlineData("max_length: 20", "min: 3", "task.yaml line 8: field 'fields[0].min' is given, expected none, because the widget is no number")]
     [InlineData("name: style", "name: text", "task.yaml line 9: field 'fields[1].name' is 'text', expected each name once")]

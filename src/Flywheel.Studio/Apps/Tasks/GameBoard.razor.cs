@@ -25,7 +25,7 @@ public sealed partial class GameBoard
 
     private readonly List<Guid> _generations = [];
     private List<int> _history = [];
-    private IReadOnlyList<double>? _shares;
+    private IReadOnlyDictionary<int, double>? _shares;
     private double? _value;
     private string? _problem;
     private bool _begins = true, _searches = true, _showsThoughts = true, _busy, _loaded;
@@ -46,26 +46,26 @@ public sealed partial class GameBoard
 
     private Strings Words => Visit.Words;
 
-    private ConnectFour Position => _history.Aggregate(ConnectFour.Empty, (position, column) => position.Play(column));
+    private Game Rules => Folder.Game!;
+
+    private GamePosition Position => Rules.After(_history);
 
     /// <summary>It is the person's move.</summary>
-    private bool IsTheirs => !_busy && _loaded && !Position.IsOver && _history.Count % 2 == 0 == _begins;
+    private bool IsTheirs => !_busy && _loaded && !Position.IsOver && Position.IsFirstToMove == _begins;
 
     private bool Ready => RendererInfo.IsInteractive && _loaded && !_busy;
 
-    private string State => Position switch
-    {
-        { IsLost: true } => Words[_history.Count % 2 == 1 == _begins ? "game.won" : "game.lost"],
-        { IsFull: true } => Words["game.drawn"],
-        _ => Words[_busy ? "game.thinking" : "game.your-move"],
-    };
+    /// <summary>How the game has ended for the person: 1, 0 or -1; null while it goes on.</summary>
+    private int? Result => Position is var position && position.IsFirstToMove == _begins ? position.Result : -position.Result;
 
-    private string? StateClass => !Position.IsOver ? null : Position.IsLost && _history.Count % 2 == 1 == _begins ? "won" : Position.IsLost ? "lost" : "drawn";
+    private string State => Words[Result switch { 1 => "game.won", -1 => "game.lost", 0 => "game.drawn", _ => _busy ? "game.thinking" : "game.your-move" }];
+
+    private string? StateClass => Result switch { 1 => "won", -1 => "lost", 0 => "drawn", _ => null };
 
     protected override async Task OnInitializedAsync()
     {
         TaskSheet sheet = await Sheets.ReadAsync(Visit.Person, Folder.Name);
-        _begins = sheet.Fields.GetValueOrDefault(BeginsField) != GameTask.Second;
+        _begins = sheet.Fields.GetValueOrDefault(BeginsField) != Rules.Sides.Second;
         _history = Legal(sheet.Fields.GetValueOrDefault(GameTask.History) ?? "");
         if (!RendererInfo.IsInteractive) return;
         _loaded = true;
@@ -73,23 +73,23 @@ public sealed partial class GameBoard
     }
 
     /// <summary>The moves of a text as far as the rules allow them.</summary>
-    private static List<int> Legal(string text)
+    private List<int> Legal(string text)
     {
         var history = new List<int>();
-        ConnectFour position = ConnectFour.Empty;
+        GamePosition position = Rules.Start;
         foreach (string symbol in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (symbol.Length != 1 || symbol[0] - '0' is not (>= 0 and < ConnectFour.NumColumns and var column) || position.IsOver || !position.HasRoom(column)) break;
-            history.Add(column);
-            position = position.Play(column);
+            if (Rules.FindMove(symbol) is not { } move || !position.Moves.Contains(move)) break;
+            history.Add(move);
+            position = position.Play(move);
         }
         return history;
     }
 
-    private Task PlayAsync(int column) => DoAsync(async () =>
+    private Task PlayAsync(int move) => DoAsync(async () =>
     {
-        if (!Position.HasRoom(column)) return;
-        _history.Add(column);
+        if (!Position.Moves.Contains(move)) return;
+        _history.Add(move);
         await KeepAsync();
         await AnswerAsync();
     });
@@ -106,7 +106,7 @@ public sealed partial class GameBoard
     private Task UndoAsync() => DoAsync(async () =>
     {
         do _history.RemoveAt(_history.Count - 1);
-        while (_history.Count > 0 && _history.Count % 2 == 0 != _begins);
+        while (_history.Count > 0 && Position.IsFirstToMove != _begins);
         await KeepAsync();
         await AnswerAsync();
     });
@@ -122,13 +122,13 @@ public sealed partial class GameBoard
     /// <summary>The model moves where it is its turn; then what it thinks of the position is shown.</summary>
     private async Task AnswerAsync()
     {
-        if (!Position.IsOver && _history.Count % 2 == 0 != _begins)
+        if (!Position.IsOver && Position.IsFirstToMove != _begins)
         {
             StateHasChanged();
             GameAdvice advice = await AdviceAsync();
-            IReadOnlyDictionary<string, string> values = Folder.Check(new Dictionary<string, string> { [GameTask.History] = string.Join(' ', _history) });
+            IReadOnlyDictionary<string, string> values = Folder.Check(new Dictionary<string, string> { [GameTask.History] = Rules.Spell(_history) });
             // What the search chose is asked of the model like any answer, so that the move is a generation with its own log-probability.
-            string only = Grammar.Parse($"root ::= {ReservedTokens.Symbols(GameTask.MoveTokens)[$"{advice.Best}"]}").Source;
+            string only = Grammar.Parse($"root ::= {ReservedTokens.Symbols(Rules.MoveTokens)[Rules.Symbol(advice.Best)]}").Source;
             await using GenerationGroup group = Desk.Start(Folder, values, (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
             _generations.Add(group.Choices[0].Id);
@@ -163,8 +163,7 @@ public sealed partial class GameBoard
     /// <summary>The game's result is the referee's word on each of the model's moves.</summary>
     private async Task RateAsync()
     {
-        bool personWon = Position.IsLost && _history.Count % 2 == 1 == _begins;
-        double rating = !Position.IsLost ? 0.5 : personWon ? 0 : 1;
+        double rating = (1 - Result!.Value) / 2.0;
         foreach (Guid generation in _generations)
             await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Rating, JsonValue.Create(rating), "referee", new JsonObject { ["application"] = "tasks", ["task"] = Folder.Name }) { Source = FeedbackSource.Referee });
         _generations.Clear();
@@ -173,8 +172,8 @@ public sealed partial class GameBoard
     private async Task KeepAsync()
     {
         StateHasChanged();
-        await SaveAsync(GameTask.History, string.Join(' ', _history));
-        await SaveAsync(BeginsField, _begins ? GameTask.First : GameTask.Second);
+        await SaveAsync(GameTask.History, Rules.Spell(_history));
+        await SaveAsync(BeginsField, _begins ? Rules.Sides.First : Rules.Sides.Second);
     }
 
     private async Task SaveAsync(string field, string value)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Flywheel.Model;
 using Flywheel.Studio.Shell;
 
 namespace Flywheel.Studio.Apps.Tasks;
@@ -7,6 +8,9 @@ namespace Flywheel.Studio.Apps.Tasks;
 internal readonly record struct GameWords(Strings Words)
 {
     public string Format(string key, params object[] values) => Words.Format(key, values);
+
+    /// <summary>A move in words: a column of Connect Four, else as players write it.</summary>
+    public string Move(GamePosition position, int move) => position.Game is ConnectFourGame ? Format("game.a-column", move + 1) : position.Spell(move);
 
     public string Percent(double share) => $"{(100 * share).ToString("0", CultureInfo.InvariantCulture)}%";
 }

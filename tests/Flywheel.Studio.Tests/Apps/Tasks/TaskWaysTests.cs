@@ -9,6 +9,7 @@ public sealed partial class TaskWaysTests
 {
     [Theory]
     [InlineData("connect-four", "./flywheel play --task connect-four --turns 3")]
+    [InlineData("othello", "./flywheel play --task othello --turns 3")]
     [InlineData("pronunciation", "./flywheel train recipes/pronunciation.yaml")]
     [InlineData("picture-class", "./flywheel train recipes/picture-class.yaml")]
     public async Task Page_OfATaskThatTheModelCannotDo_ShowsTheCommandThatMakesOneAndNoForm(string task, string command)
