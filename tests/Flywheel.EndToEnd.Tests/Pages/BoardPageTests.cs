@@ -55,7 +55,6 @@ public sealed class BoardPageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("Enter");
         await Assertions.Expect(discs).ToHaveCountAsync(8);
         await Assertions.Expect(state).ToHaveTextAsync("Your move");
-        await page.ScreenshotAsync(new() { Path = "/tmp/games-shot-a.png", FullPage = true });
         await StudioBrowser.CheckAsync(page, "a board of Othello");
         await page.GetByRole(AriaRole.Button, new() { Name = "Take back" }).ClickAsync();
         await Assertions.Expect(discs).ToHaveCountAsync(6);
@@ -77,7 +76,6 @@ public sealed class BoardPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator("[data-square=f3] i.one")).ToBeVisibleAsync();
         await Assertions.Expect(state).ToHaveTextAsync("轮到你了");
         await Assertions.Expect(page.Locator(".game-candidates li").First).ToBeVisibleAsync();
-        await page.ScreenshotAsync(new() { Path = "/tmp/games-shot-b.png", FullPage = true });
         await StudioBrowser.CheckAsync(page, "a board of chess on a phone in the dark");
 
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
