@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Flywheel.Loop;
+using Flywheel.Loop.Keeping;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Spectre.Console;
@@ -31,12 +32,12 @@ internal static class PeopleCommand
         change.SetAction((parse, cancellation) => ChangeAsync(parse.GetValue(whose)!, (accounts, row) => accounts.SetRoleAsync(row.Id, Roles.Parse(parse.GetValue(newRole)!), cancellation),
             (_, row, _) => Task.FromResult($"{row.Name} is now: {Roles.NameOf(row.Role)}."), cancellation));
 
-        var command = new Command("people", "People who sign in at this home's server: invite, list, role, disable, enable, reset, audit (docs/accounts.md).\nExample: ./flywheel people invite Ann --role owner")
+        var command = new Command("people", "People who sign in at this home's server: invite, list, role, disable, enable, reset, audit; export and import what is recorded of one (docs/accounts.md).\nExample: ./flywheel people invite Ann --role owner")
         {
             invite, list, change,
             One("disable", "Make an account open nothing from now on, nor keys of that person.", (accounts, row, cancellation) => accounts.DisableAsync(row.Id, cancellation), SayDisabledAsync),
             One("enable", "Open an account that was disabled.", (accounts, row, cancellation) => accounts.EnableAsync(row.Id, cancellation), (_, row, _) => Task.FromResult($"{row.Name} can sign in again.")),
-            Reset(), audit,
+            Reset(), audit, Export(), Import(),
         };
         command.SetAction((_, cancellation) => ListAsync(cancellation));
         return command;
@@ -60,6 +61,36 @@ internal static class PeopleCommand
             var accounts = new Accounts(store, TimeProvider.System);
             (InvitationRow row, string token) = await accounts.ResetAsync((await accounts.GetAsync(parse.GetValue(who)!, cancellation)).Id, cancellation);
             SayLink(store, row, token, "chooses a new password");
+        });
+        return command;
+    }
+
+    private static Command Export()
+    {
+        Argument<string> who = Who();
+        var file = new Argument<string>("FILE") { Description = "Where to, such as ann.zip" };
+        var command = new Command("export", "Write everything that is recorded of somebody into a zip: texts, feedback, documents, chats, translations, voice projects with their takes.\n"
+            + "Example: ./flywheel people export ann ann.zip") { who, file };
+        command.SetAction((parse, cancellation) => ArchiveFiles.ExportAsync(parse.GetValue(file)!, $"Everything of {parse.GetValue(who)}", async (archives, zip, stop) =>
+        {
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: stop);
+            await archives.ExportAsync(await PersonName.ResolveAsync(store, parse.GetValue(who)!, "WHO", stop), zip, stop);
+        }, cancellation));
+        return command;
+    }
+
+    private static Command Import()
+    {
+        var file = new Argument<string>("FILE") { Description = "A zip of people export, or of the account page" };
+        var user = new Option<string>("--user") { Description = "Whose it becomes: a sign-in name, or a user as requests name them", Required = true };
+        var workspace = new Option<string>("--workspace") { Description = "Where; without it default", DefaultValueFactory = _ => WorkspaceRow.Default };
+        Option<bool> teach = ArchiveFiles.Teach();
+        var command = new Command("import", "Put such a zip into this home, all of it or nothing. What is here is never changed.\nExample: ./flywheel people import ann.zip --user ann") { file, user, workspace, teach };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            string person = await PersonName.ResolveAsync(store, parse.GetValue(user)!, "--user", cancellation);
+            await ArchiveFiles.ImportAsync(store, parse.GetValue(file)!, new ArchiveTarget(person, parse.GetValue(workspace)!) { MayTeach = parse.GetValue(teach) }, cancellation);
         });
         return command;
     }

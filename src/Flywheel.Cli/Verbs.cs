@@ -15,6 +15,7 @@ internal static class Verbs
         ModelsCommand.Create(),
         KeysCommand.Create(),
         PeopleCommand.Create(),
+        WorkspacesCommand.Create(),
         ReviewCommand.Create(),
         RetentionCommand.Create(),
         ForgetCommand.Create(),

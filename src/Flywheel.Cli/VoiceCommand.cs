@@ -39,7 +39,7 @@ internal static class VoiceCommand
 
         Command render = VoiceRender.Create();
         Command align = VoiceAlign.Create();
-        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align, VoiceTranscribe.Create(), VoiceFiles.Get(), VoiceFiles.Add() };
+        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align, VoiceShorten.Create(), VoiceTranscribe.Create(), VoiceFiles.Get(), VoiceFiles.Add() };
     }
 
     /// <summary>Renders, encodes, and says what came of it.</summary>

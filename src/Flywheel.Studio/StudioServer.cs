@@ -276,7 +276,7 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>().AddSingleton<Contestants>().AddSingleton<Arenas>();
         services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
-        services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>();
+        services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>().AddSingleton<Archives>();
         services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
         services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync, Recordings.In(options.Home)));
         services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>().AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>();
@@ -361,6 +361,7 @@ public sealed class StudioServer : IAsyncDisposable
         PeopleEndpoints.Map(app);
         KeyEndpoints.Map(app);
         WorkspaceEndpoints.Map(app);
+        ArchiveEndpoints.Map(app);
         ReviewEndpoints.Map(app);
         RolloutEndpoints.Map(app);
         ArenaApi.Map(app);

@@ -137,7 +137,7 @@ public sealed class TakeTests : IDisposable
         for (int i = 0; i < 20; i++) line = line.With(new VoiceTake(Convert.ToHexStringLower(new byte[31]) + $"{i:x2}", 1, "x", new()) { Pieces = ["100"] });
         Assert.Equal((VoiceLine.MaxTakes + 1, true), (line.Takes.Count, line.Takes.Contains(take)));
         for (int i = 1; i < VoiceLine.MaxRecorded; i++) line = line.WithUnheard(Recorded(i));
-        Assert.Contains("delete one first", Assert.Throws<FlywheelException>(() => line.WithUnheard(Recorded(99))).Message, StringComparison.Ordinal);
+        Assert.Contains("delete one first", Assert.Throws<RefusedTakeException>(() => line.WithUnheard(Recorded(99))).Message, StringComparison.Ordinal);
         Assert.Null(line.Without(take.Hash).Take);
         new VoiceProject { Lines = [line] }.Validate("film");
         Assert.Contains("line '2': take is", Assert.Throws<FlywheelException>(() => new VoiceProject { Lines = [line with { Takes = [] }] }.Validate("film")).Message, StringComparison.Ordinal);
@@ -167,6 +167,6 @@ public sealed class TakeTests : IDisposable
         _ = Film(300, out _); // at least one is kept
         Assert.Empty(Directory.GetDirectories(_folder["recordings"], "*.tmp"));
 
-        string Refused(Stream wav) => Assert.Throws<FlywheelException>(() => _recordings.AddTake(wav, "ann")).Message;
+        string Refused(Stream wav) => Assert.Throws<RefusedTakeException>(() => _recordings.AddTake(wav, "ann")).Message;
     }
 }

@@ -52,8 +52,6 @@ internal static class DubBenchmark
     {
         Dictionary<string, IReadOnlyDictionary<string, string>> texts = Prompts.Languages.ToDictionary(each => each, prompts.Texts);
         string[] ids = [.. texts["en"].Keys.Where(id => Prompts.Languages.All(each => texts[each].TryGetValue(id, out string? text) && text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length >= 2) && prompts.Sound("en", id) is not null).Order(StringComparer.Ordinal)];
-        // festival's Russian voice stops at digits and at Latin letters.
-        if (voice.Contains("msu_ru", StringComparison.Ordinal)) ids = [.. ids.Where(id => !texts[language][id].Any(letter => char.IsAsciiLetterOrDigit(letter)))];
         TimeSpan[] lengths = [.. ids.Select(id => prompts.Sound("en", id)!.Trim().Duration)];
         var lines = new List<VoiceLine>();
         TimeSpan at = TimeSpan.Zero;

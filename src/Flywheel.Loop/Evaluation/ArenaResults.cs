@@ -49,7 +49,7 @@ public static class ArenaResults
     public static async Task<IReadOnlyList<ArenaPair>> ReadAsync(FlywheelStore store, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        var answers = await db.Generations.AsNoTracking().Where(row => row.App == App)
+        var answers = await db.Served.AsNoTracking().Where(row => row.App == App)
             .Select(row => new { row.Id, row.Group, row.Choice, row.ModelHash, row.AdapterHash, row.Upstream, row.User, row.Owner, row.FinishReason }).ToListAsync(cancellation);
         ILookup<Guid, Feedback> said = (await db.Feedback.AsNoTracking().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && generation.App == App))
             .OrderBy(row => row.Sequence).ToListAsync(cancellation)).ToLookup(row => row.GenerationId);

@@ -43,11 +43,14 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     /// <summary>A job with its payload.</summary>
     /// <exception cref="FlywheelException">There is none with that id.</exception>
-    public async Task<JobRow> FindAsync(Guid id, CancellationToken cancellation = default)
+    public async Task<JobRow> FindAsync(Guid id, CancellationToken cancellation = default) =>
+        await TryFindAsync(id, cancellation) ?? throw new FlywheelException($"there is no job {id} here");
+
+    /// <summary>The same; null when there is none with that id.</summary>
+    public async Task<JobRow?> TryFindAsync(Guid id, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        return await db.Jobs.AsNoTracking().Include(job => job.Payload).SingleOrDefaultAsync(job => job.Id == id, cancellation)
-            ?? throw new FlywheelException($"there is no job {id} here");
+        return await db.Jobs.AsNoTracking().Include(job => job.Payload).SingleOrDefaultAsync(job => job.Id == id, cancellation);
     }
 
     /// <summary>A job without its payload, which may be large; null when there is none with that id.</summary>

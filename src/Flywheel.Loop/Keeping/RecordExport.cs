@@ -48,7 +48,7 @@ public static class RecordExport
         new(new DateTimeDataField("time", DateTimeFormat.Timestamp, isAdjustedToUTC: true, DateTimeTimeUnit.Millis, isNullable: false), (row, _) => row.Time.UtcDateTime, NumbersAsync<DateTime>),
         Text("app", row => row.App), Text("user", row => row.User), Text("owner", row => row.Owner), Text("workspace", row => row.Workspace),
         Text("consent", row => Name(row.Consent)), Text("store", row => Name(row.Store)), Text("model", row => row.ModelHash),
-        Perhaps("adapter", row => row.AdapterHash), Perhaps("upstream", row => row.Upstream), Perhaps("variant", row => row.Variant),
+        Perhaps("adapter", row => row.AdapterHash), Perhaps("upstream", row => row.Upstream), Perhaps("origin", row => row.Origin), Perhaps("variant", row => row.Variant),
         Text("finish_reason", row => Name(row.FinishReason)), Number<int>("prompt_tokens", row => row.NumPromptTokens), Number<int>("completion_tokens", row => row.NumTokens),
         Number<double>("first_token_ms", row => row.FirstTokenMs), Number<double>("latency_ms", row => row.LatencyMs),
         new(new DataField("cost", typeof(double), isNullable: true), (row, _) => row.Cost,

@@ -88,7 +88,7 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         List<Guid> groups = await db.Feedback
             .Where(row => s_acts.Contains(row.Metric) && row.Source != FeedbackSource.Referee && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
                 && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
-            .Join(db.Generations.Where(generation => generation.Store == StoreLevel.Full), row => row.GenerationId, generation => generation.Id,
+            .Join(db.Generations.Where(generation => generation.Store == StoreLevel.Full && generation.Consent != Consent.Refused), row => row.GenerationId, generation => generation.Id,
                 (row, generation) => new { row.Sequence, generation.Group })
             .GroupBy(row => row.Group).Select(request => new { request.Key, First = request.Min(row => row.Sequence) })
             .OrderBy(request => request.First).Take(MaxRequests + 1).Select(request => request.Key).ToListAsync(cancellation);

@@ -39,7 +39,7 @@ public static class Alarms
         List<Alarm> alarms = [];
         await using FlywheelDb db = store.AllTables();
 
-        IQueryable<Generation> answers = db.Generations.Where(row => row.Time >= week && row.FinishReason != Engine.FinishReason.Cancelled && row.FinishReason != Engine.FinishReason.Failed && row.NumTokens > 0);
+        IQueryable<Generation> answers = db.Served.Where(row => row.Time >= week && row.FinishReason != Engine.FinishReason.Cancelled && row.FinishReason != Engine.FinishReason.Failed && row.NumTokens > 0);
         (int count, double mean) = await MeanAsync(answers.Where(row => row.Time >= day), cancellation);
         (int before, double usual) = await MeanAsync(answers.Where(row => row.Time < day), cancellation);
         if (count >= MinAnswers && before >= MinAnswers && (mean > LongerThan * usual || mean < usual / LongerThan)) alarms.Add(new(AlarmKind.Length, mean, usual));
@@ -53,7 +53,8 @@ public static class Alarms
             if (repeated >= RepeatedShare * texts.Count) alarms.Add(new(AlarmKind.Repetition, repeated / (double)texts.Count, RepeatedShare));
         }
 
-        var said = await db.Feedback.Where(row => row.Time >= week && row.Source != FeedbackSource.Simulated).Select(row => new { row.Time, row.User, row.Owner }).ToListAsync(cancellation);
+        var said = await db.Feedback.Where(row => row.Time >= week && row.Source != FeedbackSource.Simulated
+            && !db.Generations.Any(generation => generation.Id == row.GenerationId && generation.Origin != null)).Select(row => new { row.Time, row.User, row.Owner }).ToListAsync(cancellation);
         int most = said.Where(one => one.Time >= day).GroupBy(one => (int)(now - one.Time).TotalHours).Select(hour => hour.Count()).DefaultIfEmpty().Max();
         double hourly = said.Count(one => one.Time < day) / (6 * 24.0);
         if (most >= MinFeedback && hourly > 0 && most > BurstFactor * hourly) alarms.Add(new(AlarmKind.Burst, most, hourly));

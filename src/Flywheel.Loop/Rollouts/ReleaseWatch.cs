@@ -104,7 +104,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     {
         await using FlywheelDb db = store.AllTables();
         if (await WatchedAsync(db, now, cancellation) is not (var release, _)) return default;
-        return (release.Id, await db.Generations.CountAsync(row => row.ModelHash == release.ModelHash, cancellation),
+        return (release.Id, await db.Served.CountAsync(row => row.ModelHash == release.ModelHash, cancellation),
             await db.Feedback.MaxAsync(row => (long?)row.Sequence, cancellation) ?? 0);
     }
 
@@ -178,7 +178,7 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     private static async Task<(List<Answer> Answers, Dictionary<Guid, List<Feedback>> Said)> AnswersAsync(FlywheelDb db, string model, DateTimeOffset from, DateTimeOffset until,
         bool newest, CancellationToken cancellation)
     {
-        IQueryable<Generation> of = db.Generations.AsNoTracking().Where(row => row.ModelHash == model && row.Time >= from && row.Time <= until && row.Upstream == null
+        IQueryable<Generation> of = db.Served.AsNoTracking().Where(row => row.ModelHash == model && row.Time >= from && row.Time <= until && row.Upstream == null
             && row.AdapterHash == null && row.App != ArenaResults.App && row.FinishReason != Engine.FinishReason.Cancelled && !(row.Rollout != null && row.Propensity == 1));
         var rows = await (newest ? of.OrderByDescending(row => row.Time) : of.OrderBy(row => row.Time)).Take(MaxAnswers)
             .Select(row => new { row.Id, row.Group, row.Time, row.User, row.Owner, row.FinishReason, row.LatencyMs, row.NumTokens }).ToListAsync(cancellation);

@@ -49,7 +49,7 @@ public static class RolloutStore
             throw new FlywheelException($"rollout {other.Id} runs; stop it before another begins (./flywheel rollout stop)");
         string hash = champion.StartsWith(Upstream.Prefix, StringComparison.Ordinal) ? "" : champion;
         string? upstream = hash.Length == 0 ? champion[Upstream.Prefix.Length..] : null;
-        List<double> latencies = await db.Generations.Where(row => row.ModelHash == hash && row.Upstream == upstream && row.FinishReason != Engine.FinishReason.Cancelled)
+        List<double> latencies = await db.Served.Where(row => row.ModelHash == hash && row.Upstream == upstream && row.FinishReason != Engine.FinishReason.Cancelled)
             .OrderByDescending(row => row.Time).Select(row => row.LatencyMs).Take(500).ToListAsync(cancellation);
         var made = new RolloutRow
         {

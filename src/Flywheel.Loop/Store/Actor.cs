@@ -68,9 +68,9 @@ public static class AuditAct
 
     public const string SignIn = "sign-in", SignOut = "sign-out", Locked = "locked", Invite = "invite", Uninvite = "uninvite", Join = "join", ResetLink = "reset-link",
         Password = "password", Role = "role", Disable = "disable", Enable = "enable", KeyMade = "key-made", KeyRevoked = "key-revoked", Promote = "promote",
-        Rollback = "rollback", Keep = "keep-release", Forget = "forget", Export = "export", PasskeyAdded = "passkey-added", PasskeyRemoved = "passkey-removed",
+        Rollback = "rollback", Keep = "keep-release", Forget = "forget", Export = "export", Import = "import", PasskeyAdded = "passkey-added", PasskeyRemoved = "passkey-removed",
         WorkspaceMade = "workspace-made", WorkspaceChanged = "workspace-changed", Member = "member";
 
-    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable, Enable, KeyMade, KeyRevoked, Promote, Rollback, Keep, Forget, Export,
+    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable, Enable, KeyMade, KeyRevoked, Promote, Rollback, Keep, Forget, Export, Import,
         PasskeyAdded, PasskeyRemoved, WorkspaceMade, WorkspaceChanged, Member];
 }

@@ -36,6 +36,9 @@ public class FlywheelDb : DbContext
 
     public DbSet<Generation> Generations => Set<Generation>();
 
+    /// <summary>Answers that were given here: what figures count.</summary>
+    public IQueryable<Generation> Served => Generations.Where(row => row.Origin == null);
+
     public DbSet<Feedback> Feedback => Set<Feedback>();
 
     public DbSet<ExampleRow> Examples => Set<ExampleRow>();

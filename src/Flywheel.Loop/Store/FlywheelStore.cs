@@ -364,7 +364,7 @@ public sealed class FlywheelStore : IAsyncDisposable
     public async Task<StoreCounts> CountAsync(CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return new(await db.Generations.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation), await db.Turns.CountAsync(cancellation));
+        return new(await db.Served.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation), await db.Turns.CountAsync(cancellation));
     }
 
     /// <summary>Ends after everything that was handed in is on disk.</summary>

@@ -51,6 +51,12 @@ public sealed class Generation
     /// log-probabilities, and counts are those that it stated.</summary>
     public string? Upstream { get; init; }
 
+    /// <summary>
+    /// Of an answer that was given elsewhere and came here in an archive: hash of the weights that gave it, empty where that is not known. Null: it
+    /// was served here. Figures of what was served count the latter alone (<see cref="FlywheelDb.Served"/>).
+    /// </summary>
+    public string? Origin { get; init; }
+
     /// <summary>What the answer cost by the price list, where it has a price.</summary>
     public double? Cost { get; init; }
 

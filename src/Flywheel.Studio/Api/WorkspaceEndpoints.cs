@@ -72,7 +72,7 @@ internal static class WorkspaceEndpoints
         return body;
     }
 
-    private static ApiException Missing(string id) => new(404, $"there is no workspace with the id '{(id.Length <= 80 ? id : id[..77] + "...")}'; GET {Path} lists them", "id", "not_found");
+    public static ApiException Missing(string id) => new(404, $"there is no workspace with the id '{(id.Length <= 80 ? id : id[..77] + "...")}'; GET {Path} lists them", "id", "not_found");
 
     private static async Task<JsonObject> WithMembersAsync(HttpContext http, Workspaces workspaces, WorkspaceRow row)
     {

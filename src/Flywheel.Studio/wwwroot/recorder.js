@@ -14,9 +14,22 @@ const worklet = `registerProcessor("take", class extends AudioWorkletProcessor {
 // Ends what the recorder does that began last.
 let end = () => {};
 
+// What was recorded and no server has yet, by the address to which it goes: a row that is closed, or a page that is left and come back to, finds it again.
+const unsent = new Map();
+
+// Recorders that may hold something now. A tab that is closed or loaded anew takes it all with it, so the browser asks first.
+const recorders = new Set();
+addEventListener("beforeunload", event => {
+  if (unsent.size || [...recorders].some(has => has())) event.preventDefault();
+});
+
 // `root` holds [data-level] and [data-time]; `page` hears by Ended that a recording ended by itself: it is as long as it may be, or another row records. It waits to be sent then.
-export function attach(root, page, maxSeconds) {
-  let take = null, asked = 0, gone = false;
+// `url` is where takes go.
+export function attach(root, page, maxSeconds, url) {
+  let take = unsent.get(url) ?? null, asked = 0, gone = false;
+  unsent.delete(url);
+  const has = () => (take?.count ?? 0) > 0;
+  recorders.add(has);
 
   const close = () => {
     asked++;
@@ -88,7 +101,7 @@ export function attach(root, page, maxSeconds) {
   }
 
   // Ends it and sends it; again where that failed: it is kept until the server has it. Returns "", "ended" where there is nothing, or why it was not kept.
-  async function send(url) {
+  async function send() {
     close();
     const mine = take;
     if (!mine?.count) return "ended";
@@ -103,8 +116,13 @@ export function attach(root, page, maxSeconds) {
   }
 
   return {
-    start, send, cancel,
-    dispose() { gone = true; cancel(); },
+    start, send, cancel, has,
+    dispose() {
+      gone = true;
+      close();
+      recorders.delete(has);
+      if (has()) unsent.set(url, take);
+    },
   };
 }
 

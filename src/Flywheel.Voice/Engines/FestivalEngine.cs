@@ -70,6 +70,12 @@ public sealed partial class FestivalEngine : ISpeechEngine
     {
         (Voice voice, string coding) = (await _voices.Value.WaitAsync(cancellation)).First(entry => entry.Voice.Name == utterance.Voice.Name);
         (string text, IReadOnlyList<(string Word, string Ipa)> words) = StandIns.Write(utterance.Parts);
+        if (voice.Language == "ru")
+        {
+            text = RussianText.Write(text);
+            if (RussianText.Unspeakable(text) is { } letter) throw new FlywheelException($"the voice {voice.Id} cannot speak '{letter}': it knows Russian and Latin letters, digits and marks");
+            if (!text.Any(char.IsLetterOrDigit)) throw new FlywheelException($"the voice {voice.Id} finds nothing to say in '{CueReader.Short(string.Concat(utterance.Parts.Select(part => part.Text)))}'");
+        }
         using var folder = new WorkFolder();
         await File.WriteAllBytesAsync(folder["text"], Encode(text, coding, voice), cancellation);
         // Only names from the program's own list and sounds from our table come into the program's language; the text is in the file.

@@ -42,6 +42,9 @@ public sealed class Recordings(string folder)
 
     public bool Contains(string hash) => VoiceTake.IsHash(hash) && File.Exists(PathOf(hash));
 
+    /// <summary>Every recording that is there.</summary>
+    public IReadOnlySet<string> Names() => Directory.Exists(folder) ? Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)).Where(VoiceTake.IsHash).ToHashSet(StringComparer.Ordinal) : new HashSet<string>();
+
     /// <summary>The sound of a recording.</summary>
     public string PathOf(string hash) => Path.Combine(folder, hash, SoundFile);
 
@@ -67,22 +70,28 @@ public sealed class Recordings(string folder)
     public (string Hash, TimeSpan Length) AddTake(Stream wav, string user)
     {
         Clip clip;
-        using (var reader = new WavReader(wav, "the recording"))
+        try
         {
+            using var reader = new WavReader(wav, "the recording");
             if (reader.NumFrames > MaxTake.TotalSeconds * reader.Rate) throw TooLong((double)reader.NumFrames.Value / reader.Rate);
             clip = reader.ReadMono(1 + (int)(MaxTake.TotalSeconds * reader.Rate));
+        }
+        catch (FlywheelException e) when (e is not RefusedTakeException)
+        {
+            throw new RefusedTakeException(RefusedTake.NoSound, e.Message);
         }
         if (clip.Duration > MaxTake) throw TooLong(clip.Duration.TotalSeconds);
         IReadOnlyList<SpeechSegment> speech = SpeechSegments.Find(clip);
         if (clip.Trim().Samples.Length == 0)
-            throw new FlywheelException("nothing is heard in the recording; is the right microphone chosen, and not muted?");
+            throw new RefusedTakeException(RefusedTake.Silent, "nothing is heard in the recording; is the right microphone chosen, and not muted?");
         double edge = s_edge.TotalSeconds;
         if (speech.Count == 0) speech = [new SpeechSegment(0, clip.Duration.TotalSeconds)]; // a click, a breath: kept whole
         int first = (int)(Math.Max(0, speech[0].Start - edge) * clip.Rate), last = (int)(Math.Min(clip.Duration.TotalSeconds, speech[^1].End + edge) * clip.Rate);
         clip = clip with { Samples = clip.Samples[first..Math.Min(clip.Samples.Length, last)] };
         return (AddTake(clip, user), clip.Duration);
 
-        static FlywheelException TooLong(double seconds) => new($"the recording lasts {seconds:0} seconds, expected at most {MaxTake.TotalSeconds:0}; divide the line");
+        static RefusedTakeException TooLong(double seconds) =>
+            new(RefusedTake.TooLong, $"the recording lasts {seconds:0} seconds, expected at most {MaxTake.TotalSeconds:0}; divide the line", Math.Round(seconds), MaxTake.TotalSeconds);
     }
 
     /// <summary>Keeps a take as it is.</summary>
@@ -248,4 +257,34 @@ public sealed class Recordings(string folder)
             if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
         }
     }
+}
+
+/// <summary>Why a take was not kept.</summary>
+public enum RefusedTake
+{
+    /// <summary>It cannot be read as a WAV file.</summary>
+    NoSound,
+
+    /// <summary>Nothing is heard in it.</summary>
+    Silent,
+
+    /// <summary>It takes longer than a line may.</summary>
+    TooLong,
+
+    /// <summary>The file is larger than that takes.</summary>
+    TooLarge,
+
+    /// <summary>The line has as many as it keeps.</summary>
+    Full,
+}
+
+/// <summary>A take was not kept; pages say why in the visitor's language.</summary>
+/// <param name="why">The reason.</param>
+/// <param name="message">The same in English.</param>
+/// <param name="values">What its words name, in their order.</param>
+public sealed class RefusedTakeException(RefusedTake why, string message, params object[] values) : FlywheelException(message)
+{
+    public RefusedTake Why => why;
+
+    public IReadOnlyList<object> Values => values;
 }

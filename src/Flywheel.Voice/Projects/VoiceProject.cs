@@ -193,7 +193,7 @@ public sealed record VoiceLine
     /// <exception cref="FlywheelException">As many takes are recorded as a line keeps.</exception>
     public void CheckRoomForTake()
     {
-        if (Takes.Count(take => take.IsRecorded) >= MaxRecorded) throw new FlywheelException($"line '{Id}' has {MaxRecorded} recorded takes; delete one first");
+        if (Takes.Count(take => take.IsRecorded) >= MaxRecorded) throw new RefusedTakeException(RefusedTake.Full, $"line '{Id}' has {MaxRecorded} recorded takes; delete one first", MaxRecorded);
     }
 
     /// <summary>The line without a take. Where that was heard, a voice speaks again.</summary>

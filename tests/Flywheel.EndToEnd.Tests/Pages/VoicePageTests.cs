@@ -183,21 +183,28 @@ public sealed class VoicePageTests : IAsyncLifetime
         await SpokenAsync(2);
         await second.GetByRole(AriaRole.Button, new() { Name = "Stop and keep" }).ClickAsync();
         await Assertions.Expect(second.Locator(".takes-box .problem")).ToContainTextAsync("send it again");
+        // A row that is closed keeps what was not sent, and the browser asks before the tab is left.
+        await second.GetByRole(AriaRole.Button, new() { Name = "Settings of line 2" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes-box")).ToHaveCountAsync(0);
+        Assert.True(await IsKeptAsync());
+        await second.GetByRole(AriaRole.Button, new() { Name = "Settings of line 2" }).ClickAsync();
+        await Assertions.Expect(second.Locator(".takes-box .problem")).ToContainTextAsync("not sent yet");
         await page.UnrouteAsync("**/voice/takes/*/2");
         await second.GetByRole(AriaRole.Button, new() { Name = "Send again" }).ClickAsync();
         await Assertions.Expect(second.Locator(".takes li[data-recorded=yes]")).ToHaveCountAsync(2);
         await Assertions.Expect(third.Locator(".takes li[data-recorded=yes]")).ToHaveCountAsync(1);
+        Assert.False(await IsKeptAsync());
         // The longest recording is exactly as long as a take may be, says once that it has ended, and is there until a server has it.
         Assert.Equal("begun, 1 told, 0 samples beyond, ': full', '', ended", await page.EvaluateAsync<string>("""
             async () => {
               const { attach } = await import("/_content/Flywheel.Studio/recorder.js");
               let told = 0, tell, body;
-              const ended = new Promise(resolve => tell = resolve), recorder = attach(document.createElement("div"), { invokeMethodAsync: async () => { told++; tell(); } }, .25), begun = await recorder.start();
+              const ended = new Promise(resolve => tell = resolve), recorder = attach(document.createElement("div"), { invokeMethodAsync: async () => { told++; tell(); } }, .25, "x"), begun = await recorder.start();
               await ended;
               for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
               const fetched = window.fetch, answers = [new Response("full", { status: 422 }), new Response("")];
               window.fetch = async (_, request) => { body = request.body; return answers.shift(); };
-              const first = await recorder.send("x"), again = await recorder.send("x"), none = await recorder.send("x");
+              const first = await recorder.send(), again = await recorder.send(), none = await recorder.send();
               window.fetch = fetched;
               const beyond = (body.byteLength - 44) / 2 - Math.floor(.25 * new DataView(body).getUint32(24, true));
               return `${begun || "begun"}, ${told} told, ${beyond} samples beyond, '${first}', '${again}', ${none}`;
@@ -208,6 +215,7 @@ public sealed class VoicePageTests : IAsyncLifetime
         Assert.Equal(await PictureAsync("Harbour.mp4"), await PictureAsync("out.mp4"));
 
         string Id() => page.Url.Split('/')[^1];
+        Task<bool> IsKeptAsync() => page.EvaluateAsync<bool>("() => { const leaving = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(leaving); }");
         Task SpokenAsync(int line) => page.WaitForFunctionAsync($"document.querySelector('.vline[data-line=\"{line}\"] .takes-box').dataset.recorded > 1.2");
         async Task<double> PositionAsync() => double.Parse((await timeline.GetAttributeAsync("data-position"))!, System.Globalization.CultureInfo.InvariantCulture);
         async Task<VoiceProject> ExportAsync() => VoiceProject.Parse(await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/json")).TextAsync(), "export");

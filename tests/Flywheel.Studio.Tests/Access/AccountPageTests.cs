@@ -155,6 +155,49 @@ public sealed class AccountPageTests : IAsyncLifetime
         await AccessTests.AssertRefusedAsync(another, "/v1/chat/completions", 403, "user_mismatch", "is that of");
     }
 
+    /// <summary>What one took along becomes another's who imports it, on the page and by the API; whose role is to look does not get to.</summary>
+    [Fact]
+    public async Task Import_OnThePageAndByTheApi_BecomesWhoseItIsImportedBy()
+    {
+        using Browser ann = NewBrowser(), ben = NewBrowser(), eve = NewBrowser();
+        AccountRow first = await JoinAsync("ann", AccountRole.Owner, ann), second = await JoinAsync("ben", AccountRole.Editor, ben);
+        await JoinAsync("eve", AccountRole.Viewer, eve);
+        await ann.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat());
+        byte[] zip = await ann.Http.GetByteArrayAsync("/account/export");
+
+        string html = await (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("teach", "yes"))).Content.ReadAsStringAsync();
+        Assert.Contains("The file was imported.", html, StringComparison.Ordinal);
+        Assert.Contains("1 imported, 1 of these under a new id", html, StringComparison.Ordinal);
+        await using (FlywheelStore store = await _server.OpenStoreAsync())
+        {
+            IReadOnlyList<Generation> rows = await store.RecentGenerationsAsync(10);
+            Assert.Equal([(first.User, true), (second.User, false)], rows.Select(row => (row.Owner.Length > 0 ? row.Owner : row.User, row.Origin is null)).OrderBy(row => !row.Item2));
+            Assert.Equal(Consent.Given, rows.Single(row => row.Origin is not null).Consent);
+        }
+        using (HttpResponseMessage again = await ben.UploadAsync(null, "/v1/account/import", "ann.zip", zip))
+            Assert.Equal(1, (int)(await again.Content.ReadFromJsonAsync<JsonNode>())!["counts"]!["generations"]!["known"]!);
+
+        foreach ((HttpResponseMessage refused, HttpStatusCode status, string says) in new[]
+        {
+            (await ben.UploadAsync(null, "/account/import", "ann.zip", zip), HttpStatusCode.BadRequest, "form"),
+            (await ben.UploadAsync("/account", "/account/import", "<i>evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest, "&lt;i&gt;evil.zip: is no zip file"),
+            (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("workspace", "nowhere")), HttpStatusCode.BadRequest, "You are not in that workspace"),
+            (await eve.UploadAsync("/account", "/account/import", "ann.zip", zip), HttpStatusCode.BadRequest, "only editors and owners"),
+            (await eve.UploadAsync(null, "/v1/account/import", "ann.zip", zip), HttpStatusCode.Forbidden, "insufficient_scope"),
+            (await ben.UploadAsync(null, "/v1/account/import", "ann.zip", zip, ("user", "ann")), HttpStatusCode.Forbidden, "somebody else"),
+            (await ben.UploadAsync(null, "/v1/account/import", "evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest, "evil.zip: is no zip file"),
+            (await ben.Http.GetAsync($"/v1/account/export?user={first.User}"), HttpStatusCode.Forbidden, "somebody else"),
+            (await ben.Http.GetAsync("/v1/workspaces/default/export"), HttpStatusCode.Forbidden, "insufficient_scope"),
+        })
+        {
+            Assert.Equal((status, true), (refused.StatusCode, (await refused.Content.ReadAsStringAsync()).Contains(says, StringComparison.Ordinal)));
+            refused.Dispose();
+        }
+        Assert.DoesNotContain("id=\"import\"", await eve.Http.GetStringAsync("/account"), StringComparison.Ordinal);
+        using HttpResponseMessage whole = await ann.Http.GetAsync("/v1/workspaces/default/export");
+        Assert.Equal("application/zip", whole.Content.Headers.ContentType?.MediaType);
+    }
+
     private Browser NewBrowser() => new(_server.Server.Url);
 
     private async Task<AccountRow> JoinAsync(string name, AccountRole role, Browser? browser = null)

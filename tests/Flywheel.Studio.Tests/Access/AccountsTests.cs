@@ -1,6 +1,7 @@
 using CsCheck;
 using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
+using Flywheel.Loop.Keeping;
 using Flywheel.Model;
 using Flywheel.Studio.Access;
 using Flywheel.Testing;
@@ -323,10 +324,10 @@ public sealed class AccountsTests : IAsyncLifetime
         await _store.AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Comment, "mine, too", ann.User));
         await _store.AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Comment, "theirs, too", ben.User));
         using var file = new MemoryStream();
-        await PersonExport.WriteAsync(_store, ann.User, file);
+        await ArchiveExport.WriteAsync(_store, ann.User, file);
         using var zip = new System.IO.Compression.ZipArchive(file);
         Dictionary<string, string> texts = zip.Entries.ToDictionary(entry => entry.Name, entry => new StreamReader(entry.Open()).ReadToEnd());
-        Assert.Equal(13, texts.Count);
+        Assert.Equal(14, texts.Count);
         foreach (string text in texts.Values) Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => System.Text.Json.JsonDocument.Parse(line));
         Assert.Contains("in two lines", Assert.Single(texts["document-versions.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);
         Assert.Contains("mine, too", Assert.Single(texts["feedback.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);

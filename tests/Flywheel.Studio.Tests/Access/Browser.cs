@@ -50,6 +50,15 @@ internal sealed partial class Browser : IDisposable
         return await _http.PostAsync(to, new FormUrlEncodedContent(form));
     }
 
+    /// <summary>Sends a form with a file, as if from a page; without one, as a program would.</summary>
+    public async Task<HttpResponseMessage> UploadAsync(string? page, string to, string name, byte[] file, params (string Name, string Value)[] fields)
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(file), "file", name } };
+        foreach ((string field, string value) in fields) form.Add(new StringContent(value), field);
+        if (page is not null) form.Add(new StringContent(Token().Match(await _http.GetStringAsync(page)).Groups[1].Value), "__RequestVerificationToken");
+        return await _http.PostAsync(to, form);
+    }
+
     public Task<HttpResponseMessage> SignInAsync(string name, string password, string target = "/") =>
         SendAsync($"/sign-in?return={Uri.EscapeDataString(target)}", $"/sign-in?return={Uri.EscapeDataString(target)}", true, ("name", name), ("password", password));
 

@@ -38,7 +38,7 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
         Dictionary<string, UsageLine> applications = [], people = [], models = [], days = [];
         HashSet<Guid> kept = await KeptAsync(store, since, cancellation);
         await using FlywheelDb db = store.Tables();
-        var rows = db.Generations.AsNoTracking().Where(row => row.Time >= since && (person == null || (row.Owner != "" ? row.Owner : row.User) == person)).OrderBy(row => row.Time)
+        var rows = db.Served.AsNoTracking().Where(row => row.Time >= since && (person == null || (row.Owner != "" ? row.Owner : row.User) == person)).OrderBy(row => row.Time)
             .Select(row => new { row.Id, row.Time, row.App, row.User, row.Owner, row.ModelHash, row.NumPromptTokens, row.NumTokens, row.LatencyMs }).AsAsyncEnumerable();
         // Answers run side by side: busy is when at least one did.
         DateTimeOffset busyUntil = DateTimeOffset.MinValue;
@@ -69,7 +69,7 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
     public static async Task<IReadOnlyDictionary<string, long>> AnswersByModelAsync(FlywheelStore store, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        return await db.Generations.GroupBy(row => row.ModelHash).Select(group => new { group.Key, Count = group.LongCount() })
+        return await db.Served.GroupBy(row => row.ModelHash).Select(group => new { group.Key, Count = group.LongCount() })
             .ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
     }
 

@@ -93,7 +93,9 @@ internal static class DubApi
         JsonObject listing = Listing.Of(http.Request.Query, [.. jobs.Reverse().Where(job => Caller.MaySee(http.User, job.User) && !dubs.IsDeleted(job)).Select(job => new JsonObject { ["id"] = IdOf(job) })]);
         var page = (JsonArray)listing["data"]!;
         Dictionary<string, Guid> ids = jobs.ToDictionary(IdOf, job => job.Id);
-        for (int i = 0; i < page.Count; i++) page[i] = ToJson(await queue.FindAsync(ids[(string)page[i]!["id"]!], http.RequestAborted), folders);
+        for (int i = page.Count - 1; i >= 0; i--)
+            if (await queue.TryFindAsync(ids[(string)page[i]!["id"]!], http.RequestAborted) is { } job) page[i] = ToJson(job, folders);
+            else page.RemoveAt(i); // deleted since the list was read
         await Answers.Json(http, listing);
     }
 

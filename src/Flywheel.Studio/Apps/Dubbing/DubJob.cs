@@ -39,7 +39,9 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
     {
         DubOrder order = DubOrder.Parse(job.Input);
         order.Validate();
+        // Again: between order and work a recording may have been deleted, or have become nobody's by forgetting somebody.
         VoiceProject project = VoiceProject.Parse(order.Project, "script");
+        if (renderer.Recordings is { } recordings) project = DubApi.Own(project, recordings, job.User);
         string folder = folders.Create(job.Id, job.User);
         var results = new List<DubResult>();
         foreach ((int number, string language) in order.Languages.Index())

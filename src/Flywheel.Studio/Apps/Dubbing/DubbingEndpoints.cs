@@ -75,7 +75,8 @@ internal static class DubbingEndpoints
         for (int read; (read = await http.Request.Body.ReadAsync(piece, http.RequestAborted)) > 0;)
         {
             wav.Write(piece, 0, read);
-            if (wav.Length > Recordings.MaxTakeBytes) return Results.Text($"the recording is larger than {Recordings.MaxTakeBytes >> 20} MB", statusCode: StatusCodes.Status413PayloadTooLarge);
+            if (wav.Length > Recordings.MaxTakeBytes)
+                return Results.Text(Says(http, new(RefusedTake.TooLarge, "too large", Recordings.MaxTakeBytes >> 20)), statusCode: StatusCodes.Status413PayloadTooLarge);
         }
         wav.Position = 0;
         try
@@ -83,11 +84,19 @@ internal static class DubbingEndpoints
             VoiceTake take = await projects.RecordedAsync(id, person, line, wav);
             return Results.Json(new { hash = take.Hash, seconds = take.Seconds });
         }
+        catch (RefusedTakeException e)
+        {
+            return Results.Text(Says(http, e), statusCode: StatusCodes.Status422UnprocessableEntity);
+        }
         catch (FlywheelException e)
         {
             return Results.Text(e.Message, statusCode: StatusCodes.Status422UnprocessableEntity);
         }
     }
+
+    /// <summary>Why a take was not kept, in the visitor's language.</summary>
+    private static string Says(HttpContext http, RefusedTakeException refused) =>
+        Strings.Of(Visitor.Language(http)).Format($"voice.take-refused.{System.Text.Json.JsonNamingPolicy.KebabCaseLower.ConvertName(refused.Why.ToString())}", [.. refused.Values]);
 
     /// <summary><c>GET /voice/export/PROJECT/FORMAT</c>: all of it as sound, as subtitles or as a project's file.</summary>
     private static async Task<IResult> ExportAsync(HttpContext http, Guid id, string format, VoiceProjects projects)

@@ -14,9 +14,9 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     public const int MaxEntries = 20_000;
 
     /// <summary>Whose document it is in the record: nobody's own, so that no person's deletion takes the words of all.</summary>
-    private const string Team = "voice team", Kind = "dictionary";
+    internal const string Team = "voice team", Kind = "dictionary";
 
-    private static Guid TeamId => VoiceRecord.IdOf("team dictionary"); // one in each workspace
+    internal static Guid TeamId => VoiceRecord.IdOf("team dictionary"); // one in each workspace
 
     private readonly Documents _documents = new(store, time);
     private readonly Lock _lock = new();

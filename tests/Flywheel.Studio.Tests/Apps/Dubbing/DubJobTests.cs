@@ -77,11 +77,11 @@ public sealed class DubJobTests : IAsyncLifetime
         public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddDays(-1);
     }
 
-    private JobWorker Worker(ISpeechEngine engine, JobQueue? queue = null)
+    private JobWorker Worker(ISpeechEngine engine, JobQueue? queue = null, Recordings? recordings = null)
     {
         var engines = new SpeechEngines([engine]);
         var translator = new Translator(new TranslationMemory(_store, TimeProvider.System), new Glossary(_store, TimeProvider.System), [new Reverser()]);
-        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home)), engines, translator, new Glossary(_store, TimeProvider.System), new Shortener(_store, null!, TimeProvider.System), new DubFolders(_store.Home), queue ?? _queue, TimeProvider.System); // no test asks a model
+        var job = new DubJob(new Renderer(engines, SegmentCache.In(_store.Home), recordings: recordings), engines, translator, new Glossary(_store, TimeProvider.System), new Shortener(_store, null!, TimeProvider.System), new DubFolders(_store.Home), queue ?? _queue, TimeProvider.System); // no test asks a model
         return new JobWorker(queue ?? _queue, new Dictionary<string, JobHandler> { [DubJob.Kind] = job.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20), Lease = TimeSpan.FromMinutes(10) };
     }
 
@@ -141,6 +141,23 @@ public sealed class DubJobTests : IAsyncLifetime
         Assert.Equal(["en-us", "it"], results.Select(result => result.Language));
         Assert.All(results, result => Assert.True(result is { NumLines: 24, Fit.NumTimed: 24, Sound.NumClipped: 0 } && result.Sound.Seconds > 69 && result.Files.All(file => File.Exists(Path.Combine(folder, file)))));
         Assert.Equal(24, Srt.Parse(File.ReadAllText(Path.Combine(folder, "it.srt")), "it.srt").Count);
+    }
+
+    /// <summary>What was ordered while it was one's own may have been deleted, or be somebody else's by then.</summary>
+    [Fact]
+    public async Task Dub_WhoseTakeIsNobodysOwnAnyMore_IsRefusedWhenItBegins()
+    {
+        Recordings recordings = Recordings.In(_store.Home);
+        string take = recordings.AddTake(new Clip([.. Enumerable.Range(0, 8000).Select(i => (float)Math.Sin(i * .2) / 2)], 16_000), "ben");
+        VoiceProject film = Film(1) with { Lines = [Film(1).Lines[0] with { Take = take, Takes = [new VoiceTake(take, .5, "line number 0", new VoiceSettings()) { IsRecorded = true, Pieces = [take] }] }] };
+        JobRow job = await _queue.EnqueueAsync(DubJob.Kind, new DubOrder { Project = film.ToJson(), Languages = ["en-us"] }.ToJson(), "ann");
+        using var end = new CancellationTokenSource();
+        Task work = Worker(new HummingEngine(), recordings: recordings).RunAsync(end.Token);
+        JobRow ended = await EndAsync(job.Id);
+        await end.CancelAsync();
+        await work;
+        Assert.Equal(JobState.Failed, ended.State);
+        Assert.Contains("line '0': its take", ended.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -809,6 +809,11 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("num_tokens");
 
+                    b.Property<string>("Origin")
+                        .HasColumnType("text")
+                        .HasColumnName("origin")
+                        .UseCollation("C");
+
                     b.Property<string>("Owner")
                         .IsRequired()
                         .HasColumnType("text")

@@ -716,6 +716,10 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("INTEGER")
                         .HasColumnName("num_tokens");
 
+                    b.Property<string>("Origin")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("origin");
+
                     b.Property<string>("Owner")
                         .IsRequired()
                         .HasColumnType("TEXT")
