@@ -63,7 +63,7 @@ public sealed partial class ArchiveFile : IDisposable
         }
         catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException) // the last of a stream that minds being asked before its beginning
         {
-            throw new FlywheelException($"{name}: is no zip file, or only part of one: {e.Message}", e);
+            throw new FlywheelException($"{name}: is no zip file, or only part of one", e);
         }
         var file = new ArchiveFile(opened, name);
         try
