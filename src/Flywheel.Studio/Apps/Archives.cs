@@ -139,6 +139,8 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                 return Taken(KeptText.Parse(body));
             case (Briefs.App, Briefs.VoiceKind):
                 return Taken(BrandVoice.Parse(body), isOnlyOne: true);
+            case (Briefs.App, Briefs.FormsKind):
+                return Taken(KeptForms.Parse(body), isOnlyOne: true);
             case (Translations.App, Translations.DocumentKind):
                 return Taken(TranslationBody.Parse(body));
             case (Translations.App, Translations.FileKind):
