@@ -58,7 +58,7 @@ internal static class SignIn
     }
 
     /// <summary><c>GET /sign-in</c></summary>
-    public static Task<RazorComponentResult<SignInPage>> ShowAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts) => PageAsync(http, antiforgery, rules, accounts);
+    public static async Task<IResult> ShowAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts) => await PageAsync(http, antiforgery, rules, accounts);
 
     /// <summary><c>POST /sign-in</c>: a form with name and password, or with the key.</summary>
     public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys, Accounts accounts, AccessRules rules, FlywheelStore store)
