@@ -58,7 +58,7 @@ public sealed class CopyGrammarTests : IDisposable
             Assert.True(order.Facts.Count == 0 || text.Contains(order.Name, StringComparison.Ordinal), $"'{order.Name}' is not in '{text}'");
             HashSet<string> supported = [.. Words(string.Join(' ', [order.Name, order.Noun, order.Audience, .. order.Facts.Select(fact => fact.Text)])), "a", "an", "is", .. frame];
             Assert.Empty(Words(text).Except(supported));
-            Assert.True(text[^1] is '.' or '!' or '?', text);
+            Assert.True(text[^1] is '.' or '!' or '?' || text.Contains("\n- ", StringComparison.Ordinal), text);
         }, iter: 400);
     }
 
@@ -75,6 +75,11 @@ public sealed class CopyGrammarTests : IDisposable
             Assert.True(order.Facts.Count == 0 || order.Facts.Any(fact => text.Contains(fact.Text, StringComparison.OrdinalIgnoreCase)) || text.Contains(order.Audience, StringComparison.Ordinal), text);
         }, iter: 400);
     }
+
+    [Theory]
+    [InlineData("One. Two. Three. Four.", "One. Two.")]
+    [InlineData("One. Two.\n\nIn short:\n- A\n- B\n- C", "One.\n\nIn short:\n- A\n- B")]
+    public void Half_OfAText_KeepsWholeSentencesAndPoints(string text, string expected) => Assert.Equal(expected, CopyComposer.Half(text));
 
     /// <summary>What two people would trip over: an article that does not fit its word, a word twice, a plural that is none.</summary>
     [Fact]
@@ -94,7 +99,7 @@ public sealed class CopyGrammarTests : IDisposable
     [InlineData("does", "opens late", "It opens late.")]
     [InlineData("no", "no music", "No music, for once.")]
     [InlineData("says", "dogs pay half", "At least dogs pay half.")]
-    [InlineData("note", "cash only", "Cash only.")]
+    [InlineData("note", "cash only", "Good to know: cash only.")]
     [InlineData("lets", "sit outside", "Here you can sit outside.")]
     public void Write_FactOfEachForm_StandsInASentenceThatFitsIt(string form, string fact, string expected)
     {
@@ -106,7 +111,7 @@ public sealed class CopyGrammarTests : IDisposable
             - {at: more, text: "It {does}."}
             - {at: more, text: "{No}, for once."}
             - {at: more, text: "At least {says}."}
-            - {at: more, text: "{Note}."}
+            - {at: notes, text: "Good to know: {note}."}
             - {at: more, text: "Here you can {lets}."}
             taglines:
             - {text: "{Name}: {any}"}
@@ -136,7 +141,7 @@ public sealed class CopyGrammarTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{at: more,", "{at: amid,", "field 'at' of 'It has {has}.' is 'amid', expected open, more, close or call")]
+    [InlineData("{at: more,", "{at: amid,", "field 'at' of 'It has {has}.' is 'amid', expected open, more, close, notes or call")]
     [InlineData("It has {has}.", "It has {hat}.", "has the slot 'hat', expected name, kind")]
     [InlineData("a {city} oven", "a {town} oven", "'a {town} oven' asks for 'town', expected a list under words, coined, Coined or n:FROM-TO")]
     [InlineData("  lets: [sit outside]", "  let: [sit outside]", "line 10")]

@@ -47,6 +47,23 @@ public class DraftRankerTests
         }
     }
 
+    /// <summary>A fact that is asked for as a note stands behind a label or as a point, and in no sentence.</summary>
+    [Theory]
+    [InlineData("It has all tools lent.", "Good to know: all tools lent.", "form")]
+    [InlineData("You can all tools lent.", "In short:\n- All tools lent\n- Cash only", "form")]
+    [InlineData("All tools lent.", "One more thing: all tools lent.", "fragment")]
+    [InlineData("In short:\n- all tools lent\n- Cash only", "In short:\n- All tools lent\n- Cash only", "lines")]
+    [InlineData("In short:\n- All tools lent\n- Hands on from the news", "In short:\n- All tools lent\n- Cash only", "lines")]
+    public void Rank_Note_StandsApart(string worse, string better, string part)
+    {
+        Brief brief = Kiln with { Facts = ["note: all tools lent", "note: cash only"], Audience = "" };
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief, [.. new[] { worse, better }.Select(text => new Draft($"Old Kiln 2 is a bakery. {text}", true, -0.5))]);
+        Assert.Equal(1, ranked[0].Index);
+        Assert.True(ranked[0].Parts[part] > ranked[1].Parts[part], $"{ranked[0].Parts[part]} {ranked[1].Parts[part]}");
+        Assert.Equal(0, ranked[0].Parts["form"]);
+        Assert.Equal(0, ranked[0].Parts["complete"]);
+    }
+
     [Theory]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.", true, 1.0, "")]
     [InlineData("Old kiln 2 is a bakery that opens at six.", false, 0.5, "")]

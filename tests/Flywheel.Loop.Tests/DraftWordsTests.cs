@@ -132,7 +132,7 @@ public class DraftWordsTests
         string grammar = File.ReadAllText(Path.Combine(TestFiles.Root, "tasks", "copywriting", "grammar.yaml"));
         string[] sentences = [.. Regex.Matches(grammar, @"text: ""((?:[^""\\]|\\.)*)""").Select(match => match.Groups[1].Value)];
         Assert.True(sentences.Length > 300);
-        IEnumerable<string> words = sentences.SelectMany(sentence => Parts(Regex.Replace(sentence, @"\{[^}]*\}", " ")));
+        IEnumerable<string> words = sentences.SelectMany(sentence => Parts(Regex.Replace(sentence, @"\{[^}]*\}|\\n", " ")));
         Assert.Equal("", string.Join(' ', words.Distinct().Except(known)));
     }
 

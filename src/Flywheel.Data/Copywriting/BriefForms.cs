@@ -29,7 +29,7 @@ internal static class BriefForms
     public static string LengthOf(string text, Random random)
     {
         int sentences = TextCleaner.Sentences(text).Count, words = text.Count(c => c == ' ') + 1;
-        return random.Next(3) switch
+        return random.Next(text.Contains('\n', StringComparison.Ordinal) ? 2 : 3) switch // points are no sentences
         {
             0 => $"about {Math.Max(1, (words + 2) / 5) * 5} words",
             1 => words < 14 ? "short" : words < 32 ? "medium" : "long",

@@ -34,6 +34,9 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
             string fact = GrammarText.Fill(Of(patterns), grammar, random);
             if (facts.All(other => Overlap(other.Text, fact) < 2)) facts.Add(TypedFact.Of(form, fact));
         }
+        // whoever asks is not always sure of a fact's form: then it is a note, and said as it was typed
+        int noted = random.Next(20) switch { < 12 => 0, < 16 => 4, _ => 10 };
+        facts = [.. facts.Select(fact => random.Next(10) < noted ? new TypedFact(FactForm.Note, Jotted(fact, marked: false)) : fact)];
         string audience = random.Next(5) < 2 ? GrammarText.Fill(Of(field.Audience), grammar, random) : "";
         string tone = random.Next(3) == 0 ? Of(["friendly", "playful", "formal"]) : "";
         return new CopyOrder(InventedName.Draw(random, field.Group), field, noun[0], noun.Length > 1 ? noun[1] : GrammarText.Inner(noun[0]), audience, tone, facts);
@@ -52,14 +55,14 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
     /// <param name="plain">One fact a sentence.</param>
     public string Write(CopyOrder order, string kind, bool plain = false)
     {
-        string body = kind is Brief.Tagline or Brief.Features ? "" : Description(order, plain);
+        string body = kind is Brief.Tagline or Brief.Features ? "" : Description(order, plain), gap = body.Contains("\n- ", StringComparison.Ordinal) ? "\n\n" : " ";
         return kind switch
         {
             Brief.Tagline => Tagline(order),
             Brief.Features => Features(order),
-            Brief.Ad => $"{Tagline(order)}\n\n{body} {Call(order)}",
-            Brief.Post => random.Next(3) == 0 ? $"{body} #{string.Concat(order.Noun.Where(char.IsLetterOrDigit))}" : $"{body} {Call(order)}",
-            Brief.Email => $"Subject: {Tagline(order)}\n\n{Greeting(order)}\n\n{body} {Call(order)}\n\n{Farewell(order)}\n{order.Name}",
+            Brief.Ad => $"{Tagline(order)}\n\n{body}{gap}{Call(order)}",
+            Brief.Post => random.Next(3) == 0 ? $"{body}{gap}#{string.Concat(order.Noun.Where(char.IsLetterOrDigit))}" : $"{body}{gap}{Call(order)}",
+            Brief.Email => $"Subject: {Tagline(order)}\n\n{Greeting(order)}\n\n{body}{gap}{Call(order)}\n\n{Farewell(order)}\n{order.Name}",
             _ => body,
         };
     }
@@ -73,6 +76,7 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
         FactForm.Is or FactForm.Post when marked => "it is " + (random.Next(5) == 0 ? LeadingArticle().Replace(fact.Text, "") : fact.Text),
         FactForm.Does when marked => "it " + fact.Text,
         FactForm.Lets when marked => "you can " + fact.Text,
+        FactForm.Note when marked => "note: " + fact.Text,
         _ when fact.Left.Length > 0 => marked ? fact.Text : fact.Typed,
         FactForm.Has => random.Next(20) switch { < 12 => LeadingArticle().Replace(fact.Text, ""), 12 => "with " + fact.Text, 13 => "has " + fact.Text, _ => fact.Text },
         FactForm.Is => random.Next(20) switch { < 4 => LeadingArticle().Replace(fact.Text, ""), 4 => "is " + fact.Text, 5 => "it is " + fact.Text, _ => fact.Text },
@@ -98,7 +102,7 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
 
     private string Description(CopyOrder order, bool plain)
     {
-        List<TypedFact> left = [.. order.Facts];
+        List<TypedFact> left = [.. order.Facts.Where(fact => fact.Form != FactForm.Note)], notes = [.. order.Facts.Where(fact => fact.Form == FactForm.Note)];
         random.Shuffle(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(left));
         int most = plain ? 1 : 3;
         bool audience = order.Audience.Length > 0;
@@ -117,7 +121,33 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
             sentences.Add(Fill(more, order, left));
         }
         if (audience && random.Next(5) > 0 && Pick(At("close"), order, left, audience, most) is { } close) sentences.Add(Fill(close, order, left));
-        return string.Join(' ', sentences);
+        string said = string.Join(' ', sentences);
+        if (notes.Count == 0) return said;
+        string list = Notes(order, notes);
+        return said + (list.Contains('\n', StringComparison.Ordinal) ? "\n\n" : " ") + list;
+    }
+
+    /// <summary>What fits no sentence for sure, as it was typed: behind a label, or as points under it.</summary>
+    private string Notes(CopyOrder order, List<TypedFact> notes)
+    {
+        string slot = notes.Count == 1 ? "{note}" : random.Next(4) == 0 ? "{notes}" : "{points}";
+        if (Pick(At("notes").Where(sentence => sentence.Text.Contains(slot, StringComparison.Ordinal)), order, notes, audience: false, most: 3) is not { } sentence)
+            return string.Join(' ', notes.Select(note => GrammarText.Capital(note.Text) + "."));
+        return sentence.Text
+            .Replace("{note}", notes[0].Text, StringComparison.Ordinal)
+            .Replace("{notes}", string.Join("; ", notes.Select(note => note.Text)), StringComparison.Ordinal)
+            .Replace("{points}", string.Join('\n', notes.Select(note => "- " + GrammarText.Capital(note.Text))), StringComparison.Ordinal);
+    }
+
+    /// <summary>Half of a text: half of its sentences, and half of its points.</summary>
+    public static string Half(string text)
+    {
+        int list = text.IndexOf("\n\n", StringComparison.Ordinal);
+        IReadOnlyList<string> sentences = TextCleaner.Sentences(list < 0 ? text : text[..list]);
+        string said = string.Join(' ', sentences.Take(Math.Max(1, sentences.Count / 2)));
+        if (list < 0) return said;
+        string[] lines = text[(list + 2)..].Split('\n');
+        return $"{said}\n\n{string.Join('\n', lines.Take(1 + lines.Length / 2))}";
     }
 
     /// <summary>The first word: two sentences in a row had better not share it.</summary>
@@ -181,11 +211,11 @@ internal sealed partial class CopyComposer(CopyGrammar grammar, Random random)
     /// <summary>"pair of shoes" is not: its first noun decides.</summary>
     private static bool IsPlural(string noun) => noun.Split(" of ")[0] is var head && head[^1] == 's' && !head.EndsWith("ss", StringComparison.Ordinal);
 
-    /// <summary>The facts for a sentence's {any}: of one form where they stand in a list, and none that it needs elsewhere.</summary>
+    /// <summary>The facts for a sentence's {any}: of one known form where they stand in a list, and none that it needs elsewhere.</summary>
     private static IEnumerable<TypedFact> Alike(GrammarSentence sentence, IReadOnlyList<TypedFact> left)
     {
         int wanted = sentence.Needs.Count(form => form == FactForm.Any);
-        return wanted == 0 ? [] : left.Where(fact => !sentence.Needs.Contains(fact.Form)).GroupBy(fact => fact.Form).FirstOrDefault(form => form.Count() >= wanted) ?? Enumerable.Empty<TypedFact>();
+        return wanted == 0 ? [] : left.Where(fact => !sentence.Needs.Contains(fact.Form) && (wanted == 1 || fact.Form != FactForm.Note)).GroupBy(fact => fact.Form).FirstOrDefault(form => form.Count() >= wanted) ?? Enumerable.Empty<TypedFact>();
     }
 
     /// <summary>A fact where no frame fits its form to the sentence.</summary>

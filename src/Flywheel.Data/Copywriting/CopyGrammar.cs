@@ -37,7 +37,7 @@ public enum FactForm
     /// <summary>A whole sentence: "children swim for free".</summary>
     Says,
 
-    /// <summary>Fits into no sentence and stands by itself: "tickets from 12 euros".</summary>
+    /// <summary>Fits into no sentence, or nobody knows into which, and stands behind a label or as a point: "tickets from 12 euros".</summary>
     Note,
 
     /// <summary>In a sentence: room for a fact of every form, such as a list behind a colon. No fact has it.</summary>
@@ -116,7 +116,7 @@ internal sealed partial class GrammarSentence
 {
     private FactForm[]? _needs;
 
-    /// <summary>open, more, close or call; empty for a tagline.</summary>
+    /// <summary>open, more, close, notes or call; empty for a tagline.</summary>
     public string At { get; set; } = "";
 
     /// <summary>friendly, playful or formal; empty fits all.</summary>
@@ -157,7 +157,7 @@ internal sealed class GrammarFile
 /// <summary>Fields, facts and sentences that copy is composed from, read from YAML.</summary>
 internal sealed partial class CopyGrammar
 {
-    private static readonly string[] Places = ["open", "more", "close", "call"];
+    private static readonly string[] Places = ["open", "more", "close", "notes", "call"];
 
     private readonly GrammarFile _file;
 
@@ -245,7 +245,7 @@ internal sealed partial class CopyGrammar
 /// <summary>Small parts of English that sentences are put together with.</summary>
 internal static partial class GrammarText
 {
-    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "no", "says", "note", "any", "audience"];
+    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "no", "says", "note", "notes", "points", "any", "audience"];
 
     /// <summary>Words and numbers in the place of their slots.</summary>
     public static string Fill(string pattern, CopyGrammar grammar, Random random) => Agree(Slot().Replace(pattern, slot =>

@@ -67,14 +67,12 @@ internal static class GrammarSource
         {
             case 0:
                 (before, wish) = (composer.Write(order, Brief.Description), One("Make it shorter.", "Shorter, please.", "Shorten this text."));
-                IReadOnlyList<string> sentences = TextCleaner.Sentences(before);
-                after = string.Join(' ', sentences.Take(Math.Max(1, sentences.Count / 2)));
+                after = CopyComposer.Half(before);
                 kind = Brief.Description;
                 break;
             case 1:
                 (after, wish) = (composer.Write(order, Brief.Description), One("Make it longer.", "Longer, please.", "Write more."));
-                IReadOnlyList<string> all = TextCleaner.Sentences(after);
-                before = string.Join(' ', all.Take(Math.Max(1, all.Count / 2)));
+                before = CopyComposer.Half(after);
                 kind = Brief.Description;
                 break;
             case 2:

@@ -37,7 +37,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>connectives: -0.4 for each "on top of that" and the like that the draft said before, at most -1.2</item>
 /// <item>capitals: -1.5 for each word inside a sentence with a capital that the brief does not give it ("This is Come to us"), at most -3</item>
 /// <item>fragment: -1.5 for each sentence that is nothing but a thing ("Kippers on request.") or begins with a small letter, and each fact with a capital inside one, at most -3</item>
-/// <item>lines: -1 for each line of a feature list that is no fact, stands there twice or begins with a small letter, at most -4</item>
+/// <item>lines: -1 for each line of a feature list, and each point of another text, that is no fact, stands there twice or begins with a small letter, at most -4</item>
 /// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
 /// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
 /// <item>empty: -20 for no text</item>
@@ -105,7 +105,7 @@ public static partial class DraftRanker
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
         parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
         parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
-        parts["lines"] = brief.Kind == Brief.Features ? -Math.Min(4, FactFrames.StrangeLines(brief, draft.Text)) : 0;
+        parts["lines"] = -Math.Min(4, FactFrames.StrangeLines(brief, brief.Kind == Brief.Features ? draft.Text : PointsOf(draft.Text)));
         parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
         parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
@@ -114,7 +114,9 @@ public static partial class DraftRanker
         parts["capitals"] = -1.5 * Math.Min(2, Capitals(brief, draft.Text));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
         parts["audience"] = -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
-        parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Min(3, draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence)));
+        // one note has no other place; several stand better as points
+        int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence));
+        parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Clamp(labels - (brief.Facts.Count(FactFrames.IsNote) == 1 ? 1 : 0), 0, 3);
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
@@ -142,6 +144,8 @@ public static partial class DraftRanker
         }
         return sum;
     }
+
+    private static string PointsOf(string text) => string.Join('\n', text.Split('\n').Where(line => line.StartsWith("- ", StringComparison.Ordinal)));
 
     /// <summary>Whether the first sentence under a headline says hardly more than the headline.</summary>
     private static bool IsEchoed(string text)
@@ -186,7 +190,7 @@ public static partial class DraftRanker
         if (!draft.Ended || text.Length == 0) return false;
         string last = text[(text.LastIndexOfAny([' ', '\n']) + 1)..];
         if (Dangling.Contains(last.ToLowerInvariant())) return false;
-        return kind is not (Brief.Description or Brief.Ad or Brief.Post) || text[^1] is '.' or '!' or '?' or '"' or ')' || last[0] == '#';
+        return kind is not (Brief.Description or Brief.Ad or Brief.Post) || text[^1] is '.' or '!' or '?' or '"' or ')' || last[0] == '#' || text[(text.LastIndexOf('\n') + 1)..].StartsWith("- ", StringComparison.Ordinal);
     }
 
     /// <summary>Share of three-word stretches that occurred before, and 1 for each sentence that did; at most 3.</summary>

@@ -89,7 +89,7 @@ public static partial class DraftWords
 
     private static IEnumerable<string> FactPhrases(string fact)
     {
-        foreach (string text in new[] { fact, FactFrames.Bare(fact) }.Distinct().SelectMany(Inner))
+        foreach (string text in new[] { FactFrames.IsNote(fact) ? "" : fact, FactFrames.Bare(fact) }.Distinct().SelectMany(Inner))
         {
             FactFrames.Form form = FactFrames.MarkOf(fact) ?? FactFrames.FormOf(text);
             EnglishNouns.Number number = form == FactFrames.Form.Thing ? EnglishNouns.NumberOf(text) : EnglishNouns.Number.Open;

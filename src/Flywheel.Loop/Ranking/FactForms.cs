@@ -14,8 +14,8 @@ public static partial class FactForms
 {
     private const int Features = 1 << 17, Rounds = 6;
 
-    /// <summary>Below it a fact stays as it was typed: a wrong form is worse than none, and with none the model is right in about half. Read off facts of other writers.</summary>
-    private const double Likely = 0.6, Contradicting = 0.9;
+    /// <summary>Below it a fact is a note, which no sentence has to fit. Read off facts of other writers.</summary>
+    private const double Likely = 0.9, Contradicting = 0.97, Stated = 0.6;
 
     /// <summary>Below it a draft is not blamed.</summary>
     private const double Certain = 0.95;
@@ -63,12 +63,12 @@ public static partial class FactForms
     public static Brief Mark(Brief brief, FactCorrections? own = null)
     {
         if (!AreSaid(brief)) return brief;
-        // as training says categories: people type "frozen dumplings" and "Frozen dumplings"
-        string[] categories = [.. brief.Categories.Select(category => category.Length > 1 && char.IsLower(category[1]) ? char.ToUpperInvariant(category[0]) + category[1..] : category)];
+        // as training says categories: people type "frozen dumplings", "Frozen dumplings" and "Frozen Dumplings"
+        string[] categories = [.. brief.Categories.Select(category => string.Join(' ', category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
         return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact, own)).Where(fact => fact.Length > 0)], Categories = categories };
     }
 
-    /// <summary>One fact with its form before it, or as it is where the form is not sure; empty where nothing is to be said of it.</summary>
+    /// <summary>One fact with its form before it, or as a note where the form is not sure; empty where nothing is to be said of it.</summary>
     /// <param name="fact">As it was typed.</param>
     /// <param name="own">What somebody corrected.</param>
     public static string Mark(string fact, FactCorrections? own = null) => FactWays.Say(fact, WayOf(fact, own));
@@ -101,9 +101,14 @@ public static partial class FactForms
             (FactForm.Is, _) => FactWay.Is,
             (FactForm.Lets, _) => FactWay.Can,
             (FactForm.Says, true) when WithVerb(bare) is not null => FactWay.Are,
-            _ => FactWay.Typed,
+            (FactForm.Says, false) or (FactForm.No, _) => FactWay.Typed,
+            _ => FactWay.Note,
         };
     }
+
+    private static string Category(string word) => word.Length > 1 && char.IsLower(word[1]) ? char.ToUpperInvariant(word[0]) + word[1..] : word;
+
+    private static bool IsCapitalised(string word) => word.Length > 1 && char.IsUpper(word[0]) && word.Skip(1).All(char.IsLower);
 
     /// <summary>As it stands inside a sentence: without a capital that it only has because it was typed first.</summary>
     internal static string Inner(string bare) =>
@@ -141,7 +146,9 @@ public static partial class FactForms
             FactFrames.Form.Sentence => guess.Class.Form != FactForm.Says,
             _ => false,
         };
-        return guess.Odds >= (contradicts ? Contradicting : Likely) ? guess.Class : null;
+        // with its verb it is said rightly also where it is taken for a thing: "lessons are included"
+        double needed = guess.Class is (FactForm.Says, true) ? contradicts ? Likely : Stated : contradicts ? Contradicting : Likely;
+        return guess.Odds >= needed ? guess.Class : null;
     }
 
     private static ((FactForm Form, bool Left) Class, double Odds) Ask(string fact)

@@ -29,6 +29,9 @@ internal static partial class FactFrames
 
         /// <summary>What one can do: "pay by card".</summary>
         Ability,
+
+        /// <summary>Of any form: said as it was typed, behind a label or as a point.</summary>
+        Note,
     }
 
     /// <summary>How many of the brief's facts stand where their form does not fit.</summary>
@@ -65,7 +68,7 @@ internal static partial class FactFrames
     /// <summary>How many sentences are nothing but a thing of the brief ("Kippers on request."), or begin with a small letter, and how many facts have a capital inside one.</summary>
     public static int Fragments(Brief brief, string text)
     {
-        HashSet<string> things = new(brief.Facts.Where(fact => FormIn(fact) == Form.Thing).Select(fact => LeadingArticle().Replace(Bare(fact), "")), StringComparer.OrdinalIgnoreCase);
+        HashSet<string> things = new(brief.Facts.Where(fact => FormIn(fact) is Form.Thing or Form.Note).Select(fact => LeadingArticle().Replace(Bare(fact), "")), StringComparer.OrdinalIgnoreCase);
         return TextCleaner.Sentences(text.ReplaceLineEndings(" ")).Count(sentence => things.Contains(LeadingArticle().Replace(sentence.TrimEnd('.', '!', '?'), "")))
             + SmallBeginning().Count(brief.Name.Length > 0 ? text.Replace(brief.Name, "It", StringComparison.Ordinal) : text)
             + brief.Facts.Select(Bare).Count(fact => fact.Length > 0 && char.IsLower(fact[0]) && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
@@ -86,6 +89,7 @@ internal static partial class FactFrames
         foreach (Match at in Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase))
         {
             string before = text[..at.Index];
+            if (form == Form.Note && !Apart().IsMatch(before)) return true;
             if (form is Form.Sentence or Form.Ability && Relative().IsMatch(before)) return true;
             if (form == Form.Sentence && (Doing().IsMatch(before) || Able().IsMatch(before) || Because().IsMatch(before))) return true;
             if (PluralOf(fact) && Articled().IsMatch(before)) return true;
@@ -131,8 +135,15 @@ internal static partial class FactFrames
         "is" or "it is" => Form.Said,
         "it" => Form.Verb,
         "you can" => Form.Ability,
+        "note:" => Form.Note,
         _ => null,
     };
+
+    /// <summary>Whether it is asked for as a note.</summary>
+    public static bool IsNote(string fact) => MarkOf(fact) == Form.Note;
+
+    /// <summary>A fact of which nobody is sure how a sentence would say it.</summary>
+    public static string NoteOf(string fact) => "note: " + fact;
 
     public static Form FormOf(string fact)
     {
@@ -197,11 +208,15 @@ internal static partial class FactFrames
     private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
     /// <summary>"has walled gardens" has them, "has belonged to a family" does something.</summary>
-    [GeneratedRegex(@"^(with|(?:it )?has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it|you can) (?=\w)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(with|(?:it )?has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it|you can|note:) (?=\S)", RegexOptions.IgnoreCase)]
     private static partial Regex Lead();
 
     [GeneratedRegex(@"^own (?!(up|to)\b)\w", RegexOptions.IgnoreCase)]
     private static partial Regex OwnThing();
+
+    /// <summary>The start, a label, a point, or another note before.</summary>
+    [GeneratedRegex(@"(^|[:;.!?]\s+|\n(- )?)$")]
+    private static partial Regex Apart();
 
     [GeneratedRegex(@"[.!?]\s+\p{Ll}")]
     private static partial Regex SmallBeginning();
@@ -213,7 +228,7 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w'’-]+( [\w'’-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) [\w£€$]|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
     private static partial Regex Clause();
 
-    [GeneratedRegex(@"^[\w-]+( [\w-]+)? (friendly|dry|safe|proof|resistant|accessible|throughout)$|^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^[\w-]+( [\w-]+)? (friendly|dry|safe|proof|resistant|accessible|(?<!s )throughout)$|^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Saying();
 
     [GeneratedRegex(@"^(an? |the only |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty) )", RegexOptions.IgnoreCase)]

@@ -6,7 +6,7 @@ namespace Flywheel.Loop.Ranking;
 /// <summary>How a fact is said of what a text is about.</summary>
 public enum FactWay
 {
-    /// <summary>As it was typed: it says its form itself, stands alone, or its form is not known.</summary>
+    /// <summary>As it was typed: it says its form itself, or is a sentence.</summary>
     Typed,
 
     /// <summary>"has hot showers".</summary>
@@ -42,6 +42,9 @@ public enum FactWay
     /// <summary>"lessons are included" of "lessons included".</summary>
     Are,
 
+    /// <summary>As it was typed, behind a label or as a point: whatever its form is, nothing has to fit it.</summary>
+    Note,
+
     /// <summary>Not at all.</summary>
     Nothing,
 }
@@ -65,6 +68,7 @@ public static partial class FactWays
     public static string Say(string fact, FactWay way)
     {
         if (way == FactWay.Nothing) return "";
+        if (way == FactWay.Note) return FactFrames.NoteOf(FactFrames.Bare(fact));
         if (way == FactWay.Typed || Parts(fact, way) is not { } said) return fact;
         return (said with { Subject = way is FactWay.Has or FactWay.HasA ? "" : said.Subject }).ToString();
     }
@@ -75,6 +79,7 @@ public static partial class FactWays
     /// <param name="name">What is spoken of; empty says "It".</param>
     public static FactSentence Sentence(string fact, FactWay way, string name)
     {
+        if (way == FactWay.Note || FactFrames.IsNote(fact)) return new("Good to know:", "", FactFrames.Bare(fact));
         FactSentence said = (way is FactWay.Typed or FactWay.Nothing ? Marked(fact) : Parts(fact, way)) ?? new("", "", FactFrames.Bare(fact));
         return said.Subject switch
         {
@@ -119,7 +124,8 @@ public static partial class FactWays
         FactWay.Is or FactWay.IsA => (FactForm.Is, false),
         FactWay.Can => (FactForm.Lets, false),
         FactWay.Are => (FactForm.Says, true),
-        FactWay.Typed when FactFrames.MarkOf(fact) is null => (Without().IsMatch(fact) ? FactForm.No : FactFrames.FormOf(fact) == FactFrames.Form.Sentence ? FactForm.Says : FactForm.Note, false),
+        FactWay.Typed when FactFrames.MarkOf(fact) is null => (Without().IsMatch(fact) ? FactForm.No : FactForm.Says, false),
+        FactWay.Note => (FactForm.Note, false),
         _ => null,
     };
 
